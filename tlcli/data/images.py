@@ -1,0 +1,67 @@
+"""Choosing images of a part without decoding or copying more than is needed."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from tlcli.store.records import ImageArray, Part
+
+
+@runtime_checkable
+class Unverified(Protocol):
+    """Images of which some may turn out unreadable, such as a folder's."""
+
+    def readable(self, index: np.ndarray) -> tuple[ImageArray, np.ndarray]:
+        """The images at `index` that can be read, and their indices."""
+        ...
+
+
+class Selected:
+    """Some images of an array, fetched when they are asked for: uint8, N x H x W x C."""
+
+    def __init__(self, images: ImageArray, index: np.ndarray) -> None:
+        self._images, self._index = images, np.asarray(index, np.int64)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self._index), *self._images.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self._images.dtype
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        return np.asarray(self._images[self._index[index]])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype)
+
+
+def take(part: Part, index: np.ndarray) -> Part:
+    """The images at `index`; what lies on disk stays there."""
+    images = part.images
+    in_memory = isinstance(images, np.ndarray) and not isinstance(images, np.memmap)
+    chosen = images[index] if in_memory else Selected(images, index)
+    return Part(chosen, part.labels[index], part.source_index[index])
+
+
+def select(part: Part, index: np.ndarray) -> Part:
+    """As `take`, without those that turn out unreadable."""
+    if not isinstance(part.images, Unverified):
+        return take(part, index)
+    images, kept = part.images.readable(index)
+    return Part(images, part.labels[kept], part.source_index[kept])
+
+
+def same_channels(parts: dict[str, Part]) -> dict[str, Part]:
+    """Grey images become colour where another part has colour."""
+    channels = max(part.images.shape[3] for part in parts.values())
+    for name, part in parts.items():
+        if part.images.shape[3] != channels:
+            parts[name] = Part(np.repeat(np.asarray(part.images), channels, axis=3), part.labels, part.source_index)
+    return parts

@@ -1,0 +1,78 @@
+"""The name that a split gives its file."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+_LONGEST = 80
+
+
+def default_name(dataset: str, classes: str, *, proportion: float | None = None, size: int | None = None,
+                 multiple_of: int = 1, validation: float = 0.0, seed: int = 0, sampling: str = "nested",
+                 label_mode: str = "fine", image_size: int | tuple[int, int] | None = None,
+                 suffix: str = ".h5") -> str:
+    """A file name that says what was asked for: `mnist-6-9-p0.01.h5`.
+
+    Dataset (its name, or the last part of its path), class expression, then only what differs from the default:
+    -pPROPORTION or -nSIZE, -mMULTIPLE, -vVALIDATION, the sampling, -sSEED. Safe on every file system, whatever is
+    passed in; what is left out or too long is stood for by a short digest.
+    """
+    parts = [_stem(dataset)]
+    if label_mode != "fine":
+        parts.append(label_mode)
+    if image_size is not None:
+        parts.append("x".join(str(side) for side in
+                              (image_size if isinstance(image_size, tuple) else (image_size, image_size))))
+    parts.append(_classes(classes))
+    if proportion is not None:
+        parts.append(f"p{_number(proportion)}")
+    if size is not None:
+        parts.append(f"n{size}")
+    if multiple_of != 1:
+        parts.append(f"m{multiple_of}")
+    if validation:
+        parts.append(f"v{_number(validation)}")
+    if sampling != "nested":
+        parts.append(sampling)
+    if seed:
+        parts.append(f"s{seed}")
+    name = "-".join(parts)
+    if len(name.encode()) > _LONGEST:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+        name = name.encode()[:_LONGEST].decode(errors="ignore") + "-" + digest
+    return name + suffix
+
+
+def _stem(dataset: str) -> str:
+    if dataset == "-":
+        return "stdin"
+    path = Path(dataset)
+    name = path.name or path.resolve().name
+    known = (".h5", ".hdf5", ".npz", ".mat", ".zip", ".tar.gz", ".tgz", ".tar")
+    stem = next((name[:-len(s)] for s in known if name.lower().endswith(s)), name)
+    return _safe(stem if stem not in ("", ".", "..") else path.resolve().name) or "dataset"
+
+
+def _classes(expression: str) -> str:
+    text = expression.strip()
+    if text.startswith("except:"):
+        return "except-" + _stem(text.removeprefix("except:").strip())
+    if text.startswith("random:"):
+        return "random" + _safe(text.removeprefix("random:"))
+    return _safe(text)
+
+
+def _safe(text: str) -> str:
+    """Letters and digits of any script, dots, dashes and underscores; a digest where a sign had to go."""
+    safe = re.sub(r"[^\w.-]+", "_", text).strip("._-")
+    plain = re.sub(r"[\s,]+", "_", text.strip()).strip("._-")
+    if safe == plain:
+        return safe
+    return f"{safe}-{hashlib.sha256(text.encode()).hexdigest()[:6]}".lstrip("-")
+
+
+def _number(value: float) -> str:
+    """The shortest decimal that reads back as the value, without an exponent."""
+    return f"{value:.12f}".rstrip("0").rstrip(".") if "e" in repr(value) else repr(value).removesuffix(".0")
