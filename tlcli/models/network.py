@@ -1,0 +1,285 @@
+"""A network built from the registry, and what transfer does to one: count, select, copy, freeze, cut."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from tlcli.errors import TlcliError, UsageError
+from tlcli.models.registry import architecture, input_error, parse_options
+
+HEAD = "head"
+"""The name of the last, classifying layer of every architecture."""
+
+
+@dataclass
+class Network:
+    """A Keras model that gives logits, and how it was named.
+
+    `groups` are its weighted layers in order, each with the batch normalization (or other layer without a
+    kernel) that follows it: what `--copy 3` counts. The head is the last group.
+    """
+
+    architecture: str
+    options: dict[str, Any]
+    input_shape: tuple[int, int, int]
+    classes: int
+    model: keras.Model
+    groups: list[tuple[str, ...]]
+
+    @property
+    def below_head(self) -> int:
+        """How many weighted layers lie below the head."""
+        return len(self.groups) - 1
+
+    @property
+    def embedding(self) -> str:
+        """The name of the layer whose output the head classifies, less a dropout between the two."""
+        return embedding_layer(self.model)
+
+
+def build(
+    name: str, input_shape: tuple[int, int, int], classes: int, options: Mapping[str, Any] | None = None
+) -> Network:
+    """Build a registered architecture with random weights.
+
+    Raises:
+        UsageError: an unknown architecture or option.
+        TlcliError: images that it cannot take.
+    """
+    arch = architecture(name)
+    values = parse_options(name, options or {})
+    inputs = keras.Input(input_shape, name="images")
+    try:
+        model = keras.Model(inputs, arch.build(inputs, classes, **values), name=name)
+    except (ValueError, ZeroDivisionError) as cause:
+        raise input_error(name, input_shape, cause) from None
+    return Network(name, values, input_shape, classes, model, weighted_groups(model))
+
+
+def counts(model: keras.Model) -> tuple[int, int]:
+    """Parameters in all, and those a training changes (no moving statistics)."""
+    trainable = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    return sum(int(np.prod(w.shape)) for w in model.weights if not _is_seed(w)), trainable
+
+
+def weighted_groups(model: keras.Model) -> list[tuple[str, ...]]:
+    """The weighted layers in order; a layer without a kernel belongs to the one before it."""
+    groups: list[list[str]] = []
+    for layer in model.layers:
+        if not any(not _is_seed(w) for w in layer.weights):
+            continue
+        if hasattr(layer, "kernel") or not groups:
+            groups.append([layer.name])
+        else:
+            groups[-1].append(layer.name)
+    return [tuple(group) for group in groups]
+
+
+def embedding_layer(model: keras.Model) -> str:
+    layer = _producer(model.get_layer(HEAD).input)
+    while isinstance(layer, keras.layers.Dropout):
+        layer = _producer(layer.input)
+    return layer.name
+
+
+def resolve_layers(expression: str | int | None, groups: list[tuple[str, ...]], option: str) -> list[int]:
+    """Numbers of weighted layers, counted from the input, that an expression means.
+
+    `all` (all below the head), `none`, a count `3`, a range to sweep `1-6`, a list `2,4` or a layer's name
+    (that layer and everything before it).
+
+    Raises:
+        UsageError: anything else, or a count that the network does not have below its head.
+    """
+    below = len(groups) - 1
+    found: list[int] = []
+    for part in str("all" if expression is None else expression).split(","):
+        part = part.strip()
+        owner = [n for n, group in enumerate(groups, start=1) if part in group]
+        if part == "all":
+            found.append(below)
+        elif part == "none":
+            found.append(0)
+        elif owner:
+            found.append(owner[0])
+        elif match := re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part):
+            first, last = int(match[1]), int(match[2] or match[1])
+            found.extend(range(first, last + 1))
+        else:
+            names = ", ".join(group[0] for group in groups[:-1])
+            raise UsageError(
+                f"{option}: received {part!r}; expected a count, a range such as 1-{below}, 'all', 'none' or a "
+                f"layer: {names}."
+            )
+    if not found or min(found) < 0 or max(found) > below:
+        raise UsageError(
+            f"{option}: received {expression!r}, but the network has {below} weighted layers below its head "
+            f"({', '.join(group[0] for group in groups[:-1])})."
+        )
+    return list(dict.fromkeys(found))
+
+
+def weights(model: keras.Model) -> dict[str, np.ndarray]:
+    """Every weight as an array, by `layer/variable`, in the network's order."""
+    return {key: keras.ops.convert_to_numpy(v.value) for key, v in variables(model).items()}
+
+
+def variables(model: keras.Model) -> dict[str, Any]:
+    """The Keras variables behind `weights`; the random state of dropout is not among them."""
+    return {f"{layer.name}/{v.name}": v for layer in model.layers for v in layer.weights if not _is_seed(v)}
+
+
+def assign(model: keras.Model, values: Mapping[str, np.ndarray], what: str = "the checkpoint") -> None:
+    """Set weights by name after a check of name and shape; weights not named stay as they are.
+
+    Raises:
+        TlcliError: an array that the network has no place for.
+    """
+    places = variables(model)
+    for key, value in values.items():
+        if key not in places:
+            raise TlcliError(f"{what} holds {key!r}, which the network does not have.")
+        if tuple(places[key].shape) != value.shape:
+            raise TlcliError(
+                f"{what}: {key} has shape {value.shape}, the network expects {tuple(places[key].shape)}."
+            )
+    for key, value in values.items():
+        places[key].assign(np.asarray(value, dtype=places[key].dtype))
+
+
+def initial_weights(model: keras.Model, seed: int) -> dict[str, np.ndarray]:
+    """Fresh weights from each layer's own initializers: the same seed gives the same arrays."""
+    fresh: dict[str, np.ndarray] = {}
+    for layer in model.layers:
+        for v in layer.weights:
+            if _is_seed(v):
+                continue
+            initializer = getattr(layer, f"{v.name}_initializer")
+            config = initializer.get_config()
+            if "seed" in config:
+                words = [seed, *f"{layer.name}/{v.name}".encode()]
+                config["seed"] = int(np.random.SeedSequence(words).generate_state(1)[0] & 0x7FFFFFFF)
+            value = type(initializer).from_config(config)(tuple(v.shape), dtype=v.dtype)
+            fresh[f"{layer.name}/{v.name}"] = keras.ops.convert_to_numpy(value)
+    return fresh
+
+
+def seed_states(model: keras.Model) -> dict[str, Any]:
+    """The variables that hold the random state of dropout, by layer name."""
+    return {
+        layer.name: v
+        for layer in model.layers
+        for v in layer.variables
+        if _is_seed(v)
+    }  # fmt: skip
+
+
+def reset_seed_states(model: keras.Model, seed: int) -> None:
+    """Start every dropout from the seed."""
+    for name, state in seed_states(model).items():
+        words = np.random.SeedSequence([seed, *name.encode()]).generate_state(1)
+        state.assign(np.array([words[0] & 0x7FFFFFFF, 0], dtype=state.dtype))
+
+
+def in_groups(groups: Iterable[tuple[str, ...]], key: str) -> bool:
+    """Does the weight `layer/variable` belong to one of the groups?"""
+    layer = key.split("/", 1)[0]
+    return any(layer in group for group in groups)
+
+
+@dataclass
+class Cut:
+    """A network in two: `below` is run once over the data, `above` is what a training runs.
+
+    `below` is None when nothing can be run beforehand; `above` then is the whole network.
+    """
+
+    below: keras.Model | None
+    above: keras.Model
+    layer: str | None
+    """The name of the layer whose output is kept."""
+
+
+def cut(model: keras.Model, frozen: Iterable[tuple[str, ...]], heads: list[Any] | None = None) -> Cut:
+    """Cut a network behind its frozen groups.
+
+    The cut lies at the last layer that every path from the input passes and below which nothing can
+    change: frozen layers, layers without weights, and dropout below a frozen layer (the frozen part runs
+    in inference mode). `heads` are the outputs of `above`; by default the model's.
+    """
+    frozen_layers = {name for group in frozen for name in group}
+    parents = _parents(model)
+    outputs = heads or model.outputs
+    fixed: set[str] = set()
+    for layer in model.layers:
+        constant = not layer.weights or layer.name in frozen_layers or isinstance(layer, keras.layers.Dropout)
+        if constant and all(parent in fixed for parent in parents[layer.name]):
+            fixed.add(layer.name)
+    below_frozen = _ancestors(frozen_layers & fixed, parents)
+    for layer in model.layers:  # a dropout that no frozen layer follows stays active
+        if isinstance(layer, keras.layers.Dropout) and layer.name not in below_frozen:
+            fixed -= {layer.name} | _descendants({layer.name}, parents)
+    final = [_producer(output).name for output in outputs]
+    start = model.layers[0].name
+    for layer in reversed(model.layers):
+        name = layer.name
+        if name == start or name not in fixed or name in final or name not in _ancestors(final, parents):
+            continue
+        if not _reachable(start, final, parents, without=name):
+            return Cut(
+                keras.Model(model.inputs, layer.output, name="below"),
+                keras.Model(layer.output, outputs if len(outputs) > 1 else outputs[0], name="above"),
+                name,
+            )
+    above = keras.Model(model.inputs, outputs) if heads else model
+    return Cut(None, above, None)
+
+
+def _is_seed(variable: Any) -> bool:
+    return "seed_generator_state" in variable.path or variable.name == "seed_generator_state"
+
+
+def _producer(tensor: Any) -> Any:
+    return tensor._keras_history.operation
+
+
+def _parents(model: keras.Model) -> dict[str, list[str]]:
+    """The layers each layer takes its input from."""
+    return {
+        layer.name: [_producer(t).name for t in layer._inbound_nodes[0].input_tensors]
+        for layer in model.layers
+    }  # fmt: skip
+
+
+def _ancestors(names: Iterable[str], parents: dict[str, list[str]]) -> set[str]:
+    found: set[str] = set()
+    stack = list(names)
+    while stack:
+        name = stack.pop()
+        if name not in found:
+            found.add(name)
+            stack.extend(parents.get(name, []))
+    return found
+
+
+def _descendants(names: set[str], parents: dict[str, list[str]]) -> set[str]:
+    found = set(names)
+    for name, above in parents.items():  # the network's order is topological
+        if found.intersection(above):
+            found.add(name)
+    return found - names
+
+
+def _reachable(start: str, final: list[str], parents: dict[str, list[str]], *, without: str) -> bool:
+    """Is there a path from the input to an output that avoids one layer?"""
+    reached = {start}
+    for name, above in parents.items():
+        if name != without and reached.intersection(above):
+            reached.add(name)
+    return any(name in reached for name in final)

@@ -1,0 +1,135 @@
+"""The architectures by name. One file in `zoo/` and one `@register` make a new one; nothing else changes.
+
+Listing them needs no Keras: a builder imports it when it is called.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from tlcli.errors import TlcliError, UsageError
+
+Builder = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A family of networks. `build(inputs, classes, **options)` gives the logits (a Keras tensor)."""
+
+    name: str
+    summary: str
+    build: Builder
+    defaults: Mapping[str, Any]
+    """Its options and their default values; a value given by a user has the type of the default."""
+    input_shape: tuple[int, int, int]
+    """Height, width and channels of the images it was made for: what `archs` counts with."""
+    classes: int
+
+
+_REGISTERED: dict[str, Architecture] = {}
+
+
+def register(
+    name: str, summary: str, *, input_shape: tuple[int, int, int], classes: int
+) -> Callable[[Builder], Builder]:
+    """Register a builder. Its keyword-only arguments are the architecture's options."""
+
+    def decorate(build: Builder) -> Builder:
+        defaults = {
+            p.name: p.default
+            for p in inspect.signature(build).parameters.values()
+            if p.kind is inspect.Parameter.KEYWORD_ONLY
+        }
+        _REGISTERED[name] = Architecture(name, summary, build, defaults, input_shape, classes)
+        return build
+
+    return decorate
+
+
+@lru_cache(maxsize=1)
+def architectures() -> dict[str, Architecture]:
+    """Every architecture by name, in the order of their names."""
+    from tlcli.models import zoo
+
+    for module in pkgutil.iter_modules(zoo.__path__):
+        importlib.import_module(f"{zoo.__name__}.{module.name}")
+    return dict(sorted(_REGISTERED.items()))
+
+
+def architecture(name: str) -> Architecture:
+    """The architecture of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    known = architectures()
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean {close[0]}?" if close else "They are: " + ", ".join(known) + "."
+        raise UsageError(f"there is no architecture {name!r}. {hint}")
+    return known[name]
+
+
+def parse_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of an architecture, the given ones (texts or values) checked against the defaults.
+
+    Raises:
+        UsageError: an option that it does not have, or a value of the wrong type or out of range.
+    """
+    arch = architecture(name)
+    options = dict(arch.defaults)
+    for key, value in given.items():
+        if key not in options:
+            has = ", ".join(f"{k} (default {v})" for k, v in options.items()) or "none"
+            raise UsageError(f"{name} has no option {key!r}; its options: {has}.")
+        options[key] = _coerce(name, key, value, options[key])
+    return options
+
+
+def _coerce(name: str, key: str, value: Any, default: Any) -> Any:
+    kind = type(default)
+    try:
+        if kind is bool:
+            return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[
+                str(value).lower()
+            ]
+        if kind is int:
+            number = int(str(value))
+            if number < 1:
+                raise ValueError
+            return number
+        if kind is float:
+            share = float(value)
+            if not 0 <= share < 1:
+                raise ValueError
+            return share
+        if kind is str and isinstance(default, str) and "-" in default:
+            widths = [int(part) for part in str(value).split("-")]
+            if len(widths) != len(default.split("-")) or min(widths) < 1:
+                raise ValueError
+            return "-".join(map(str, widths))
+        return str(value)
+    except (ValueError, KeyError):
+        expected = {bool: "true or false", int: "a whole number from 1", float: "a number from 0 to below 1"}
+        raise UsageError(
+            f"{name}: {key}={value!r} is no {expected.get(kind, f'value like {default}')}; default {default}."
+        ) from None
+
+
+def input_error(name: str, input_shape: tuple[int, ...], cause: Exception) -> TlcliError:
+    """What to say when an architecture cannot take images of a size."""
+    arch = architecture(name)
+    size = "x".join(map(str, input_shape))
+    made_for = "x".join(map(str, arch.input_shape))
+    reason = str(cause).strip().splitlines()[0][:160]
+    return TlcliError(
+        f"{name} cannot take images of {size}: they are too small for its layers (made for {made_for}).\n"
+        f"Use larger images or another architecture (tlcli archs). [{reason}]"
+    )

@@ -1,0 +1,116 @@
+"""Augmentation in two halves: numpy draws what happens to each image, `keras.ops` does it.
+
+The draws come from (seed, step) alone, so that a resumed training sees the very same images; what is drawn
+travels with the batch indices into the compiled step.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+
+def draw(
+    augmentation: dict[str, float], batch: int, shape: tuple[int, int, int], rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """What happens to each image of one batch.
+
+    Returns:
+        `flip` (float32, 0 or 1), `offset` (int32, batch x 2, pixels down and right), `angle` (float32,
+        radians), `corner` (int32, batch x 2: the upper left corner of the cut-out), `partner` (int32) and
+        `weight` (float32) of mixup; only those that the augmentation has.
+    """
+    plan: dict[str, np.ndarray] = {}
+    height, width, _ = shape
+    if "flip" in augmentation:
+        plan["flip"] = (rng.random(batch) < augmentation["flip"]).astype(np.float32)
+    if reach := _reach(augmentation):
+        plan["offset"] = rng.integers(-reach, reach + 1, (batch, 2)).astype(np.int32)
+    if "rotate" in augmentation:
+        limit = math.radians(augmentation["rotate"])
+        plan["angle"] = rng.uniform(-limit, limit, batch).astype(np.float32)
+    if "cutout" in augmentation:
+        half = int(augmentation["cutout"]) // 2
+        centre = rng.integers(0, (height, width), (batch, 2))
+        plan["corner"] = (centre - half).astype(np.int32)
+    if "mixup" in augmentation:
+        plan["partner"] = rng.permutation(batch).astype(np.int32)
+        weight = rng.beta(augmentation["mixup"], augmentation["mixup"], batch)
+        plan["weight"] = np.maximum(weight, 1 - weight).astype(np.float32)
+    return plan
+
+
+def apply(images: Any, plan: dict[str, Any], augmentation: dict[str, float]) -> Any:
+    """Augment a batch (float32, B x H x W x C, standardised so that 0 is the mean grey)."""
+    from keras import ops
+
+    if "flip" in plan:
+        images = ops.where(_column(plan["flip"]) > 0.5, ops.flip(images, axis=2), images)
+    if "offset" in plan:
+        images = _shift(images, plan["offset"], _reach(augmentation))
+    if "angle" in plan:
+        images = _rotate(images, plan["angle"])
+    if "corner" in plan:
+        images = images * _cutout_mask(images, plan["corner"], int(augmentation["cutout"]))
+    if "partner" in plan:
+        weight = _column(plan["weight"])
+        images = weight * images + (1 - weight) * ops.take(images, plan["partner"], axis=0)
+    return images
+
+
+def _reach(augmentation: dict[str, float]) -> int:
+    return int(max(augmentation.get("shift", 0), augmentation.get("crop", 0)))
+
+
+def _column(values: Any) -> Any:
+    from keras import ops
+
+    return ops.reshape(values, (-1, 1, 1, 1))
+
+
+def _shift(images: Any, offset: Any, reach: int) -> Any:
+    """Pad by reflection and cut each image's own window, as one gather."""
+    from keras import ops
+
+    height, width = images.shape[1:3]
+    padded = ops.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="reflect")
+    rows = ops.expand_dims(offset[:, 0] + reach, 1) + ops.arange(height, dtype="int32")
+    columns = ops.expand_dims(offset[:, 1] + reach, 1) + ops.arange(width, dtype="int32")
+    flat = ops.expand_dims(rows, 2) * (width + 2 * reach) + ops.expand_dims(columns, 1)
+    pixels = ops.reshape(padded, (-1, (height + 2 * reach) * (width + 2 * reach), images.shape[3]))
+    index = ops.expand_dims(ops.reshape(flat, (-1, height * width)), 2)
+    picked = ops.take_along_axis(pixels, ops.broadcast_to(index, ops.shape(index)[:2] + (images.shape[3],)), 1)
+    return ops.reshape(picked, (-1, height, width, images.shape[3]))
+
+
+def _rotate(images: Any, angle: Any) -> Any:
+    """Rotate about the middle, bilinear, edges repeated."""
+    from keras import ops
+
+    height, width = images.shape[1:3]
+    cos, sin = ops.cos(angle), ops.sin(angle)
+    middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
+    zero = ops.zeros_like(cos)
+    transforms = ops.stack(
+        [cos, -sin, middle_x - cos * middle_x + sin * middle_y,
+         sin, cos, middle_y - sin * middle_x - cos * middle_y, zero, zero],
+        axis=1,
+    )  # fmt: skip
+    return ops.image.affine_transform(
+        images, transforms, interpolation="bilinear", fill_mode="nearest", data_format="channels_last"
+    )
+
+
+def _cutout_mask(images: Any, corner: Any, size: int) -> Any:
+    """0 inside each image's square, 1 outside: B x H x W x 1."""
+    from keras import ops
+
+    height, width = images.shape[1:3]
+    rows = ops.arange(height, dtype="int32") - ops.expand_dims(corner[:, 0], 1)
+    columns = ops.arange(width, dtype="int32") - ops.expand_dims(corner[:, 1], 1)
+    in_rows = ops.logical_and(rows >= 0, rows < size)
+    in_columns = ops.logical_and(columns >= 0, columns < size)
+    inside = ops.logical_and(ops.expand_dims(in_rows, 2), ops.expand_dims(in_columns, 1))
+    return ops.expand_dims(1.0 - ops.cast(inside, "float32"), 3)

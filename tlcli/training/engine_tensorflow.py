@@ -1,0 +1,114 @@
+"""The training loop compiled by TensorFlow: many steps per call, one trace for all runs of one shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tlcli.training.step import Step, gather
+
+
+class TensorFlowEngine:
+    """Runs a `Step` as one graph with the loop inside; variables are changed in place."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        self.optimizer = step.optimizer()
+        self._first = [keras.ops.convert_to_numpy(v.value) for v in self.optimizer.variables]
+        decay = step.recipe.ema
+        self.average = [tf.Variable(v.value, trainable=False) for v in step.trainable] if decay else []
+        self._scales = [step.rate_scales.get(v.path, 1.0) for v in step.trainable]
+        self._train: dict[Any, Any] = {}
+        self._logits = tf.function(self._forward, reduce_retracing=True)
+
+    def put(self, array: np.ndarray) -> tf.Tensor:
+        return tf.convert_to_tensor(array)
+
+    def train(self, data: dict[str, Any], plan: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        tensors = {key: tf.convert_to_tensor(value) for key, value in plan.items()}
+        losses, right = self._compiled(data, tensors)(data, tensors)
+        return losses.numpy(), right.numpy()
+
+    def logits(self, x: Any, batch: int) -> list[np.ndarray]:
+        return [part.numpy() for part in self._logits(x, tf.constant(batch))]
+
+    def variables(self) -> dict[str, Any]:
+        named = {f"optimizer/{number:03d}": v for number, v in enumerate(self.optimizer.variables)}
+        named.update({f"average/{number:03d}": v for number, v in enumerate(self.average)})
+        return named
+
+    def reset(self) -> None:
+        for variable, value in zip(self.optimizer.variables, self._first, strict=True):
+            variable.assign(value)
+        for average, variable in zip(self.average, self.step.trainable, strict=False):
+            average.assign(variable.value)
+
+    def _compiled(self, data: dict[str, Any], plan: dict[str, Any]) -> Any:
+        """The traced loop for these kinds of arrays, whatever their lengths."""
+
+        def open_shape(t: Any, dims: int) -> tf.TensorSpec:
+            return tf.TensorSpec([None] * dims + t.shape[dims:], t.dtype)
+
+        specs = (
+            {key: open_shape(t, 1) for key, t in data.items()},
+            {key: open_shape(t, min(2, t.shape.rank)) for key, t in plan.items()},
+        )
+        key = tuple(sorted((k, str(spec)) for part in specs for k, spec in part.items()))
+        if key not in self._train:
+            self._train[key] = tf.function(self._loop).get_concrete_function(*specs)
+        return self._train[key]
+
+    def _loop(self, data: dict[str, Any], plan: dict[str, Any]) -> tuple[Any, Any]:
+        steps = tf.shape(plan["learning_rate"])[0]
+        losses = tf.TensorArray(tf.float32, size=steps)
+        right = tf.TensorArray(tf.float32, size=steps)
+
+        def body(i: Any, losses: Any, right: Any) -> tuple[Any, Any, Any]:
+            row = {key: value[i] for key, value in plan.items()}
+            loss, correct = self._one(gather(data, row), row["learning_rate"])
+            return i + 1, losses.write(i, loss), right.write(i, correct)
+
+        _, losses, right = tf.while_loop(
+            lambda i, *_: i < steps, body, (0, losses, right), parallel_iterations=1
+        )
+        return losses.stack(), right.stack()
+
+    def _one(self, batch: dict[str, Any], rate: Any) -> tuple[Any, Any]:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([v.value for v in self.step.trainable])
+            total, cross_entropy, right = self.step.loss(batch)
+        variables = self.step.trainable
+        gradients = tape.gradient(total, [v.value for v in variables])
+        self.optimizer.learning_rate.assign(rate)
+        before = [tf.identity(v.value) if s != 1 else None for v, s in zip(variables, self._scales, strict=True)]
+        self.optimizer.apply(gradients, variables)
+        for v, old, scale in zip(variables, before, self._scales, strict=True):
+            if old is not None:
+                v.assign(old + scale * (v.value - old))
+        self._follow()
+        return cross_entropy, right
+
+    def _follow(self) -> None:
+        """Move the average: slowly later, quickly at the start, when there is little to average."""
+        if not self.average:
+            return
+        step = tf.cast(self.optimizer.iterations.value, tf.float32)
+        decay = tf.minimum(self.step.recipe.ema, (1.0 + step) / (10.0 + step))
+        for average, v in zip(self.average, self.step.trainable, strict=True):
+            average.assign(decay * average + (1.0 - decay) * v.value)
+
+    def _forward(self, x: Any, batch: Any) -> list[Any]:
+        count = tf.shape(x)[0]
+        steps = (count + batch - 1) // batch
+        heads = len(self.step.model.outputs)
+        found = [tf.TensorArray(tf.float32, size=steps, infer_shape=False) for _ in range(heads)]
+
+        def body(i: Any, *found: Any) -> tuple[Any, ...]:
+            outputs = self.step.outputs(self.step.prepare(x[i * batch : (i + 1) * batch]), training=False)
+            return i + 1, *(a.write(i, tf.cast(o, tf.float32)) for a, o in zip(found, outputs, strict=True))
+
+        _, *found = tf.while_loop(lambda i, *_: i < steps, body, (0, *found), parallel_iterations=1)
+        return [a.concat() for a in found]

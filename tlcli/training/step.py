@@ -1,0 +1,159 @@
+"""One training step, written once against `keras.ops`: what a batch is, and what is minimised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+from keras import ops
+
+from tlcli.training import augment
+from tlcli.training.recipe import Recipe
+
+Batch = dict[str, Any]
+
+
+class Term(Protocol):
+    """Something added to the loss: it sees the model's outputs and the batch, and gives a scalar."""
+
+    def __call__(self, outputs: list[Any], batch: Batch) -> Any: ...
+
+
+@dataclass
+class Step:
+    """A model, the variables that a training may change, and the loss.
+
+    The data of a training are arrays by name, all gathered by the same indices: `x` (uint8 images or
+    float32 features), `y` (int64), and whatever a term needs (`teacher`). A name that ends in `_source`
+    belongs to a second stream with its own indices: the replayed source task.
+    """
+
+    model: keras.Model
+    trainable: list[Any]
+    mean: np.ndarray
+    std: np.ndarray
+    recipe: Recipe
+    terms: list[Term] = field(default_factory=list)
+    rate_scales: dict[str, float] = field(default_factory=dict)
+    """By variable path: factor on the learning rate (discriminative learning rates)."""
+
+    def __post_init__(self) -> None:
+        self.augmentation = self.recipe.augmentation()
+        inputs = self.model.inputs[0].shape
+        self.takes_images = len(inputs) == 4 and self.model.layers[0].name == "images"
+
+    def optimizer(self) -> keras.optimizers.Optimizer:
+        """A new optimizer; weight decay touches kernels only."""
+        r = self.recipe
+        decay = r.weight_decay or None
+        made: keras.optimizers.Optimizer = {
+            "adam": lambda: keras.optimizers.Adam(r.rate, weight_decay=decay),
+            "adamw": lambda: keras.optimizers.AdamW(r.rate, weight_decay=r.weight_decay),
+            "sgd": lambda: keras.optimizers.SGD(
+                r.rate, momentum=r.momentum, nesterov=r.momentum > 0, weight_decay=decay
+            ),
+        }[r.optimizer]()
+        if r.weight_decay:
+            made.exclude_from_weight_decay([v for v in self.trainable if v.name != "kernel"])
+        made.build(self.trainable)
+        return made
+
+    def prepare(self, x: Any) -> Any:
+        """uint8 pixels to standardised float32; features pass through."""
+        if not self.takes_images:
+            return x
+        return (ops.cast(x, "float32") / 255.0 - self.mean) / self.std
+
+    def outputs(self, x: Any, training: bool) -> list[Any]:
+        """The model's outputs on prepared inputs: the target's logits first."""
+        outputs = self.model(x, training=training)
+        return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+
+    def loss(self, batch: Batch) -> tuple[Any, Any, Any]:
+        """Loss to minimise, cross-entropy alone, and how many of the batch are classified right."""
+        x = self.prepare(batch["x"])
+        plan = {key: batch[key] for key in ("flip", "offset", "angle", "corner", "partner", "weight")
+                if key in batch}  # fmt: skip
+        if plan:
+            x = augment.apply(x, plan, self.augmentation)
+        size = ops.shape(x)[0]
+        if "x_source" in batch:
+            x = ops.concatenate([x, self.prepare(batch["x_source"])], axis=0)
+        everything = self.outputs(x, training=True)
+        logits = everything[0][:size]
+        labels = batch["y"]
+        cross_entropy = self._cross_entropy(logits, labels, batch)
+        right = ops.sum(ops.cast(ops.equal(ops.argmax(logits, axis=-1), ops.cast(labels, "int32")), "float32"))
+        total = cross_entropy
+        for term in self.terms:
+            total = total + term(everything, batch)
+        return total, cross_entropy, right
+
+    def _cross_entropy(self, logits: Any, labels: Any, batch: Batch) -> Any:
+        classes = logits.shape[-1]
+        target = ops.one_hot(labels, classes, dtype="float32")
+        if "partner" in batch:
+            weight = ops.expand_dims(batch["weight"], 1)
+            target = weight * target + (1 - weight) * ops.take(target, batch["partner"], axis=0)
+        if self.recipe.label_smoothing:
+            target = target * (1 - self.recipe.label_smoothing) + self.recipe.label_smoothing / classes
+        return -ops.mean(ops.sum(target * ops.log_softmax(logits, axis=-1), axis=-1))
+
+
+class Engine(Protocol):
+    """What runs the step: the only part that knows the backend."""
+
+    def put(self, array: np.ndarray) -> Any:
+        """An array on the device, to be passed to `train` and `logits` again and again."""
+
+    def train(self, data: dict[str, Any], plan: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Run as many steps as `plan` has rows; per step the cross-entropy and the number right."""
+
+    def logits(self, x: Any, batch: int) -> list[np.ndarray]:
+        """The outputs in inference mode for all of x, batch by batch: float32, N x classes each."""
+
+    def variables(self) -> dict[str, Any]:
+        """What besides the model changes: the optimizer's variables and the weight average, by name."""
+
+    def reset(self) -> None:
+        """Put the optimizer back to its first step and the average onto the weights."""
+
+
+EngineFactory = Callable[[Step], Engine]
+
+
+def make_engine(step: Step) -> Engine:
+    """The engine of the backend that Keras runs on.
+
+    Raises:
+        TlcliError: a backend for which there is none.
+    """
+    from tlcli.errors import TlcliError
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        from tlcli.training.engine_tensorflow import TensorFlowEngine
+
+        return TensorFlowEngine(step)
+    if backend == "jax":
+        from tlcli.training.engine_jax import JaxEngine
+
+        return JaxEngine(step)
+    raise TlcliError(f"KERAS_BACKEND={backend} is not supported; use tensorflow or jax.")
+
+
+def split_plan(key: str) -> bool:
+    """Does a name of a plan hold indices (and not what is done to the batch)?"""
+    return key in ("index", "index_source")
+
+
+def gather(data: dict[str, Any], row: dict[str, Any]) -> Batch:
+    """The batch that one row of a plan means."""
+    batch = {key: value for key, value in row.items() if not split_plan(key) and key != "learning_rate"}
+    for key, array in data.items():
+        index = row["index_source" if key.endswith("_source") else "index"]
+        batch[key] = ops.take(array, index, axis=0)
+    return batch
