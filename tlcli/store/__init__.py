@@ -1,0 +1,27 @@
+"""The files: what they hold (records), their schema, atomic writing and safe reading."""
+
+from tlcli.store.atomic import atomic_file, check_output
+from tlcli.store.reading import file_format, read, read_any
+from tlcli.store.records import (
+    Ancestor,
+    Checkpoint,
+    Dataset,
+    EmbeddingPart,
+    Embeddings,
+    ImageArray,
+    Parent,
+    Part,
+    Provenance,
+    Record,
+    Results,
+    Run,
+    Target,
+    common_parents,
+)
+from tlcli.store.writing import write
+
+__all__ = [
+    "Ancestor", "Checkpoint", "Dataset", "EmbeddingPart", "Embeddings", "ImageArray", "Parent", "Part",
+    "Provenance", "Record", "Results", "Run", "Target", "atomic_file", "check_output", "common_parents",
+    "file_format", "read", "read_any", "write",
+]

@@ -1,0 +1,47 @@
+"""What several formats share: class names, parts, histories, and the checks of what a schema cannot say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from tlcli.errors import TlcliError
+from tlcli.store.tree import Tree
+
+PARTS = ("train", "validation", "test")
+HISTORY_ORDER = ("samples_seen", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "k")
+
+
+def put_classes(tree: Tree, names: Iterable[str], original: np.ndarray) -> None:
+    tree.datasets["classes/names"] = [str(name) for name in names]
+    tree.datasets["classes/original"] = np.asarray(original, np.int64)
+
+
+def take_classes(tree: Tree) -> tuple[list[str], np.ndarray]:
+    return tree.datasets["classes/names"], tree.datasets["classes/original"]
+
+
+def put_series(tree: Tree, group: str, series: Mapping[str, np.ndarray]) -> None:
+    """Store arrays along an axis, counts as int64 and measurements as float64."""
+    for name, values in series.items():
+        array = np.asarray(values)
+        kind = np.int64 if array.dtype.kind in "iub" else np.float64
+        tree.datasets[f"{group}/{name}"] = array.astype(kind)
+
+
+def take_series(tree: Tree, group: str) -> dict[str, np.ndarray]:
+    """The arrays of a group, the axis first."""
+    found = tree.below(group)
+    return {name: found[name] for name in sorted(found, key=_series_order)}
+
+
+def _series_order(name: str) -> tuple[int, str]:
+    return (HISTORY_ORDER.index(name) if name in HISTORY_ORDER else len(HISTORY_ORDER), name)
+
+
+def check_labels(labels: np.ndarray, classes: int, where: str) -> None:
+    """Refuse labels outside 0...classes-1."""
+    if labels.size and not (0 <= int(labels.min()) and int(labels.max()) < classes):
+        wrong = int(labels.max()) if int(labels.max()) >= classes else int(labels.min())
+        raise TlcliError(f"{where} holds the label {wrong}; expected 0...{classes - 1} for {classes} classes.")

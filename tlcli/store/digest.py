@@ -1,0 +1,85 @@
+"""Digests over the content of a file, independent of how HDF5 lays it out.
+
+The content digest is the SHA-256 of a listing with one line for every dataset and attribute, sorted. A dataset
+stands there with its path, dtype, shape and the SHA-256 of its little-endian bytes in C order (texts: of their
+UTF-8 JSON), so it can be computed while blocks pass by. Left out: the digests themselves, `generated_by`,
+`command` and `ancestry`; `parents` is reduced to the content digests of the parents. So the same content made by
+another command or in another folder has the same digest. What is left out is covered by the provenance digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+
+from tlcli.store.tree import Scalar, Tree, to_json
+
+PROVENANCE = ("generated_by", "command", "parents", "ancestry")
+DIGESTS = ("content_sha256", "provenance_sha256")
+
+
+class DataDigest:
+    """The SHA-256 of one array, fed in blocks."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def update(self, block: np.ndarray) -> None:
+        little = np.ascontiguousarray(block, block.dtype.newbyteorder("<"))
+        self._hash.update(little.reshape(-1).view(np.uint8).data)
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+
+def data_digest(data: Any) -> str:
+    """The SHA-256 of one dataset as a `Tree` holds it: an array, a text or a list of texts."""
+    if isinstance(data, str | list):
+        return hashlib.sha256(to_json(data).encode()).hexdigest()
+    digest = DataDigest()
+    digest.update(np.asarray(data))
+    return digest.hexdigest()
+
+
+def shape_of(data: Any) -> tuple[int, ...]:
+    """The shape of a dataset as a `Tree` holds it."""
+    if isinstance(data, str):
+        return ()
+    return (len(data),) if isinstance(data, list) else tuple(int(n) for n in data.shape)
+
+
+def dtype_of(data: Any) -> str:
+    """The dtype of a dataset as a `Tree` holds it: a numpy name or `string`."""
+    return "string" if isinstance(data, str | list) else np.dtype(data.dtype).name
+
+
+def content_digest(tree: Tree, data_digests: dict[str, str]) -> str:
+    """The content digest of a tree, given the digest of each dataset's data."""
+    lines = [
+        _line("dataset", path, dtype_of(data), list(shape_of(data)), data_digests[path])
+        for path, data in tree.datasets.items()
+        if path not in PROVENANCE
+    ]
+    for path, attributes in tree.attributes.items():
+        lines += [
+            _line("attribute", path, name, type(value).__name__, value)
+            for name, value in attributes.items()
+            if path or name not in PROVENANCE + DIGESTS
+        ]
+    parents = [parent["content_sha256"] for parent in tree.get_json("", "parents")]
+    lines.append(_line("parents", parents))
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def provenance_digest(tree: Tree) -> str:
+    """The digest of what the content digest leaves out."""
+    values: list[Scalar] = [str(tree.get("", name)) for name in ("generated_by", "command")]
+    values += [tree.get_json("", name) for name in ("parents", "ancestry")]
+    return hashlib.sha256(_line(*values).encode()).hexdigest()
+
+
+def _line(*values: Any) -> str:
+    return json.dumps(values, ensure_ascii=True, allow_nan=True, sort_keys=True)

@@ -1,0 +1,478 @@
+"""The gate that every HDF5 file passes before any of its data is read.
+
+It looks at a file through HDF5's low-level interface, which follows nothing by itself, and lists what is there.
+What could read another file, take memory without bound, run in circles or surprise the code behind it is refused:
+links other than plain ones, external storage, virtual datasets, references and other types than plain numbers and
+fixed-length UTF-8 texts, filters other than shuffle, gzip and fletcher32, declared sizes that the stored bytes
+cannot hold, cycles, depth, and names with a path in them. Data are unpacked here, not by HDF5, because HDF5
+unpacks a chunk to whatever size the compressed stream asks for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import unicodedata
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5s, h5t, h5z
+
+from tlcli.errors import TlcliError
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+MAX_DEPTH = 8
+MAX_OBJECTS = 250_000
+MAX_ATTRIBUTES = 64
+"""Of one object."""
+MAX_ATTRIBUTE_BYTES = 2**20
+MAX_NAME_BYTES = 600
+MAX_RANK = 8
+MAX_CHUNK_BYTES = 2**24
+GZIP_RATIO = 1032
+"""What gzip can expand at most."""
+
+_FILTERS = {h5z.FILTER_DEFLATE: "gzip", h5z.FILTER_SHUFFLE: "shuffle", h5z.FILTER_FLETCHER32: "fletcher32"}
+_NUMBERS = {
+    "uint8": h5t.STD_U8LE, "uint16": h5t.STD_U16LE, "uint32": h5t.STD_U32LE, "uint64": h5t.STD_U64LE,
+    "int8": h5t.STD_I8LE, "int16": h5t.STD_I16LE, "int32": h5t.STD_I32LE, "int64": h5t.STD_I64LE,
+    "float16": h5t.IEEE_F16LE, "float32": h5t.IEEE_F32LE, "float64": h5t.IEEE_F64LE,
+}
+_KINDS = {h5t.INTEGER: "iu", h5t.FLOAT: "f"}
+_FOREIGN = {
+    h5t.COMPOUND: "compound", h5t.REFERENCE: "reference", h5t.VLEN: "variable-length", h5t.ENUM: "enumeration",
+    h5t.ARRAY: "array", h5t.OPAQUE: "opaque", h5t.BITFIELD: "bit field", h5t.TIME: "time",
+}
+HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, AttributeError)
+"""What h5py raises for a file that HDF5 cannot make sense of."""
+
+
+class UnsafeError(Exception):
+    """Why an object is not let through."""
+
+
+@dataclass
+class Item:
+    """One object of a file, as far as it could be looked at."""
+
+    path: str
+    kind: str
+    """`group`, `dataset`, or what else it is: `soft link`, `external link`, `named type`, ..."""
+    dtype: str = ""
+    shape: tuple[int, ...] = ()
+    itemsize: int = 0
+    chunks: tuple[int, ...] | None = None
+    filters: tuple[str, ...] = ()
+    storage: int = 0
+    """Bytes of data in the file."""
+    attributes: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+    """Why it is not let through; empty when it is."""
+
+
+def max_bytes() -> int:
+    """How many bytes of data one file may declare: TLCLI_MAX_BYTES, else this machine's memory."""
+    text = os.environ.get("TLCLI_MAX_BYTES", "")
+    if text:
+        if not text.isdigit():
+            raise TlcliError(f"TLCLI_MAX_BYTES is {text!r:.40}; expected a number of bytes.")
+        return int(text)
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 2**36
+
+
+@contextlib.contextmanager
+def open_hdf5(path: str | Path) -> Iterator[Gate]:
+    """Open a file, or stdin for `-`, for looking at. Raises TlcliError when it is no sound HDF5 file."""
+    name = display_name(path)
+    image, size = _stdin_image() if str(path) == "-" else (None, _check_file(Path(path)))
+    access = h5p.create(h5p.FILE_ACCESS)
+    access.set_fclose_degree(h5f.CLOSE_STRONG)
+    access.set_file_locking(False, True)  # files never change once they are there; some systems have no locks
+    if image is not None:
+        access.set_fileobj_driver(h5py_fileobj(), image)
+    try:
+        where = repr(image).encode() if image is not None else os.fsencode(Path(path))
+        file = h5f.open(where, h5f.ACC_RDONLY, access)
+    except HDF5_ERRORS as error:
+        raise damaged(name) from error
+    try:
+        yield Gate(file, name, size)
+    finally:
+        with contextlib.suppress(*HDF5_ERRORS):
+            file.close()
+
+
+def h5py_fileobj() -> Any:
+    """HDF5's driver for Python file objects."""
+    from h5py import h5fd
+
+    return h5fd.fileobj_driver
+
+
+def display_name(path: str | Path) -> str:
+    return "stdin" if str(path) == "-" else str(path)
+
+
+def damaged(name: str) -> TlcliError:
+    return TlcliError(f"{name} is cut short or damaged: HDF5 cannot read it. Copy it again, or make it again.")
+
+
+def _stdin_image() -> tuple[io.BytesIO, int]:
+    """All of stdin; HDF5 cannot read a pipe."""
+    if sys.stdin.isatty():
+        raise TlcliError("The input is - (stdin), which is a terminal; pipe a file into it, or name a file.")
+    limit = max_bytes()
+    data = sys.stdin.buffer.read(limit + 1)
+    if len(data) > limit:
+        raise TlcliError(f"stdin holds more than {limit:,} bytes; set TLCLI_MAX_BYTES to allow more.")
+    _check_start("stdin", data[:8], len(data))
+    return io.BytesIO(data), len(data)
+
+
+def _check_file(path: Path) -> int:
+    """The size of a regular file that starts like HDF5."""
+    try:
+        if path.is_dir():
+            raise TlcliError(f"{path} is a folder; expected an HDF5 file.")
+        if path.exists() and not path.is_file():
+            raise TlcliError(f"{path} is not a regular file; to read a pipe give - and redirect it to stdin.")
+        with path.open("rb") as file:
+            start = file.read(8)
+            size = os.fstat(file.fileno()).st_size
+    except FileNotFoundError:
+        raise TlcliError(f"{path} does not exist.") from None
+    except (OSError, ValueError) as error:
+        reason = os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else str(error)
+        raise TlcliError(f"{path} could not be read: {reason}.") from error
+    _check_start(str(path), start, size)
+    return size
+
+
+def _check_start(name: str, start: bytes, size: int) -> None:
+    if not size:
+        raise TlcliError(f"{name} is empty (0 bytes); expected an HDF5 file.")
+    if start != SIGNATURE:
+        raise TlcliError(f"{name} is not an HDF5 file; expected one that tlcli wrote.")
+
+
+class Gate:
+    """An open file behind the gate: `items` lists what it holds, `load` reads one dataset that was let through."""
+
+    def __init__(self, file: Any, name: str, size: int) -> None:
+        self._file = file
+        self.name = name
+        self.size = size
+
+    def root_attribute(self, name: str) -> Any:
+        """One plain attribute of the root, or None."""
+        try:
+            root = h5g.open(self._file, b"/")
+            return _read_attribute(h5a.open(root, name.encode())) if h5a.exists(root, name.encode()) else None
+        except UnsafeError:
+            return None
+        except HDF5_ERRORS as error:
+            raise damaged(self.name) from error
+
+    def items(self, strict: bool = True) -> dict[str, Item]:
+        """Everything in the file, by path, the root as the empty string.
+
+        strict: raise TlcliError at the first object that is not let through; else list it with its `problem`.
+        """
+        try:
+            return _Walk(self._file, self.size, strict).run()
+        except UnsafeError as error:
+            raise TlcliError(f"{self.name} is refused: {error}.") from error
+        except (*HDF5_ERRORS, MemoryError) as error:
+            raise damaged(self.name) from error
+
+    def load(self, item: Item) -> Any:
+        """The data of one dataset: an array, a text or a list of texts. Raises TlcliError when it is damaged."""
+        try:
+            array = _load(h5d.open(self._file, item.path.encode()), item)
+            if item.dtype != "string":
+                return array
+            return array.item().decode() if not item.shape else [text.decode() for text in array.tolist()]
+        except UnsafeError as error:
+            raise TlcliError(f"{self.name} is refused: {error}.") from error
+        except (*HDF5_ERRORS, zlib.error) as error:
+            raise damaged(self.name) from error
+
+
+class _Walk:
+    """One walk over all objects of a file, each visited once."""
+
+    def __init__(self, file: Any, size: int, strict: bool) -> None:
+        self._file = file
+        self._size = size
+        self._strict = strict
+        self._items: dict[str, Item] = {}
+        self._seen: set[int] = set()
+        self._declared = 0
+        self._stored = 0
+        self._limit = max_bytes()
+
+    def run(self) -> dict[str, Item]:
+        root = h5g.open(self._file, b"/")
+        self._seen.add(h5o.get_info(root).addr)
+        item = Item("", "group")
+        self._items[""] = item
+        self._checked(item, lambda: self._attributes(item, root))
+        pending = [(root, "", 1)]
+        while pending:
+            group, path, depth = pending.pop()
+            pending += [(child, name, depth + 1) for child, name in self._group(group, path, depth)]
+        return self._items
+
+    def _checked(self, item: Item, look: Any) -> None:
+        """Look at an object; note what is wrong with it, or raise when strict."""
+        try:
+            look()
+        except UnsafeError as error:
+            item.problem = str(error)
+            if self._strict:
+                raise
+
+    def _group(self, group: Any, path: str, depth: int) -> list[tuple[Any, str]]:
+        """List the members of a group; returns its groups."""
+        item = self._items[path]
+        if group.get_num_objs() + len(self._items) > MAX_OBJECTS:
+            item.problem = f"it holds more than {MAX_OBJECTS:,} objects"
+        elif depth > MAX_DEPTH and group.get_num_objs():
+            item.problem = f"its groups are nested more than {MAX_DEPTH} deep"
+        if item.problem:
+            if self._strict:
+                raise UnsafeError(item.problem)
+            return []
+        below = []
+        for name in list(group):
+            child = self._member(group, name, path)
+            if child is not None:
+                below.append(child)
+        return below
+
+    def _member(self, group: Any, name: bytes, parent: str) -> tuple[Any, str] | None:
+        text = name.decode("utf-8", "replace")
+        item = Item(f"{parent}/{text}".lstrip("/"), "unknown")
+        self._items[item.path] = item
+        found: list[Any] = []
+        self._checked(item, lambda: found.append(self._open(group, name, item)))
+        return (found[0], item.path) if found and found[0] is not None else None
+
+    def _open(self, group: Any, name: bytes, item: Item) -> Any:
+        """Look at one member; returns it when it is a group."""
+        link = group.links.get_info(name).type
+        if link != h5l.TYPE_HARD:
+            item.kind = {h5l.TYPE_SOFT: "soft link", h5l.TYPE_EXTERNAL: "external link"}.get(link, "foreign link")
+            raise UnsafeError(f"{item.path!r:.100} is a {item.kind}; expected none")
+        check_name(name)
+        info = h5o.get_info(group, name)
+        if info.addr in self._seen:
+            item.kind = "repeated object"
+            raise UnsafeError(f"{item.path!r:.100} leads to an object that another name leads to")
+        self._seen.add(info.addr)
+        if info.type == h5o.TYPE_GROUP:
+            item.kind = "group"
+            opened = h5g.open(group, name)
+            self._attributes(item, opened)
+            return opened
+        if info.type != h5o.TYPE_DATASET:
+            item.kind = "named type"
+            raise UnsafeError(f"{item.path!r:.100} is a named type; expected groups and datasets")
+        item.kind = "dataset"
+        self._dataset(item, h5d.open(group, name))
+        return None
+
+    def _dataset(self, item: Item, stored: Any) -> None:
+        """Check layout, filters, type and size, in this order: even asking a virtual dataset its size opens files."""
+        properties = stored.get_create_plist()
+        layout = properties.get_layout()
+        if layout == h5d.VIRTUAL:
+            item.kind = "virtual dataset"
+            raise UnsafeError(f"{item.path!r:.100} is a virtual dataset, which reads other files")
+        if properties.get_external_count():
+            item.kind = "external dataset"
+            raise UnsafeError(f"{item.path!r:.100} keeps its data in another file")
+        kind = stored.get_type()
+        item.dtype, item.itemsize = _dtype(kind), kind.get_size()
+        space = stored.get_space()
+        item.shape = _shape(space)
+        item.storage = stored.get_storage_size()
+        if layout == h5d.CHUNKED:
+            item.chunks = tuple(int(n) for n in properties.get_chunk())
+        item.filters = tuple(
+            _FILTERS.get(properties.get_filter(i)[0], f"filter {properties.get_filter(i)[0]}")
+            for i in range(min(properties.get_nfilters(), 32))
+        )
+        self._check_dataset(item, stored, layout)
+        self._attributes(item, stored)
+
+    def _check_dataset(self, item: Item, stored: Any, layout: int) -> None:
+        where = f"{item.path!r:.100}"
+        if item.dtype not in _NUMBERS and item.dtype != "string":
+            raise UnsafeError(f"{where} has the type {item.dtype}; expected numbers or fixed-length UTF-8 text")
+        if any(name not in _FILTERS.values() for name in item.filters) or item.filters not in _PIPELINES:
+            raise UnsafeError(f"{where} passes the filters {', '.join(item.filters)}; expected shuffle, gzip and "
+                              "fletcher32")
+        if len(item.shape) > MAX_RANK:
+            raise UnsafeError(f"{where} has {len(item.shape)} dimensions; expected {MAX_RANK} at most")
+        size = _product(item.shape) * item.itemsize
+        self._declared += size
+        self._stored += item.storage
+        if self._declared > self._limit:
+            raise UnsafeError(f"{where} declares the shape {item.shape}: more than {self._limit:,} bytes in all; "
+                              "set TLCLI_MAX_BYTES to allow more")
+        if self._stored > self._size:
+            raise UnsafeError(f"{where} claims more stored bytes than the file has")
+        if layout == h5d.CHUNKED:
+            self._check_chunks(item, stored, size)
+        elif size > item.storage:
+            raise UnsafeError(f"{where} declares {size:,} bytes and stores {item.storage:,}")
+
+    @staticmethod
+    def _check_chunks(item: Item, stored: Any, size: int) -> None:
+        where = f"{item.path!r:.100}"
+        assert item.chunks is not None
+        if len(item.chunks) != len(item.shape) or 0 in item.chunks:
+            raise UnsafeError(f"{where} has chunks of the shape {item.chunks}")
+        if _product(item.chunks) * item.itemsize > MAX_CHUNK_BYTES:
+            raise UnsafeError(f"{where} has chunks of the shape {item.chunks}: more than {MAX_CHUNK_BYTES:,} bytes")
+        ratio = GZIP_RATIO if "gzip" in item.filters else 1
+        if size > item.storage * ratio:
+            raise UnsafeError(f"{where} declares {size:,} bytes and stores {item.storage:,}")
+        expected = _product(tuple(-(-n // c) for n, c in zip(item.shape, item.chunks, strict=True)))
+        if stored.get_num_chunks() != expected:
+            raise UnsafeError(f"{where} stores {stored.get_num_chunks()} of {expected} chunks")
+
+    def _attributes(self, item: Item, target: Any) -> None:
+        count = h5a.get_num_attrs(target)
+        if count > MAX_ATTRIBUTES:
+            raise UnsafeError(f"{item.path!r:.100} has {count} attributes; expected {MAX_ATTRIBUTES} at most")
+        for index in range(count):
+            attribute = h5a.open(target, index=index)
+            name = attribute.name
+            text = name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+            try:
+                check_name(name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape"))
+                item.attributes[text] = _read_attribute(attribute)
+            except UnsafeError as error:
+                item.attributes[text] = f"({error})"
+                if self._strict:
+                    raise UnsafeError(f"the attribute {text!r:.80} of {item.path or 'the root'!r:.100}: {error}"
+                                      ) from error
+
+
+_PIPELINES = {
+    (*shuffle, *gzip, *sums)
+    for shuffle in ((), ("shuffle",)) for gzip in ((), ("gzip",)) for sums in ((), ("fletcher32",))
+}
+
+
+def check_name(name: bytes) -> None:
+    """Refuse names that could lead elsewhere or are no plain text."""
+    try:
+        text = name.decode()
+    except UnicodeDecodeError:
+        raise UnsafeError(f"the name {name!r:.80} is not UTF-8") from None
+    if not 0 < len(name) <= MAX_NAME_BYTES:
+        raise UnsafeError(f"the name {text!r:.80} has {len(name)} bytes; expected 1...{MAX_NAME_BYTES}")
+    if text in (".", "..") or any(c in "/\\<>" or unicodedata.category(c) in ("Cc", "Cs") for c in text):
+        raise UnsafeError(f"the name {text!r:.80} is a path or holds markup or control characters")
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    product = 1
+    for n in shape:
+        product *= n
+    return product
+
+
+def _dtype(kind: Any) -> str:
+    """The numpy name of a stored type, `string` for fixed-length UTF-8 or ASCII text, else what it is."""
+    family = kind.get_class()
+    if family == h5t.STRING:
+        if kind.is_variable_str():
+            return "variable-length text"
+        return "string"
+    if family in _KINDS:
+        for name, known in _NUMBERS.items():
+            if kind.get_size() == np.dtype(name).itemsize and kind.equal(known):
+                return name
+        return f"unusual {'integer' if family == h5t.INTEGER else 'float'} of {kind.get_size()} bytes"
+    return _FOREIGN.get(family, "unknown")
+
+
+def _shape(space: Any) -> tuple[int, ...]:
+    family = space.get_simple_extent_type()
+    if family == h5s.SCALAR:
+        return ()
+    if family == h5s.SIMPLE:
+        return tuple(int(n) for n in space.get_simple_extent_dims())
+    raise UnsafeError("it has no shape")
+
+
+def _read_attribute(attribute: Any) -> Any:
+    """The value of a scalar attribute: int, float or str."""
+    kind = attribute.get_type()
+    dtype = _dtype(kind)
+    if _shape(attribute.get_space()) != ():
+        raise UnsafeError("an array; expected one value")
+    if dtype == "string":
+        if kind.get_size() > MAX_ATTRIBUTE_BYTES:
+            raise UnsafeError(f"text of {kind.get_size():,} bytes; expected {MAX_ATTRIBUTE_BYTES:,} at most")
+        text = np.zeros((), f"S{kind.get_size()}")
+        attribute.read(text, kind)
+        try:
+            return text.item().decode()
+        except UnicodeDecodeError:
+            raise UnsafeError("text that is not UTF-8") from None
+    if dtype not in _NUMBERS:
+        raise UnsafeError(f"{dtype}; expected a number or fixed-length UTF-8 text")
+    number = np.zeros((), np.dtype(dtype).newbyteorder("<"))
+    attribute.read(number, kind)
+    return number.item()
+
+
+def _load(stored: Any, item: Item) -> np.ndarray:
+    """Read a dataset that the walk let through; chunks are unpacked here, to their own size and no further."""
+    dtype = np.dtype(f"S{item.itemsize}" if item.dtype == "string" else item.dtype).newbyteorder("<")
+    array = np.empty(item.shape, dtype)
+    if item.chunks is None:
+        if array.size:
+            stored.read(h5s.ALL, h5s.ALL, array, stored.get_type())
+        return array
+    for start in np.ndindex(*(-(-n // c) for n, c in zip(item.shape, item.chunks, strict=True))):
+        offset = tuple(i * c for i, c in zip(start, item.chunks, strict=True))
+        chunk = _chunk(stored, item, offset, dtype)
+        target = tuple(slice(o, o + c) for o, c in zip(offset, item.chunks, strict=True))
+        part = array[target]
+        part[...] = chunk[tuple(slice(0, n) for n in part.shape)]
+    return array
+
+
+def _chunk(stored: Any, item: Item, offset: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """One chunk, unpacked: fletcher32 taken off (the digests check more), gzip undone, shuffle undone."""
+    assert item.chunks is not None
+    size = _product(item.chunks) * item.itemsize
+    info = stored.get_chunk_info_by_coord(offset)
+    if info.byte_offset is None or info.filter_mask or info.size > size + size // 100 + 1024:
+        raise UnsafeError(f"{item.path!r:.100} has a chunk of {info.size:,} bytes; expected {size:,} at most")
+    _, raw = stored.read_direct_chunk(offset)
+    if "fletcher32" in item.filters:
+        raw = raw[:-4]
+    if "gzip" in item.filters:
+        stream = zlib.decompressobj()
+        raw = stream.decompress(raw, size + 1)
+    if len(raw) != size:
+        raise UnsafeError(f"{item.path!r:.100} has a chunk of another size than it declares")
+    if "shuffle" in item.filters and item.itemsize > 1:
+        raw = np.frombuffer(raw, np.uint8).reshape(item.itemsize, -1).T.tobytes()
+    return np.frombuffer(raw, dtype).reshape(item.chunks)

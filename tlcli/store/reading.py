@@ -1,0 +1,147 @@
+"""HDF5 files to records, through the gate, with every digest checked."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from tlcli.errors import TlcliError
+from tlcli.store import checkpoint, dataset, digest, embeddings, results, schema
+from tlcli.store.gate import Gate, display_name, open_hdf5
+from tlcli.store.records import (
+    Ancestor,
+    Checkpoint,
+    Dataset,
+    Embeddings,
+    Parent,
+    Provenance,
+    Record,
+    Results,
+)
+from tlcli.store.tree import Tree, from_json
+
+R = TypeVar("R", Dataset, Checkpoint, Embeddings, Results)
+
+_BUILDERS: dict[str, Any] = {
+    Dataset.format: dataset.from_tree, Checkpoint.format: checkpoint.from_tree,
+    Embeddings.format: embeddings.from_tree, Results.format: results.from_tree,
+}
+
+
+def read(path: str | Path, kind: type[R]) -> R:
+    """Read a file of one kind; `-` is stdin. Raises TlcliError when it is missing, damaged, or another kind."""
+    return cast(R, read_any(path, (kind,)))
+
+
+def read_any(path: str | Path, kinds: tuple[type, ...] | None = None) -> Record:
+    """Read a file of any of the given kinds (all four by default). Raises TlcliError."""
+    with open_hdf5(path) as gate:
+        found = check_kind(gate, kinds or (Dataset, Checkpoint, Embeddings, Results))
+        tree = load_tree(gate, found)
+    try:
+        return build(tree, "stdin" if str(path) == "-" else Path(path).name)
+    except TlcliError as error:
+        raise TlcliError(f"{display_name(path)} is not a sound {found.noun} file: {error}") from error
+
+
+def file_format(path: str | Path) -> str:
+    """The format of a file, for example `tlcli-dataset`; `hdf5` for one that tlcli did not write."""
+    with open_hdf5(path) as gate:
+        found = gate.root_attribute("format")
+    return found if isinstance(found, str) and found in schema.FORMATS else "hdf5"
+
+
+def check_kind(gate: Gate, kinds: tuple[type, ...]) -> schema.Format:
+    """The format of an open file, when it is among those expected and of a version that this program knows."""
+    expected = [schema.FORMATS[kind.format] for kind in kinds]  # type: ignore[attr-defined]
+    wanted = " or ".join(f"{a_noun(f.noun)}, as `{f.command}` writes" for f in expected)
+    found = gate.root_attribute("format")
+    if not isinstance(found, str) or found not in schema.FORMATS:
+        raise TlcliError(f"{gate.name} is an HDF5 file, but none that tlcli wrote; expected {wanted}.")
+    kind = schema.FORMATS[found]
+    if kind not in expected:
+        raise TlcliError(f"{gate.name} holds {a_noun(kind.noun)} ({kind.name}); expected {wanted}.")
+    version = gate.root_attribute("format_version")
+    if type(version) is int and version > schema.VERSION:
+        raise TlcliError(f"{gate.name} has format version {version}; this tlcli reads up to {schema.VERSION}. "
+                         "Install a newer tlcli.")
+    if type(version) is not int or version < 1:
+        raise TlcliError(f"{gate.name} has the format version {version!r}; expected {schema.VERSION}.")
+    return kind
+
+
+def a_noun(noun: str) -> str:
+    return noun if noun.endswith("s") else f"a {noun}"
+
+
+def load_tree(gate: Gate, kind: schema.Format) -> Tree:
+    """Everything in the file, after the gate and the schema have let its outline through."""
+    items = gate.items()
+    stored = {path: item for path, item in items.items() if item.kind == "dataset"}
+    outline = {path: (item.dtype, item.shape) for path, item in stored.items()}
+    attributes = {path: item.attributes for path, item in items.items() if item.attributes}
+    try:
+        schema.check_outline(kind, outline, attributes)
+    except TlcliError as error:
+        raise TlcliError(f"{gate.name} is not a sound {kind.noun} file: {error}") from error
+    return Tree(kind.name, {path: gate.load(item) for path, item in stored.items()}, attributes)
+
+
+def build(tree: Tree, name: str) -> Record:
+    """The record of a tree that was read, with its digests and values checked. Raises TlcliError."""
+    schema.check_values(schema.FORMATS[tree.format], tree.datasets)
+    provenance = take_provenance(tree, name)
+    check_digests(tree)
+    record: Record = _BUILDERS[tree.format](tree)
+    return dataclasses.replace(record, provenance=provenance)
+
+
+def check_digests(tree: Tree) -> None:
+    """Recompute both digests. Raises TlcliError when one does not fit."""
+    data = {path: digest.data_digest(values) for path, values in tree.datasets.items()}
+    if digest.content_digest(tree, data) != tree.get("", "content_sha256"):
+        raise TlcliError("its content does not fit its digest: it was changed or damaged after it was written.")
+    if digest.provenance_digest(tree) != tree.get("", "provenance_sha256"):
+        raise TlcliError("its provenance does not fit its digest: it was changed or damaged after it was written.")
+
+
+def take_provenance(tree: Tree, name: str) -> Provenance:
+    """The provenance that a tree holds. Raises TlcliError when it has another form."""
+    return Provenance(
+        command=tree.get("", "command"),
+        parents=tuple(_parent(value) for value in tree.get_json("", "parents")),
+        ancestry=tuple(_ancestor(value) for value in _list(from_json(tree.datasets["ancestry"], "ancestry"))),
+        generated_by=tree.get("", "generated_by"),
+        content_sha256=tree.get("", "content_sha256"),
+        name=name,
+    )
+
+
+_PARENT = {"name", "format", "content_sha256"}
+_ANCESTOR = _PARENT | {"command", "generated_by", "parents"}
+
+
+def _parent(value: Any) -> Parent:
+    _check_texts(value, _PARENT, "parents")
+    return Parent(**value)
+
+
+def _ancestor(value: Any) -> Ancestor:
+    texts = {k: v for k, v in value.items() if k != "parents"} if isinstance(value, dict) else value
+    _check_texts(texts, _ANCESTOR - {"parents"}, "ancestry")
+    above = _list(value.get("parents"))
+    if not all(isinstance(text, str) for text in above):
+        raise TlcliError("ancestry has an entry of another form than expected.")
+    return Ancestor(**texts, parents=tuple(above))
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TlcliError("ancestry is no list.")
+    return value
+
+
+def _check_texts(value: Any, names: set[str], where: str) -> None:
+    if not isinstance(value, dict) or set(value) != names or not all(isinstance(v, str) for v in value.values()):
+        raise TlcliError(f"{where} has an entry of another form than expected.")

@@ -1,0 +1,107 @@
+"""The form between records and HDF5: arrays by path and attributes by path, and nothing else.
+
+A record becomes a `Tree` and a `Tree` a record (dataset.py, checkpoint.py, embeddings.py, results.py); only
+writing.py and gate.py turn a tree into bytes and back.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tlcli.errors import TlcliError
+
+Scalar = str | int | float
+
+LONGEST_JSON_ATTRIBUTE = 60_000
+"""Bytes. Many readers of HDF5 know no attribute of 64 KiB or more; longer JSON goes to a scalar dataset."""
+
+
+@dataclass
+class Tree:
+    """The content of one file.
+
+    A dataset is a numpy array (or an `ImageArray`), a `str` (scalar text) or a list of `str`.
+    """
+
+    format: str
+    datasets: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, dict[str, Scalar]] = field(default_factory=dict)
+    """By path of a group or a dataset; the root is the empty string."""
+
+    def set(self, path: str, name: str, value: Scalar) -> None:
+        """Set one attribute."""
+        self.attributes.setdefault(path, {})[name] = value
+
+    def set_json(self, path: str, name: str, value: Any) -> None:
+        """Store JSON as an attribute, or as a scalar dataset of that name when it is long."""
+        text = to_json(value, name)
+        if len(text.encode()) <= LONGEST_JSON_ATTRIBUTE:
+            self.set(path, name, text)
+        else:
+            self.datasets[f"{path}/{name}".lstrip("/")] = text
+
+    def get(self, path: str, name: str) -> Any:
+        """One attribute."""
+        return self.attributes[path][name]
+
+    def get_json(self, path: str, name: str) -> Any:
+        """What `set_json` stored."""
+        text = self.attributes.get(path, {}).get(name)
+        if text is None:
+            text = self.datasets[f"{path}/{name}".lstrip("/")]
+        return from_json(str(text), name)
+
+    def put_ordered(self, group: str, arrays: dict[str, np.ndarray]) -> None:
+        """Store arrays by path below `group`, with an attribute `position` that keeps their order."""
+        for position, (name, array) in enumerate(arrays.items()):
+            path = f"{group}/{name}"
+            self.datasets[path] = np.asarray(array)
+            self.set(path, "position", position)
+
+    def take_ordered(self, group: str) -> dict[str, np.ndarray]:
+        """The arrays that `put_ordered` stored, in their order."""
+        found = self.below(group)
+        return dict(sorted(found.items(), key=lambda item: self.get(f"{group}/{item[0]}", "position")))
+
+    def below(self, group: str) -> dict[str, Any]:
+        """The datasets below a group, by their path from it."""
+        prefix = group + "/"
+        return {path[len(prefix):]: data for path, data in self.datasets.items() if path.startswith(prefix)}
+
+
+def to_json(value: Any, name: str = "value") -> str:
+    """Canonical JSON: sorted keys, no white space, numpy numbers as numbers.
+
+    Raises TlcliError for what JSON cannot hold.
+    """
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False,
+                          default=_plain)
+    except (TypeError, ValueError) as error:
+        raise TlcliError(f"{name} cannot be stored as JSON: {error}.") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"it holds a {type(value).__name__}")
+
+
+def from_json(text: str, name: str = "value") -> Any:
+    """Strict JSON: finite numbers only. Raises TlcliError."""
+    try:
+        return json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise TlcliError(f"{name} is not valid JSON.") from error
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not finite")
+    return number
