@@ -1,0 +1,1 @@
+"""Nearest neighbours on embeddings, and the statistics of comparing methods."""

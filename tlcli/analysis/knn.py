@@ -1,0 +1,251 @@
+"""Classification by the k nearest neighbours (Cover & Hart 1967), for many k after one search."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tlcli.analysis.neighbours import METRICS, search
+from tlcli.errors import TlcliError, UsageError
+from tlcli.store.records import EmbeddingPart, Embeddings, Parent, Results, Run, Target
+
+if TYPE_CHECKING:
+    from sklearn.neighbors import KNeighborsClassifier
+
+WEIGHTS = ("uniform", "distance")
+DEFAULT_KS = tuple(range(1, 41))
+LEFT_OUT = 10_000
+"""At most so many training images are left out, one at a time, to choose k; that keeps the choice within half a
+percent and its cost in proportion to the training part."""
+
+_LARGEST = 1e18
+_VOTES = 1 << 22
+_SAME = 1e-12
+
+Progress = Callable[[int, int], None]
+
+
+def parse_ks(expression: str) -> tuple[int, ...]:
+    """The numbers of an expression such as `1-40` or `1,3,5`, ascending, each once. Raises UsageError."""
+    ks: set[int] = set()
+    for item in expression.split(","):
+        match = re.fullmatch(r"\s*(\d{1,7})\s*(?:-\s*(\d{1,7})\s*)?", item)
+        first = int(match[1]) if match else 0
+        last = int(match[2] or first) if match else 0
+        if not 1 <= first <= last:
+            raise UsageError(f"--k: received '{expression}', expected numbers from 1 like 5, 1-40 or 1,3,5.")
+        if last - first > 100_000:
+            raise UsageError(f"--k: '{item.strip()}' is too long a range; expected at most 100,000 numbers.")
+        ks.update(range(first, last + 1))
+    return tuple(sorted(ks))
+
+
+def evaluate(
+    embeddings: Embeddings,
+    ks: Sequence[int] | None = None,
+    *,
+    metric: str = "euclidean",
+    weights: str = "uniform",
+    select_on: str = "cross-validation",
+    progress: Progress | None = None,
+) -> Results:
+    """Choose k and classify the test part with it; the curves for all k stand beside it.
+
+    k is the smallest of those with the highest accuracy when each training image is classified by the others
+    (leave-one-out cross-validation; of more than 10,000 images, evenly many of them are left out in turn).
+    `select_on="test"` takes the best on the test part instead, as some sources did, and marks the run so.
+
+    Neighbours and votes are those of scikit-learn's `KNeighborsClassifier`: among classes with equal votes the first
+    wins, and with `weights="distance"` (1/distance) neighbours at distance 0 outvote all others. Of training images at
+    one distance, the first in the file come first.
+
+    Args:
+        embeddings: With parts `train` and `test`.
+        ks: Numbers of neighbours; by default 1...40, or as many as there are.
+        metric: `euclidean` or `cosine`.
+        weights: `uniform` or `distance`.
+        progress: Called with the number of images done, and of all.
+
+    Returns:
+        One run, with `curves` k, cv_accuracy, test_accuracy.
+
+    Raises:
+        UsageError: an unknown metric or weights, or a k for which there are too few training images.
+        TlcliError: embeddings that are not finite, or too few.
+    """
+    _check_word("metric", metric, METRICS)
+    _check_word("weights", weights, WEIGHTS)
+    _check_word("selection", select_on, ("cross-validation", "test"))
+    train, test = embeddings.parts["train"], embeddings.parts["test"]
+    _check_values(embeddings)
+    ks = _usable(ks, len(train))
+    left_out = _left_out(len(train))
+    classes = len(embeddings.class_names)
+
+    def report(before: int) -> Progress:
+        return lambda done, _: progress(before + done, len(left_out) + len(test)) if progress else None
+
+    found = search(
+        train.embeddings, train.embeddings[left_out], ks[-1], metric=metric, own=left_out, progress=report(0)
+    )
+    cross_validated = classify(*found, train.labels, classes, ks, weights)
+    cv_accuracy = (cross_validated == train.labels[left_out]).mean(axis=1)
+    found = search(train.embeddings, test.embeddings, ks[-1], metric=metric, progress=report(len(left_out)))
+    predictions = classify(*found, train.labels, classes, ks, weights)
+    test_accuracy = (predictions == test.labels).mean(axis=1)
+
+    chosen = int(np.argmax(test_accuracy if select_on == "test" else cv_accuracy))
+    arm = f"knn({metric}, {weights})"
+    target = _target(embeddings)
+    run = Run(
+        key=f"{target.name}|{arm}|0",
+        method="knn",
+        arm=arm,
+        dataset=target.name,
+        size=len(train),
+        run=0,
+        seed=0,
+        parameters=0,
+        trainable_parameters=0,
+        attributes={
+            "k": ks[chosen],
+            "metric": metric,
+            "weights": weights,
+            "selected_on": select_on,
+            "left_out": len(left_out),
+            "layer": embeddings.layer,
+            "cv_accuracy": float(cv_accuracy[chosen]),
+            **_base(embeddings),
+        },
+        history={"samples_seen": np.array([len(train)], np.int64), "test_accuracy": test_accuracy[[chosen]]},
+        predictions=predictions[chosen],
+        curves={"k": np.array(ks, np.int64), "cv_accuracy": cv_accuracy, "test_accuracy": test_accuracy},
+    )
+    return Results([run], {target.name: target})
+
+
+def classify(
+    distances: np.ndarray,
+    neighbours: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    ks: Sequence[int],
+    weights: str = "uniform",
+) -> np.ndarray:
+    """The predicted classes for every k (int64, len(ks) x M), from neighbours in ascending order of distance.
+
+    One more neighbour is one more vote: the votes for k are those for k - 1 and the k-th neighbour's.
+    """
+    predictions = np.empty((len(ks), len(distances)), np.int64)
+    step = max(1, _VOTES // classes)
+    for start in range(0, len(distances), step):
+        rows = slice(start, start + step)
+        voters = labels[neighbours[rows]]
+        weight = _weights(distances[rows], weights)
+        votes = np.zeros((len(voters), classes))
+        each = np.arange(len(voters))
+        wanted = {k: position for position, k in enumerate(ks)}
+        for k in range(1, max(ks) + 1):
+            votes[each, voters[:, k - 1]] += weight[:, k - 1]
+            if k in wanted:
+                # Sums that differ by rounding alone are a tie, which the first class wins.
+                predictions[wanted[k], rows] = (
+                    votes >= votes.max(axis=1, keepdims=True) * (1 - _SAME)
+                ).argmax(axis=1)
+    return predictions
+
+
+def estimator(
+    embeddings: Embeddings, k: int, *, metric: str = "euclidean", weights: str = "uniform"
+) -> KNeighborsClassifier:
+    """A plain scikit-learn classifier, fitted on the training part, for whatever scikit-learn can do with it."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    train = embeddings.parts["train"]
+    classifier = KNeighborsClassifier(n_neighbors=k, metric=metric, weights=weights, algorithm="brute")
+    return classifier.fit(train.embeddings, train.labels)
+
+
+def _weights(distances: np.ndarray, weights: str) -> np.ndarray:
+    """1 for each neighbour, or 1/distance; where there are neighbours at distance 0, they alone count."""
+    if weights == "uniform":
+        return np.ones_like(distances)
+    with np.errstate(divide="ignore", over="ignore"):
+        weight = 1 / distances
+    at_zero = np.isinf(weight)
+    return np.where(at_zero.any(axis=1, keepdims=True), at_zero, weight)
+
+
+def _usable(ks: Sequence[int] | None, images: int) -> tuple[int, ...]:
+    """The numbers of neighbours, ascending; each training image has one neighbour fewer than there are images."""
+    if images < 2:
+        raise TlcliError(f"the embeddings have {images} training image; neighbours need at least 2.")
+    if ks is None:
+        return tuple(k for k in DEFAULT_KS if k < images)
+    wanted = tuple(sorted({int(k) for k in ks}))
+    if not wanted or wanted[0] < 1:
+        raise UsageError("k: expected at least one number, all from 1.")
+    if wanted[-1] >= images:
+        raise UsageError(
+            f"k = {wanted[-1]} is too large: with {images} training images, each has {images - 1} neighbours.\n"
+            f"Give a k of at most {images - 1}."
+        )
+    return wanted
+
+
+def _left_out(images: int) -> np.ndarray:
+    """int64: the training images that are left out in turn."""
+    return np.unique(np.linspace(0, images - 1, min(images, LEFT_OUT)).astype(np.int64))
+
+
+def _check_values(embeddings: Embeddings) -> None:
+    widths = {part.embeddings.shape[1] for part in embeddings.parts.values()}
+    if len(widths) > 1:
+        raise TlcliError(
+            f"the parts have embeddings of {' and '.join(map(str, sorted(widths)))} numbers; "
+            "expected the same in all."
+        )
+    for name in ("train", "test"):
+        values = embeddings.parts[name].embeddings
+        # Of two reductions neither makes a copy; NaN shows in both.
+        if not (np.min(values) > -_LARGEST and np.max(values) < _LARGEST):
+            raise TlcliError(
+                f"the {name} embeddings hold NaN, infinite or huge values; expected finite numbers below "
+                f"{_LARGEST:g}. Check the network that made them."
+            )
+
+
+def _check_word(what: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise UsageError(f"{what}: received '{value}', expected {' or '.join(allowed)}.")
+
+
+def _parent(embeddings: Embeddings, kind: str) -> Parent | None:
+    return next((p for p in embeddings.provenance.parents if p.format == kind), None)
+
+
+def _target(embeddings: Embeddings) -> Target:
+    """The dataset behind the embeddings, by the name and digest that they record."""
+    test: EmbeddingPart = embeddings.parts["test"]
+    dataset = _parent(embeddings, "tlcli-dataset")
+    return Target(
+        name=_stem(dataset.name if dataset else embeddings.provenance.name) or "embeddings",
+        content_sha256=dataset.content_sha256 if dataset else "",
+        train_size=len(embeddings.parts["train"]),
+        class_names=embeddings.class_names,
+        test_labels=test.labels,
+        test_source_index=test.source_index,
+    )
+
+
+def _base(embeddings: Embeddings) -> dict[str, Any]:
+    """Name and digest of the checkpoint behind the embeddings."""
+    base = _parent(embeddings, "tlcli-checkpoint")
+    return {"base": base.name, "base_sha256": base.content_sha256} if base else {}
+
+
+def _stem(name: str) -> str:
+    return name.removesuffix(".h5")

@@ -1,0 +1,65 @@
+"""The commands by name, imported only when they are called: `tlcli --help` must not wait for eleven modules."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import typer
+import typer.main
+from typer.core import TyperGroup
+
+from tlcli.cli.suggest import did_you_mean
+from tlcli.errors import UsageError
+
+SUMMARIES = {
+    "split": "Cut a data set into training and test images of chosen classes.",
+    "train-base": "Train a network on a data set: the base of a transfer.",
+    "transfer": "Train on target data sets from a base, by one or more methods, several times each.",
+    "embed": "Compute what a layer of a network makes of every image.",
+    "knn": "Classify embeddings by their nearest neighbours, for many k at once.",
+    "report": "Turn results into a page with tables, figures and a discussion.",
+    "inspect": "Show what a file is, what it holds and where it comes from.",
+    "verify": "Check that files are intact and that their inputs are what they were.",
+    "datasets": "List the data sets that are built in.",
+    "archs": "List the networks, with their numbers of parameters.",
+}
+"""The first line of each command's help, which a test compares with the command itself."""
+
+
+def load(name: str) -> Any:
+    """The click command called `name`: the function of that name in the module of that name."""
+    identifier = name.replace("-", "_")
+    module = importlib.import_module(f"tlcli.cli.{identifier}")
+    single = typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+    single.command(name, epilog=_examples(module.EXAMPLES))(getattr(module, identifier))
+    return typer.main.get_command(single)
+
+
+def _examples(lines: list[str]) -> str:
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines) + "\n"
+
+
+class CommandGroup(TyperGroup):
+    """A group that imports a command when it is called, and knows the others by their summaries."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(SUMMARIES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return load(cmd_name) if cmd_name in SUMMARIES else None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if name not in SUMMARIES and not name.startswith("-") and not ctx.resilient_parsing:
+            raise UsageError(f"no such command: {name}.{did_you_mean(name, SUMMARIES)}\nSee `tlcli --help`.")
+        return super().resolve_command(ctx, args)

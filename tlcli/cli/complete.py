@@ -1,0 +1,55 @@
+"""What the shell can complete: names of data sets, networks, methods and recipes, without importing TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+Completer = Callable[[str], list[tuple[str, str]]]
+
+
+def words(allowed: Iterable[str]) -> Completer:
+    """Complete one of a few words."""
+
+    def complete(incomplete: str) -> list[tuple[str, str]]:
+        return [(word, "") for word in allowed if word.startswith(incomplete)]
+
+    return complete
+
+
+def _starting_with(incomplete: str, named: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(name, summary) for name, summary in named if name.startswith(incomplete)]
+
+
+def datasets(incomplete: str) -> list[tuple[str, str]]:
+    """The built-in data sets."""
+    from tlcli.data import sources
+
+    return _starting_with(incomplete, ((s.name, s.summary) for s in sources()))
+
+
+def architectures(incomplete: str) -> list[tuple[str, str]]:
+    """The registered networks."""
+    from tlcli.models import architectures as registered
+
+    return _starting_with(incomplete, ((a.name, a.summary) for a in registered()))
+
+
+def methods(incomplete: str) -> list[tuple[str, str]]:
+    """The ways to train on the target."""
+    from tlcli.training import methods as registered
+
+    return _starting_with(incomplete, ((m.name, m.summary) for m in registered()))
+
+
+def recipes(incomplete: str) -> list[tuple[str, str]]:
+    """The named recipes."""
+    from tlcli.training.recipe import RECIPES
+
+    return _starting_with(incomplete, ((name, "") for name in RECIPES))
+
+
+def augmentations(incomplete: str) -> list[tuple[str, str]]:
+    """The kinds of augmentation, those with a value with their colon."""
+    return _starting_with(
+        incomplete, ((a, "") for a in ("flip", "shift:", "crop:", "rotate:", "cutout:", "mixup:"))
+    )

@@ -1,0 +1,91 @@
+"""`tlcli knn`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tlcli.cli.options import Debug, Force, Json, Output, Quiet, chosen
+from tlcli.cli.output import Console, check_inputs, choose_output, count, percent, recorded_command, stem
+
+EXAMPLES = [
+    "tlcli knn digits-6-9-by-base.h5",
+    "tlcli knn digits-6-9-by-base.h5 --k 1,3,5 --metric cosine --weights distance -o cosine.h5",
+    "tlcli embed base.h5 digits-6-9.h5 -o - | tlcli knn - --k 1-20 -o piped-knn.h5",
+]
+
+
+def knn(
+    context: typer.Context,
+    embeddings: Annotated[
+        str, typer.Argument(metavar="EMBEDDINGS", help="A file that `tlcli embed` wrote; - is stdin.")
+    ],
+    k: Annotated[
+        str | None,
+        typer.Option(
+            "--k",
+            metavar="NUMBERS",
+            help="Numbers of neighbours: 5, 1-40 or 1,3,5. [default: 1-40, or as many as there are]",
+        ),
+    ] = None,
+    metric: Annotated[
+        str, chosen("--metric", ("euclidean", "cosine"), "How distance is measured.")
+    ] = "euclidean",
+    weights: Annotated[
+        str, chosen("--weights", ("uniform", "distance"), "Each neighbour one vote, or 1/distance.")
+    ] = "uniform",
+    select_on_test: Annotated[
+        bool,
+        typer.Option(
+            "--select-on-test", help="Choose k on the test part, as some sources did; the report says so."
+        ),
+    ] = False,
+    output: Output = None,
+    force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Classify embeddings by their nearest neighbours, for many k at once.
+
+    One search serves all k. k is chosen by leave-one-out cross-validation on the training part; the accuracies on the
+    test part are kept beside it for every k.
+    """
+    from tlcli import store
+    from tlcli.analysis.knn import evaluate, parse_ks
+
+    console = Console(as_json=as_json, quiet=quiet)
+    check_inputs(embeddings)
+    path = choose_output(output, f"{stem(embeddings)}-knn.h5", force=force, as_json=as_json)
+    ks = None if k is None else parse_ks(k)
+
+    record = store.read(embeddings, store.Embeddings)
+    with console.progress("searching neighbours") as progress:
+        results = evaluate(
+            record,
+            ks,
+            metric=metric,
+            weights=weights,
+            select_on="test" if select_on_test else "cross-validation",
+            progress=progress,
+        )
+    written = store.write(path, results, command=recorded_command(context), parents=[record], force=force)
+
+    run = results.runs[0]
+    chosen_k, accuracy = run.attributes["k"], run.test_accuracy
+    how = "on the test part itself" if select_on_test else "by leave-one-out on the training part"
+    console.note(
+        f"{path}: with k = {chosen_k} of {len(run.curves['k'])} tried (chosen {how}), {percent(accuracy)} of "
+        f"{count(len(run.predictions), 'test image')} are classified right.",
+        f"Next: tlcli report {path}",
+    )
+    console.result(
+        path,
+        "results",
+        k=chosen_k,
+        selected_on=run.attributes["selected_on"],
+        test_accuracy=accuracy,
+        cv_accuracy=run.attributes["cv_accuracy"],
+        content_sha256=written.provenance.content_sha256,
+    )

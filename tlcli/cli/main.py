@@ -1,0 +1,189 @@
+"""The program `tlcli`: finds the command, runs it, and turns whatever goes wrong into one or two plain lines."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+import typer.main
+
+from tlcli import __version__
+from tlcli.cli.commands import CommandGroup
+from tlcli.errors import TlcliError
+
+app = typer.Typer(
+    name="tlcli",
+    cls=CommandGroup,
+    rich_markup_mode=None,  # plain help: it starts three times faster and reads well in a pipe
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=False,
+)
+
+USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
+"""Click's UsageError; Typer carries its own copy of Click from version 0.26 on."""
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tlcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Does what a network learned on one image task help on another, how much, and by which method?"""
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+def main() -> NoReturn:
+    """The console script."""
+    if any(name.endswith("_COMPLETE") and name.startswith("_TLCLI") for name in os.environ):
+        app()  # the shell asks for completions: Typer answers and exits
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; returns the exit code."""
+    debug = "--debug" in arguments or os.environ.get("TLCLI_DEBUG") == "1"
+    if not debug and not sys.warnoptions:
+        import warnings
+
+        warnings.simplefilter("ignore")  # the libraries' own; what a user must know goes through Console.warn
+    _prepare_terminal()
+    try:
+        code = _invoke(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # a full disk must be told here, not at the interpreter's exit
+        return code
+    except BaseException as error:
+        if debug:
+            import traceback
+
+            traceback.print_exc()
+        code, message = explain(error)
+        if message and sys.stderr is not None:
+            _say(message)
+        _abandon_stdout(error)
+        return code
+
+
+def _invoke(arguments: list[str]) -> int:
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("tlcli", list(arguments)) as context:
+            command.invoke(context)
+    except typer.Exit as ended:
+        return ended.exit_code
+    return 0
+
+
+def _prepare_terminal() -> None:
+    """SIGTERM becomes an exception, and a name that the terminal cannot show is escaped, not an error."""
+    signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _say(message: str) -> None:
+    try:
+        print(f"tlcli: {message}", file=sys.stderr, flush=True)
+    except OSError:
+        pass  # nobody listens
+
+
+def _abandon_stdout(error: BaseException) -> None:
+    """Keep the interpreter from flushing a stdout that is known to be broken, which would print once more."""
+    if isinstance(error, OSError) and sys.stdout is not None:
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except (OSError, ValueError):
+            pass
+
+
+def explain(error: BaseException) -> tuple[int, str | None]:
+    """The exit code, and the line or two that a user reads (none: nothing needs to be said)."""
+    if isinstance(error, TlcliError):
+        return error.exit_code, str(error)
+    if isinstance(error, USAGE_ERROR):
+        return 2, _usage_message(error)
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return 130, "interrupted; what was not complete has not been written."
+    if isinstance(error, Terminated):
+        return 143, "stopped by SIGTERM; what was not complete has not been written."
+    if isinstance(error, BrokenPipeError):
+        return 1, None  # the reader, say `head`, has had enough
+    if isinstance(error, MemoryError):
+        return 1, "not enough memory for this. Take fewer images, or a machine with more memory."
+    if isinstance(error, OSError):
+        return 1, _system_message(error)
+    if isinstance(error, SystemExit):
+        return (error.code if isinstance(error.code, int) else 1), None
+    return 1, (
+        f"internal error ({type(error).__name__}: {_first_line(error)}). "
+        "This is a fault in tlcli; run again with --debug and report what it prints."
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else "no message"
+
+
+_ADVICE = {
+    errno.ENOSPC: "the disk is full. Free some space or write elsewhere with -o.",
+    errno.EDQUOT: "your disk quota is used up. Free some space or write elsewhere with -o.",
+    errno.EFBIG: "the file would be larger than this system allows. Write elsewhere with -o or raise the limit.",
+    errno.EACCES: "no permission. Check the permissions or write elsewhere with -o.",
+    errno.EPERM: "no permission. Check the permissions or write elsewhere with -o.",
+    errno.EROFS: "the file system is read-only. Write elsewhere with -o.",
+    errno.ENOENT: "no such file or folder.",
+    errno.EISDIR: "this is a folder; a file was expected.",
+    errno.ENAMETOOLONG: "the name is too long. Choose a shorter one with -o.",
+    errno.EMFILE: "too many open files.",
+}
+
+
+def _system_message(error: OSError) -> str:
+    what = f"'{error.filename}': " if error.filename else ""
+    advice = _ADVICE.get(error.errno or 0)
+    return what + (advice or f"{error.strerror or _first_line(error)}.")
+
+
+def _usage_message(error: Any) -> str:
+    """Click's complaint in our words, with the nearest valid option and the way to the help."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "tlcli"
+    option = getattr(error, "option_name", None)
+    possibilities = getattr(error, "possibilities", None)
+    if option and possibilities is not None:
+        from tlcli.cli.suggest import did_you_mean
+
+        message = f"no such option: {option}.{did_you_mean(option, possibilities)}"
+    elif option and type(error).__name__ == "NoSuchOption":
+        message = f"no such option: {option}."
+    else:
+        message = " ".join(error.format_message().split())
+        message = message[:1].lower() + message[1:]
+    return f"{message}\nSee `{path} --help`."
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""Every option that more than one command takes, once: the same flag means the same thing everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from tlcli.cli import complete
+from tlcli.cli.suggest import did_you_mean
+from tlcli.errors import UsageError
+
+
+def choice(option: str, allowed: tuple[str, ...]) -> Callable[[str | None], str | None]:
+    """A check that the value of `option` is one of `allowed`, with a suggestion when it is not."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in allowed:
+            raise UsageError(
+                f"{option} takes {', '.join(allowed[:-1])} or {allowed[-1]}, not '{value}'."
+                f"{did_you_mean(value, allowed)}"
+            )
+        return value
+
+    return check
+
+
+def chosen(
+    option: str, allowed: tuple[str, ...], text: str, panel: str | None = None
+) -> typer.models.OptionInfo:
+    """An option that takes one of a few words."""
+    return typer.Option(
+        option,
+        metavar="|".join(allowed),
+        callback=choice(option, allowed),
+        autocompletion=complete.words(allowed),
+        help=text,
+        rich_help_panel=panel,
+    )
+
+
+# What every command has.
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="PATH",
+        help="Write here; - is stdout. Without it the name is made from the inputs.",
+    ),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object (path, kind, key figures) instead of the path.")
+]
+Quiet = Annotated[
+    bool, typer.Option("-q", "--quiet", help="Nothing on stderr but errors: no progress, tables, warnings.")
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Show the traceback of an error (as TLCLI_DEBUG=1 does).")
+]
+"""Read by main() before anything else can fail; the commands only declare it."""
+
+# What several commands have.
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="N", help="Everything random is drawn from this number.")
+]
+DataDir = Annotated[
+    str | None,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        envvar="TLCLI_DATA_DIR",
+        show_envvar=True,
+        help="Where the files of the published data sets are; downloads are kept there.",
+    ),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on from where an interrupted call of this command was cut off.")
+]
+Device = Annotated[
+    str, typer.Option("--device", metavar="NAME", help="Compute on auto, cpu, gpu or gpu:0, gpu:1...")
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", metavar="N", help="CPU threads [default: one per core].")
+]
+
+# How a network is trained: train-base and transfer.
+RecipeName = Annotated[
+    str,
+    typer.Option(
+        "--recipe",
+        metavar="NAME",
+        autocompletion=complete.recipes,
+        help="A recipe by name; each option below overrides one of its values.",
+    ),
+]
+Epochs = Annotated[
+    float | None, typer.Option("--epochs", metavar="N", help="Train for this many passes over the images.")
+]
+Samples = Annotated[
+    int | None,
+    typer.Option(
+        "--samples", metavar="N", help="Train until this many images have been seen, instead of --epochs."
+    ),
+]
+EvalEvery = Annotated[
+    int | None,
+    typer.Option(
+        "--eval-every",
+        metavar="SAMPLES",
+        help="Measure after every so many images seen [default: after each epoch].",
+    ),
+]
+Optimizer = Annotated[
+    str | None, chosen("--optimizer", ("sgd", "adam", "adamw"), "What steps along the gradient.")
+]
+LearningRate = Annotated[
+    float | None, typer.Option("--learning-rate", "--lr", metavar="RATE", help="Highest learning rate.")
+]
+Momentum = Annotated[float | None, typer.Option("--momentum", metavar="M", help="Momentum of sgd.")]
+Schedule = Annotated[
+    str | None,
+    chosen("--schedule", ("constant", "step", "cosine", "one-cycle"), "How the learning rate goes."),
+]
+Warmup = Annotated[
+    float | None,
+    typer.Option("--warmup", metavar="SHARE", help="Share of the training in which the rate rises."),
+]
+WeightDecay = Annotated[
+    float | None, typer.Option("--weight-decay", metavar="W", help="Decay of the weights.")
+]
+LabelSmoothing = Annotated[
+    float | None,
+    typer.Option("--label-smoothing", metavar="S", help="Share of the target spread over all classes."),
+]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", metavar="N", help="Images per step.")]
+Augment = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--augment",
+        metavar="SPEC",
+        autocompletion=complete.augmentations,
+        help="flip, shift:PIXELS, crop:PIXELS, rotate:DEGREES, cutout:PIXELS, mixup:ALPHA; repeatable.",
+    ),
+]
+Ema = Annotated[
+    float | None,
+    typer.Option("--ema", metavar="DECAY", help="Average the weights over the steps with this decay."),
+]
+EarlyStopping = Annotated[
+    int | None,
+    typer.Option(
+        "--early-stopping",
+        metavar="N",
+        help="Stop after N measurements without gain on the validation part, and keep the best.",
+    ),
+]

@@ -1,0 +1,210 @@
+"""What a command says: the result on stdout, everything else on stderr, and the command line as files record it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from tlcli.errors import UsageError
+
+
+class Console:
+    """The two channels of a command. `quiet` silences stderr but for errors; `as_json` changes the result."""
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+
+    def note(self, *lines: str) -> None:
+        """Lines for a person, on stderr."""
+        if not self.quiet and sys.stderr is not None:
+            print(*lines, sep="\n", file=sys.stderr, flush=True)
+
+    def warn(self, text: str) -> None:
+        """Something the user should know and could overlook."""
+        self.note(f"tlcli: warning: {text}")
+
+    def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """A table for a person, on stderr."""
+        self.note(*format_table(header, rows))
+
+    def result(self, path: str | Path, kind: str, **figures: Any) -> None:
+        """The result, on stdout: the path alone, or one JSON object. Nothing when stdout carries the file itself."""
+        if str(path) == "-":
+            return
+        if self.as_json:
+            print_json({"path": str(path), "kind": kind, **figures})
+        else:
+            print_path(path)
+
+    def progress(self, label: str) -> Any:
+        """A context manager whose value takes the library's progress reports."""
+        from tlcli.cli.progress import ProgressDisplay
+
+        return ProgressDisplay(label, silent=self.quiet)
+
+
+def print_path(path: str | Path) -> None:
+    """One line with the path, byte for byte as the file system has it."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(os.fsencode(path) + b"\n")
+    sys.stdout.flush()
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on one line. Numbers that JSON lacks become null."""
+    print(json.dumps(_plain(value), ensure_ascii=True, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    """Numpy scalars and arrays, tuples and paths as what JSON knows."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def format_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of aligned columns; a column whose cells are all numbers is set flush right."""
+    cells = [list(row) for row in rows]
+    columns = [[row[i] for row in cells] for i in range(len(header))]
+    widths = [
+        max(len(text) for text in [name, *column]) for name, column in zip(header, columns, strict=True)
+    ]
+    right = [bool(column) and all(_is_number(text) for text in column) for column in columns]
+
+    def line(row: Sequence[str]) -> str:
+        return "  ".join(
+            text.rjust(width) if flush else text.ljust(width)
+            for text, width, flush in zip(row, widths, right, strict=True)
+        ).rstrip()
+
+    return [line(header), *(line(row) for row in cells)]
+
+
+def _is_number(text: str) -> bool:
+    return (
+        text in {"", "-"}
+        or text.strip("~").replace(",", "").rstrip("%").strip().replace(".", "", 1).isdigit()
+    )
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """`1 class`, `2,300 images`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def percent(share: float) -> str:
+    """A share of 0...1 as `98.7 %`."""
+    return f"{100 * share:.1f} %"
+
+
+def size(number: float) -> str:
+    """A number of bytes as `1.2 MB`."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
+def stem(path: str) -> str:
+    """The name that an output made from this input begins with."""
+    return "stdin" if path == "-" else Path(path).stem or "file"
+
+
+def check_inputs(*paths: str | None) -> None:
+    """Only one input can be read from stdin, and a terminal is no HDF5 file."""
+    streams = sum(path == "-" for path in paths)
+    if streams > 1:
+        raise UsageError(f"{streams} inputs are '-', but stdin holds one file. Give the others by name.")
+    if streams and (sys.stdin is None or sys.stdin.isatty()):
+        raise UsageError(
+            "'-' reads a file from stdin, which is a terminal here. Pipe a file in or give its name."
+        )
+
+
+def choose_output(output: str | None, default: str, *, force: bool, as_json: bool = False) -> str:
+    """Where the command writes, refused now and not after an hour of computing when it cannot."""
+    from tlcli import store
+
+    path = default if output is None else output
+    if path == "-":
+        if as_json:
+            raise UsageError("--json prints to stdout, and so does '-o -'. Take one of them.")
+        if sys.stdout is None or sys.stdout.isatty():
+            raise UsageError(
+                "'-o -' writes a binary file to stdout, which is a terminal here. Pipe it or give a name."
+            )
+        return path
+    if not path.strip():
+        raise UsageError("the output has an empty name. Give a path after -o.")
+    store.check_output(path, force)
+    return path
+
+
+NOT_RECORDED = {
+    "output",
+    "force",
+    "as_json",
+    "quiet",
+    "debug",
+    "resume",
+    "data_dir",
+    "threads",
+    "save",
+    "images",
+}
+"""Parameters that do not change what a file holds, and so have no place in it."""
+
+PATHS = {"dataset", "source"}
+"""Options whose value can be a path; all arguments are paths."""
+
+
+def recorded_command(context: typer.Context) -> str:
+    """The command line as it is written into files: only what bears on the content, paths without folders.
+
+    Two calls that ask for the same thing in another order, or from another folder, give the same text.
+    """
+    words: list[str] = ["tlcli", str(context.info_name)]
+    arguments: list[str] = []
+    for param in context.command.params:
+        name = param.name or ""
+        source = context.get_parameter_source(name)
+        if name in NOT_RECORDED or source is None or source.name != "COMMANDLINE":
+            continue
+        value = context.params[name]
+        values = list(value) if isinstance(value, list | tuple) else [value]
+        if param.param_type_name == "argument":
+            arguments += [_without_folder(str(v)) for v in values]
+            continue
+        for v in values:
+            words += _option(max(param.opts, key=len), name, v)
+    return shlex.join([*words, *arguments])
+
+
+def _option(flag: str, name: str, value: Any) -> list[str]:
+    if value is True:
+        return [flag]
+    text = _without_folder(str(value)) if name in PATHS else str(value)
+    if text.startswith("except:"):
+        text = "except:" + _without_folder(text.removeprefix("except:"))
+    return [flag, text]
+
+
+def _without_folder(path: str) -> str:
+    return Path(path).name or path

@@ -1,0 +1,103 @@
+"""Progress on stderr: a bar on a terminal, a line a minute elsewhere, and nothing for what is soon done."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+PATIENCE = 2.0
+"""Seconds before anything is shown."""
+
+LINE_EVERY = 60.0
+"""Seconds between two lines where there is no terminal, say in the log of a night's work."""
+
+
+class ProgressDisplay:
+    """Called with what is done and what there is to do; shows a rate and the time to go."""
+
+    def __init__(self, label: str, *, unit: str = "images", silent: bool = False) -> None:
+        self.label = label
+        self.unit = unit
+        self.silent = silent or sys.stderr is None
+        self._bar: Any = None
+        self._started = self._shown = self._base_time = time.monotonic()
+        self._base_done = 0.0
+
+    def __enter__(self) -> ProgressDisplay:
+        self._started = self._shown = self._base_time = time.monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def __call__(self, done: float, total: float, detail: str = "") -> None:
+        """Report `done` of `total`; `detail` says what is being worked on."""
+        if self.silent:
+            return
+        now = time.monotonic()
+        if done < self._base_done or self._base_done == 0:
+            self._base_done, self._base_time = done, now  # what a resumed call skips does not count as speed
+        if now - self._started < PATIENCE:
+            return
+        if sys.stderr.isatty():
+            self._draw(done, total, detail)
+        elif now - self._shown >= LINE_EVERY:
+            self._shown = now
+            print(self._line(done, total, detail, now), file=sys.stderr, flush=True)
+
+    def _rate(self, done: float, now: float) -> float:
+        """Units a second since the first report."""
+        return (done - self._base_done) / max(now - self._base_time, 1e-9)
+
+    def _line(self, done: float, total: float, detail: str, now: float) -> str:
+        rate = self._rate(done, now)
+        to_go = f", {duration((total - done) / rate)} to go" if rate > 0 else ""
+        return (
+            f"{self.label}{f' ({detail})' if detail else ''}: {100 * done / max(total, 1):.0f} %, "
+            f"{rate:,.0f} {self.unit}/s{to_go}"
+        )
+
+    def _draw(self, done: float, total: float, detail: str) -> None:
+        if self._bar is None:
+            self._bar = _make_bar()
+            self._task = self._bar.add_task("", total=total, label="", rate="", to_go="")
+            self._bar.start()
+        now = time.monotonic()
+        rate = self._rate(done, now)
+        self._bar.update(
+            self._task,
+            completed=done,
+            total=total,
+            label=f"{self.label} {detail}".rstrip(),
+            rate=f"{rate:,.0f} {self.unit}/s",
+            to_go=f"{duration((total - done) / rate)} to go" if rate > 0 else "",
+        )
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _make_bar() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    return Progress(
+        TextColumn("{task.fields[label]}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[rate]}", markup=False),
+        TextColumn("{task.fields[to_go]}", markup=False),
+        console=Console(stderr=True),
+        transient=True,
+    )
