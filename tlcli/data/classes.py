@@ -18,15 +18,15 @@ _ITEM = re.compile(r"""\s*(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)'|([^,]*?))\s*(?:,|
 HeldByFile = Callable[[str], Sequence[int]]
 
 
-def parse(expression: str, class_names: Sequence[str], *, seed: int = 0, held_by_file: HeldByFile | None = None,
-          class_numbers: Sequence[int] | None = None) -> list[int]:
+def parse(expression: str, class_names: Sequence[str], *, seed: int = 0,
+          held_by_file: HeldByFile | None = None, class_numbers: Sequence[int] | None = None) -> list[int]:
     """The published numbers of the classes that the expression names, ascending, each once.
 
-    Items are separated by commas: a number, a range of numbers, or a name. A name with a comma, a name that looks
-    like a number or begins like `random:` stands in quotes, a quote in it doubled; any class can be had by its
-    number. `all` is every class; `random:N` draws N of them from the seed; `except:FILE` is every class that FILE
-    does not hold, so that the two are exact complements. `class_numbers` defaults to 0...n-1; `held_by_file` gives
-    the numbers that a file holds. Raises UsageError saying what there is.
+    Items are separated by commas: a number, a range of numbers, or a name. A name with a comma, a name that
+    looks like a number or begins like `random:` stands in quotes, a quote in it doubled; any class can be
+    had by its number. `all` is every class; `random:N` draws N of them from the seed; `except:FILE` is
+    every class that FILE does not hold, so that the two are exact complements. `class_numbers` defaults to
+    0...n-1; `held_by_file` gives the numbers that a file holds. Raises UsageError saying what there is.
     """
     numbers = list(class_numbers) if class_numbers is not None else list(range(len(class_names)))
     text = expression.strip()
@@ -56,8 +56,8 @@ class HeldBy:
         assert isinstance(record, Dataset | Checkpoint | Embeddings)
         other = getattr(record, "source", "")
         if self.source and other and other != self.source:
-            raise TlcliError(f"{path} holds classes of {other}, not of {self.source}: expected a file cut from "
-                             f"{self.source}")
+            raise TlcliError(f"{path} holds classes of {other}, not of {self.source}: "
+                             f"expected a file cut from {self.source}")
         self.records.append(record)
         return [int(number) for number in record.class_original]
 
@@ -92,7 +92,8 @@ def _complement(path: str, numbers: list[int], held_by_file: HeldByFile) -> list
 
 def _items(text: str) -> list[tuple[str, bool]]:
     """The items of a list, and whether each was quoted."""
-    items, position = [], 0
+    items: list[tuple[str, bool]] = []
+    position = 0
     while position < len(text) or not items or text[position - 1] == ",":
         match = _ITEM.match(text, position)
         if match is None:
@@ -105,7 +106,8 @@ def _items(text: str) -> list[tuple[str, bool]]:
         else:
             items.append((plain, False))
         if not items[-1][0]:
-            raise UsageError(f"classes {text!r}: an item is empty; expected for example 0-5 or 0,3,7-9 or cat,dog")
+            raise UsageError(f"classes {text!r}: an item is empty; "
+                             "expected for example 0-5 or 0,3,7-9 or cat,dog")
         position = match.end()
         if position >= len(text) and not text.endswith(","):
             break
@@ -118,7 +120,8 @@ def _resolve(item: str, quoted: bool, names: Sequence[str], numbers: list[int]) 
     span = _RANGE.fullmatch(item)
     if quoted or not (span or _NUMBER.fullmatch(item)):
         if not by_name:
-            raise UsageError(f"there is no class {item!r}{did_you_mean(item, names)}: {_what_exists(names, numbers)}")
+            raise UsageError(f"there is no class {item!r}{did_you_mean(item, names)}: "
+                             f"{_what_exists(names, numbers)}")
         return by_name
     first, last = (int(span[1]), int(span[2])) if span else (int(item), int(item))
     if first > last:

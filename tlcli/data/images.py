@@ -63,5 +63,6 @@ def same_channels(parts: dict[str, Part]) -> dict[str, Part]:
     channels = max(part.images.shape[3] for part in parts.values())
     for name, part in parts.items():
         if part.images.shape[3] != channels:
-            parts[name] = Part(np.repeat(np.asarray(part.images), channels, axis=3), part.labels, part.source_index)
+            colour = np.repeat(np.asarray(part.images), channels, axis=3)
+            parts[name] = Part(colour, part.labels, part.source_index)
     return parts

@@ -1,4 +1,4 @@
-"""Where the publisher's files of a set are: the user's folder, Keras's cache, our own cache, or the network."""
+"""Where a set's files are: the user's folder, Keras's cache, our own cache, or the network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TIMEOUT = 30
 
 @dataclass(frozen=True)
 class Download:
-    """A file of the publisher: the name it is kept under, its size in bytes at most, its SHA-256, where to get it."""
+    """A file of the publisher: its name, its SHA-256, its size in bytes at most, where to get it."""
 
     name: str
     sha256: str
@@ -48,7 +48,7 @@ def cache_folder(name: str) -> Path:
 
 
 def local_folders(request: Request, inside: Sequence[str], keras: Sequence[str]) -> Iterator[Path]:
-    """The existing folders to look in, in order: `inside` the user's data folder, then `keras` inside its cache."""
+    """The existing folders to look in: `inside` the user's data folder, then `keras` inside Keras's cache."""
     folders = [request.data_dir / name for name in inside] if request.data_dir else []
     folders += [keras_datasets() / name for name in keras]
     yield from (folder for folder in folders if folder.is_dir())
@@ -127,5 +127,6 @@ def _sha256(path: Path) -> str:
 
 def _nowhere(set_name: str, downloads: Sequence[Download], why: str) -> str:
     files = ", ".join(download.name for download in downloads)
-    return (f"{set_name} is neither in the data folder nor in Keras's cache, and could not be downloaded ({why}).\n"
+    return (f"{set_name} is neither in the data folder nor in Keras's cache, "
+            f"and could not be downloaded ({why}).\n"
             f"Put {files} into a folder and name it with --data-dir or TLCLI_DATA_DIR")

@@ -15,9 +15,10 @@ def default_name(dataset: str, classes: str, *, proportion: float | None = None,
                  suffix: str = ".h5") -> str:
     """A file name that says what was asked for: `mnist-6-9-p0.01.h5`.
 
-    Dataset (its name, or the last part of its path), class expression, then only what differs from the default:
-    -pPROPORTION or -nSIZE, -mMULTIPLE, -vVALIDATION, the sampling, -sSEED. Safe on every file system, whatever is
-    passed in; what is left out or too long is stood for by a short digest.
+    Dataset (its name, or the last part of its path), class expression, then only what differs from the
+    default:
+    -pPROPORTION or -nSIZE, -mMULTIPLE, -vVALIDATION, the sampling, -sSEED. Safe on every file system,
+    whatever is passed in; what is left out or too long is stood for by a short digest.
     """
     parts = [_stem(dataset)]
     if label_mode != "fine":

@@ -1,4 +1,4 @@
-"""Arrays out of a `.npz` file that may come from a stranger: no pickles, no more memory than the file declares."""
+"""Arrays out of a `.npz` file that may come from a stranger: no pickles, no more memory than it holds."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def array_names(path: Path) -> list[str]:
 def read_npz(path: Path, names: Sequence[str], *, strings: bool = False) -> dict[str, np.ndarray]:
     """The named arrays: numbers, or with `strings` also fixed-width text.
 
-    Raises TlcliError for a missing name, an array of Python objects (a pickle, which could run code) and one that
-    declares more than the file holds or than `LARGEST` bytes.
+    Raises TlcliError for a missing name, an array of Python objects (a pickle, which could run code) and
+    one that declares more than the file holds or than `LARGEST` bytes.
     """
     kinds = _KINDS + ("US" if strings else "")
     with _open(path) as archive:
@@ -60,10 +60,11 @@ def _read(archive: zipfile.ZipFile, path: Path, name: str, kinds: str) -> np.nda
                 raise TlcliError(f"array {name!r} of {path.name} is of type {dtype}: expected numbers")
             size = math.prod(shape) * dtype.itemsize
             if size > LARGEST or size > member.file_size:
-                raise TlcliError(f"array {name!r} of {path.name} declares {shape} {dtype}, which is "
-                                 f"{size} bytes: more than {'allowed' if size > LARGEST else 'the file holds'}")
+                bound = "allowed" if size > LARGEST else "the file holds"
+                raise TlcliError(f"array {name!r} of {path.name} declares {shape} {dtype}, "
+                                 f"{size} bytes: more than {bound}")
             content = file.read(size)
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, RuntimeError) as error:
         raise TlcliError(f"array {name!r} of {path.name} cannot be read: {error}") from None
     if len(content) != size:
         raise TlcliError(f"array {name!r} of {path.name} ends early: {len(content)} of {size} bytes")

@@ -26,8 +26,8 @@ def generator(seed: int, *stream: int) -> np.random.Generator:
 def holdout(labels: np.ndarray, every: int = 5) -> tuple[np.ndarray, np.ndarray]:
     """Part a set that is published without a test part: indices (int64) of train and test, both ascending.
 
-    Every fifth image of each class, in the published order, is for testing; of a class of two to four, the last.
-    A class of one image has none to test.
+    Every fifth image of each class, in the published order, is for testing; of a class of two to four, the
+    last. A class of one image has none to test.
     """
     labels = np.asarray(labels)
     is_test = np.zeros(len(labels), bool)
@@ -39,10 +39,11 @@ def holdout(labels: np.ndarray, every: int = 5) -> tuple[np.ndarray, np.ndarray]
 
 def subset_size(total: int, *, proportion: float | None = None, size: int | None = None,
                 multiple_of: int = 1) -> int:
-    """How many of `total` images are drawn: the size, or the proportion rounded down, then down to a multiple.
+    """How many of `total` images are drawn: the size, or the proportion rounded down, then down to a
+    multiple.
 
-    The arithmetic is that of the decimal number as written, so that 0.1 of 30 is 3. Raises UsageError for values
-    out of range and TlcliError where nothing would be left.
+    The arithmetic is that of the decimal number as written, so that 0.1 of 30 is 3. Raises UsageError for
+    values out of range and TlcliError where nothing would be left.
     """
     if proportion is not None and size is not None:
         raise UsageError("a proportion and a size were given: expected one of them")
@@ -54,11 +55,12 @@ def subset_size(total: int, *, proportion: float | None = None, size: int | None
         raise UsageError(f"size {size}: expected 1 or more")
     if size is not None and size > total:
         raise TlcliError(f"size {size}: the chosen classes have only {total} training images")
-    wanted = size if size is not None else int(total * Fraction(str(proportion if proportion is not None else 1)))
+    share = Fraction(str(proportion)) if proportion is not None else Fraction(1)
+    wanted = size if size is not None else int(total * share)
     rounded = wanted // multiple_of * multiple_of
     if rounded == 0:
-        raise TlcliError(f"nothing is left of {total} training images: {wanted} rounded down to a multiple of "
-                         f"{multiple_of}; ask for more")
+        raise TlcliError(f"nothing is left of {total} training images: {wanted} rounded down to a multiple "
+                         f"of {multiple_of} is 0; ask for more")
     return rounded
 
 
@@ -66,10 +68,10 @@ def stratified_order(counts: Sequence[int], take: int, ties: Sequence[int] | Non
     """The class of the 1st, 2nd, ... `take`-th image drawn (int64), classes counted 0...k-1.
 
     After every number of draws each class has within one image of its exact share, so that all prefixes are
-    stratified and nested. `counts` are the images per class; `ties` ranks the classes where two are equally due.
-    Scheduling by earliest deadline after R. Tijdeman, "The chairman assignment problem", Discrete Mathematics 32
-    (1980): with w = counts/total, image j of a class (from 0) is due from draw (j + d)/w on and not after
-    (j + 1 - d)/w, d = 1/(2k - 2). In whole numbers throughout.
+    stratified and nested. `counts` are the images per class; `ties` ranks the classes where two are equally
+    due. Scheduling by earliest deadline after R. Tijdeman, "The chairman assignment problem", Discrete
+    Mathematics 32 (1980): with w = counts/total, image j of a class (from 0) is due from draw (j + d)/w on
+    and not after (j + 1 - d)/w, d = 1/(2k - 2). In whole numbers throughout.
     """
     k, total = len(counts), int(sum(counts))
     if k == 1:
@@ -101,8 +103,8 @@ def stratified_order(counts: Sequence[int], take: int, ties: Sequence[int] | Non
 def shuffled_classes(labels: np.ndarray, numbers: Sequence[int], seed: int) -> list[np.ndarray]:
     """For each class the indices of its images in the order in which they are drawn.
 
-    The order of a class hangs on the seed and its published number alone: it is the same whatever other classes are
-    chosen beside it.
+    The order of a class hangs on the seed and its published number alone: it is the same whatever other
+    classes are chosen beside it.
     """
     return [generator(seed, _ORDER, number).permutation(np.flatnonzero(labels == label))
             for label, number in enumerate(numbers)]
@@ -112,8 +114,8 @@ def draw_nested(labels: np.ndarray, numbers: Sequence[int], n: int, validation: 
                 ) -> tuple[np.ndarray, np.ndarray]:
     """Ascending indices (int64) of the training and of the validation images among `n` drawn, labels 0...k-1.
 
-    `numbers` are the classes' published numbers. With one seed, a smaller draw is contained in a larger one, its
-    training part in the training part and its validation part in the validation part.
+    `numbers` are the classes' published numbers. With one seed, a smaller draw is contained in a larger
+    one, its training part in the training part and its validation part in the validation part.
     """
     classes = shuffled_classes(labels, numbers, seed)
     ties = generator(seed, _TIES, *sorted(numbers)).permutation(len(classes)).tolist()
@@ -127,19 +129,21 @@ def draw_nested(labels: np.ndarray, numbers: Sequence[int], n: int, validation: 
 
 
 def _is_validation(n: int, share: float) -> np.ndarray:
-    """Which of n images in drawing order are for validation: at every length, the share rounded to the nearest."""
+    """Which of n images in drawing order are held for validation: at every length the share, rounded."""
     exact = Fraction(str(share))
     cumulative = [int(j * exact + Fraction(1, 2)) for j in range(n + 1)]
     return np.diff(np.array(cumulative, np.int64)) > 0
 
 
-def draw_sklearn(labels: np.ndarray, n: int, validation: float, seed: int, *, column: bool = False
+def draw_sklearn(labels: np.ndarray, n: int, validation: float, seed: int, column: bool = False
                  ) -> tuple[np.ndarray, np.ndarray]:
     """Indices of `train_test_split(..., train_size=n, random_state=seed, stratify=labels)`, in its order.
 
-    `column` passes labels of shape (n, 1), as Keras hands out CIFAR's; scikit-learn then draws another subset.
-    All images (which scikit-learn refuses) are taken in the published order. The validation part is split off the
-    drawn images by a second call with the same seed. The subsets of different sizes are not nested.
+    With `column`, labels of shape (n, 1) are passed, as Keras hands out CIFAR's: scikit-learn then takes
+    the classes in the order of their numbers as text (0, 1, 10, 11, ..., 2), and so draws another subset
+    where a number has two digits. All images (which scikit-learn refuses) are taken in the published order.
+    The validation part is split off the drawn images by a second call with the same seed. Subsets of
+    different sizes are not nested.
     """
     from sklearn.model_selection import train_test_split
 

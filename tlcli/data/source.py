@@ -37,8 +37,8 @@ class SourceInfo:
 class Source:
     """A set of images as it is published: all classes, all images.
 
-    Labels count 0...n-1 along `class_names`; `class_numbers` are the numbers that the publisher gave the classes
-    (the same 0...n-1 for most), which class expressions and `Dataset.class_original` speak of.
+    Labels count 0...n-1 along `class_names`; `class_numbers` are the numbers that the publisher gave the
+    classes (the same 0...n-1 for most), which class expressions and `Dataset.class_original` speak of.
     """
 
     name: str
@@ -131,10 +131,10 @@ def load_source(name_or_path: str, *, data_dir: str | Path | None = None,
                 download: bool = True, progress: Progress | None = None) -> Source:
     """Open a published set by name, or a file or folder of images by path.
 
-    `data_dir` (default: the environment variable TLCLI_DATA_DIR) is where the publisher's files are looked for
-    first. `image_size`, one side or (height, width) in pixels, is for a folder of images; `label_mode`, "fine" or
-    "coarse", for cifar100. `download=False` never touches the network. A path `-` is a dataset file on stdin.
-    Raises UsageError for an unknown name, TlcliError for data that cannot be used.
+    `data_dir` (default: the environment variable TLCLI_DATA_DIR) is where the publisher's files are looked
+    for first. `image_size`, one side or (height, width) in pixels, is for a folder of images; `label_mode`,
+    "fine" or "coarse", for cifar100. `download=False` never touches the network. A path `-` is a dataset
+    file on stdin. Raises UsageError for an unknown name, TlcliError for data that cannot be used.
     """
     _discover()
     request = Request(_data_dir(data_dir), _size(image_size), label_mode, download, progress)
@@ -151,8 +151,8 @@ def load_source(name_or_path: str, *, data_dir: str | Path | None = None,
         if reader.accepts(path):
             _refuse_unused(request, reader.options, path.name)
             return reader.load(path, request)
-    raise TlcliError(f"{path.name} is no source of images: expected a folder with one folder of images per class, "
-                     "or an .npz, .mat or tlcli dataset file")
+    raise TlcliError(f"{path.name} is no source of images: expected a folder with a folder of images per "
+                     "class, or an .npz, .mat or tlcli dataset file")
 
 
 def check_class_names(names: Sequence[str], source: str) -> None:
@@ -197,7 +197,7 @@ def _size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
 
 def _refuse_unused(request: Request, options: frozenset[str], name: str) -> None:
     if request.image_size is not None and "image_size" not in options:
-        raise UsageError(f"{name} has images of one size: an image size can be given for a folder of images only")
+        raise UsageError(f"{name} has images of one size: an image size is for a folder of images only")
     if request.label_mode != "fine" and "label_mode" not in options:
         raise UsageError(f"{name} has one kind of labels: coarse labels are for cifar100 only")
 

@@ -18,13 +18,14 @@ def split(source: Source, classes: Sequence[int], *, proportion: float | None = 
           multiple_of: int = 1, validation: float = 0.0, seed: int = 0, sampling: str = "nested") -> Dataset:
     """Cut a dataset out of a source.
 
-    `classes` are published numbers (see `classes.parse`); labels are renumbered 0...n-1 in ascending order of them.
-    The training part is `proportion` or `size` of the images of these classes (default: all), rounded down to a
-    multiple; `validation` is the share of it, per class, that becomes the validation part. `sampling` is "nested"
-    (stratified; the smaller is contained in the larger, ascending `source_index`), or "sklearn" or
-    "sklearn-column": the very images and order of scikit-learn's `train_test_split` (see
-    `sampling.draw_sklearn`). The test part is whole. Raises UsageError for values out of range, TlcliError where a
-    class would be empty. Warnings of the reading are in `source.warnings` afterwards.
+    `classes` are published numbers (see `classes.parse`); labels are renumbered 0...n-1 in ascending order
+    of them. The training part is `proportion` or `size` of the images of these classes (default: all),
+    rounded down to a multiple; `validation` is the share of it, per class, that becomes the validation
+    part. `sampling` is "nested" (stratified; the smaller is contained in the larger, ascending
+    `source_index`), or "sklearn" or "sklearn-column": the very images and order of scikit-learn's
+    `train_test_split` (see `sampling.draw_sklearn`). The test part is whole. Raises UsageError for values
+    out of range, TlcliError where a class would be empty. Warnings of the reading are in `source.warnings`
+    afterwards.
     """
     if sampling not in draws.SAMPLINGS:
         raise UsageError(f"unknown sampling {sampling!r}: expected {', '.join(draws.SAMPLINGS)}")
@@ -46,16 +47,18 @@ def split(source: Source, classes: Sequence[int], *, proportion: float | None = 
     if sampling == "nested":
         train, held = draws.draw_nested(pool.labels, chosen, n, validation, seed)
     else:
-        train, held = draws.draw_sklearn(pool.labels, n, validation, seed, column=sampling == "sklearn-column")
-    _check_full(pool.labels[train], names,
-                f"{n} of {len(pool)} training images is so small a part that class {{}} would be empty; ask for more")
+        published = np.array(chosen)[pool.labels]
+        train, held = draws.draw_sklearn(published, n, validation, seed, sampling == "sklearn-column")
+    _check_full(pool.labels[train], names, f"{n} of {len(pool)} training images is so small a part that "
+                "class {} would be empty; ask for more")
     if validation:
-        _check_full(pool.labels[held], names, f"a validation share of {validation} of {n} images is so small that "
-                    "class {} would be empty; ask for more")
+        _check_full(pool.labels[held], names, f"a validation share of {validation} of {n} images is so small "
+                    "that class {} would be empty; ask for more")
         pools["validation"] = take(pool, held)
     pools["train"] = take(pool, train)
-    options: dict[str, Any] = {"classes": chosen, "proportion": proportion, "size": size, "multiple_of": multiple_of,
-                               "validation": validation, "seed": seed, "sampling": sampling}
+    options: dict[str, Any] = {"classes": chosen, "proportion": proportion, "size": size,
+                               "multiple_of": multiple_of, "validation": validation, "seed": seed,
+                               "sampling": sampling}
     order = [name for name in ("train", "validation", "test") if name in pools]
     return Dataset(same_channels({name: pools[name] for name in order}), names, np.array(chosen, np.int64),
                    source.name, options)

@@ -10,7 +10,10 @@ SCALE = 15
 """Pixels of 0...16 become 0...240: a whole factor, so that dividing by 15 gives the published values back."""
 
 
-@published(SourceInfo("digits", "handwritten digits, carried by scikit-learn (no download)", 1442, 355, 10, (8, 8, 1)))
+INFO = SourceInfo("digits", "handwritten digits, carried by scikit-learn", 1442, 355, 10, (8, 8, 1))
+
+
+@published(INFO)
 def load(request: Request) -> Source:
     """The published set has no test part: every fifth image of each digit, in the published order, is one.
 
