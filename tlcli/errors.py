@@ -16,3 +16,9 @@ class UsageError(TlcliError):
     """The request itself makes no sense: an unknown name, a value out of range (exit code 2)."""
 
     exit_code = 2
+
+
+class Interrupted(TlcliError):
+    """A long command was asked to stop; what it needs to go on has been saved."""
+
+    exit_code = 130

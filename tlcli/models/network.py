@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tlcli.errors import TlcliError, UsageError
+from tlcli.errors import TlcliError
 from tlcli.models.registry import architecture, input_error, parse_options
 
 HEAD = "head"
@@ -86,43 +85,6 @@ def embedding_layer(model: keras.Model) -> str:
     while isinstance(layer, keras.layers.Dropout):
         layer = _producer(layer.input)
     return layer.name
-
-
-def resolve_layers(expression: str | int | None, groups: list[tuple[str, ...]], option: str) -> list[int]:
-    """Numbers of weighted layers, counted from the input, that an expression means.
-
-    `all` (all below the head), `none`, a count `3`, a range to sweep `1-6`, a list `2,4` or a layer's name
-    (that layer and everything before it).
-
-    Raises:
-        UsageError: anything else, or a count that the network does not have below its head.
-    """
-    below = len(groups) - 1
-    found: list[int] = []
-    for part in str("all" if expression is None else expression).split(","):
-        part = part.strip()
-        owner = [n for n, group in enumerate(groups, start=1) if part in group]
-        if part == "all":
-            found.append(below)
-        elif part == "none":
-            found.append(0)
-        elif owner:
-            found.append(owner[0])
-        elif match := re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part):
-            first, last = int(match[1]), int(match[2] or match[1])
-            found.extend(range(first, last + 1))
-        else:
-            names = ", ".join(group[0] for group in groups[:-1])
-            raise UsageError(
-                f"{option}: received {part!r}; expected a count, a range such as 1-{below}, 'all', 'none' or a "
-                f"layer: {names}."
-            )
-    if not found or min(found) < 0 or max(found) > below:
-        raise UsageError(
-            f"{option}: received {expression!r}, but the network has {below} weighted layers below its head "
-            f"({', '.join(group[0] for group in groups[:-1])})."
-        )
-    return list(dict.fromkeys(found))
 
 
 def weights(model: keras.Model) -> dict[str, np.ndarray]:
@@ -206,16 +168,16 @@ class Cut:
     """The name of the layer whose output is kept."""
 
 
-def cut(model: keras.Model, frozen: Iterable[tuple[str, ...]], heads: list[Any] | None = None) -> Cut:
+def cut(model: keras.Model, frozen: Iterable[tuple[str, ...]]) -> Cut:
     """Cut a network behind its frozen groups.
 
     The cut lies at the last layer that every path from the input passes and below which nothing can
     change: frozen layers, layers without weights, and dropout below a frozen layer (the frozen part runs
-    in inference mode). `heads` are the outputs of `above`; by default the model's.
+    in inference mode).
     """
     frozen_layers = {name for group in frozen for name in group}
     parents = _parents(model)
-    outputs = heads or model.outputs
+    outputs = model.outputs
     fixed: set[str] = set()
     for layer in model.layers:
         constant = not layer.weights or layer.name in frozen_layers or isinstance(layer, keras.layers.Dropout)
@@ -237,8 +199,7 @@ def cut(model: keras.Model, frozen: Iterable[tuple[str, ...]], heads: list[Any] 
                 keras.Model(layer.output, outputs if len(outputs) > 1 else outputs[0], name="above"),
                 name,
             )
-    above = keras.Model(model.inputs, outputs) if heads else model
-    return Cut(None, above, None)
+    return Cut(None, model, None)
 
 
 def _is_seed(variable: Any) -> bool:

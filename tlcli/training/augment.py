@@ -81,7 +81,8 @@ def _shift(images: Any, offset: Any, reach: int) -> Any:
     flat = ops.expand_dims(rows, 2) * (width + 2 * reach) + ops.expand_dims(columns, 1)
     pixels = ops.reshape(padded, (-1, (height + 2 * reach) * (width + 2 * reach), images.shape[3]))
     index = ops.expand_dims(ops.reshape(flat, (-1, height * width)), 2)
-    picked = ops.take_along_axis(pixels, ops.broadcast_to(index, ops.shape(index)[:2] + (images.shape[3],)), 1)
+    index = ops.broadcast_to(index, (*ops.shape(index)[:2], images.shape[3]))
+    picked = ops.take_along_axis(pixels, index, 1)
     return ops.reshape(picked, (-1, height, width, images.shape[3]))
 
 

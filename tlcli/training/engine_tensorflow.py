@@ -83,7 +83,8 @@ class TensorFlowEngine:
         variables = self.step.trainable
         gradients = tape.gradient(total, [v.value for v in variables])
         self.optimizer.learning_rate.assign(rate)
-        before = [tf.identity(v.value) if s != 1 else None for v, s in zip(variables, self._scales, strict=True)]
+        pairs = zip(variables, self._scales, strict=True)
+        before = [tf.identity(v.value) if scale != 1 else None for v, scale in pairs]
         self.optimizer.apply(gradients, variables)
         for v, old, scale in zip(variables, before, self._scales, strict=True):
             if old is not None:

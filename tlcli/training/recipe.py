@@ -160,7 +160,8 @@ def _check(recipe: Recipe) -> None:
         option = "--" + name.replace("_", "-")
         expect(
             math.isfinite(value) and inside,
-            f"{option}: received {value}, expected a number {'above' if open_low else 'from'} {low} to {high}.",
+            f"{option}: received {value}, expected a number {'above' if open_low else 'from'} {low} "
+            f"to {high}.",
         )
 
     expect(recipe.optimizer in OPTIMIZERS, f"--optimizer: received {recipe.optimizer!r}, expected one of "

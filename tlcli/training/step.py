@@ -86,7 +86,8 @@ class Step:
         logits = everything[0][:size]
         labels = batch["y"]
         cross_entropy = self._cross_entropy(logits, labels, batch)
-        right = ops.sum(ops.cast(ops.equal(ops.argmax(logits, axis=-1), ops.cast(labels, "int32")), "float32"))
+        answers = ops.argmax(logits, axis=-1)
+        right = ops.sum(ops.cast(ops.equal(answers, ops.cast(labels, answers.dtype)), "float32"))
         total = cross_entropy
         for term in self.terms:
             total = total + term(everything, batch)

@@ -1,0 +1,11 @@
+# What every example's Makefile shares. TLCLI is the installed program, or the one of the environment that
+# the README's first line makes.
+ROOT  := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))..)
+TLCLI ?= $(firstword $(wildcard $(ROOT)/.venv/bin/tlcli) tlcli)
+OUT   ?= out
+SEED  ?= 0
+
+# A target is a finished file or nothing: tlcli writes beside it and renames. An older file whose inputs
+# have changed is replaced (--force), a training that was cut off goes on (--resume).
+.DELETE_ON_ERROR:
+.SUFFIXES:

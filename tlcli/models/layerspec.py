@@ -1,0 +1,44 @@
+"""Which layers an expression means. No Keras here."""
+
+from __future__ import annotations
+
+import re
+
+from tlcli.errors import UsageError
+
+
+def resolve_layers(expression: str | int | None, groups: list[tuple[str, ...]], option: str) -> list[int]:
+    """Numbers of weighted layers, counted from the input, that an expression means.
+
+    `all` (all below the head), `none`, a count `3`, a range to sweep `1-6`, a list `2,4` or a layer's name
+    (that layer and everything before it).
+
+    Raises:
+        UsageError: anything else, or a count that the network does not have below its head.
+    """
+    below = len(groups) - 1
+    found: list[int] = []
+    for part in str("all" if expression is None else expression).split(","):
+        part = part.strip()
+        owner = [n for n, group in enumerate(groups, start=1) if part in group]
+        if part == "all":
+            found.append(below)
+        elif part == "none":
+            found.append(0)
+        elif owner:
+            found.append(owner[0])
+        elif match := re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part):
+            first, last = int(match[1]), int(match[2] or match[1])
+            found.extend(range(first, last + 1))
+        else:
+            names = ", ".join(group[0] for group in groups[:-1])
+            raise UsageError(
+                f"{option}: received {part!r}; expected a count, a range such as 1-{below}, 'all', "
+                f"'none' or a layer: {names}."
+            )
+    if not found or min(found) < 0 or max(found) > below:
+        raise UsageError(
+            f"{option}: received {expression!r}, but the network has {below} weighted layers below its head "
+            f"({', '.join(group[0] for group in groups[:-1])})."
+        )
+    return list(dict.fromkeys(found))

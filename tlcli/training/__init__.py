@@ -1,0 +1,30 @@
+"""Training: the recipes, the methods, the loop. Importing this package needs no Keras."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tlcli.training.recipe import RECIPES, Recipe
+from tlcli.training.watch import Progress
+
+if TYPE_CHECKING:
+    from tlcli.training.base import train_base
+    from tlcli.training.embedding import embed
+    from tlcli.training.grid import transfer
+
+__all__ = ["RECIPES", "Progress", "Recipe", "embed", "train_base", "transfer"]
+
+_LAZY = {
+    "train_base": "base",
+    "embed": "embedding",
+    "transfer": "grid",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs Keras only when it is asked for."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)

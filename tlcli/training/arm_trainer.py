@@ -1,0 +1,277 @@
+"""One arm, compiled once and run many times: weights are assigned in place, nothing is traced again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from tlcli.models import network as net
+from tlcli.store.records import Checkpoint, Dataset
+from tlcli.training.arms import Arm
+from tlcli.training.loop import Examples, Fit
+from tlcli.training.methods import Context, Phase
+from tlcli.training.recipe import Recipe
+from tlcli.training.step import Engine, Step, make_engine
+from tlcli.training.watch import Watch
+
+SOURCE_HEAD = "source_head"
+FEATURE_BYTES = 6 << 30
+"""Stored activations of one dataset larger than this are computed anew in every step instead."""
+
+
+@dataclass
+class _Stage:
+    """One phase, compiled."""
+
+    phase: Phase
+    cut: net.Cut
+    engine: Engine
+    below: Engine | None
+    """Runs the frozen part once over the data."""
+    trainable_parameters: int
+
+
+@dataclass
+class Outcome:
+    """What one run of an arm leaves behind; the weights stay in the trainer's network."""
+
+    history: dict[str, list[float]]
+    logits: np.ndarray
+    """float32, N x classes: on the test part."""
+    train_accuracy: float
+    """In inference mode, on at most 2,000 of the training images."""
+
+
+class ArmTrainer:
+    """Trains one arm on datasets of one number of classes."""
+
+    def __init__(
+        self, base: Checkpoint, classes: int, arm: Arm, recipe: Recipe, *, images: int,
+        moving_statistics: bool = False, source_head: bool = False,
+    ) -> None:  # fmt: skip
+        self.base, self.arm, self.recipe = base, arm, recipe
+        self.images, self.moving_statistics = images, moving_statistics
+        self.network = net.build(base.architecture, base.input_shape, classes, base.options)
+        self.model = self.network.model
+        terms = [term for phase in arm.phases for term in phase.terms]
+        self.needs_teacher = any(term.needs_teacher for term in terms)
+        self.source_share = max((term.source_share for term in terms), default=0.0)
+        self.trains_source_head = any(term.needs_source_head for term in terms)
+        if self.trains_source_head or source_head:
+            self.model = self._with_source_head()
+        self._stages = [self._compile(phase) for phase in arm.phases]
+
+    @property
+    def cut_layers(self) -> set[str | None]:
+        """The layers whose activations its phases keep; None where a phase takes the images."""
+        return {stage.cut.layer for stage in self._stages}
+
+    @property
+    def parameters(self) -> int:
+        return net.counts(self.network.model)[0]
+
+    @property
+    def trainable_parameters(self) -> int:
+        """What the widest phase changes."""
+        return max(stage.trainable_parameters for stage in self._stages)
+
+    def run(
+        self, dataset: Dataset, seed: int, watch: Watch, doing: str,
+        features: FeatureStore, source: Dataset | None = None,
+    ) -> Outcome:  # fmt: skip
+        """Train from the base (or from scratch) with one seed."""
+        self._start(seed)
+        history: dict[str, list[float]] = {}
+        seen = 0
+        for number, stage in enumerate(self._stages):
+            phase_seed = seed if number == 0 else seed + 1_000_003 * number
+            fit = self._fit(stage, dataset, phase_seed, features, source)
+            fit.history, fit.seen_before = history, seen
+            fit.run(watch, doing)
+            history, seen = fit.history, seen + fit.done * fit.batch
+        x, _ = fit.examples.evaluated["test"]
+        return Outcome(history, fit.predict(x), self._train_accuracy(fit, dataset))
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The weights as the last run left them, the source head apart."""
+        return net.weights(self.network.model)
+
+    def source_logits(self, dataset: Dataset) -> np.ndarray:
+        """The answers of the source head on the source's test part: float32, N x source classes."""
+        engine = self._source_engine()
+        return engine.logits(engine.put(np.asarray(dataset.test.images[:])), 500)[1]
+
+    def _source_engine(self) -> Engine:
+        if not hasattr(self, "_whole"):
+            step = Step(self.model, [], self.base.mean, self.base.std, Recipe(samples=1))
+            self._whole = make_engine(step)
+        return self._whole
+
+    def _with_source_head(self) -> keras.Model:
+        features = self.network.model.get_layer(net.HEAD).input
+        head = keras.layers.Dense(len(self.base.class_names), name=SOURCE_HEAD)(features)
+        return keras.Model(self.network.model.inputs, [self.network.model.outputs[0], head])
+
+    def _start(self, seed: int) -> None:
+        values = net.initial_weights(self.network.model, seed)
+        copied = self.network.groups[: self.arm.copy]
+        values.update({k: v for k, v in self.base.weights.items() if net.in_groups(copied, k)})
+        net.assign(self.network.model, values, "the base")
+        if self.model is not self.network.model:
+            net.assign(
+                self.model,
+                {
+                    f"{SOURCE_HEAD}/{k.split('/', 1)[1]}": v
+                    for k, v in self.base.weights.items()
+                    if k.startswith(f"{net.HEAD}/")
+                },
+            )
+        net.reset_seed_states(self.model, seed)
+
+    def _set_frozen(self, count: int) -> None:
+        """Frozen layers do not learn, and their batch normalization runs in inference mode."""
+        for number, group in enumerate(self.network.groups):
+            for name in group:
+                layer = self.model.get_layer(name)
+                statistics = self.moving_statistics and "batch_normalization" in type(layer).__name__.lower()
+                layer.trainable = number >= count or statistics
+
+    def _compile(self, phase: Phase) -> _Stage:
+        frozen = self.network.groups[: phase.frozen]
+        self._set_frozen(phase.frozen)
+        trainable = [
+            v
+            for group in self.network.groups[phase.frozen :]
+            for name in group
+            for v in self.model.get_layer(name).trainable_variables
+        ]
+        if self.trains_source_head and phase.terms:
+            trainable += self.model.get_layer(SOURCE_HEAD).trainable_variables
+        return self._stage(phase, self._cut(frozen), trainable)
+
+    def _cut(self, frozen: list[tuple[str, ...]]) -> net.Cut:
+        """Cut behind the frozen layers where their activations can be kept: not when images are augmented
+        or statistics move, nor when they would not fit into memory."""
+        whole = net.Cut(None, self.model, None)
+        moving = self.moving_statistics and any(len(group) > 1 for group in frozen)
+        if not frozen or self.recipe.augment or moving:
+            return whole
+        cut = net.cut(self.model, frozen)
+        if cut.below is None or 4 * self.images * int(np.prod(cut.below.output.shape[1:])) > FEATURE_BYTES:
+            return whole
+        return cut
+
+    def _stage(self, phase: Phase, cut: net.Cut, trainable: list[Any]) -> _Stage:
+        base = self.base
+        recipe = dataclasses.replace(self.recipe, learning_rate=self.recipe.rate * phase.rate)
+        copied = tuple(self.network.groups[: self.arm.copy])
+        context = Context(base, self.network, trainable, copied)
+        step = Step(
+            cut.above, trainable, base.mean, base.std, recipe,
+            terms=[factory.term(context) for factory in phase.terms],
+            rate_scales=self._rate_scales(phase, trainable),
+        )  # fmt: skip
+        below = None
+        if cut.below is not None:
+            below = make_engine(Step(cut.below, [], base.mean, base.std, Recipe(samples=1)))
+        count = sum(int(np.prod(v.shape)) for v in trainable)
+        return _Stage(phase, cut, make_engine(step), below, count)
+
+    def _rate_scales(self, phase: Phase, trainable: list[Any]) -> dict[str, float]:
+        if phase.rate_decay == 1:
+            return {}
+        below = self.network.below_head
+        layer_of = {name: n for n, group in enumerate(self.network.groups) for name in group}
+        places = net.variables(self.network.model)
+        owner = {v.path: layer_of[key.split("/", 1)[0]] for key, v in places.items()}
+        return {v.path: phase.rate_decay ** (below - owner.get(v.path, below)) for v in trainable}
+
+    def _fit(
+        self, stage: _Stage, dataset: Dataset, seed: int, features: FeatureStore, source: Dataset | None
+    ) -> Fit:
+        self._set_frozen(stage.phase.frozen)
+        stage.engine.reset()
+        examples = self._examples(stage, dataset, features, source)
+        return Fit(
+            stage.engine.step, stage.engine, examples, self.model, seed,
+            total_samples=round(self.recipe.total_samples(len(dataset.train)) * stage.phase.share),
+            eval_every=self.recipe.eval_every or len(dataset.train),
+        )  # fmt: skip
+
+    def _examples(
+        self, stage: _Stage, dataset: Dataset, features: FeatureStore, source: Dataset | None
+    ) -> Examples:
+        engine = stage.engine
+        inputs = features.inputs(dataset, stage.cut, stage.below, engine)
+        train = {"x": inputs["train"], "y": engine.put(dataset.train.labels)}
+        if self.needs_teacher and stage.phase.terms:
+            train["teacher"] = engine.put(features.teacher(self.base, dataset))
+        batch = min(self.recipe.batch_size, len(dataset.train))
+        source_batch = 0
+        if self.source_share and stage.phase.terms:
+            assert source is not None
+            source_inputs = features.inputs(source, stage.cut, stage.below, engine)
+            train |= {"x_source": source_inputs["train"], "y_source": engine.put(source.train.labels)}
+            source_batch = max(1, round(self.source_share * batch))
+        return Examples(
+            train=train,
+            size=len(dataset.train),
+            evaluated={
+                part: (inputs[part], dataset.parts[part].labels)
+                for part in ("test", "validation")
+                if part in dataset.parts
+            },
+            source_size=len(source.train) if source else 0,
+            source_batch=source_batch,
+        )
+
+    def _train_accuracy(self, fit: Fit, dataset: Dataset, sample: int = 2_000) -> float:
+        step = -(-len(dataset.train) // sample)
+        logits = fit.predict(fit.examples.train["x"][::step])
+        return float((logits.argmax(axis=1) == dataset.train.labels[::step]).mean())
+
+
+class FeatureStore:
+    """Inputs on the device, and what frozen layers make of them: computed once per dataset and cut.
+
+    It holds what the arm at work needs; `keep_only` drops what an earlier arm needed.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, str | None], dict[str, Any]] = {}
+        self._teachers: dict[int, np.ndarray] = {}
+
+    def inputs(
+        self, dataset: Dataset, cut: net.Cut, below: Engine | None, engine: Engine
+    ) -> dict[str, Any]:
+        """By part: images, or the activations at the cut."""
+        key = (id(dataset), cut.layer)
+        if key not in self._kept:
+            found = {}
+            for name, part in dataset.parts.items():
+                images = engine.put(np.asarray(part.images[:]))
+                found[name] = engine.put(below.logits(images, 500)[0]) if below else images
+            self._kept[key] = found
+        return self._kept[key]
+
+    def keep_only(self, datasets: Iterable[Dataset | None], layers: set[str | None]) -> None:
+        """Drop all but these datasets' images and their activations at these cuts."""
+        wanted = {id(d) for d in datasets}
+        self._kept = {
+            key: value for key, value in self._kept.items() if key[0] in wanted and key[1] in {None, *layers}
+        }
+
+    def teacher(self, base: Checkpoint, dataset: Dataset) -> np.ndarray:
+        """The base's own logits of the training images."""
+        if id(dataset) not in self._teachers:
+            from tlcli.training.embedding import rebuild
+
+            engine = make_engine(Step(rebuild(base).model, [], base.mean, base.std, Recipe(samples=1)))
+            images = engine.put(np.asarray(dataset.train.images[:]))
+            self._teachers[id(dataset)] = engine.logits(images, 500)[0]
+        return self._teachers[id(dataset)]

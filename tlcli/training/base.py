@@ -1,0 +1,146 @@
+"""Training a base: the network of the source task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlcli import store
+from tlcli.errors import TlcliError, UsageError
+from tlcli.models import network as net
+from tlcli.store.records import Checkpoint, Dataset
+from tlcli.training.loop import Examples, Fit, as_history
+from tlcli.training.recipe import Recipe
+from tlcli.training.step import Engine, Step, make_engine
+from tlcli.training.watch import ProgressCallback, StopCallback, Watch
+
+
+def channel_statistics(images: Any, sample: int = 10_000) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation per channel of pixels scaled to 0...1: float32, C each.
+
+    Measured on at most `sample` images, evenly spaced.
+    """
+    step = max(1, len(images) // sample)
+    pixels = np.asarray(images[::step][:sample], dtype=np.float64) / 255.0
+    std = pixels.std(axis=(0, 1, 2))
+    return pixels.mean(axis=(0, 1, 2)).astype(np.float32), np.maximum(std, 1e-3).astype(np.float32)
+
+
+def train_base(
+    dataset: Dataset,
+    architecture: str,
+    *,
+    options: Mapping[str, Any] | None = None,
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    state_path: Path | None = None,
+    resume: bool = False,
+    progress: ProgressCallback | None = None,
+    stop: StopCallback | None = None,
+) -> Checkpoint:
+    """Train a network on a dataset from random weights.
+
+    Args:
+        dataset: With a train part and a test part; with a validation part, its loss and accuracy are
+            recorded too.
+        architecture: A registered name.
+        options: Its options.
+        recipe: How to train; by default Adam for ten epochs.
+        seed: Of the weights, the order, dropout and augmentation.
+        state_path: Where the state of an unfinished training is kept, every minute and when stopped.
+        resume: Go on from `state_path` where it exists.
+        progress: Called with a `Progress`.
+        stop: Called without arguments after each chunk of steps; true stops the training.
+
+    Raises:
+        Interrupted: after `stop`; `state_path` holds the state.
+        TlcliError: images that the architecture cannot take, a state of another training.
+    """
+    recipe = recipe or Recipe(epochs=10)
+    require_validation(recipe, dataset)
+    network = net.build(architecture, dataset.image_shape, dataset.classes, options)
+    mean, std = channel_statistics(dataset.train.images)
+    step = Step(network.model, network.model.trainable_variables, mean, std, recipe)
+    engine = make_engine(step)
+    fit = Fit(
+        step, engine, examples(engine, dataset), network.model, seed,
+        total_samples=recipe.total_samples(len(dataset.train)),
+        eval_every=recipe.eval_every or len(dataset.train),
+    )  # fmt: skip
+    net.assign(network.model, net.initial_weights(network.model, seed))
+    net.reset_seed_states(network.model, seed)
+    engine.reset()
+
+    def checkpoint(**changes: Any) -> Checkpoint:
+        return Checkpoint(
+            architecture=architecture, options=network.options, input_shape=network.input_shape,
+            class_names=dataset.class_names, class_original=dataset.class_original, mean=mean, std=std,
+            recipe=recipe.as_json(), seed=seed, samples_seen=fit.done * fit.batch,
+            history=as_history(fit.history), **{"weights": net.weights(network.model), **changes},
+        )  # fmt: skip
+
+    def save(state: dict[str, np.ndarray]) -> None:
+        assert state_path is not None
+        store.write(state_path, checkpoint(complete=False, state=state), parents=[dataset], force=True)
+
+    if resume and state_path and state_path.exists():
+        fit.restore(_matching_state(state_path, checkpoint(), dataset))
+    watch = Watch(progress, stop, save if state_path else None)
+    fit.run(watch, architecture)
+    predictions = fit.predict(fit.examples.evaluated["test"][0]).argmax(axis=1)
+    return checkpoint(test_predictions=predictions.astype(np.int64))
+
+
+def require_validation(recipe: Recipe, dataset: Dataset) -> None:
+    """Early stopping chooses, so it needs a part of its own.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if recipe.early_stopping and "validation" not in dataset.parts:
+        raise UsageError(
+            "--early-stopping chooses on a validation part, and the dataset has none; make one with "
+            "tlcli split --validation 0.2."
+        )
+
+
+def examples(engine: Engine, dataset: Dataset) -> Examples:
+    """A dataset's images and labels on the device."""
+    return Examples(
+        train={
+            "x": engine.put(np.asarray(dataset.train.images[:])),
+            "y": engine.put(dataset.train.labels),
+        },
+        size=len(dataset.train),
+        evaluated={
+            part: (engine.put(np.asarray(dataset.parts[part].images[:])), dataset.parts[part].labels)
+            for part in ("test", "validation")
+            if part in dataset.parts
+        },
+    )
+
+
+def _matching_state(path: Path, wanted: Checkpoint, dataset: Dataset) -> dict[str, np.ndarray]:
+    """The saved state, after a check that it belongs to this very training."""
+    kept = store.read(path, Checkpoint)
+    same = {
+        "architecture": (kept.architecture, wanted.architecture),
+        "its options": (kept.options, wanted.options),
+        "recipe": (kept.recipe, wanted.recipe),
+        "seed": (kept.seed, wanted.seed),
+        "dataset": (
+            [p.content_sha256 for p in kept.provenance.parents],
+            [dataset.provenance.content_sha256],
+        ),
+    }
+    for what, (was, now) in same.items():
+        if was != now:
+            raise TlcliError(
+                f"{path.name} is the state of another training: its {what} was {was}, now {now}.\n"
+                "Give the same options to resume, or remove that file (or leave out --resume) to start anew."
+            )
+    return kept.state
+

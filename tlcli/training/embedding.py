@@ -1,0 +1,86 @@
+"""Embeddings: the activations of one layer for every image of a dataset."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from tlcli.errors import TlcliError, UsageError
+from tlcli.models import network as net
+from tlcli.store.records import Checkpoint, Dataset, EmbeddingPart, Embeddings
+from tlcli.training.loop import EVALUATION_BATCH
+from tlcli.training.recipe import Recipe
+from tlcli.training.step import Step, make_engine
+from tlcli.training.watch import ProgressCallback, Watch
+
+
+def rebuild(checkpoint: Checkpoint) -> net.Network:
+    """The network of a checkpoint: built from the registry by name, its arrays assigned after a check.
+
+    Raises:
+        TlcliError: weights that are missing, too many, or of another shape.
+    """
+    network = net.build(
+        checkpoint.architecture, checkpoint.input_shape, len(checkpoint.class_names), checkpoint.options
+    )
+    missing = set(net.variables(network.model)) - set(checkpoint.weights)
+    if missing:
+        raise TlcliError(f"the checkpoint lacks {sorted(missing)[0]!r}, which {network.architecture} needs.")
+    net.assign(network.model, checkpoint.weights)
+    return network
+
+
+def require_shape(checkpoint: Checkpoint, dataset: Dataset) -> None:
+    """A base takes images of the size and channels that it was trained on.
+
+    Raises:
+        TlcliError: the dataset has others.
+    """
+    if tuple(checkpoint.input_shape) != dataset.image_shape:
+        received, expected = ("x".join(map(str, s)) for s in (dataset.image_shape, checkpoint.input_shape))
+        raise TlcliError(
+            f"the images are {received}, but the base was trained on {expected}.\n"
+            "Split the dataset again with --image-size, or train a base on images of this size."
+        )
+
+
+def embed(
+    checkpoint: Checkpoint, dataset: Dataset, layer: str | None = None, *,
+    progress: ProgressCallback | None = None,
+) -> Embeddings:  # fmt: skip
+    """The activations of a layer, flattened to one vector per image.
+
+    Args:
+        checkpoint: The network.
+        dataset: Images of the size it was trained on.
+        layer: A layer's name; by default the second-last (what the head classifies).
+        progress: Called with a `Progress` after each part.
+
+    Raises:
+        UsageError: the network has no such layer.
+        TlcliError: images of another size.
+    """
+    require_shape(checkpoint, dataset)
+    network = rebuild(checkpoint)
+    name = layer or network.embedding
+    names = [one.name for one in network.model.layers[1:]]
+    if name not in names:
+        raise UsageError(f"{network.architecture} has no layer {name!r}; its layers: {', '.join(names)}.")
+    output = network.model.get_layer(name).output
+    model = keras.Model(network.model.inputs, keras.layers.Flatten(name="embedding")(output))
+    recipe = Recipe(samples=1)
+    engine = make_engine(Step(model, [], checkpoint.mean, checkpoint.std, recipe))
+    watch, total = Watch(progress), sum(len(part) for part in dataset.parts.values())
+    parts, done = {}, 0
+    for part_name, part in dataset.parts.items():
+        blocks = []
+        for start in range(0, len(part), _BLOCK):
+            images = engine.put(np.asarray(part.images[start : start + _BLOCK]))
+            blocks.append(engine.logits(images, EVALUATION_BATCH)[0])
+            done += len(blocks[-1])
+            watch.report(done, total, f"embedding {part_name}")
+        parts[part_name] = EmbeddingPart(np.concatenate(blocks), part.labels, part.source_index)
+    return Embeddings(parts, name, dataset.class_names, dataset.class_original)
+
+
+_BLOCK = 5_000

@@ -1,0 +1,104 @@
+"""The training loop compiled by JAX: a scan over the steps, the state passed in and out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+from tlcli.training.step import Step, gather
+
+
+class JaxEngine:
+    """Runs a `Step` with `jax.lax.scan`; Keras's variables are read before a call and set after it."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        self.optimizer = step.optimizer()
+        self._first = [np.asarray(v.value) for v in self.optimizer.variables]
+        changing = {id(v) for v in step.trainable}
+        self._others = [v for v in step.model.variables if id(v) not in changing]
+        self._average = (
+            [keras.Variable(v.value, trainable=False, name=v.name) for v in step.trainable]
+            if step.recipe.ema
+            else []
+        )
+        self._rate = next(
+            (n for n, v in enumerate(self.optimizer.variables) if v is self.optimizer._learning_rate), None
+        )
+        self._train = jax.jit(self._scan)
+        self._forward = jax.jit(self._outputs)
+
+    def put(self, array: np.ndarray) -> jax.Array:
+        return jnp.asarray(array)
+
+    def train(self, data: dict[str, Any], plan: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        state = self._state()
+        state, (losses, right) = self._train(state, data, {k: jnp.asarray(v) for k, v in plan.items()})
+        for variables, values in zip(self._variables(), state, strict=True):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+        return np.asarray(losses), np.asarray(right)
+
+    def logits(self, x: Any, batch: int) -> list[np.ndarray]:
+        weights = [v.value for v in self.step.model.variables]
+        found = [
+            [np.asarray(o) for o in self._forward(weights, x[start : start + batch])]
+            for start in range(0, len(x), batch)
+        ]
+        return [np.concatenate(parts) for parts in zip(*found, strict=True)]
+
+    def variables(self) -> dict[str, Any]:
+        named = {f"optimizer/{number:03d}": v for number, v in enumerate(self.optimizer.variables)}
+        named.update({f"average/{number:03d}": v for number, v in enumerate(self._average)})
+        return named
+
+    def reset(self) -> None:
+        for variable, value in zip(self.optimizer.variables, self._first, strict=True):
+            variable.assign(value)
+        for average, variable in zip(self._average, self.step.trainable, strict=False):
+            average.assign(variable.value)
+
+    def _variables(self) -> tuple[list[Any], ...]:
+        return self.step.trainable, self._others, self.optimizer.variables, self._average
+
+    def _state(self) -> tuple[list[Any], ...]:
+        return tuple([v.value for v in variables] for variables in self._variables())
+
+    def _scan(self, state: Any, data: dict[str, Any], plan: dict[str, Any]) -> Any:
+        return jax.lax.scan(lambda carry, row: self._one(carry, gather(data, row), row), state, plan)
+
+    def _one(self, state: Any, batch: dict[str, Any], row: dict[str, Any]) -> Any:
+        trainable, others, optimizer, average = state
+
+        def loss(trainable: list[Any]) -> Any:
+            mapping = [
+                *zip(self.step.trainable, trainable, strict=True),
+                *zip(self._others, others, strict=True),
+            ]
+            with keras.StatelessScope(state_mapping=mapping) as scope:
+                total, cross_entropy, right = self.step.loss(batch)
+            after = [scope.get_current_value(v) for v in self._others]
+            kept = [new if new is not None else old for new, old in zip(after, others, strict=True)]
+            return total, (cross_entropy, right, kept)
+
+        gradients, (cross_entropy, right, others) = jax.grad(loss, has_aux=True)(trainable)
+        optimizer = list(optimizer)
+        optimizer[self._rate] = row["learning_rate"]
+        moved, optimizer = self.optimizer.stateless_apply(optimizer, gradients, trainable)
+        scales = [self.step.rate_scales.get(v.path, 1.0) for v in self.step.trainable]
+        moved = [old + s * (new - old) if s != 1 else new
+                 for old, new, s in zip(trainable, moved, scales, strict=True)]  # fmt: skip
+        if average:
+            step = optimizer[0].astype("float32")
+            decay = jnp.minimum(self.step.recipe.ema, (1.0 + step) / (10.0 + step))
+            average = [decay * a + (1.0 - decay) * v for a, v in zip(average, moved, strict=True)]
+        return (moved, others, optimizer, average), (cross_entropy, right)
+
+    def _outputs(self, weights: list[Any], x: Any) -> list[Any]:
+        mapping = list(zip(self.step.model.variables, weights, strict=True))
+        with keras.StatelessScope(state_mapping=mapping):
+            return self.step.outputs(self.step.prepare(x), training=False)

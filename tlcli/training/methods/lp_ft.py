@@ -1,0 +1,11 @@
+"""LP-FT: first the head alone, then everything (Kumar et al., ICLR 2022)."""
+
+from __future__ import annotations
+
+from tlcli.training.methods import Phase, register
+
+
+@register("lp-ft", "first the new layers alone, then everything (Kumar et al. 2022)")
+def lp_ft(copy: int, freeze: int, *, probe: float = 0.5, rate: float = 1.0) -> list[Phase]:
+    """`probe` is the share of the samples spent on the head, `rate` the second phase's factor."""
+    return [Phase(frozen=copy, share=probe), Phase(frozen=0, share=1 - probe, rate=rate)]

@@ -1,0 +1,38 @@
+"""LwF: learning without forgetting, by distillation from the base (Li & Hoiem, TPAMI 2018)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tlcli.training.methods import Context, Phase, TermFactory, register
+
+if TYPE_CHECKING:
+    from tlcli.training.step import Term
+
+
+@dataclass(frozen=True)
+class Distillation(TermFactory):
+    """weight * T^2 * KL between the base's softened answers, recorded beforehand, and the source head's."""
+
+    weight: float
+    temperature: float
+    needs_source_head = True
+    needs_teacher = True
+
+    def term(self, context: Context) -> Term:
+        from keras import ops
+
+        def distillation(outputs: list[Any], batch: dict[str, Any]) -> Any:
+            t = self.temperature
+            student = ops.log_softmax(outputs[1][: ops.shape(batch["teacher"])[0]] / t, axis=-1)
+            teacher = ops.softmax(batch["teacher"] / t, axis=-1)
+            divergence = ops.sum(teacher * (ops.log(teacher + 1e-12) - student), axis=-1)
+            return self.weight * t * t * ops.mean(divergence)
+
+        return distillation
+
+
+@register("lwf", "fine-tuning, distilling from the base on the target's images (Li & Hoiem 2016)")
+def lwf(copy: int, freeze: int, *, weight: float = 1.0, temperature: float = 2.0) -> list[Phase]:
+    return [Phase(frozen=0, terms=(Distillation(weight, temperature),))]

@@ -1,0 +1,46 @@
+"""In which order a training sees its samples: from (seed, epoch) alone, so it can be resumed anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def rng(seed: int, *words: str | int) -> np.random.Generator:
+    """An independent stream of random numbers for a purpose, for example `rng(seed, "order", epoch)`."""
+    entropy = [seed]
+    for word in words:
+        entropy.extend([word] if isinstance(word, int) else word.encode())
+    return np.random.default_rng(entropy)
+
+
+class SampleOrder:
+    """The endless stream of sample numbers: one shuffled epoch after the other.
+
+    A batch may straddle two epochs, so that every batch is full and every image is seen equally often.
+    """
+
+    def __init__(self, size: int, seed: int, purpose: str = "order") -> None:
+        self.size, self.seed, self.purpose = size, seed, purpose
+        self._epochs: dict[int, np.ndarray] = {}
+
+    def take(self, start: int, stop: int) -> np.ndarray:
+        """The sample numbers at the places start...stop-1 of the stream: int64."""
+        first, last = start // self.size, (stop - 1) // self.size
+        self._epochs = {e: order for e, order in self._epochs.items() if e >= first}
+        parts = [self._epoch(e) for e in range(first, last + 1)]
+        offset = first * self.size
+        return np.concatenate(parts)[start - offset : stop - offset]
+
+    def _epoch(self, epoch: int) -> np.ndarray:
+        if epoch not in self._epochs:
+            self._epochs[epoch] = rng(self.seed, self.purpose, epoch).permutation(self.size)
+        return self._epochs[epoch]
+
+
+def evaluation_steps(total_steps: int, every: int, batch: int) -> Sequence[int]:
+    """After which steps to evaluate: as soon as each multiple of `every` samples is seen, and at the end."""
+    count = total_steps * batch // every
+    points = {min(total_steps, -(-k * every // batch)) for k in range(1, count + 1)}
+    return sorted(points | {total_steps})
