@@ -1,6 +1,7 @@
 """The files: what they hold (records), their schema, atomic writing and safe reading."""
 
 from tlcli.store.atomic import atomic_file, check_output
+from tlcli.store.describing import Entry, FileDescription, describe
 from tlcli.store.reading import file_format, read, read_any
 from tlcli.store.records import (
     Ancestor,
@@ -18,10 +19,12 @@ from tlcli.store.records import (
     Target,
     common_parents,
 )
+from tlcli.store.verifying import ParentCheck, VerifyReport, verify
 from tlcli.store.writing import write
 
 __all__ = [
-    "Ancestor", "Checkpoint", "Dataset", "EmbeddingPart", "Embeddings", "ImageArray", "Parent", "Part",
-    "Provenance", "Record", "Results", "Run", "Target", "atomic_file", "check_output", "common_parents",
-    "file_format", "read", "read_any", "write",
+    "Ancestor", "Checkpoint", "Dataset", "EmbeddingPart", "Embeddings", "Entry", "FileDescription", "ImageArray",
+    "Parent", "ParentCheck", "Part", "Provenance", "Record", "Results", "Run", "Target", "VerifyReport",
+    "atomic_file", "check_output", "common_parents", "describe", "file_format", "read", "read_any", "verify",
+    "write",
 ]

@@ -4,29 +4,22 @@ It looks at a file through HDF5's low-level interface, which follows nothing by 
 What could read another file, take memory without bound, run in circles or surprise the code behind it is refused:
 links other than plain ones, external storage, virtual datasets, references and other types than plain numbers and
 fixed-length UTF-8 texts, filters other than shuffle, gzip and fletcher32, declared sizes that the stored bytes
-cannot hold, cycles, depth, and names with a path in them. Data are unpacked here, not by HDF5, because HDF5
-unpacks a chunk to whatever size the compressed stream asks for.
+cannot hold, cycles, depth, and names with a path in them.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
-import sys
 import unicodedata
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5s, h5t, h5z
+from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t, h5z
 
 from tlcli.errors import TlcliError
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_DEPTH = 8
 MAX_OBJECTS = 250_000
 MAX_ATTRIBUTES = 64
@@ -35,6 +28,8 @@ MAX_ATTRIBUTE_BYTES = 2**20
 MAX_NAME_BYTES = 600
 MAX_RANK = 8
 MAX_CHUNK_BYTES = 2**24
+MAX_CHUNKS = 2_000_000
+"""Of one file."""
 GZIP_RATIO = 1032
 """What gzip can expand at most."""
 
@@ -89,125 +84,7 @@ def max_bytes() -> int:
         return 2**36
 
 
-@contextlib.contextmanager
-def open_hdf5(path: str | Path) -> Iterator[Gate]:
-    """Open a file, or stdin for `-`, for looking at. Raises TlcliError when it is no sound HDF5 file."""
-    name = display_name(path)
-    image, size = _stdin_image() if str(path) == "-" else (None, _check_file(Path(path)))
-    access = h5p.create(h5p.FILE_ACCESS)
-    access.set_fclose_degree(h5f.CLOSE_STRONG)
-    access.set_file_locking(False, True)  # files never change once they are there; some systems have no locks
-    if image is not None:
-        access.set_fileobj_driver(h5py_fileobj(), image)
-    try:
-        where = repr(image).encode() if image is not None else os.fsencode(Path(path))
-        file = h5f.open(where, h5f.ACC_RDONLY, access)
-    except HDF5_ERRORS as error:
-        raise damaged(name) from error
-    try:
-        yield Gate(file, name, size)
-    finally:
-        with contextlib.suppress(*HDF5_ERRORS):
-            file.close()
-
-
-def h5py_fileobj() -> Any:
-    """HDF5's driver for Python file objects."""
-    from h5py import h5fd
-
-    return h5fd.fileobj_driver
-
-
-def display_name(path: str | Path) -> str:
-    return "stdin" if str(path) == "-" else str(path)
-
-
-def damaged(name: str) -> TlcliError:
-    return TlcliError(f"{name} is cut short or damaged: HDF5 cannot read it. Copy it again, or make it again.")
-
-
-def _stdin_image() -> tuple[io.BytesIO, int]:
-    """All of stdin; HDF5 cannot read a pipe."""
-    if sys.stdin.isatty():
-        raise TlcliError("The input is - (stdin), which is a terminal; pipe a file into it, or name a file.")
-    limit = max_bytes()
-    data = sys.stdin.buffer.read(limit + 1)
-    if len(data) > limit:
-        raise TlcliError(f"stdin holds more than {limit:,} bytes; set TLCLI_MAX_BYTES to allow more.")
-    _check_start("stdin", data[:8], len(data))
-    return io.BytesIO(data), len(data)
-
-
-def _check_file(path: Path) -> int:
-    """The size of a regular file that starts like HDF5."""
-    try:
-        if path.is_dir():
-            raise TlcliError(f"{path} is a folder; expected an HDF5 file.")
-        if path.exists() and not path.is_file():
-            raise TlcliError(f"{path} is not a regular file; to read a pipe give - and redirect it to stdin.")
-        with path.open("rb") as file:
-            start = file.read(8)
-            size = os.fstat(file.fileno()).st_size
-    except FileNotFoundError:
-        raise TlcliError(f"{path} does not exist.") from None
-    except (OSError, ValueError) as error:
-        reason = os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else str(error)
-        raise TlcliError(f"{path} could not be read: {reason}.") from error
-    _check_start(str(path), start, size)
-    return size
-
-
-def _check_start(name: str, start: bytes, size: int) -> None:
-    if not size:
-        raise TlcliError(f"{name} is empty (0 bytes); expected an HDF5 file.")
-    if start != SIGNATURE:
-        raise TlcliError(f"{name} is not an HDF5 file; expected one that tlcli wrote.")
-
-
-class Gate:
-    """An open file behind the gate: `items` lists what it holds, `load` reads one dataset that was let through."""
-
-    def __init__(self, file: Any, name: str, size: int) -> None:
-        self._file = file
-        self.name = name
-        self.size = size
-
-    def root_attribute(self, name: str) -> Any:
-        """One plain attribute of the root, or None."""
-        try:
-            root = h5g.open(self._file, b"/")
-            return _read_attribute(h5a.open(root, name.encode())) if h5a.exists(root, name.encode()) else None
-        except UnsafeError:
-            return None
-        except HDF5_ERRORS as error:
-            raise damaged(self.name) from error
-
-    def items(self, strict: bool = True) -> dict[str, Item]:
-        """Everything in the file, by path, the root as the empty string.
-
-        strict: raise TlcliError at the first object that is not let through; else list it with its `problem`.
-        """
-        try:
-            return _Walk(self._file, self.size, strict).run()
-        except UnsafeError as error:
-            raise TlcliError(f"{self.name} is refused: {error}.") from error
-        except (*HDF5_ERRORS, MemoryError) as error:
-            raise damaged(self.name) from error
-
-    def load(self, item: Item) -> Any:
-        """The data of one dataset: an array, a text or a list of texts. Raises TlcliError when it is damaged."""
-        try:
-            array = _load(h5d.open(self._file, item.path.encode()), item)
-            if item.dtype != "string":
-                return array
-            return array.item().decode() if not item.shape else [text.decode() for text in array.tolist()]
-        except UnsafeError as error:
-            raise TlcliError(f"{self.name} is refused: {error}.") from error
-        except (*HDF5_ERRORS, zlib.error) as error:
-            raise damaged(self.name) from error
-
-
-class _Walk:
+class Walk:
     """One walk over all objects of a file, each visited once."""
 
     def __init__(self, file: Any, size: int, strict: bool) -> None:
@@ -218,6 +95,7 @@ class _Walk:
         self._seen: set[int] = set()
         self._declared = 0
         self._stored = 0
+        self._chunks = 0
         self._limit = max_bytes()
 
     def run(self) -> dict[str, Item]:
@@ -232,7 +110,7 @@ class _Walk:
             pending += [(child, name, depth + 1) for child, name in self._group(group, path, depth)]
         return self._items
 
-    def _checked(self, item: Item, look: Any) -> None:
+    def _checked(self, item: Item, look: Callable[[], object]) -> None:
         """Look at an object; note what is wrong with it, or raise when strict."""
         try:
             look()
@@ -324,7 +202,7 @@ class _Walk:
                               "fletcher32")
         if len(item.shape) > MAX_RANK:
             raise UnsafeError(f"{where} has {len(item.shape)} dimensions; expected {MAX_RANK} at most")
-        size = _product(item.shape) * item.itemsize
+        size = product(item.shape) * item.itemsize
         self._declared += size
         self._stored += item.storage
         if self._declared > self._limit:
@@ -337,18 +215,20 @@ class _Walk:
         elif size > item.storage:
             raise UnsafeError(f"{where} declares {size:,} bytes and stores {item.storage:,}")
 
-    @staticmethod
-    def _check_chunks(item: Item, stored: Any, size: int) -> None:
+    def _check_chunks(self, item: Item, stored: Any, size: int) -> None:
         where = f"{item.path!r:.100}"
         assert item.chunks is not None
         if len(item.chunks) != len(item.shape) or 0 in item.chunks:
             raise UnsafeError(f"{where} has chunks of the shape {item.chunks}")
-        if _product(item.chunks) * item.itemsize > MAX_CHUNK_BYTES:
+        if product(item.chunks) * item.itemsize > MAX_CHUNK_BYTES:
             raise UnsafeError(f"{where} has chunks of the shape {item.chunks}: more than {MAX_CHUNK_BYTES:,} bytes")
         ratio = GZIP_RATIO if "gzip" in item.filters else 1
         if size > item.storage * ratio:
             raise UnsafeError(f"{where} declares {size:,} bytes and stores {item.storage:,}")
-        expected = _product(tuple(-(-n // c) for n, c in zip(item.shape, item.chunks, strict=True)))
+        expected = product(tuple(-(-n // c) for n, c in zip(item.shape, item.chunks, strict=True)))
+        self._chunks += expected
+        if self._chunks > MAX_CHUNKS:
+            raise UnsafeError(f"{where} has chunks of the shape {item.chunks}: more than {MAX_CHUNKS:,} in all")
         if stored.get_num_chunks() != expected:
             raise UnsafeError(f"{where} stores {stored.get_num_chunks()} of {expected} chunks")
 
@@ -362,7 +242,7 @@ class _Walk:
             text = name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
             try:
                 check_name(name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape"))
-                item.attributes[text] = _read_attribute(attribute)
+                item.attributes[text] = read_attribute(attribute)
             except UnsafeError as error:
                 item.attributes[text] = f"({error})"
                 if self._strict:
@@ -388,7 +268,7 @@ def check_name(name: bytes) -> None:
         raise UnsafeError(f"the name {text!r:.80} is a path or holds markup or control characters")
 
 
-def _product(shape: tuple[int, ...]) -> int:
+def product(shape: tuple[int, ...]) -> int:
     product = 1
     for n in shape:
         product *= n
@@ -419,7 +299,7 @@ def _shape(space: Any) -> tuple[int, ...]:
     raise UnsafeError("it has no shape")
 
 
-def _read_attribute(attribute: Any) -> Any:
+def read_attribute(attribute: Any) -> Any:
     """The value of a scalar attribute: int, float or str."""
     kind = attribute.get_type()
     dtype = _dtype(kind)
@@ -439,40 +319,3 @@ def _read_attribute(attribute: Any) -> Any:
     number = np.zeros((), np.dtype(dtype).newbyteorder("<"))
     attribute.read(number, kind)
     return number.item()
-
-
-def _load(stored: Any, item: Item) -> np.ndarray:
-    """Read a dataset that the walk let through; chunks are unpacked here, to their own size and no further."""
-    dtype = np.dtype(f"S{item.itemsize}" if item.dtype == "string" else item.dtype).newbyteorder("<")
-    array = np.empty(item.shape, dtype)
-    if item.chunks is None:
-        if array.size:
-            stored.read(h5s.ALL, h5s.ALL, array, stored.get_type())
-        return array
-    for start in np.ndindex(*(-(-n // c) for n, c in zip(item.shape, item.chunks, strict=True))):
-        offset = tuple(i * c for i, c in zip(start, item.chunks, strict=True))
-        chunk = _chunk(stored, item, offset, dtype)
-        target = tuple(slice(o, o + c) for o, c in zip(offset, item.chunks, strict=True))
-        part = array[target]
-        part[...] = chunk[tuple(slice(0, n) for n in part.shape)]
-    return array
-
-
-def _chunk(stored: Any, item: Item, offset: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """One chunk, unpacked: fletcher32 taken off (the digests check more), gzip undone, shuffle undone."""
-    assert item.chunks is not None
-    size = _product(item.chunks) * item.itemsize
-    info = stored.get_chunk_info_by_coord(offset)
-    if info.byte_offset is None or info.filter_mask or info.size > size + size // 100 + 1024:
-        raise UnsafeError(f"{item.path!r:.100} has a chunk of {info.size:,} bytes; expected {size:,} at most")
-    _, raw = stored.read_direct_chunk(offset)
-    if "fletcher32" in item.filters:
-        raw = raw[:-4]
-    if "gzip" in item.filters:
-        stream = zlib.decompressobj()
-        raw = stream.decompress(raw, size + 1)
-    if len(raw) != size:
-        raise UnsafeError(f"{item.path!r:.100} has a chunk of another size than it declares")
-    if "shuffle" in item.filters and item.itemsize > 1:
-        raw = np.frombuffer(raw, np.uint8).reshape(item.itemsize, -1).T.tobytes()
-    return np.frombuffer(raw, dtype).reshape(item.chunks)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from tlcli.errors import TlcliError
-from tlcli.store import checkpoint, dataset, digest, embeddings, results, schema
-from tlcli.store.gate import Gate, display_name, open_hdf5
+from tlcli.store import checkpoint, checks, dataset, digest, embeddings, results, schema
+from tlcli.store.opening import OpenFile, open_hdf5
 from tlcli.store.records import (
     Ancestor,
     Checkpoint,
@@ -23,6 +23,7 @@ from tlcli.store.tree import Tree, from_json
 
 R = TypeVar("R", Dataset, Checkpoint, Embeddings, Results)
 
+KINDS: tuple[type, ...] = (Dataset, Checkpoint, Embeddings, Results)
 _BUILDERS: dict[str, Any] = {
     Dataset.format: dataset.from_tree, Checkpoint.format: checkpoint.from_tree,
     Embeddings.format: embeddings.from_tree, Results.format: results.from_tree,
@@ -36,38 +37,44 @@ def read(path: str | Path, kind: type[R]) -> R:
 
 def read_any(path: str | Path, kinds: tuple[type, ...] | None = None) -> Record:
     """Read a file of any of the given kinds (all four by default). Raises TlcliError."""
-    with open_hdf5(path) as gate:
-        found = check_kind(gate, kinds or (Dataset, Checkpoint, Embeddings, Results))
-        tree = load_tree(gate, found)
+    with open_hdf5(path) as file:
+        found = check_kind(file, kinds or KINDS)
+        tree = load_tree(file, found)
+        name = file.name
     try:
-        return build(tree, "stdin" if str(path) == "-" else Path(path).name)
+        return build(tree, base_name(path))
     except TlcliError as error:
-        raise TlcliError(f"{display_name(path)} is not a sound {found.noun} file: {error}") from error
+        raise TlcliError(f"{name} is not a sound {found.noun} file: {error}") from error
+
+
+def base_name(path: str | Path) -> str:
+    """The name of a file as its provenance records it."""
+    return "stdin" if str(path) == "-" else Path(path).name
 
 
 def file_format(path: str | Path) -> str:
     """The format of a file, for example `tlcli-dataset`; `hdf5` for one that tlcli did not write."""
-    with open_hdf5(path) as gate:
-        found = gate.root_attribute("format")
+    with open_hdf5(path) as file:
+        found = file.root_attribute("format")
     return found if isinstance(found, str) and found in schema.FORMATS else "hdf5"
 
 
-def check_kind(gate: Gate, kinds: tuple[type, ...]) -> schema.Format:
+def check_kind(file: OpenFile, kinds: tuple[type, ...]) -> schema.Format:
     """The format of an open file, when it is among those expected and of a version that this program knows."""
     expected = [schema.FORMATS[kind.format] for kind in kinds]  # type: ignore[attr-defined]
     wanted = " or ".join(f"{a_noun(f.noun)}, as `{f.command}` writes" for f in expected)
-    found = gate.root_attribute("format")
+    found = file.root_attribute("format")
     if not isinstance(found, str) or found not in schema.FORMATS:
-        raise TlcliError(f"{gate.name} is an HDF5 file, but none that tlcli wrote; expected {wanted}.")
+        raise TlcliError(f"{file.name} is an HDF5 file, but none that tlcli wrote; expected {wanted}.")
     kind = schema.FORMATS[found]
     if kind not in expected:
-        raise TlcliError(f"{gate.name} holds {a_noun(kind.noun)} ({kind.name}); expected {wanted}.")
-    version = gate.root_attribute("format_version")
+        raise TlcliError(f"{file.name} holds {a_noun(kind.noun)} ({kind.name}); expected {wanted}.")
+    version = file.root_attribute("format_version")
     if type(version) is int and version > schema.VERSION:
-        raise TlcliError(f"{gate.name} has format version {version}; this tlcli reads up to {schema.VERSION}. "
+        raise TlcliError(f"{file.name} has format version {version}; this tlcli reads up to {schema.VERSION}. "
                          "Install a newer tlcli.")
     if type(version) is not int or version < 1:
-        raise TlcliError(f"{gate.name} has the format version {version!r}; expected {schema.VERSION}.")
+        raise TlcliError(f"{file.name} has the format version {version!r}; expected {schema.VERSION}.")
     return kind
 
 
@@ -75,22 +82,22 @@ def a_noun(noun: str) -> str:
     return noun if noun.endswith("s") else f"a {noun}"
 
 
-def load_tree(gate: Gate, kind: schema.Format) -> Tree:
+def load_tree(file: OpenFile, kind: schema.Format) -> Tree:
     """Everything in the file, after the gate and the schema have let its outline through."""
-    items = gate.items()
+    items = file.items()
     stored = {path: item for path, item in items.items() if item.kind == "dataset"}
     outline = {path: (item.dtype, item.shape) for path, item in stored.items()}
     attributes = {path: item.attributes for path, item in items.items() if item.attributes}
     try:
-        schema.check_outline(kind, outline, attributes)
+        checks.check_outline(kind, outline, attributes)
     except TlcliError as error:
-        raise TlcliError(f"{gate.name} is not a sound {kind.noun} file: {error}") from error
-    return Tree(kind.name, {path: gate.load(item) for path, item in stored.items()}, attributes)
+        raise TlcliError(f"{file.name} is not a sound {kind.noun} file: {error}") from error
+    return Tree(kind.name, {path: file.load(item) for path, item in stored.items()}, attributes)
 
 
 def build(tree: Tree, name: str) -> Record:
     """The record of a tree that was read, with its digests and values checked. Raises TlcliError."""
-    schema.check_values(schema.FORMATS[tree.format], tree.datasets)
+    checks.check_values(schema.FORMATS[tree.format], tree.datasets)
     provenance = take_provenance(tree, name)
     check_digests(tree)
     record: Record = _BUILDERS[tree.format](tree)

@@ -100,9 +100,6 @@ def _take_run(tree: Tree, key: str, targets: dict[str, Target]) -> Run:
 
 def _take_target(tree: Tree, name: str) -> Target:
     group = f"targets/{name}"
-    for path in ("classes/names", "test/labels", "test/source_index"):
-        if f"{group}/{path}" not in tree.datasets:
-            raise TlcliError(f"{group}/{path} is missing.")
     names = tree.datasets[f"{group}/classes/names"]
     labels = tree.datasets[f"{group}/test/labels"]
     check_labels(labels, len(names), f"{group}/test/labels")

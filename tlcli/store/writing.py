@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 from h5py import h5a, h5d, h5f, h5g, h5o, h5p, h5s, h5t
 
 from tlcli import __version__
 from tlcli.errors import TlcliError
-from tlcli.store import checkpoint, dataset, digest, embeddings, results, schema
+from tlcli.store import checkpoint, checks, dataset, digest, embeddings, results, schema
 from tlcli.store.atomic import atomic_file, check_output, write_error
 from tlcli.store.records import Checkpoint, Dataset, Embeddings, Provenance, Record, Results, common_parents
 from tlcli.store.tree import Scalar, Tree, to_json
@@ -53,7 +54,7 @@ def write(path: str | Path, record: R, *, command: str = "", parents: Sequence[R
         with atomic_file(path, force) as temporary:
             content = _write_file(tree, temporary, Path(path))
     done = dataclasses.replace(record, provenance=dataclasses.replace(origin, content_sha256=content))
-    return cast(R, done)
+    return done
 
 
 def _tree(record: Record, origin: Provenance) -> Tree:
@@ -76,8 +77,8 @@ def _tree(record: Record, origin: Provenance) -> Tree:
     tree.set("", "provenance_sha256", digest.provenance_digest(tree))
     kind = schema.FORMATS[tree.format]
     outline = {path: (digest.dtype_of(data), digest.shape_of(data)) for path, data in tree.datasets.items()}
-    schema.check_outline(kind, outline, tree.attributes)
-    schema.check_values(kind, tree.datasets)
+    checks.check_outline(kind, outline, tree.attributes)
+    checks.check_values(kind, tree.datasets)
     return tree
 
 
@@ -100,10 +101,8 @@ def _write_file(tree: Tree, temporary: Path, target: Path) -> str:
 
 def _abandon(file: Any) -> None:
     """Close a file whose writing failed; that fails again, and nothing is lost by it."""
-    try:
+    with contextlib.suppress(OSError, RuntimeError):
         file.close()
-    except (OSError, RuntimeError):
-        pass
 
 
 def _write_stdout(tree: Tree) -> str:
@@ -125,7 +124,7 @@ def _write_stdout(tree: Tree) -> str:
 
 
 def _access() -> Any:
-    """How files are opened: without HDF5's own lock, and in the layout of HDF5 1.10 (checksummed metadata)."""
+    """How files are opened: without HDF5's own lock, and with HDF5 1.10's checksums on metadata."""
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_fclose_degree(h5f.CLOSE_STRONG)
     access.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_V110)
@@ -152,7 +151,7 @@ class _Writer:
 
     def write(self) -> str:
         """Write everything and return the content digest."""
-        rules = schema.Rules(self._kind)
+        rules = checks.Rules(self._kind)
         for path in sorted(self._tree.datasets):
             self._dataset(path, self._tree.datasets[path], rules.array(path).packed)
         content = digest.content_digest(self._tree, self._digests)
@@ -242,7 +241,7 @@ def _worth_packing(data: Any) -> bool:
     """Whether gzip saves space, tried on the first chunk."""
     first = np.ascontiguousarray(data[: chunk_shape(data.shape, data.dtype.itemsize)[0]])
     raw = first.reshape(-1).view(np.uint8)
-    planes = raw.reshape(-1, first.dtype.itemsize).T.tobytes()[:CHUNK_BYTES]  # as the shuffle filter orders it
+    planes = raw.reshape(-1, first.dtype.itemsize).T.tobytes()[:CHUNK_BYTES]  # as shuffle orders it
     return len(zlib.compress(planes, GZIP_LEVEL)) < WORTH_PACKING * len(planes)
 
 

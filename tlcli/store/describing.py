@@ -1,0 +1,197 @@
+"""What a file is and holds, without reading more of it than a summary needs. Works on any HDF5 file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlcli.errors import TlcliError
+from tlcli.store import checks, schema
+from tlcli.store.gate import Item
+from tlcli.store.opening import OpenFile, open_hdf5
+from tlcli.store.reading import base_name, take_provenance
+from tlcli.store.records import Provenance
+from tlcli.store.tree import Tree
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object of the tree: a group, a dataset, or something that tlcli would not follow."""
+
+    path: str
+    """From the root, which is `/`."""
+    kind: str
+    """`group`, `dataset`, `soft link`, `external link`, `virtual dataset`, `external dataset`, `named type`."""
+    shape: tuple[int, ...] = ()
+    dtype: str = ""
+    chunks: tuple[int, ...] | None = None
+    compression: str = ""
+    """The filters, for example `shuffle, gzip, fletcher32`."""
+    storage: int = 0
+    """Bytes in the file."""
+    attributes: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+    """Why tlcli would refuse to read it; empty when it would not."""
+
+
+@dataclass(frozen=True)
+class FileDescription:
+    """What `inspect` shows."""
+
+    name: str
+    kind: str
+    """`tlcli-dataset`, ...; `hdf5` for a file that tlcli did not write."""
+    sentence: str
+    size: int
+    """Bytes of the file."""
+    entries: tuple[Entry, ...]
+    provenance: Provenance | None = None
+    class_counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Images per class, by part (dataset, embeddings) or by target (results)."""
+    details: dict[str, Any] = field(default_factory=dict)
+    """Key figures of the kind: shapes, parameters, methods, the options."""
+    problems: tuple[str, ...] = ()
+    """Why `read` would refuse it. Data and digests are not looked at; `verify` does that."""
+
+
+def describe(path: str | Path) -> FileDescription:
+    """Describe a file, or stdin for `-`. Nothing that points out of the file is followed.
+
+    Raises TlcliError only when it cannot be opened as HDF5.
+    """
+    with open_hdf5(path) as file:
+        items = file.items(strict=False)
+        found = file.root_attribute("format")
+        entries = tuple(_entry(item) for item in items.values())
+        problems = tuple(item.problem for item in items.values() if item.problem)
+        if not isinstance(found, str) or found not in schema.FORMATS:
+            return FileDescription(base_name(path), "hdf5", _foreign_sentence(items), file.size, entries,
+                                   problems=problems)
+        kind = schema.FORMATS[found]
+        try:
+            tree = _small_tree(file, kind)
+            summary = _SUMMARIES[found](tree, items)
+            provenance = take_provenance(tree, base_name(path))
+        except (TlcliError, KeyError, TypeError, ValueError, AttributeError) as error:
+            sentence = f"calls itself {found}, but tlcli would not read it"
+            return FileDescription(base_name(path), found, sentence, file.size, entries,
+                                   problems=problems or (str(error),))
+    sentence, counts, details = summary
+    return FileDescription(base_name(path), found, sentence, file.size, entries, provenance, counts, details)
+
+
+def _small_tree(file: OpenFile, kind: schema.Format) -> Tree:
+    """The tree with everything but images, embeddings, weights and the like, which stay in the file."""
+    items = file.items()
+    datasets = {path: item for path, item in items.items() if item.kind == "dataset"}
+    attributes = {path: item.attributes for path, item in items.items() if item.attributes}
+    checks.check_outline(kind, {p: (i.dtype, i.shape) for p, i in datasets.items()}, attributes)
+    small = {path: file.load(item) for path, item in datasets.items()
+             if item.dtype == "string" or path.endswith("/labels")}
+    checks.check_values(kind, small)
+    return Tree(kind.name, small, attributes)
+
+
+def _entry(item: Item) -> Entry:
+    return Entry("/" + item.path, item.kind, item.shape, item.dtype, item.chunks, ", ".join(item.filters),
+                 item.storage, dict(item.attributes), item.problem)
+
+
+Summary = tuple[str, dict[str, dict[str, int]], dict[str, Any]]
+
+
+def _foreign_sentence(items: dict[str, Item]) -> str:
+    datasets = sum("dataset" in item.kind for item in items.values())
+    groups = sum(item.kind == "group" for item in items.values()) - 1
+    links = sum("link" in item.kind for item in items.values())
+    more = f", {_count(links, 'link')} (not followed)" if links else ""
+    return f"an HDF5 file that tlcli did not write: {_count(groups, 'group')}, {_count(datasets, 'dataset')}{more}"
+
+
+def _dataset(tree: Tree, items: dict[str, Item]) -> Summary:
+    counts, names = _class_counts(tree)
+    shape = items["train/images"].shape[1:]
+    source = tree.get("", "source")
+    sentence = (f"dataset{f' of {source}' if source else ''}, {_classes(names)}, {_sizes(counts)} images of "
+                f"{'x'.join(map(str, shape))}")
+    return sentence, counts, {"source": source, "image_shape": shape, "classes": len(names),
+                              "sizes": _totals(counts), "options": tree.get_json("", "options")}
+
+
+def _embeddings(tree: Tree, items: dict[str, Item]) -> Summary:
+    counts, names = _class_counts(tree)
+    width = items["train/embeddings"].shape[1]
+    layer = tree.get("", "layer")
+    sentence = f"embeddings of layer {layer}, {width} wide, {_classes(names)}, {_sizes(counts)} images"
+    return sentence, counts, {"layer": layer, "width": width, "classes": len(names), "sizes": _totals(counts)}
+
+
+def _checkpoint(tree: Tree, items: dict[str, Item]) -> Summary:
+    names = tree.datasets["classes/names"]
+    shape = tree.get_json("", "input_shape")
+    weights = [item for path, item in items.items() if item.kind == "dataset" and path.startswith("weights/")]
+    parameters = sum(int(np.prod(item.shape, dtype=np.int64)) for item in weights)
+    architecture, seen = tree.get("", "architecture"), tree.get("", "samples_seen")
+    unfinished = "" if tree.get("", "complete") else ", interrupted"
+    sentence = (f"checkpoint of {architecture}, {parameters:,} weights, for images of {'x'.join(map(str, shape))}, "
+                f"{_classes(names)}, after {seen:,} samples{unfinished}")
+    return sentence, {}, {
+        "architecture": architecture, "weights": parameters, "input_shape": tuple(shape), "classes": len(names),
+        "samples_seen": seen, "complete": bool(tree.get("", "complete")), "seed": tree.get("", "seed"),
+        "options": tree.get_json("", "options"), "recipe": tree.get_json("", "recipe"),
+    }
+
+
+def _results(tree: Tree, items: dict[str, Item]) -> Summary:
+    runs = [a for path, a in tree.attributes.items() if path.startswith("runs/") and path.count("/") == 1]
+    targets = [path.split("/")[1] for path in tree.attributes if path.startswith("targets/")]
+    arms = list(dict.fromkeys(str(run["arm"]) for run in sorted(runs, key=lambda run: run["position"])))
+    counts = {}
+    for target in targets:
+        names = tree.datasets[f"targets/{target}/classes/names"]
+        counts[target] = _per_class(tree.datasets[f"targets/{target}/test/labels"], names)
+    sentence = (f"results of {_count(len(runs), 'run')}: {_count(len(targets), 'dataset')}, "
+                f"{_count(len(arms), 'arm')} ({_shortened(arms)})")
+    return sentence, counts, {"runs": len(runs), "datasets": targets, "arms": arms,
+                              "recipe": tree.get_json("", "recipe")}
+
+
+_SUMMARIES = {"tlcli-dataset": _dataset, "tlcli-embeddings": _embeddings, "tlcli-checkpoint": _checkpoint,
+              "tlcli-results": _results}
+
+
+def _class_counts(tree: Tree) -> tuple[dict[str, dict[str, int]], list[str]]:
+    names = tree.datasets["classes/names"]
+    found = (part for part in schema.PARTS if f"{part}/labels" in tree.datasets)
+    return {part: _per_class(tree.datasets[f"{part}/labels"], names) for part in found}, names
+
+
+def _per_class(labels: np.ndarray, names: list[str]) -> dict[str, int]:
+    counts = np.bincount(labels[labels < len(names)], minlength=len(names))
+    return dict(zip(names, counts.tolist(), strict=True))
+
+
+def _totals(counts: dict[str, dict[str, int]]) -> dict[str, int]:
+    return {part: sum(per_class.values()) for part, per_class in counts.items()}
+
+
+def _sizes(counts: dict[str, dict[str, int]]) -> str:
+    """For example `200 training and 3,969 test`."""
+    words = {"train": "training"}
+    sizes = [f"{size:,} {words.get(part, part)}" for part, size in _totals(counts).items()]
+    return f"{', '.join(sizes[:-1])} and {sizes[-1]}"
+
+
+def _classes(names: list[str]) -> str:
+    return f"{_count(len(names), 'class', 'classes')} ({_shortened(names)})"
+
+
+def _shortened(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 10 else f"{', '.join(names[:8])}, ... {names[-1]}"
+
+
+def _count(number: int, noun: str, plural: str = "") -> str:
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

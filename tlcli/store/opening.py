@@ -1,0 +1,137 @@
+"""Opening an HDF5 file, from disk or from stdin, with plain words for what is wrong with it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from h5py import h5a, h5f, h5fd, h5g, h5p
+
+from tlcli.errors import TlcliError
+from tlcli.store import gate
+from tlcli.store.chunks import load_dataset
+from tlcli.store.gate import HDF5_ERRORS, Item, UnsafeError
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+class OpenFile:
+    """An open file: `items` lists what it holds and checks it, `load` reads one dataset that passed."""
+
+    def __init__(self, file: Any, name: str, size: int) -> None:
+        self._file = file
+        self.name = name
+        """What messages call it."""
+        self.size = size
+
+    def root_attribute(self, name: str) -> int | float | str | None:
+        """One plain attribute of the root; None when it is missing or not plain."""
+        with self._plain_words(), contextlib.suppress(UnsafeError):
+            root = h5g.open(self._file, b"/")
+            if h5a.exists(root, name.encode()):
+                return gate.read_attribute(h5a.open(root, name.encode()))
+        return None
+
+    def items(self, strict: bool = True) -> dict[str, Item]:
+        """Everything in the file, by path, the root as the empty string.
+
+        strict: raise TlcliError at the first object that is not let through; else list it with its `problem`.
+        """
+        with self._plain_words():
+            return gate.Walk(self._file, self.size, strict).run()
+
+    def load(self, item: Item) -> Any:
+        """The data of one dataset: an array, a text or a list of texts. Raises TlcliError when it is damaged."""
+        with self._plain_words():
+            array = load_dataset(self._file, item)
+            if item.dtype != "string":
+                return array
+            return [text.decode() for text in array.tolist()] if item.shape else array.item().decode()
+
+    @contextlib.contextmanager
+    def _plain_words(self) -> Iterator[None]:
+        try:
+            yield
+        except UnsafeError as error:
+            raise TlcliError(f"{self.name} is refused: {error}.") from error
+        except MemoryError as error:
+            raise TlcliError(f"{self.name} holds more data than there is memory for.") from error
+        except (*HDF5_ERRORS, zlib.error) as error:
+            raise _damaged(self.name) from error
+
+
+@contextlib.contextmanager
+def open_hdf5(path: str | Path) -> Iterator[OpenFile]:
+    """Open a file, or stdin for `-`, without reading its data. Raises TlcliError when it is no sound HDF5 file."""
+    access = h5p.create(h5p.FILE_ACCESS)
+    access.set_fclose_degree(h5f.CLOSE_STRONG)
+    access.set_file_locking(False, True)  # a file never changes once it is there, and some systems have no locks
+    if str(path) == "-":
+        name = "stdin"
+        image, size = _stdin_image()
+        access.set_fileobj_driver(h5fd.fileobj_driver, image)
+        where = repr(image).encode()
+    else:
+        name = str(path)
+        size = _check_file(Path(path))
+        where = os.fsencode(Path(path))
+    try:
+        file = h5f.open(where, h5f.ACC_RDONLY, access)
+    except HDF5_ERRORS as error:
+        raise _damaged(name) from error
+    try:
+        yield OpenFile(file, name, size)
+    finally:
+        with contextlib.suppress(*HDF5_ERRORS):
+            file.close()
+
+
+def _damaged(name: str) -> TlcliError:
+    return TlcliError(f"{name} is cut short or damaged: HDF5 cannot read it. Copy it again, or make it again.")
+
+
+def _stdin_image() -> tuple[io.BytesIO, int]:
+    """All of stdin: HDF5 cannot read a pipe."""
+    if sys.stdin.isatty():
+        raise TlcliError("The input is - (stdin), which is a terminal; pipe a file into it, or name a file.")
+    limit = gate.max_bytes()
+    image = io.BytesIO()
+    while block := sys.stdin.buffer.read(2**20):
+        image.write(block)
+        if image.tell() > limit:
+            raise TlcliError(f"stdin holds more than {limit:,} bytes; set TLCLI_MAX_BYTES to allow more.")
+    _check_start("stdin", image.getbuffer()[:8].tobytes(), image.tell())
+    return image, image.tell()
+
+
+def _check_file(path: Path) -> int:
+    """The size of a regular file that starts like HDF5."""
+    try:
+        if path.is_dir():
+            raise TlcliError(f"{path} is a folder; expected an HDF5 file.")
+        if path.exists() and not path.is_file():
+            raise TlcliError(f"{path} is not a regular file; to read a pipe give - and redirect it to stdin.")
+        with path.open("rb") as file:
+            start = file.read(8)
+            size = os.fstat(file.fileno()).st_size
+    except FileNotFoundError:
+        raise TlcliError(f"{path} does not exist; expected an HDF5 file.") from None
+    except (OSError, ValueError) as error:
+        number = getattr(error, "errno", None)
+        reason = os.strerror(number).lower() if number else str(error)
+        raise TlcliError(f"{path} could not be read: {reason}.") from error
+    _check_start(str(path), start, size)
+    return size
+
+
+def _check_start(name: str, start: bytes, size: int) -> None:
+    if not size:
+        raise TlcliError(f"{name} is empty (0 bytes); expected an HDF5 file.")
+    if start != SIGNATURE:
+        raise TlcliError(f"{name} is not an HDF5 file; expected one that tlcli wrote.")
