@@ -23,8 +23,8 @@ from tlcli.store.verifying import ParentCheck, VerifyReport, verify
 from tlcli.store.writing import write
 
 __all__ = [
-    "Ancestor", "Checkpoint", "Dataset", "EmbeddingPart", "Embeddings", "Entry", "FileDescription", "ImageArray",
-    "Parent", "ParentCheck", "Part", "Provenance", "Record", "Results", "Run", "Target", "VerifyReport",
-    "atomic_file", "check_output", "common_parents", "describe", "file_format", "read", "read_any", "verify",
-    "write",
+    "Ancestor", "Checkpoint", "Dataset", "EmbeddingPart", "Embeddings", "Entry", "FileDescription",
+    "ImageArray", "Parent", "ParentCheck", "Part", "Provenance", "Record", "Results", "Run", "Target",
+    "VerifyReport", "atomic_file", "check_output", "common_parents", "describe", "file_format", "read",
+    "read_any", "verify", "write",
 ]

@@ -1,8 +1,8 @@
 """Files that appear whole or not at all.
 
-A file is written under a temporary name beside its target (`.<name>.<pid>-<random>.tlcli-tmp`), which is held
-with `flock` meanwhile, synced, and then given its final name in one step. A temporary file whose lock is free was
-left by a killed program; the next one that writes the same target removes it.
+A file is written under a temporary name beside its target (`.<name>.<pid>-<random>.tlcli-tmp`), which is
+held with `flock` meanwhile, synced, and then given its final name in one step. A temporary file whose lock is
+free was left by a killed program; the next one that writes the same target removes it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def check_output(path: str | Path, force: bool = False) -> None:
     """
     if str(path) == "-":
         if sys.stdout.isatty():
-            raise TlcliError("The output is binary and stdout is a terminal; give -o FILE or pipe it onwards.")
+            raise TlcliError("The output is binary and stdout is a terminal; give -o FILE or pipe it on.")
         return
     target = Path(path)
     try:
@@ -63,8 +63,8 @@ def _check_target(target: Path, force: bool) -> None:
 def atomic_file(path: str | Path, force: bool = False) -> Iterator[Path]:
     """Yield the path of an empty temporary file; when the block ends well, it becomes `path`.
 
-    When the block raises, the temporary file is removed and `path` is as it was. Raises TlcliError when `path`
-    exists and `force` is not given, also when another program made it meanwhile.
+    When the block raises, the temporary file is removed and `path` is as it was. Raises TlcliError when
+    `path` exists and `force` is not given, also when another program made it meanwhile.
     """
     check_output(path, force)
     target = Path(path)
@@ -129,15 +129,18 @@ def _publish(temporary: Path, target: Path, force: bool) -> None:
         try:
             os.link(temporary, target)
         except FileExistsError:
-            raise TlcliError(f"{target} was made by another program meanwhile; it is left as it is.") from None
+            raise _too_late(target) from None
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
             if os.path.lexists(target):
-                raise TlcliError(f"{target} was made by another program meanwhile; it is left as it is."
-                                 ) from None
+                raise _too_late(target) from None
             os.rename(temporary, target)
     _sync_folder(target.parent)
+
+
+def _too_late(target: Path) -> TlcliError:
+    return TlcliError(f"{target} was made by another program meanwhile; it is left as it is.")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Reading the data of a dataset that passed the gate.
 
-Chunks are unpacked here and not by HDF5, which unpacks a chunk to whatever size the compressed stream asks for.
+Chunks are unpacked here and not by HDF5, which unpacks a chunk to whatever size the compressed stream asks
+for.
 """
 
 from __future__ import annotations

@@ -44,4 +44,4 @@ def check_labels(labels: np.ndarray, classes: int, where: str) -> None:
     """Refuse labels outside 0...classes-1."""
     if labels.size and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
         wrong = int(labels.max()) if int(labels.max()) >= classes else int(labels.min())
-        raise TlcliError(f"{where} holds the label {wrong}; expected 0...{classes - 1} for {classes} classes.")
+        raise TlcliError(f"{where} holds the label {wrong}; expected 0...{classes - 1}.")

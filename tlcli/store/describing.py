@@ -24,7 +24,7 @@ class Entry:
     path: str
     """From the root, which is `/`."""
     kind: str
-    """`group`, `dataset`, `soft link`, `external link`, `virtual dataset`, `external dataset`, `named type`."""
+    """`group`, `dataset`, `soft link`, `external link`, `virtual dataset`, `named type`, ..."""
     shape: tuple[int, ...] = ()
     dtype: str = ""
     chunks: tuple[int, ...] | None = None
@@ -65,7 +65,7 @@ def describe(path: str | Path) -> FileDescription:
     with open_hdf5(path) as file:
         items = file.items(strict=False)
         found = file.root_attribute("format")
-        entries = tuple(_entry(item) for item in items.values())
+        entries = tuple(_entry(items[path]) for path in sorted(items, key=lambda path: path.split("/")))
         problems = tuple(item.problem for item in items.values() if item.problem)
         if not isinstance(found, str) or found not in schema.FORMATS:
             return FileDescription(base_name(path), "hdf5", _foreign_sentence(items), file.size, entries,
@@ -107,8 +107,9 @@ def _foreign_sentence(items: dict[str, Item]) -> str:
     datasets = sum("dataset" in item.kind for item in items.values())
     groups = sum(item.kind == "group" for item in items.values()) - 1
     links = sum("link" in item.kind for item in items.values())
-    more = f", {_count(links, 'link')} (not followed)" if links else ""
-    return f"an HDF5 file that tlcli did not write: {_count(groups, 'group')}, {_count(datasets, 'dataset')}{more}"
+    counts = [_count(groups, "group"), _count(datasets, "dataset")]
+    counts += [f"{_count(links, 'link')} (not followed)"] if links else []
+    return f"an HDF5 file that tlcli did not write: {', '.join(counts)}"
 
 
 def _dataset(tree: Tree, items: dict[str, Item]) -> Summary:
@@ -136,11 +137,12 @@ def _checkpoint(tree: Tree, items: dict[str, Item]) -> Summary:
     parameters = sum(int(np.prod(item.shape, dtype=np.int64)) for item in weights)
     architecture, seen = tree.get("", "architecture"), tree.get("", "samples_seen")
     unfinished = "" if tree.get("", "complete") else ", interrupted"
-    sentence = (f"checkpoint of {architecture}, {parameters:,} weights, for images of {'x'.join(map(str, shape))}, "
-                f"{_classes(names)}, after {seen:,} samples{unfinished}")
+    sentence = (f"checkpoint of {architecture}, {parameters:,} parameters, for images of "
+                f"{'x'.join(map(str, shape))}, {_classes(names)}, after {seen:,} samples{unfinished}")
     return sentence, {}, {
-        "architecture": architecture, "weights": parameters, "input_shape": tuple(shape), "classes": len(names),
-        "samples_seen": seen, "complete": bool(tree.get("", "complete")), "seed": tree.get("", "seed"),
+        "architecture": architecture, "parameters": parameters, "input_shape": tuple(shape),
+        "classes": len(names), "samples_seen": seen, "complete": bool(tree.get("", "complete")),
+        "seed": tree.get("", "seed"),
         "options": tree.get_json("", "options"), "recipe": tree.get_json("", "recipe"),
     }
 

@@ -1,10 +1,11 @@
 """Digests over the content of a file, independent of how HDF5 lays it out.
 
-The content digest is the SHA-256 of a listing with one line for every dataset and attribute, sorted. A dataset
-stands there with its path, dtype, shape and the SHA-256 of its little-endian bytes in C order (texts: of their
-UTF-8 JSON), so it can be computed while blocks pass by. Left out: the digests themselves, `generated_by`,
-`command` and `ancestry`; `parents` is reduced to the content digests of the parents. So the same content made by
-another command or in another folder has the same digest. What is left out is covered by the provenance digest.
+The content digest is the SHA-256 of a listing with one line for every dataset and attribute, sorted. A
+dataset stands there with its path, dtype, shape and the SHA-256 of its little-endian bytes in C order (texts:
+of their UTF-8 JSON), so it can be computed while blocks pass by. Left out: the digests themselves,
+`generated_by`, `command` and `ancestry`; `parents` is reduced to the content digests of the parents. So the
+same content made by another command or in another folder has the same digest. What is left out is covered by
+the provenance digest.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The gate that every HDF5 file passes before any of its data is read.
 
-It looks at a file through HDF5's low-level interface, which follows nothing by itself, and lists what is there.
-What could read another file, take memory without bound, run in circles or surprise the code behind it is refused:
-links other than plain ones, external storage, virtual datasets, references and other types than plain numbers and
-fixed-length UTF-8 texts, filters other than shuffle, gzip and fletcher32, declared sizes that the stored bytes
-cannot hold, cycles, depth, and names with a path in them.
+It looks at a file through HDF5's low-level interface, which follows nothing by itself, and lists what is
+there. What could read another file, take memory without bound, run in circles or surprise the code behind it
+is refused: links other than plain ones, external storage, virtual datasets, references and other types than
+plain numbers and fixed-length UTF-8 texts, filters other than shuffle, gzip and fletcher32, declared sizes
+that the stored bytes cannot hold, cycles, depth, and names with a path in them.
 """
 
 from __future__ import annotations
@@ -40,9 +40,11 @@ _NUMBERS = {
     "float16": h5t.IEEE_F16LE, "float32": h5t.IEEE_F32LE, "float64": h5t.IEEE_F64LE,
 }
 _KINDS = {h5t.INTEGER: "iu", h5t.FLOAT: "f"}
+_LINKS = {h5l.TYPE_SOFT: "soft link", h5l.TYPE_EXTERNAL: "external link"}
 _FOREIGN = {
-    h5t.COMPOUND: "compound", h5t.REFERENCE: "reference", h5t.VLEN: "variable-length", h5t.ENUM: "enumeration",
-    h5t.ARRAY: "array", h5t.OPAQUE: "opaque", h5t.BITFIELD: "bit field", h5t.TIME: "time",
+    h5t.COMPOUND: "compound", h5t.REFERENCE: "reference", h5t.VLEN: "variable-length",
+    h5t.ENUM: "enumeration", h5t.ARRAY: "array", h5t.OPAQUE: "opaque",
+    h5t.BITFIELD: "bit field", h5t.TIME: "time",
 }
 HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, AttributeError)
 """What h5py raises for a file that HDF5 cannot make sense of."""
@@ -149,7 +151,7 @@ class Walk:
         """Look at one member; returns it when it is a group."""
         link = group.links.get_info(name).type
         if link != h5l.TYPE_HARD:
-            item.kind = {h5l.TYPE_SOFT: "soft link", h5l.TYPE_EXTERNAL: "external link"}.get(link, "foreign link")
+            item.kind = _LINKS.get(link, "foreign link")
             raise UnsafeError(f"{item.path!r:.100} is a {item.kind}; expected none")
         check_name(name)
         info = h5o.get_info(group, name)
@@ -170,7 +172,7 @@ class Walk:
         return None
 
     def _dataset(self, item: Item, stored: Any) -> None:
-        """Check layout, filters, type and size, in this order: even asking a virtual dataset its size opens files."""
+        """Check the layout first: even asking a virtual dataset its size opens other files."""
         properties = stored.get_create_plist()
         layout = properties.get_layout()
         if layout == h5d.VIRTUAL:
@@ -196,18 +198,18 @@ class Walk:
     def _check_dataset(self, item: Item, stored: Any, layout: int) -> None:
         where = f"{item.path!r:.100}"
         if item.dtype not in _NUMBERS and item.dtype != "string":
-            raise UnsafeError(f"{where} has the type {item.dtype}; expected numbers or fixed-length UTF-8 text")
-        if any(name not in _FILTERS.values() for name in item.filters) or item.filters not in _PIPELINES:
-            raise UnsafeError(f"{where} passes the filters {', '.join(item.filters)}; expected shuffle, gzip and "
-                              "fletcher32")
+            raise UnsafeError(f"{where} has the type {item.dtype}; expected {_EXPECTED_TYPES}")
+        if item.filters not in _PIPELINES:
+            raise UnsafeError(f"{where} passes the filters {', '.join(item.filters)}; expected shuffle, gzip "
+                              "and fletcher32, in this order")
         if len(item.shape) > MAX_RANK:
             raise UnsafeError(f"{where} has {len(item.shape)} dimensions; expected {MAX_RANK} at most")
         size = product(item.shape) * item.itemsize
         self._declared += size
         self._stored += item.storage
         if self._declared > self._limit:
-            raise UnsafeError(f"{where} declares the shape {item.shape}: more than {self._limit:,} bytes in all; "
-                              "set TLCLI_MAX_BYTES to allow more")
+            raise UnsafeError(f"{where} declares the shape {item.shape}: more than {self._limit:,} bytes in "
+                              "all; set TLCLI_MAX_BYTES to allow more")
         if self._stored > self._size:
             raise UnsafeError(f"{where} claims more stored bytes than the file has")
         if layout == h5d.CHUNKED:
@@ -216,19 +218,20 @@ class Walk:
             raise UnsafeError(f"{where} declares {size:,} bytes and stores {item.storage:,}")
 
     def _check_chunks(self, item: Item, stored: Any, size: int) -> None:
-        where = f"{item.path!r:.100}"
         assert item.chunks is not None
+        where = f"{item.path!r:.100}"
+        chunks = f"{where} has chunks of the shape {item.chunks}"
         if len(item.chunks) != len(item.shape) or 0 in item.chunks:
-            raise UnsafeError(f"{where} has chunks of the shape {item.chunks}")
+            raise UnsafeError(chunks)
         if product(item.chunks) * item.itemsize > MAX_CHUNK_BYTES:
-            raise UnsafeError(f"{where} has chunks of the shape {item.chunks}: more than {MAX_CHUNK_BYTES:,} bytes")
+            raise UnsafeError(f"{chunks}: more than {MAX_CHUNK_BYTES:,} bytes")
         ratio = GZIP_RATIO if "gzip" in item.filters else 1
         if size > item.storage * ratio:
             raise UnsafeError(f"{where} declares {size:,} bytes and stores {item.storage:,}")
         expected = product(tuple(-(-n // c) for n, c in zip(item.shape, item.chunks, strict=True)))
         self._chunks += expected
         if self._chunks > MAX_CHUNKS:
-            raise UnsafeError(f"{where} has chunks of the shape {item.chunks}: more than {MAX_CHUNKS:,} in all")
+            raise UnsafeError(f"{chunks}: more than {MAX_CHUNKS:,} in all")
         if stored.get_num_chunks() != expected:
             raise UnsafeError(f"{where} stores {stored.get_num_chunks()} of {expected} chunks")
 
@@ -246,10 +249,11 @@ class Walk:
             except UnsafeError as error:
                 item.attributes[text] = f"({error})"
                 if self._strict:
-                    raise UnsafeError(f"the attribute {text!r:.80} of {item.path or 'the root'!r:.100}: {error}"
-                                      ) from error
+                    where = item.path or "the root"
+                    raise UnsafeError(f"the attribute {text!r:.80} of {where!r:.100} is {error}") from error
 
 
+_EXPECTED_TYPES = "numbers or fixed-length UTF-8 text"
 _PIPELINES = {
     (*shuffle, *gzip, *sums)
     for shuffle in ((), ("shuffle",)) for gzip in ((), ("gzip",)) for sums in ((), ("fletcher32",))
@@ -315,7 +319,7 @@ def read_attribute(attribute: Any) -> Any:
         except UnicodeDecodeError:
             raise UnsafeError("text that is not UTF-8") from None
     if dtype not in _NUMBERS:
-        raise UnsafeError(f"{dtype}; expected a number or fixed-length UTF-8 text")
+        raise UnsafeError(f"{dtype}; expected {_EXPECTED_TYPES}")
     number = np.zeros((), np.dtype(dtype).newbyteorder("<"))
     attribute.read(number, kind)
     return number.item()

@@ -47,7 +47,7 @@ class OpenFile:
             return gate.Walk(self._file, self.size, strict).run()
 
     def load(self, item: Item) -> Any:
-        """The data of one dataset: an array, a text or a list of texts. Raises TlcliError when it is damaged."""
+        """The data of one dataset: an array, a text or a list of texts. Raises TlcliError."""
         with self._plain_words():
             array = load_dataset(self._file, item)
             if item.dtype != "string":
@@ -68,10 +68,10 @@ class OpenFile:
 
 @contextlib.contextmanager
 def open_hdf5(path: str | Path) -> Iterator[OpenFile]:
-    """Open a file, or stdin for `-`, without reading its data. Raises TlcliError when it is no sound HDF5 file."""
+    """Open a file, or stdin for `-`, without reading its data. Raises TlcliError when it is no HDF5 file."""
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_fclose_degree(h5f.CLOSE_STRONG)
-    access.set_file_locking(False, True)  # a file never changes once it is there, and some systems have no locks
+    access.set_file_locking(False, True)  # files never change once they are there; not every disk has locks
     if str(path) == "-":
         name = "stdin"
         image, size = _stdin_image()
@@ -93,7 +93,7 @@ def open_hdf5(path: str | Path) -> Iterator[OpenFile]:
 
 
 def _damaged(name: str) -> TlcliError:
-    return TlcliError(f"{name} is cut short or damaged: HDF5 cannot read it. Copy it again, or make it again.")
+    return TlcliError(f"{name} is cut short or damaged: HDF5 cannot read it. Copy it or make it again.")
 
 
 def _stdin_image() -> tuple[io.BytesIO, int]:

@@ -31,7 +31,7 @@ _BUILDERS: dict[str, Any] = {
 
 
 def read(path: str | Path, kind: type[R]) -> R:
-    """Read a file of one kind; `-` is stdin. Raises TlcliError when it is missing, damaged, or another kind."""
+    """Read a file of one kind; `-` is stdin. Raises TlcliError: missing, damaged, another kind."""
     return cast(R, read_any(path, (kind,)))
 
 
@@ -60,7 +60,7 @@ def file_format(path: str | Path) -> str:
 
 
 def check_kind(file: OpenFile, kinds: tuple[type, ...]) -> schema.Format:
-    """The format of an open file, when it is among those expected and of a version that this program knows."""
+    """The format of an open file, if it is among those expected and of a version known here."""
     expected = [schema.FORMATS[kind.format] for kind in kinds]  # type: ignore[attr-defined]
     wanted = " or ".join(f"{a_noun(f.noun)}, as `{f.command}` writes" for f in expected)
     found = file.root_attribute("format")
@@ -71,8 +71,8 @@ def check_kind(file: OpenFile, kinds: tuple[type, ...]) -> schema.Format:
         raise TlcliError(f"{file.name} holds {a_noun(kind.noun)} ({kind.name}); expected {wanted}.")
     version = file.root_attribute("format_version")
     if type(version) is int and version > schema.VERSION:
-        raise TlcliError(f"{file.name} has format version {version}; this tlcli reads up to {schema.VERSION}. "
-                         "Install a newer tlcli.")
+        raise TlcliError(f"{file.name} has format version {version}; this tlcli reads 1...{schema.VERSION}.\n"
+                         "Install a newer tlcli to read it.")
     if type(version) is not int or version < 1:
         raise TlcliError(f"{file.name} has the format version {version!r}; expected {schema.VERSION}.")
     return kind
@@ -108,9 +108,9 @@ def check_digests(tree: Tree) -> None:
     """Recompute both digests. Raises TlcliError when one does not fit."""
     data = {path: digest.data_digest(values) for path, values in tree.datasets.items()}
     if digest.content_digest(tree, data) != tree.get("", "content_sha256"):
-        raise TlcliError("its content does not fit its digest: it was changed or damaged after it was written.")
+        raise TlcliError("its content does not fit its digest; it was changed or damaged since.")
     if digest.provenance_digest(tree) != tree.get("", "provenance_sha256"):
-        raise TlcliError("its provenance does not fit its digest: it was changed or damaged after it was written.")
+        raise TlcliError("its provenance does not fit its digest; it was changed or damaged since.")
 
 
 def take_provenance(tree: Tree, name: str) -> Provenance:
@@ -150,5 +150,6 @@ def _list(value: Any) -> list[Any]:
 
 
 def _check_texts(value: Any, names: set[str], where: str) -> None:
-    if not isinstance(value, dict) or set(value) != names or not all(isinstance(v, str) for v in value.values()):
+    fine = isinstance(value, dict) and set(value) == names
+    if not fine or not all(isinstance(text, str) for text in value.values()):
         raise TlcliError(f"{where} has an entry of another form than expected.")

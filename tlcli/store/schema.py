@@ -1,7 +1,7 @@
 """The schema of the four formats: the one place that says what a file holds.
 
 Reading and writing both check against it, and the tables of README.md are printed from it
-(`python -m tlcli.store.schema`).
+(`python -m tlcli.store.documentation`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Array:
 
 @dataclass(frozen=True)
 class Attribute:
-    """A rule for an attribute of the root (path `/`) or of a group. Types: string, int, json object, json list."""
+    """A rule for an attribute of the root (`/`) or a group. Types: string, int, json object, json list."""
 
     path: str
     name: str
@@ -110,7 +110,7 @@ def _part(name: str, required: str, *first: Array) -> tuple[Array, ...]:
 
 
 def _images(name: str, required: str) -> Array:
-    return Array(f"{name}/images", "uint8", ("N", "H", "W", "C"), "The images: pixel values 0...255.", required)
+    return Array(f"{name}/images", "uint8", ("N", "H", "W", "C"), "Pixel values 0...255.", required)
 
 
 def _embeddings(name: str, required: str) -> Array:
@@ -122,6 +122,7 @@ _HISTORY = (
     ("samples_seen", "int64", "index", "Training samples seen so far."),
     ("*_loss", "float64", "", "`train_loss`, `test_loss`: mean cross-entropy, in nats."),
     ("*_accuracy", "float64", "share", "`train_accuracy`, `test_accuracy`: share classified right, 0...1."),
+    ("*", "number", "", "Any other quantity of the same steps."),
 )
 
 
@@ -151,8 +152,8 @@ CHECKPOINT = Format(
     "tlcli-checkpoint", "checkpoint", "tlcli train-base",
     "A trained network: the name and options of its architecture, and its arrays. Never code.",
     (
-        Array("weights/*/*", "float", None, "`weights/<layer>/<variable>`; the attribute `position` keeps the "
-              "network's order.", packed=False, ordered=True),
+        Array("weights/*/*", "float", None, "`weights/<layer>/<variable>`; the attribute `position` keeps "
+              "the network's order.", packed=False, ordered=True),
         Array("preprocessing/mean", "float32", ("C",), "Subtracted from pixel values scaled to 0...1, per "
               "channel.", values="finite"),
         Array("preprocessing/std", "float32", ("C",), "Then divided by, per channel.", values="positive"),
@@ -160,8 +161,8 @@ CHECKPOINT = Format(
         *_history("", 1),
         Array("test/predictions", "int64", ("N",), "The class given to each image of the test part it was "
               "trained beside.", "no", values="index"),
-        Array("optimizer/**", "number", None, "The optimizer's variables; in an incomplete checkpoint.", "no",
-              packed=False, ordered=True),
+        Array("optimizer/**", "number", None, "The optimizer's variables; in an incomplete checkpoint.",
+              "no", packed=False, ordered=True),
         Array("state/**", "number", None, "The random state, for resuming.", "no", packed=False,
               ordered=True),
     ),
@@ -195,31 +196,31 @@ RESULTS = Format(
         *_history("runs/*/", 2),
         Array("runs/*/curves/*", "number", ("any",), "What else was measured along an axis; of kNN `k`, "
               "`cv_accuracy`, `test_accuracy`.", "no"),
-        Array("runs/*/test/predictions", "int64", ("N",), "The class given to each image of the target's test "
-              "part.", "no", values="index", scope=2),
+        Array("runs/*/test/predictions", "int64", ("N",), "The class given to each image of the target's "
+              "test part.", "no", values="index", scope=2),
         Array("targets/*/classes/names", "string", ("classes",), "The name of each class.", "with its group",
               values="names", scope=2),
         Array("targets/*/test/labels", "int64", ("N",), "The class of each test image.", "with its group",
               values="index", scope=2),
-        Array("targets/*/test/source_index", "int64", ("N",), "Its position in the published set.", "with its group",
-              values="index", scope=2),
+        Array("targets/*/test/source_index", "int64", ("N",), "Its position in the published set.",
+              "with its group", values="index", scope=2),
     ),
     (
         Attribute("/", "recipe", "json object", "What all runs share."),
-        Attribute("runs/*", "position", "int", "0, 1, ...: the order of the runs."),
-        Attribute("runs/*", "method", "string", "The registered name of the method."),
-        Attribute("runs/*", "arm", "string", "The method with its options: a row of a table."),
-        Attribute("runs/*", "dataset", "string", "The name of its target."),
-        Attribute("runs/*", "size", "int", "Training images."),
-        Attribute("runs/*", "run", "int", "0, 1, ...: the repetition."),
-        Attribute("runs/*", "seed", "int", "Its seed."),
-        Attribute("runs/*", "parameters", "int", "Parameters of the network in all."),
-        Attribute("runs/*", "trainable_parameters", "int", "Those that were trained."),
-        Attribute("runs/*", "attributes", "json object", "More about the run: architecture, base, ..."),
-        Attribute("targets/*", "position", "int", "0, 1, ...: the order of the targets."),
-        Attribute("targets/*", "content_sha256", "string", "The content digest of the dataset."),
-        Attribute("targets/*", "train_size", "int", "Its training images."),
-        Attribute("targets/*", "source", "string", "The published set."),
+        Attribute("/runs/*", "position", "int", "0, 1, ...: the order of the runs."),
+        Attribute("/runs/*", "method", "string", "The registered name of the method."),
+        Attribute("/runs/*", "arm", "string", "The method with its options: a row of a table."),
+        Attribute("/runs/*", "dataset", "string", "The name of its target."),
+        Attribute("/runs/*", "size", "int", "Training images."),
+        Attribute("/runs/*", "run", "int", "0, 1, ...: the repetition."),
+        Attribute("/runs/*", "seed", "int", "Its seed."),
+        Attribute("/runs/*", "parameters", "int", "Parameters of the network in all."),
+        Attribute("/runs/*", "trainable_parameters", "int", "Those that were trained."),
+        Attribute("/runs/*", "attributes", "json object", "More about the run: architecture, base, ..."),
+        Attribute("/targets/*", "position", "int", "0, 1, ...: the order of the targets."),
+        Attribute("/targets/*", "content_sha256", "string", "The content digest of the dataset."),
+        Attribute("/targets/*", "train_size", "int", "Its training images."),
+        Attribute("/targets/*", "source", "string", "The published set."),
     ),
 )
 

@@ -13,8 +13,10 @@ from tlcli.store.records import Parent
 
 @dataclass(frozen=True)
 class ParentCheck:
-    """One recorded input: `same` when a file of that name lies beside and has the recorded content digest, `other`
-    when it has another one or is no readable file, `absent` when there is none.
+    """One recorded input.
+
+    state: `same` when a file of that name lies beside and has the recorded content digest, `other` when it
+    has another one or cannot be read, `absent` when there is none.
     """
 
     parent: Parent
@@ -38,8 +40,8 @@ class VerifyReport:
 def verify(path: str | Path) -> VerifyReport:
     """Read everything in a file, recompute both digests, and compare.
 
-    A bit that flipped anywhere in the data or the attributes is found: it changes a digest, or the file cannot be
-    read. Never raises TlcliError for a bad file: that is what the report is for.
+    A bit that flipped anywhere in the data or the attributes is found: it changes a digest, or the file
+    cannot be read. Never raises TlcliError for a bad file: that is what the report is for.
     """
     name = reading.base_name(path)
     kind = ""

@@ -38,9 +38,9 @@ def write(path: str | Path, record: R, *, command: str = "", parents: Sequence[R
           force: bool = False) -> R:
     """Write a record and return it with its provenance filled in.
 
-    `path` `-` writes the bytes of the file to stdout. `command` is what is recorded as the origin, `parents` the
-    records it was made from. The file appears whole or not at all. Raises TlcliError when it exists and `force`
-    is not given, when it cannot be written, and when the record breaks the schema.
+    `path` `-` writes the bytes of the file to stdout. `command` is what is recorded as the origin, `parents`
+    the records it was made from. The file appears whole or not at all. Raises TlcliError when it exists and
+    `force` is not given, when it cannot be written, and when the record breaks the schema.
     """
     known = [parent for parent in parents if parent.provenance.content_sha256]
     above, ancestry = common_parents(known)
@@ -53,8 +53,7 @@ def write(path: str | Path, record: R, *, command: str = "", parents: Sequence[R
     else:
         with atomic_file(path, force) as temporary:
             content = _write_file(tree, temporary, Path(path))
-    done = dataclasses.replace(record, provenance=dataclasses.replace(origin, content_sha256=content))
-    return done
+    return dataclasses.replace(record, provenance=dataclasses.replace(origin, content_sha256=content))
 
 
 def _tree(record: Record, origin: Provenance) -> Tree:
@@ -227,11 +226,12 @@ def _encoded(text: str | list[str]) -> np.ndarray:
 
 
 def chunk_shape(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
-    """Chunks of about CHUNK_BYTES: whole rows where a row is not larger than that."""
+    """Chunks of at most CHUNK_BYTES, whole rows where they fit, all about equal: padding is stored too."""
     chunk = list(shape)
     for axis in range(len(chunk)):
         rest = itemsize * int(np.prod(chunk[axis + 1:], dtype=np.int64))
-        chunk[axis] = max(1, min(chunk[axis], CHUNK_BYTES // rest))
+        pieces = -(-chunk[axis] // max(1, CHUNK_BYTES // rest))
+        chunk[axis] = -(-chunk[axis] // pieces)
         if rest * chunk[axis] <= CHUNK_BYTES:
             break
     return tuple(chunk)
