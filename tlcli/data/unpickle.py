@@ -71,15 +71,17 @@ _OPCODES = (
     "BININT1", "BININT2", "LONG", "LONG1", "STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE",
     "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8",
     "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_LIST", "LIST", "APPEND", "APPENDS",
-    "EMPTY_DICT", "SETITEM", "SETITEMS", "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD", "PUT",
+    "EMPTY_DICT", "DICT", "SETITEM", "SETITEMS", "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD", "PUT",
     "BINPUT", "LONG_BINPUT", "MEMOIZE", "GET", "BINGET", "LONG_BINGET",
 )
 
 
-class _Unpickler(pickle._Unpickler):
-    # The one in Python rather than the one in C: its memo is a dict, so that no declared index takes memory.
+# The one written in Python, not the one in C: its memo is a dict, so that no declared index takes memory.
+_Python: Any = pickle._Unpickler
 
-    dispatch: ClassVar[dict[int, Any]] = {code: pickle._Unpickler.dispatch[code]
+
+class _Unpickler(_Python):
+    dispatch: ClassVar[dict[int, Any]] = {code: _Python.dispatch[code]
                                           for code in (getattr(pickle, name)[0] for name in _OPCODES)}
 
     def find_class(self, module: str, name: str) -> Callable[..., Any]:
@@ -106,13 +108,20 @@ class _Unpickler(pickle._Unpickler):
         for key, value in zip(items[::2], items[1::2], strict=True):
             self._set(key, value)
 
+    def load_dict(self) -> None:
+        """As `load_setitems`, into a new dict."""
+        items = self.pop_mark()
+        self.stack.append({})
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            self._set(key, value)
+
     def _set(self, key: Any, value: Any) -> None:
         if not isinstance(key, str | bytes) or type(self.stack[-1]) is not dict:
             raise UnsafePickleError("it has a dict with keys other than names")
         self.stack[-1][key] = value
 
-    dispatch.update({pickle.BUILD[0]: load_build, pickle.SETITEM[0]: load_setitem,
-                     pickle.SETITEMS[0]: load_setitems})
+    dispatch.update({pickle.BUILD[0]: load_build, pickle.DICT[0]: load_dict,
+                     pickle.SETITEM[0]: load_setitem, pickle.SETITEMS[0]: load_setitems})
 
 
 def _text(name: str | bytes) -> str:

@@ -1,0 +1,175 @@
+"""Image files to uint8 pixels with Pillow: a few at a time, each once, unreadable ones told apart."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from tlcli.data.source import Progress
+from tlcli.errors import TlcliError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib")
+
+MOST_PIXELS = 100_000_000
+"""An image that declares more is refused before it is decoded: a decompression bomb."""
+
+_THREADS = 2
+_BLOCK_BYTES = 1 << 25
+"""Decoded pixels held in memory at a time."""
+_ORIENTATION = 0x0112
+"""The EXIF tag; its values in Pillow's terms below."""
+_TURNS = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270",
+          7: "TRANSVERSE", 8: "ROTATE_90"}
+
+
+class Readable(Protocol):
+    """A file that can be opened: a `pathlib.Path` or a `zipfile.Path`."""
+
+    def open(self, mode: str) -> Any: ...
+
+
+class UnreadableError(Exception):
+    """Why an image cannot be used."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What became of a list of images."""
+
+    images: np.ndarray
+    """uint8, M x H x W x C, on disk; one channel where every image is grey."""
+    kept: np.ndarray
+    """int64, M: which of the list they are."""
+    failures: list[tuple[int, str]]
+    """Which of the list could not be read, and why."""
+    other_size: tuple[int, tuple[int, int]] | None
+    """The first of the list that has another size than it should, and its height and width."""
+
+
+def decode_one(file: Readable, size: tuple[int, int] | None = None) -> np.ndarray:
+    """The pixels of one image, uint8: H x W where it is grey, else H x W x 3.
+
+    Upright according to its EXIF orientation; stretched to `size` (height, width) if given; transparency over
+    white; the first frame of an animation; 16-bit grey scaled to 8. Raises UnreadableError.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with file.open("rb") as opened, Image.open(opened, formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > MOST_PIXELS:
+                raise UnreadableError(f"declares {width} x {height} pixels")
+            orientation = _orientation(image)
+            turned = orientation >= 5
+            target = (size[::-1] if not turned else size) if size else None
+            if target and image.format == "JPEG":
+                # The decoder halves the resolution by itself, as often as leaves twice what is needed.
+                image.draft(None, (2 * target[0], 2 * target[1]))
+            pixels: Image.Image = _grey_or_colour(image)
+            if target and pixels.size != target:
+                pixels = pixels.resize(target, Image.Resampling.BILINEAR)
+            if orientation in _TURNS:
+                pixels = pixels.transpose(Image.Transpose[_TURNS[orientation]])
+            return np.asarray(pixels)
+    except UnreadableError:
+        raise
+    except UnidentifiedImageError:
+        raise UnreadableError("is no PNG, JPEG, WebP or BMP image") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise UnreadableError("declares too many pixels") from None
+    except Exception as error:  # Pillow raises nearly anything on a damaged file
+        raise UnreadableError(str(error).split("\n")[0] or type(error).__name__) from None
+
+
+def decode_all(files: Sequence[Readable], size: tuple[int, int], *, stretch: bool,
+               progress: Progress | None = None) -> Decoded:
+    """Decode every image once, in order, into a temporary file without a name.
+
+    `size` is height and width: with `stretch`, images are brought to it; else the reading ends at the first
+    that has another. Memory is bounded by a block of images, whatever their number.
+    """
+    height, width = size
+    step = max(_THREADS, min(512, _BLOCK_BYTES // (height * width * 3)))
+    block = np.empty((step, height, width, 3), np.uint8)
+    kept: list[int] = []
+    failures: list[tuple[int, str]] = []
+    all_grey = True
+
+    def decode(position: int, slot: int) -> bool | str | tuple[int, int]:
+        """Fill one slot of the block. Returns whether the image is grey; or why not, or its size if another."""
+        try:
+            pixels = decode_one(files[position], size if stretch else None)
+        except UnreadableError as error:
+            return str(error)
+        if pixels.shape[:2] != size:
+            return pixels.shape[0], pixels.shape[1]
+        block[slot] = pixels[..., None] if pixels.ndim == 2 else pixels
+        return pixels.ndim == 2
+
+    # The file loses its name at once: whatever happens, it is gone when the last user of the array is.
+    with (tempfile.TemporaryFile(prefix="tlcli-") as spool, ThreadPoolExecutor(_THREADS) as pool,
+          warnings.catch_warnings()):
+        warnings.simplefilter("ignore")
+        for start in range(0, len(files), step):
+            positions = range(start, min(start + step, len(files)))
+            outcomes = list(pool.map(decode, positions, range(len(positions))))
+            for position, outcome in zip(positions, outcomes, strict=True):
+                if isinstance(outcome, tuple):
+                    return Decoded(block[:0], np.empty(0, np.int64), failures, (position, outcome))
+                if isinstance(outcome, str):
+                    failures.append((position, outcome))
+                else:
+                    kept.append(position)
+                    all_grey = all_grey and outcome
+            good = [slot for slot, outcome in enumerate(outcomes) if not isinstance(outcome, str)]
+            _append(spool, block[good])
+            if progress:
+                progress(positions.stop, len(files))
+        images = _mapped(spool, (len(kept), height, width, 3))
+    return Decoded(images[..., :1] if all_grey else images, np.array(kept, np.int64), failures, None)
+
+
+def _append(spool: IO[bytes], block: np.ndarray) -> None:
+    try:
+        spool.write(block.data)
+    except OSError as error:
+        raise TlcliError(f"cannot keep decoded images in {tempfile.gettempdir()}: {error.strerror}; "
+                         "make room or set TMPDIR to another folder") from None
+
+
+def _mapped(spool: IO[bytes], shape: tuple[int, ...]) -> np.ndarray:
+    spool.flush()
+    if not shape[0]:
+        return np.empty(shape, np.uint8)
+    return np.memmap(spool, np.uint8, "r", shape=shape)
+
+
+def _orientation(image: Image) -> int:
+    return int(image.getexif().get(_ORIENTATION, 1)) if image.format in ("JPEG", "WEBP", "PNG") else 1
+
+
+def _grey_or_colour(image: Image) -> Image:
+    """The decoded image in mode L or RGB."""
+    from PIL import Image as Pillow
+
+    mode = image.mode
+    if mode.startswith("I"):
+        wide = np.asarray(image).clip(0, 65535)
+        return Pillow.fromarray((wide // 257 if wide.max(initial=0) > 255 else wide).astype(np.uint8))
+    if mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
+        coloured = image.convert("RGBA")
+        opaque = Pillow.alpha_composite(Pillow.new("RGBA", image.size, "white"), coloured).convert("RGB")
+        return opaque.convert("L") if mode.startswith("L") else opaque
+    if mode in ("1", "L"):
+        return image.convert("L")
+    return image.convert("RGB")
