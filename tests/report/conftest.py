@@ -1,0 +1,237 @@
+"""Made-up studies with what matters of real ones: accuracies that differ, images hard for every method."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from tlcli.store.records import (
+    Ancestor,
+    Checkpoint,
+    Parent,
+    Provenance,
+    Results,
+    Run,
+    Target,
+)
+
+
+def digest(*words: object) -> str:
+    import hashlib
+
+    return hashlib.sha256(repr(words).encode()).hexdigest()
+
+
+def provenance(
+    name: str, command: str, parents: tuple[Provenance, ...] = (), formats: tuple[str, ...] = ()
+) -> Provenance:
+    above: dict[str, Ancestor] = {}
+    for p, f in zip(parents, formats, strict=True):
+        above[p.content_sha256] = Ancestor(
+            p.name, f, p.content_sha256, p.command, p.generated_by, tuple(q.content_sha256 for q in p.parents)
+        )
+        above |= {a.content_sha256: a for a in p.ancestry}
+    return Provenance(
+        command=command,
+        parents=tuple(Parent(p.name, f, p.content_sha256) for p, f in zip(parents, formats, strict=True)),
+        ancestry=tuple(above.values()),
+        generated_by="tlcli 0.1.0",
+        content_sha256=digest(name, command),
+        name=name,
+    )
+
+
+def make_target(name: str, size: int, images: int, class_names: list[str], seed: int = 0) -> Target:
+    rng = np.random.default_rng([seed, 7])
+    labels = rng.integers(0, len(class_names), images)
+    return Target(
+        name,
+        digest(name, size),
+        size,
+        class_names,
+        labels,
+        np.sort(rng.permutation(images * 2)[:images]),
+        "mnist",
+    )
+
+
+def predictions_with(
+    rng: np.random.Generator, target: Target, accuracy: float, hardness: np.ndarray
+) -> np.ndarray:
+    """Predictions of about this accuracy; images of high hardness are wrong first."""
+    score = hardness + rng.normal(0, 0.6, hardness.size)
+    right = score <= np.quantile(score, accuracy)
+    shift = rng.integers(1, len(target.class_names), hardness.size)
+    return np.where(right, target.test_labels, (target.test_labels + shift) % len(target.class_names)).astype(
+        np.int64
+    )
+
+
+def make_run(
+    target: Target,
+    method: str,
+    arm: str,
+    run: int,
+    accuracy: float,
+    *,
+    attributes: dict | None = None,
+    samples: int = 24000,
+    every: int = 1000,
+    parameters: int = 591_000,
+    trainable: int | None = None,
+    start: float = 0.3,
+    hardness: np.ndarray | None = None,
+    train: float | None = None,
+) -> Run:
+    rng = np.random.default_rng([int(digest(target.name, arm, run, attributes)[:8], 16)])
+    if hardness is None:
+        hardness = np.random.default_rng(5).normal(size=len(target.test_labels))
+    predictions = predictions_with(rng, target, accuracy, hardness)
+    final = float((predictions == target.test_labels).mean())
+    seen = np.arange(every, samples + 1, every, dtype=np.int64)
+    rise = 1 - np.exp(-seen / (samples / 6))
+    curve = np.clip(start + (final - start) * rise / rise[-1] + rng.normal(0, 0.004, seen.size), 0, 1)
+    curve[-1] = final
+    trained = np.clip(start + ((train or min(1.0, final + 0.02)) - start) * rise / rise[-1], 0, 1)
+    history = {
+        "samples_seen": seen,
+        "train_loss": 2 * (1 - trained) + 0.02,
+        "train_accuracy": trained,
+        "test_loss": 2 * (1 - curve) + 0.05,
+        "test_accuracy": curve,
+    }
+    return Run(
+        f"{target.name}|{arm}|{run}",
+        method,
+        arm,
+        target.name,
+        target.train_size,
+        run,
+        100 + run,
+        parameters,
+        trainable or parameters,
+        attributes or {},
+        history,
+        predictions,
+    )
+
+
+BASE_ACCURACY = {
+    "scratch": (0.9, 0.93, 0.978, 0.9935),
+    "freeze(copy=2)": (0.955, 0.968, 0.986, 0.9938),
+    "finetune": (0.962, 0.973, 0.988, 0.9944),
+}
+
+
+def make_size_study(
+    sizes: tuple[int, ...] = (100, 200, 2300, 23900),
+    runs: int = 3,
+    images: int = 3969,
+    dropouts: tuple[float, ...] = (0.0, 0.5),
+    arms: tuple[str, ...] = tuple(BASE_ACCURACY),
+) -> list:
+    """Document 004: sizes x arms x runs, once without and once with dropout; and the two bases."""
+    records: list = []
+    for dropout in dropouts:
+        split = provenance("mnist-0-5.h5", "tlcli split --dataset mnist --classes 0-5")
+        name = f"base05{'-dropout' if dropout else ''}.h5"
+        base = provenance(
+            name,
+            f"tlcli train-base mnist-0-5.h5 --arch mnist-cnn --arch-option dropout={dropout}",
+            (split,),
+            ("tlcli-dataset",),
+        )
+        made, targets, parents = [], {}, [base]
+        for k, size in enumerate(sizes):
+            t = make_target(f"mnist-6-9-{size}", size, images, ["6", "7", "8", "9"])
+            targets[t.name] = t
+            parents.append(
+                provenance(f"mnist-6-9-{size}.h5", f"tlcli split --dataset mnist --classes 6-9 --size {size}")
+            )
+            for arm in arms:
+                for r in range(runs):
+                    accuracy = BASE_ACCURACY[arm][min(k, 3)] + dropout * 0.004
+                    accuracy += np.random.default_rng([k, r, len(arm)]).normal(0, 0.01 / (k + 1))
+                    made.append(
+                        make_run(
+                            t,
+                            arm.split("(")[0],
+                            arm,
+                            r,
+                            min(accuracy, 0.999),
+                            hardness=np.random.default_rng(5).normal(size=images),
+                            trainable=581_000 if arm.startswith("freeze") else None,
+                            start=0.35 if arm == "scratch" else 0.6,
+                            train=1.0 if not dropout else 0.995,
+                            attributes={
+                                "architecture": "mnist-cnn",
+                                "architecture_options": json.dumps({"dropout": dropout}),
+                                "base": name,
+                                "base_sha256": base.content_sha256,
+                                "relation": "other",
+                                "batch_size": 100,
+                                "samples": 24000,
+                            },
+                        )
+                    )
+        command = (
+            f"tlcli transfer {name} " + " ".join(t + ".h5" for t in targets) + " --runs 3 --samples 24000"
+        )
+        records.append(
+            Results(
+                made,
+                targets,
+                {"optimizer": "adam", "learning_rate": 0.001, "batch_size": 100},
+                provenance(
+                    f"grid{'-dropout' if dropout else ''}.h5",
+                    command,
+                    tuple(parents),
+                    ("tlcli-checkpoint",) + ("tlcli-dataset",) * len(sizes),
+                ),
+            )
+        )
+        records.append(make_checkpoint(name, [str(i) for i in range(6)], 0.994, base, {"dropout": dropout}))
+    return records
+
+
+def make_checkpoint(
+    name: str,
+    classes: list[str],
+    accuracy: float,
+    p: Provenance,
+    options: dict | None = None,
+    architecture: str = "mnist-cnn",
+) -> Checkpoint:
+    seen = np.arange(1, 21, dtype=np.int64) * 5000
+    rise = 1 - np.exp(-np.arange(1, 21) / 5)
+    test = 0.5 + (accuracy - 0.5) * rise / rise[-1]
+    history = {
+        "samples_seen": seen,
+        "train_loss": 1.5 * (1 - test) + 0.01,
+        "train_accuracy": np.minimum(test + 0.01, 1),
+        "test_loss": 1.7 * (1 - test) + 0.03,
+        "test_accuracy": test,
+    }
+    return Checkpoint(
+        architecture,
+        options or {},
+        (28, 28, 1),
+        classes,
+        np.arange(len(classes)),
+        np.zeros(1, np.float32),
+        np.ones(1, np.float32),
+        {"dense/kernel": np.zeros((4, 4), np.float32)},
+        {"optimizer": "adam", "epochs": 20},
+        0,
+        int(seen[-1]),
+        True,
+        history,
+        provenance=p,
+    )
+
+
+@pytest.fixture(scope="session")
+def size_study() -> list:
+    return make_size_study()

@@ -1,0 +1,339 @@
+"""From the records that were given to one study: runs merged, doubles and gaps named, variants told apart."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tlcli.errors import TlcliError
+from tlcli.report import style
+from tlcli.report.words import at_most, clean, plural
+from tlcli.store.records import Checkpoint, Dataset, Embeddings, Record, Results, Run, Target
+
+METHOD_ORDER = {name: i for i, name in enumerate(style.METHODS)}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The network behind a run: what can make it another variant of the same study."""
+
+    architecture: str = ""
+    options: str = "{}"
+    base: str = ""
+    recipe: str = ""
+
+
+@dataclass
+class Entry:
+    """One run, the target it was tested on, and the variant of the study it belongs to."""
+
+    run: Run
+    target: Target
+    file: str
+    recipe: dict[str, Any]
+    identity: Identity
+    variant: str = ""
+
+    @property
+    def arm(self) -> str:
+        return clean(self.run.arm)
+
+    @property
+    def method(self) -> str:
+        return self.run.method
+
+    @property
+    def size(self) -> int:
+        return int(self.run.size)
+
+    @property
+    def dataset(self) -> str:
+        """Which training set: its digest, or its name where there is none."""
+        return self.target.content_sha256 or self.target.name
+
+    @cached_property
+    def task(self) -> str:
+        """What is tested on what: equal for runs with the same classes and the same test images."""
+        h = hashlib.sha256(json.dumps(self.target.class_names).encode())
+        for array in (self.target.test_labels, self.target.test_source_index):
+            h.update(np.ascontiguousarray(array, "<i8").tobytes())
+        return h.hexdigest()
+
+    @cached_property
+    def correct(self) -> np.ndarray | None:
+        """bool, N: which test images it gets right; None without predictions."""
+        predictions = np.asarray(self.run.predictions)
+        if predictions.shape != self.target.test_labels.shape or predictions.size == 0:
+            return None
+        return predictions == self.target.test_labels
+
+    @cached_property
+    def accuracy(self) -> float:
+        """Test accuracy at the end, from the predictions or else the history."""
+        if self.correct is not None:
+            return float(self.correct.mean())
+        return last(self.run.history, "test_accuracy") or 0.0
+
+    @property
+    def train_accuracy(self) -> float | None:
+        return last(self.run.history, "train_accuracy")
+
+
+@dataclass
+class Study:
+    """Everything a section may draw on."""
+
+    entries: list[Entry] = field(default_factory=list)
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+    embeddings: list[Embeddings] = field(default_factory=list)
+    datasets: list[Dataset] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @cached_property
+    def looks(self) -> dict[str, style.Look]:
+        """Colour, marker and line of every arm, the same in all figures."""
+        arms = sorted({(e.method, e.arm) for e in self.entries}, key=lambda x: arm_order(*x))
+        return style.looks(arms)
+
+    @cached_property
+    def digits(self) -> int:
+        """Decimals of a percentage: two where a thousand or more images were tested."""
+        sizes = [len(e.target.test_labels) for e in self.entries]
+        return 1 if sizes and min(sizes) < 1000 else 2
+
+    def tasks(self) -> list[list[Entry]]:
+        """The runs by task, in the order given."""
+        return list(by(self.entries, lambda e: e.task).values())
+
+
+def last(history: dict[str, np.ndarray], name: str) -> float | None:
+    """The last value of a quantity, None where it was not measured."""
+    values = history.get(name)
+    if values is None or len(values) == 0 or not np.isfinite(values[-1]):
+        return None
+    return float(values[-1])
+
+
+def by(entries: Iterable[Entry], key: Any) -> dict[Any, list[Entry]]:
+    """Entries grouped by a key, groups in the order of their first member."""
+    groups: dict[Any, list[Entry]] = {}
+    for e in entries:
+        groups.setdefault(key(e), []).append(e)
+    return groups
+
+
+def arm_order(method: str, arm: str) -> tuple[Any, ...]:
+    """Scratch first, then the known methods; numbers in arms count as numbers."""
+    padded = "".join(part.zfill(6) if part.isdigit() else part for part in re.split(r"(\d+)", arm))
+    return METHOD_ORDER.get(method, len(METHOD_ORDER) - 1.5), method, padded
+
+
+def arms_of(entries: Iterable[Entry]) -> list[str]:
+    """The arms in reading order."""
+    pairs = {(e.method, e.arm) for e in entries}
+    return list(dict.fromkeys(arm for _, arm in sorted(pairs, key=lambda x: arm_order(*x))))
+
+
+def sizes_of(entries: Iterable[Entry]) -> list[int]:
+    return sorted({e.size for e in entries})
+
+
+def variants_of(entries: Iterable[Entry]) -> list[str]:
+    return list(dict.fromkeys(e.variant for e in entries))
+
+
+def gather(records: Sequence[Record]) -> Study:
+    """Sort the records and merge the runs of all results files."""
+    study = Study(records=list(records))
+    for r in records:
+        if isinstance(r, Results):
+            study.entries += _entries(r)
+        elif isinstance(r, Checkpoint):
+            study.checkpoints.append(r)
+        elif isinstance(r, Embeddings):
+            study.embeddings.append(r)
+        elif isinstance(r, Dataset):
+            study.datasets.append(r)
+    if not (study.entries or study.embeddings or any(c.history for c in study.checkpoints)):
+        raise TlcliError(
+            "Nothing to report on: expected at least one file of results, a checkpoint with a history or "
+            "embeddings."
+        )
+    _without_doubles(study)
+    _name_variants(study.entries)
+    study.warnings += _gaps(study.entries) + _oddities(study)
+    return study
+
+
+def _entries(results: Results) -> list[Entry]:
+    file = clean(results.provenance.name or "results")
+    made_from = {a.content_sha256 for a in results.provenance.ancestry}
+    made_from |= {p.content_sha256 for p in results.provenance.parents}
+    entries = []
+    for run in results.runs:
+        if run.dataset not in results.targets:
+            raise TlcliError(
+                f"{file}: run {clean(run.key)} names the target {clean(run.dataset)}, which it lacks."
+            )
+        a = run.attributes
+        identity = Identity(str(a.get("architecture", "")), _options(a), _base(a, made_from))
+        entries.append(Entry(run, results.targets[run.dataset], file, results.recipe, identity))
+    return entries
+
+
+def _options(attributes: dict[str, Any]) -> str:
+    """The architecture's options as canonical JSON, from a mapping or JSON text."""
+    options = attributes.get("architecture_options", attributes.get("options", {}))
+    if isinstance(options, str):
+        try:
+            options = json.loads(options)
+        except ValueError:
+            options = {"options": options}
+    return json.dumps(
+        options if isinstance(options, dict) else {"options": options}, sort_keys=True, default=str
+    )
+
+
+def _base(attributes: dict[str, Any], made_from: set[str]) -> str:
+    return str(attributes.get("base") or attributes.get("base_sha256") or "")
+
+
+def _key(e: Entry) -> tuple[Any, ...]:
+    """What makes a run the same run: network, training set, arm, base and repetition."""
+    base = e.run.attributes.get("base_sha256", "")
+    return e.identity, base, e.dataset, e.run.arm, e.run.run
+
+
+def _without_doubles(study: Study) -> None:
+    """Keep one of equal runs; where runs of one name differ, a difference of recipes tells them apart."""
+    doubles = [group for group in by(study.entries, _key).values() if len(group) > 1]
+    if not doubles:
+        return
+    differing = [g for g in doubles if any(not _equal(g[0], e) for e in g[1:])]
+    keys = sorted(
+        {
+            k
+            for g in differing
+            for e in g
+            for k in e.recipe
+            if any(e.recipe.get(k) != o.recipe.get(k) for o in g)
+        }
+    )
+    if keys:
+        for e in study.entries:
+            text = ", ".join(f"{clean(k)}={clean(e.recipe.get(k))}" for k in keys)
+            e.identity = Identity(e.identity.architecture, e.identity.options, e.identity.base, text)
+    kept: list[Entry] = []
+    same: list[str] = []
+    other: list[str] = []
+    for group in by(study.entries, _key).values():
+        kept.append(group[0])
+        for e in group[1:]:
+            (same if _equal(group[0], e) else other).append(f"{clean(e.run.key)} ({e.file})")
+    if same:
+        study.warnings.append(
+            f"{plural(len(same), 'run is', 'runs are')} there twice and counted once: {at_most(same)}."
+        )
+    if other:
+        study.warnings.append(
+            f"{plural(len(other), 'run has', 'runs have')} the name of another run but other results; "
+            f"only the first is used: {at_most(other)}."
+        )
+    study.entries = kept
+
+
+def _equal(a: Entry, b: Entry) -> bool:
+    same_history = a.run.history.keys() == b.run.history.keys() and all(
+        np.array_equal(a.run.history[k], b.run.history[k], equal_nan=True) for k in a.run.history
+    )
+    return same_history and np.array_equal(a.run.predictions, b.run.predictions) and a.run.seed == b.run.seed
+
+
+def _name_variants(entries: list[Entry]) -> None:
+    """Label each run by what differs between the networks: architecture, options, or else the base."""
+    known = list(dict.fromkeys(e.identity for e in entries if e.identity.architecture))
+    layers = any(e.run.attributes.get("relation") == "own" for e in entries)
+    many_architectures = len({i.architecture for i in known}) > 1
+    by_architecture: dict[str, list[Identity]] = {}
+    for i in known:
+        by_architecture.setdefault(i.architecture, []).append(i)
+    labels: dict[Identity, str] = {}
+    for architecture, group in by_architecture.items():
+        options = [json.loads(i.options) for i in group]
+        keys = sorted({k for o in options for k in o if any(o.get(k) != p.get(k) for p in options)})
+        for i, o in zip(group, options, strict=True):
+            parts = [clean(architecture)] if many_architectures else []
+            parts += [f"{clean(k)}={clean(o.get(k, 'default'))}" for k in keys]
+            parts += [i.recipe] if len({j.recipe for j in group}) > 1 else []
+            same = [j for j in group if (j.options, j.recipe) == (i.options, i.recipe)]
+            if len(same) > 1 and not layers:
+                parts.append(f"base {clean(i.base)}")
+            labels[i] = ", ".join(parts)
+    only = next(iter(labels.values())) if len(set(labels.values())) == 1 else ""
+    for e in entries:
+        e.variant = labels.get(e.identity, only)
+
+
+def _gaps(entries: list[Entry]) -> list[str]:
+    """The runs that a full grid (arms x training sets x repetitions) would have and that are not there."""
+    missing: list[str] = []
+    trained = [e for e in entries if e.method != "knn"]
+    for group in by(trained, lambda e: (e.variant, e.task, e.run.attributes.get("relation"))).values():
+        datasets = {e.dataset: clean(e.target.name) for e in group}
+        cells = by(group, lambda e: (e.dataset, e.arm))
+        wanted = {e.run.run for e in group}
+        repeated = {e.arm for e in group if e.run.run > 0}
+        for arm in arms_of(group):
+            for dataset, name in datasets.items():
+                have = {e.run.run for e in cells.get((dataset, arm), [])}
+                for r in sorted((wanted if arm in repeated else {0}) - have):
+                    missing.append(f"{arm} on {name}, run {r}")
+    if not missing:
+        return []
+    return [f"{plural(len(missing), 'run is', 'runs are')} missing from the grid: {at_most(missing)}."]
+
+
+def _oddities(study: Study) -> list[str]:
+    """What a reader must know: choices made on the test set, unfinished trainings, contradictions."""
+    warnings = []
+    chosen = sorted(
+        {
+            e.file
+            for e in study.entries
+            if e.recipe.get("select_on_test") or e.run.attributes.get("select_on_test")
+        }
+    )
+    if chosen:
+        warnings.append(
+            f"Something was chosen on the test set in {at_most(chosen)}: its accuracies are optimistic."
+        )
+    unfinished = [clean(c.provenance.name or "checkpoint") for c in study.checkpoints if not c.complete]
+    if unfinished:
+        warnings.append(f"The training of {at_most(unfinished)} was interrupted and is not complete.")
+    odd = [
+        clean(e.run.key)
+        for e in study.entries
+        if e.correct is not None
+        and (recorded := last(e.run.history, "test_accuracy")) is not None
+        and abs(recorded - e.accuracy) > 1e-4
+    ]
+    if odd:
+        warnings.append(
+            f"In {plural(len(odd), 'run', 'runs')} the last test accuracy is not that of the predictions, "
+            f"which are used: {at_most(odd, 4)}."
+        )
+    blind = [clean(e.run.key) for e in study.entries if e.correct is None]
+    if blind:
+        warnings.append(
+            f"{plural(len(blind), 'run has', 'runs have')} no predictions and cannot be compared image by "
+            f"image: {at_most(blind, 4)}."
+        )
+    return warnings

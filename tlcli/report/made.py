@@ -1,0 +1,167 @@
+"""How it was made: every command, every file with its digest, the seeds, the recipes, the versions."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+from tlcli import __version__
+from tlcli.report.document import Column, Section, Table, Text
+from tlcli.report.gather import Study, arms_of, by
+from tlcli.report.words import at_most, clean, count
+from tlcli.store.records import Ancestor, Results, common_parents
+
+KINDS = {
+    "tlcli-dataset": "dataset",
+    "tlcli-checkpoint": "checkpoint",
+    "tlcli-embeddings": "embeddings",
+    "tlcli-results": "results",
+}
+
+
+def section(study: Study, command: str) -> Section:
+    """The commands in an order in which they can be run, then files, seeds, recipes and versions."""
+    part = Section("made", "How it was made")
+    files = in_order(common_parents(study.records)[1])
+    commands = list(dict.fromkeys(line(f.command) for f in files if f.command))
+    if command:
+        commands.append(line(command))
+    if commands:
+        part.blocks += [
+            Text("The commands, each after those whose files it reads:"),
+            Text("\n".join(commands), "code"),
+        ]
+    part.blocks.append(_files(study, files))
+    if study.entries:
+        part.blocks.append(_seeds(study))
+    if recipes := _recipes(study):
+        part.blocks.append(recipes)
+    part.blocks.append(_versions(files))
+    return part
+
+
+def in_order(files: Sequence[Ancestor]) -> list[Ancestor]:
+    """Inputs before what is made from them; otherwise as they come."""
+    known = {f.content_sha256: f for f in files}
+    done: dict[str, Ancestor] = {}
+    stack = [(f, False) for f in reversed(files)]
+    open_files: set[str] = set()
+    while stack:
+        f, finished = stack.pop()
+        if finished:
+            done[f.content_sha256] = f
+        elif f.content_sha256 not in done and f.content_sha256 not in open_files:
+            open_files.add(f.content_sha256)
+            stack.append((f, True))
+            stack += [(known[p], False) for p in reversed(f.parents) if p in known]
+    return list(done.values())
+
+
+def line(command: str) -> str:
+    """A command as one printable line."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in command)
+
+
+def _files(study: Study, files: Sequence[Ancestor]) -> Table:
+    given = {r.provenance.content_sha256 for r in study.records}
+    rows = [
+        {
+            "name": clean(f.name or "(unnamed)"),
+            "kind": KINDS.get(f.format, clean(f.format)),
+            "given": "yes" if f.content_sha256 in given else "",
+            "digest": clean_digest(f.content_sha256),
+            "version": clean(f.generated_by or "unknown"),
+        }
+        for f in files
+    ]
+    columns = [
+        Column("name", "file"),
+        Column("kind", "kind"),
+        Column("given", "given to this report"),
+        Column("version", "made by"),
+        Column("digest", "SHA-256 of the content", "digest"),
+    ]
+    return Table("files", "Every file that this report goes back to.", columns, rows)
+
+
+def clean_digest(digest: str) -> str:
+    return "".join(c for c in digest if c in "0123456789abcdef") or "unknown"
+
+
+def _seeds(study: Study) -> Table:
+    rows = []
+    for (variant, name), group in by(study.entries, lambda e: (e.variant, e.target.name)).items():
+        for arm in arms_of(group):
+            mine = [e for e in group if e.arm == arm]
+            rows.append(
+                {
+                    "dataset": clean(name),
+                    "arm": arm,
+                    "variant": variant,
+                    "runs": len(mine),
+                    "seeds": at_most([str(e.run.seed) for e in sorted(mine, key=lambda e: e.run.run)], 12),
+                    "parameters": mine[0].run.parameters or None,
+                    "trainable": mine[0].run.trainable_parameters,
+                }
+            )
+    columns = [Column("dataset", "training set"), Column("arm", "arm")]
+    columns += [Column("variant", "variant")] if any(r["variant"] for r in rows) else []
+    columns += [
+        Column("runs", "runs", "count"),
+        Column("seeds", "seeds of the runs"),
+        Column("parameters", "parameters", "count"),
+        Column("trainable", "trained parameters", "count"),
+    ]
+    return Table(
+        "seeds",
+        f"The {count(len(study.entries))} runs, their seeds and the size of their networks.",
+        columns,
+        rows,
+        group="dataset",
+        shown=len(rows) <= 40,
+    )
+
+
+def _recipes(study: Study) -> Table | None:
+    """Every value of every recipe, a column per file; files with equal recipes share one."""
+    recipes: dict[str, tuple[dict[str, Any], list[str]]] = {}
+    sources = [(r.provenance.name, r.recipe) for r in study.records if isinstance(r, Results)]
+    sources += [
+        (c.provenance.name, {"architecture": c.architecture, **c.options, **c.recipe, "seed": c.seed})
+        for c in study.checkpoints
+    ]
+    for name, recipe in sources:
+        if recipe:
+            key = json.dumps(recipe, sort_keys=True, default=str)
+            recipes.setdefault(key, (recipe, []))[1].append(clean(name or "results"))
+    if not recipes:
+        return None
+    keys = list(dict.fromkeys(k for recipe, _ in recipes.values() for k in recipe))
+    columns = [Column("value", "value")]
+    columns += [Column(str(i), at_most(names, 3)) for i, (_, names) in enumerate(recipes.values())]
+    rows = [
+        {"value": clean(k)}
+        | {str(i): clean(_text(recipe[k])) for i, (recipe, _) in enumerate(recipes.values()) if k in recipe}
+        for k in keys
+    ]
+    return Table("recipes", "How the networks were trained.", columns, rows)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+
+
+def _versions(files: Sequence[Ancestor]) -> Text:
+    import matplotlib
+    import numpy
+    import scipy
+
+    made = sorted({clean(f.generated_by) for f in files if f.generated_by})
+    return Text(
+        f"Files made by {at_most(made) or 'unknown'}. Report made by tlcli {__version__} with Python "
+        f"{platform.python_version()}, numpy {numpy.__version__}, scipy {scipy.__version__}, matplotlib "
+        f"{matplotlib.__version__}.",
+        "note",
+    )

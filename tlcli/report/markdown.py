@@ -1,0 +1,56 @@
+"""The same report as Markdown, for a code host: figures as PNG beside it."""
+
+from __future__ import annotations
+
+from tlcli.report.document import Chart, Document, Table, Text
+from tlcli.report.page import NUMERIC, Numbers
+from tlcli.report.words import escape_markdown as e
+from tlcli.report.words import slug
+
+
+def markdown(document: Document) -> str:
+    """The whole report."""
+    numbers = Numbers(document)
+    parts = [f"# {e(document.title)}", e(document.subtitle), f"**{e(document.answer.text)}**"]
+    if document.answer.chart:
+        parts.append(_figure(document.answer.chart, numbers))
+    if document.warnings:
+        parts.append("To be known:\n\n" + "\n".join(f"- {e(w)}" for w in document.warnings))
+    for section in document.sections:
+        parts.append(f"## {e(section.title)}")
+        for block in section.blocks:
+            if isinstance(block, Table):
+                parts += [_table(block, numbers)] if block.shown else []
+            elif isinstance(block, Chart):
+                parts += [_figure(block, numbers)] if block is not document.answer.chart else []
+            else:
+                parts.append(_text(block))
+    parts.append(e(document.facts.get("made_by", "")))
+    return "\n\n".join(p for p in parts if p) + "\n"
+
+
+def _text(block: Text) -> str:
+    if block.kind == "code":
+        fence = "```"
+        while fence in block.text:
+            fence += "`"
+        return f"{fence}sh\n{block.text}\n{fence}"
+    return f"### {e(block.text)}" if block.kind == "heading" else e(block.text)
+
+
+def _figure(chart: Chart, numbers: Numbers) -> str:
+    return (
+        f"![{e(chart.alt)}](figures/{slug(chart.id)}.png)\n\n"
+        f"*Figure {numbers.figure(chart)}.* {e(chart.caption)}"
+    )
+
+
+def _table(table: Table, numbers: Numbers) -> str:
+    lines = [f"*Table {numbers.table(table)}.* {e(table.caption)} ([CSV](tables/{slug(table.id)}.csv))", ""]
+    lines.append("| " + " | ".join(e(c.label) for c in table.columns) + " |")
+    lines.append("| " + " | ".join("---:" if c.kind in NUMERIC else "---" for c in table.columns) + " |")
+    for row in table.rows:
+        lines.append("| " + " | ".join(e(table.cell(row, c)) for c in table.columns) + " |")
+    if table.note:
+        lines += ["", e(table.note)]
+    return "\n".join(lines)

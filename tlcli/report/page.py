@@ -1,0 +1,144 @@
+"""The page: one HTML file that asks nothing of the network and has no script; figures stand in it as SVG."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tlcli.report.document import Chart, Column, Document, Section, Table, Text
+from tlcli.report.page_style import STYLE
+from tlcli.report.words import escape_html as e
+from tlcli.report.words import slug
+
+NUMERIC = {"figure", "count", "number", "percent", "points", "p", "interval"}
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A chart as SVG: as wide as there is room and, where it has several panels, another for a phone."""
+
+    wide: str
+    narrow: str = ""
+
+
+def html(document: Document, drawn: dict[str, Drawn]) -> str:
+    """The whole page."""
+    opening = document.answer.chart
+    parts = [
+        "<!doctype html>",
+        '<html lang="en">',
+        "<head>",
+        '<meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width,initial-scale=1">',
+        '<meta name="color-scheme" content="light dark">',
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+        '<link rel="icon" href="data:,">',
+        f"<title>{e(document.title)}</title>",
+        f"<style>{STYLE}</style>",
+        "</head>",
+        "<body>",
+        "<main>",
+        "<header>",
+        f"<h1>{e(document.title)}</h1>",
+        f'<p class="subtitle">{e(document.subtitle)}</p>',
+        "</header>",
+        f'<p class="answer">{e(document.answer.text)}</p>',
+    ]
+    numbers = Numbers(document)
+    if opening is not None:
+        parts.append(_figure(opening, drawn[opening.id], numbers))
+    if document.warnings:
+        items = "".join(f"<li>{e(w)}</li>" for w in document.warnings)
+        parts.append(
+            f'<aside class="warnings" aria-label="Warnings"><b>To be known</b><ul>{items}</ul></aside>'
+        )
+    links = "".join(f'<li><a href="#{s.id}">{e(s.title)}</a></li>' for s in document.sections)
+    parts.append(f'<nav aria-label="Contents"><ul>{links}</ul></nav>')
+    parts += [_section(s, opening, drawn, numbers) for s in document.sections]
+    parts += [f"<footer>{e(document.facts.get('made_by', ''))}</footer>", "</main>", "</body>", "</html>", ""]
+    return "\n".join(parts)
+
+
+class Numbers:
+    """Figures and tables numbered in reading order, the same on the page and in Markdown."""
+
+    def __init__(self, document: Document) -> None:
+        self.of = {("figure", c.id): i for i, c in enumerate(document.charts(), 1)}
+        shown = [t for t in document.tables() if t.shown]
+        self.of |= {("table", t.id): i for i, t in enumerate(shown, 1)}
+
+    def figure(self, chart: Chart) -> int:
+        return self.of["figure", chart.id]
+
+    def table(self, table: Table) -> int:
+        return self.of["table", table.id]
+
+
+def _section(section: Section, opening: Chart | None, drawn: dict[str, Drawn], numbers: Numbers) -> str:
+    parts = [f'<section id="{section.id}">', f"<h2>{e(section.title)}</h2>"]
+    for block in section.blocks:
+        if isinstance(block, Table):
+            if block.shown:
+                parts.append(_table(block, numbers))
+        elif isinstance(block, Chart):
+            if block is opening:
+                n = numbers.figure(block)
+                parts.append(
+                    f'<p class="note">See <a href="#figure-{slug(block.id)}">figure {n}</a> above.</p>'
+                )
+            else:
+                parts.append(_figure(block, drawn[block.id], numbers))
+        else:
+            parts.append(_text(block))
+    return "\n".join([*parts, "</section>"])
+
+
+def _text(block: Text) -> str:
+    if block.kind == "code":
+        return f'<pre tabindex="0"><code>{e(block.text)}</code></pre>'
+    if block.kind == "heading":
+        return f"<h3>{e(block.text)}</h3>"
+    return f'<p class="note">{e(block.text)}</p>' if block.kind == "note" else f"<p>{e(block.text)}</p>"
+
+
+def _figure(chart: Chart, drawn: Drawn, numbers: Numbers) -> str:
+    picture = (
+        f'<div class="wide">{drawn.wide}</div><div class="narrow">{drawn.narrow}</div>'
+        if drawn.narrow
+        else drawn.wide
+    )
+    kind = "panels" if chart.columns > 1 else "single"
+    return (
+        f'<figure id="figure-{slug(chart.id)}" class="{kind}">{picture}\n<figcaption><b>Figure '
+        f"{numbers.figure(chart)}.</b> {e(chart.caption)}</figcaption></figure>"
+    )
+
+
+def _table(table: Table, numbers: Numbers) -> str:
+    head = "".join(f'<th scope="col"{_class(c)}>{e(c.label)}</th>' for c in table.columns)
+    rows = []
+    before: object = None
+    for row in table.rows:
+        mark = (
+            ' class="group"' if table.group and before is not None and row.get(table.group) != before else ""
+        )
+        before = row.get(table.group) if table.group else None
+        cells = [f"<td{_class(c)}>{e(table.cell(row, c))}</td>" for c in table.columns]
+        rows.append(f"<tr{mark}>{''.join(cells)}</tr>")
+    n, name = numbers.table(table), f"table-{slug(table.id)}"
+    note = f'<p class="note">{e(table.note)}</p>' if table.note else ""
+    return (
+        f'<p class="caption" id="{name}"><b>Table {n}.</b> {e(table.caption)}</p>'
+        f'<div class="scroll" role="region" aria-labelledby="{name}" tabindex="0">'
+        f'<table aria-labelledby="{name}">'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>{note}"
+    )
+
+
+def _class(column: Column) -> str:
+    """The column's CSS class: numbers to the right, short names on one line."""
+    if column.kind in NUMERIC:
+        return ' class="num"'
+    if column.kind == "digest":
+        return ' class="digest"'
+    return ' class="name"' if column.key in ("arm", "variant", "first", "second") else ""

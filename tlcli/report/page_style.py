@@ -1,0 +1,83 @@
+"""The style sheet of the page: one column, light and dark, phone and paper."""
+
+STYLE = """
+:root {
+  color-scheme: light dark;
+  --paper: #fff; --ink: #1b1d21; --muted: #5d636e; --grid: #dfe2e7; --tint: #f4f6f8;
+  --link: #0b5fa5; --accent: #0072b2;
+  --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
+  --mono: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
+}
+@media (prefers-color-scheme: dark) { :root {
+  --paper: #15171b; --ink: #e8eaee; --muted: #a2a9b5; --grid: #363b44; --tint: #1e2127;
+  --link: #7db8ee; --accent: #56b4e9;
+} }
+* { box-sizing: border-box; }
+html { -webkit-text-size-adjust: 100%; }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 var(--sans);
+  overflow-wrap: anywhere; }
+main { max-width: 52rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
+h1 { font-size: 1.7rem; line-height: 1.2; margin: .5rem 0 .25rem; }
+h2 { font-size: 1.3rem; line-height: 1.25; margin: 3rem 0 .75rem; padding-top: .9rem;
+  border-top: 1px solid var(--grid); }
+h3 { font-size: 1.05rem; margin: 2.2rem 0 .5rem; }
+p { margin: .6rem 0; }
+a { color: var(--link); }
+.subtitle, .note, figcaption { color: var(--muted); }
+.answer { font-size: 1.13rem; line-height: 1.5; margin: 1.2rem 0; padding: .2rem 0 .2rem 1rem;
+  border-left: 4px solid var(--accent); }
+.note { font-size: .86rem; }
+.warnings { background: var(--tint); border-left: 4px solid #d55e00; padding: .6rem 1rem; margin: 1.2rem 0; }
+.warnings ul { margin: .3rem 0; padding-left: 1.2rem; }
+nav { font-size: .92rem; margin: 1.5rem 0; }
+nav ul { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; }
+figure { margin: 1.6rem 0; }
+figure svg { display: block; width: 100%; height: auto; font-family: var(--sans); }
+figure.single svg { max-width: 38rem; }
+figcaption, .caption { font-size: .9rem; line-height: 1.45; margin: .4rem 0; }
+.narrow { display: none; }
+.caption { margin-top: 1.6rem; }
+.scroll { overflow-x: auto; margin: .3rem 0; }
+.scroll:focus-visible { outline: 2px solid var(--accent); }
+table { border-collapse: collapse; font-size: .88rem; line-height: 1.35; font-variant-numeric: tabular-nums;
+  overflow-wrap: normal; }
+th, td { padding: .28rem .8rem .28rem 0; text-align: left; vertical-align: top; }
+th:last-child, td:last-child { padding-right: 0; }
+thead th { vertical-align: bottom; border-bottom: 1.5px solid var(--muted); font-weight: 600; }
+tr.group td { border-top: 1px solid var(--grid); }
+.num { text-align: right; }
+td.num, td.name { white-space: nowrap; }
+th.num { max-width: 7.5rem; }
+.digest { font-family: var(--mono); font-size: .78rem; white-space: nowrap; }
+pre { overflow-x: auto; background: var(--tint); padding: .8rem 1rem; font: .82rem/1.5 var(--mono);
+  margin: .8rem 0; overflow-wrap: normal; }
+footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
+@media (max-width: 640px) {
+  .wide { display: none; }
+  .narrow { display: block; }
+  h1 { font-size: 1.45rem; }
+  body { font-size: 15.5px; }
+}
+@media print {
+  :root { color-scheme: light; --paper: #fff; --ink: #000; --muted: #444; --grid: #ccc; --tint: #f4f4f4;
+    --link: #000; --accent: #0072b2; }
+  @page { size: A4; margin: 18mm 16mm; }
+  body { font-size: 10pt; }
+  main { max-width: none; padding: 0; }
+  nav { display: none; }
+  .wide { display: block; }
+  .narrow { display: none; }
+  figure, tr, .answer { break-inside: avoid; }
+  h2, h3, .caption { break-after: avoid; }
+  h2 { margin-top: 1.6rem; }
+  thead { display: table-header-group; }
+  .scroll { overflow: visible; }
+  table { font-size: 7.8pt; }
+  th, td { padding-right: .5rem; }
+  td.num, td.name { white-space: normal; }
+  .digest { white-space: normal; overflow-wrap: anywhere; font-size: 6.6pt; }
+  pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 7.6pt; }
+  figure svg { max-height: 21cm; }
+  figure.single svg { max-width: 11.5cm; }
+}
+"""

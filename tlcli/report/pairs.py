@@ -1,0 +1,149 @@
+"""Which runs repeat one another, and which are compared with which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tlcli.analysis import statistics
+from tlcli.analysis.statistics import Comparison, Summary
+from tlcli.report.gather import Entry, arms_of, by, sizes_of, variants_of
+
+CONTROL = "scratch"
+ENOUGH_DRAWS = 3
+
+
+@dataclass
+class Contrast:
+    """First minus second, within one size and variant, with its p value adjusted for its family."""
+
+    size: int
+    variant: str
+    first: str
+    second: str
+    first_mean: float
+    second_mean: float
+    comparison: Comparison
+    p: float | None = None
+
+    @property
+    def shown(self) -> bool:
+        """Whether the test bears the difference out after Holm's correction."""
+        return self.p is not None and self.p < 0.05
+
+
+def units(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """The independent repetitions: three or more draws of the training set, else the single runs."""
+    draws = by(entries, lambda e: e.dataset)
+    return list(draws.values()) if len(draws) >= ENOUGH_DRAWS else [[e] for e in entries]
+
+
+def summarise(entries: Sequence[Entry]) -> Summary:
+    """Mean test accuracy over the independent repetitions, with its interval."""
+    values = [float(np.mean([e.accuracy for e in unit])) for unit in units(entries)]
+    return statistics.summary(values, bounds=(0.0, 1.0))
+
+
+def compare_entries(first: Sequence[Entry], second: Sequence[Entry]) -> Comparison | None:
+    """Compare two arms on the same test images, repetition by repetition; None where nothing can be paired.
+
+    Runs are paired by training set and number. A method without repetitions (nearest neighbours) is held
+    against
+    every run of the other. Three or more draws of the training set are the repetitions, their runs averaged.
+    """
+    pairs = _paired(first, second)
+    if not pairs:
+        return None
+    draws = by([a for a, _ in pairs], lambda e: e.dataset)
+    if any(a.correct is None or b.correct is None or a.task != b.task for a, b in pairs):
+        return statistics.compare_means([a.accuracy for a, _ in pairs], [b.accuracy for _, b in pairs])
+    left = np.stack([a.correct for a, _ in pairs])  # type: ignore[misc]
+    right = np.stack([b.correct for _, b in pairs])  # type: ignore[misc]
+    if len(draws) >= ENOUGH_DRAWS and len(draws) < len(pairs):
+        of_draw = [np.array([a.dataset == d for a, _ in pairs]) for d in draws]
+        left = np.stack([left[rows].mean(axis=0) for rows in of_draw])
+        right = np.stack([right[rows].mean(axis=0) for rows in of_draw])
+    return statistics.compare(left, right)
+
+
+def _paired(first: Sequence[Entry], second: Sequence[Entry]) -> list[tuple[Entry, Entry]]:
+    one_set = len({e.dataset for e in first}) == len({e.dataset for e in second}) == 1
+
+    def where(e: Entry) -> str:
+        return "" if one_set else e.dataset
+
+    there = {(where(e), e.run.run): e for e in second}
+    pairs = [(e, there[where(e), e.run.run]) for e in first if (where(e), e.run.run) in there]
+    single_first = by(first, where)
+    single_second = by(second, where)
+    if len(first) > len(pairs) and all(len(g) == 1 for g in single_second.values()):
+        return [(e, single_second[where(e)][0]) for e in first if where(e) in single_second]
+    if len(second) > len(pairs) and all(len(g) == 1 for g in single_first.values()):
+        return [(single_first[where(e)][0], e) for e in second if where(e) in single_first]
+    return pairs
+
+
+def _contrast(size: int, variant: str, first: list[Entry], second: list[Entry]) -> Contrast | None:
+    c = compare_entries(first, second)
+    if c is None:
+        return None
+    return Contrast(
+        size, variant, first[0].arm, second[0].arm, summarise(first).mean, summarise(second).mean, c
+    )
+
+
+def _adjusted(contrasts: list[Contrast | None]) -> list[Contrast]:
+    """Holm's correction; a family is the comparisons at one size, as each size is a question of its own."""
+    found = [c for c in contrasts if c is not None]
+    for size in {c.size for c in found}:
+        family = [c for c in found if c.size == size]
+        for c, p in zip(family, statistics.holm([c.comparison.p for c in family]), strict=True):
+            c.p = p
+    return found
+
+
+def against_control(entries: Sequence[Entry]) -> list[Contrast]:
+    """Every arm against scratch at each size and in each variant."""
+    found: list[Contrast | None] = []
+    for variant in variants_of(entries):
+        for size in sizes_of(entries):
+            cell = [e for e in entries if e.size == size and e.variant == variant]
+            control = [e for e in cell if e.method == CONTROL]
+            for arm in arms_of(cell) if control else []:
+                if (group := [e for e in cell if e.arm == arm])[0].method != CONTROL:
+                    found.append(_contrast(size, variant, group, control))
+    return _adjusted(found)
+
+
+def best_against_second(entries: Sequence[Entry]) -> list[Contrast]:
+    """The best arm against the runner-up at each size and in each variant."""
+    found: list[Contrast | None] = []
+    for variant in variants_of(entries):
+        for size in sizes_of(entries):
+            ranked = ranking([e for e in entries if e.size == size and e.variant == variant])
+            if len(ranked) > 1:
+                found.append(_contrast(size, variant, ranked[0], ranked[1]))
+    return _adjusted(found)
+
+
+def between_variants(entries: Sequence[Entry]) -> list[Contrast]:
+    """The same arm at the same size in every other variant against the first one."""
+    variants = variants_of(entries)
+    found: list[Contrast | None] = []
+    for other in variants[1:]:
+        for size in sizes_of(entries):
+            for arm in arms_of(entries):
+                cell = [e for e in entries if e.size == size and e.arm == arm]
+                first = [e for e in cell if e.variant == other]
+                second = [e for e in cell if e.variant == variants[0]]
+                if first and second:
+                    found.append(_contrast(size, other, first, second))
+    return _adjusted(found)
+
+
+def ranking(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """The runs of each arm, the best mean accuracy first."""
+    groups = [[e for e in entries if e.arm == arm] for arm in arms_of(entries)]
+    return sorted(groups, key=lambda g: -summarise(g).mean)

@@ -1,0 +1,150 @@
+"""From records to a folder: gather, write the sections, draw the figures, render the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tlcli import __version__
+from tlcli.report import drawing, made, sizes
+from tlcli.report.document import Answer, Chart, Document, Section, Text
+from tlcli.report.files import check_folder, csv_text, json_text, write_folder
+from tlcli.report.gather import Study, gather
+from tlcli.report.markdown import markdown
+from tlcli.report.page import Drawn, html
+from tlcli.report.words import at_most, clean, plural, slug
+from tlcli.store.records import Record
+
+
+@dataclass
+class ReportSummary:
+    """What was made: the folder, its page, the answer in two sentences, the names of figures and tables."""
+
+    path: Path
+    page: Path
+    headline: str
+    figures: list[str]
+    tables: list[str]
+    warnings: list[str] = field(default_factory=list)
+
+
+def build(
+    records: Sequence[Record],
+    output: Path | str,
+    *,
+    title: str | None = None,
+    command: str = "",
+    force: bool = False,
+) -> ReportSummary:
+    """Write a report on any mix of results, checkpoints, embeddings and datasets to the folder `output`.
+
+    Results of several files are merged; runs that are missing or there twice are named. Checkpoints add their
+    training curves, embeddings a map, datasets the test images that one method gets right and another wrong.
+    Equal
+    input gives byte-identical files. `command` is what the report says it was made with.
+
+    Raises TlcliError where there is nothing to report on, or `output` exists and `force` is not set.
+    """
+    output = Path(output)
+    check_folder(output, force)
+    study = gather(records)
+    document = compose(study, title, command)
+    files = render(document)
+    write_folder(output, files, force=force)
+    return ReportSummary(
+        output,
+        output / "report.html",
+        document.answer.text,
+        sorted(n for n in files if n.startswith("figures/")),
+        sorted(n for n in files if n.startswith("tables/")),
+        document.warnings,
+    )
+
+
+def compose(study: Study, title: str | None, command: str) -> Document:
+    """The whole report as data, nothing drawn yet."""
+    parts = _parts(study)
+    answers = [p.answer for p in parts if p.answer is not None]
+    answer = (
+        max(answers, key=lambda a: a.weight)
+        if answers
+        else Answer("There is nothing to compare in these files.")
+    )
+    sections = [*parts, _discussion(parts), made.section(study, command)]
+    return Document(
+        clean(title) if title else _title(study),
+        _subtitle(study),
+        answer,
+        [s for s in sections if s.blocks],
+        study.warnings,
+        {"made_by": f"Made by tlcli {__version__}.", "command": made.line(command)},
+    )
+
+
+def _parts(study: Study) -> list[Section]:
+    parts = []
+    for i, entries in enumerate(study.tasks()):
+        parts.append(sizes.section(study, entries, suffix=f"-{i + 1}" if i else ""))
+    return parts
+
+
+def _discussion(parts: Sequence[Section]) -> Section:
+    """What the sections have to say, one after the other, and what they cannot."""
+    part = Section("discussion", "Discussion")
+    talking = [p for p in parts if p.discussion]
+    for p in talking:
+        if len(talking) > 1:
+            part.blocks.append(Text(p.title, "heading"))
+        part.blocks += [Text(t) for t in p.discussion]
+    limits = list(dict.fromkeys(t for p in parts for t in p.limits))
+    if limits:
+        part.blocks += [Text("What these results do not show", "heading"), *(Text(t) for t in limits)]
+    return part
+
+
+def _title(study: Study) -> str:
+    sources = list(dict.fromkeys(clean(e.target.source) for e in study.entries if e.target.source))
+    return f"Transfer learning on {at_most(sources, 3)}" if sources else "Transfer learning"
+
+
+def _subtitle(study: Study) -> str:
+    parts = []
+    if study.entries:
+        parts.append(plural(len(study.entries), "run"))
+        names = study.entries[0].target.class_names
+        if len(study.tasks()) == 1:
+            parts.append(f"classes {at_most([clean(n) for n in names], 10)}")
+            parts.append(f"{plural(len(study.entries[0].target.test_labels), 'test image')}")
+        else:
+            parts.append(f"{plural(len(study.tasks()), 'target task')}")
+    parts.append("made from " + at_most([clean(r.provenance.name or r.format) for r in study.records], 4))
+    return " · ".join(parts)
+
+
+def render(document: Document) -> dict[str, str | bytes]:
+    """Every file of the report by its name in the folder."""
+    files: dict[str, str | bytes] = {}
+    drawn: dict[str, Drawn] = {}
+    with drawing.drawing_style():
+        for chart in document.charts():
+            drawn[chart.id] = _draw(chart, files)
+    for table in document.tables():
+        files[f"tables/{slug(table.id)}.csv"] = csv_text(table)
+    files["report.html"] = html(document, drawn)
+    files["report.md"] = markdown(document)
+    files["report.json"] = json_text(document)
+    return files
+
+
+def _draw(chart: Chart, files: dict[str, str | bytes]) -> Drawn:
+    """Draw a chart for the files and the page, and again with its panels in one column for a phone."""
+    name = slug(chart.id)
+    figure = chart.draw(chart.columns)
+    svg = drawing.to_svg(figure)
+    files[f"figures/{name}.svg"] = drawing.file_svg(svg)
+    files[f"figures/{name}.png"] = drawing.to_png(figure)
+    narrow = ""
+    if chart.columns > 1:
+        narrow = drawing.page_svg(drawing.to_svg(chart.draw(1)), chart.alt, f"{name}-n")
+    return Drawn(drawing.page_svg(svg, chart.alt, name), narrow)

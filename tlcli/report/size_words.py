@@ -1,0 +1,317 @@
+"""The sentences of a size study, made from its numbers; nothing is claimed that the tests do not bear out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tlcli.report.gather import Entry, arms_of, sizes_of, variants_of
+from tlcli.report.pairs import CONTROL, Contrast, ranking, summarise
+from tlcli.report.size_figures import curve_matrix, has_curve
+from tlcli.report.words import (
+    at_most,
+    count,
+    evidence,
+    listing,
+    number,
+    percent,
+    plural,
+    points,
+    sentence,
+    with_interval,
+)
+
+
+def answer(
+    entries: Sequence[Entry], control: Sequence[Contrast], best: Sequence[Contrast], digits: int
+) -> str:
+    """Two sentences: whether transfer helped and where, and by how much at the smallest and largest size."""
+    if control:
+        return f"{_verdict(control)} {_extent(control, digits)}"
+    size = sizes_of(entries)[-1]
+    top = ranking([e for e in entries if e.size == size])[0]
+    first = (
+        f"The best arm at {plural(size, 'training image')} is {top[0].arm} with "
+        f"{with_interval(summarise(top), digits)}."
+    )
+    mine = [c for c in best if c.size == size]
+    if not mine:
+        return f"{first} There is no other arm to compare it with."
+    return f"{first} {_against(mine[0], digits)}"
+
+
+def _verdict(control: Sequence[Contrast]) -> str:
+    sizes = sorted({c.size for c in control})
+    better = [
+        s for s in sizes if any(c.shown and c.comparison.difference > 0 for c in control if c.size == s)
+    ]
+    worse = [s for s in sizes if any(c.shown and c.comparison.difference < 0 for c in control if c.size == s)]
+    none = [s for s in sizes if s not in better]
+    if not better:
+        text = "No gain from transfer can be shown"
+        text += (
+            f" at any of {at_most([count(s) for s in sizes])} training images"
+            if len(sizes) > 1
+            else f" at {plural(sizes[0], 'training image')}"
+        )
+    elif not none:
+        text = "Transfer helped" + (
+            f" at every size from {count(sizes[0])} to {count(sizes[-1])} training images"
+            if len(sizes) > 1
+            else f" at {plural(sizes[0], 'training image')}"
+        )
+    else:
+        text = (
+            f"Transfer helped at {at_most([count(s) for s in better])} training images; at "
+            f"{at_most([count(s) for s in none])} no gain can be shown"
+        )
+    only_worse = [s for s in worse if s not in better]
+    if only_worse:
+        text += f" (and some arm is worse at {at_most([count(s) for s in only_worse])})"
+    return text + "."
+
+
+def _extent(control: Sequence[Contrast], digits: int) -> str:
+    """The strongest arm against scratch at the smallest size, and at the largest."""
+    sizes = sorted({c.size for c in control})
+    parts = []
+    for s in dict.fromkeys((sizes[0], sizes[-1])):
+        c = max((c for c in control if c.size == s), key=lambda c: c.first_mean)
+        name = c.first + (f" ({c.variant})" if c.variant else "")
+        parts.append(
+            f"at {count(s)}, {name} reaches {percent(c.first_mean, digits)} against "
+            f"{percent(c.second_mean, digits)} from scratch "
+            f"({points(c.comparison.difference, digits, sign=True)}, {evidence(c.comparison, c.p, digits)})"
+        )
+    return sentence("; ".join(parts)) + "."
+
+
+def _against(c: Contrast, digits: int) -> str:
+    lead = (
+        f"{c.first} against {c.second}: {points(c.comparison.difference, digits, sign=True)} "
+        f"({evidence(c.comparison, c.p, digits)})"
+    )
+    return f"{lead}." if c.shown else f"No difference between it and {c.second} can be shown ({lead})."
+
+
+def discussion(
+    entries: Sequence[Entry],
+    control: Sequence[Contrast],
+    best: Sequence[Contrast],
+    changed: Sequence[Contrast],
+    digits: int,
+) -> list[str]:
+    """Paragraphs: who wins where, what transfer brings, training against test, convergence, the variants."""
+    paragraphs = [_winners(entries, best, digits)]
+    if control:
+        paragraphs.append(gains(control, digits))
+    paragraphs += [_gap(entries, digits), convergence(entries, digits)]
+    if changed:
+        paragraphs.append(changes(changed, variants_of(entries)[0], digits))
+    return [p for p in paragraphs if p]
+
+
+def _winners(entries: Sequence[Entry], best: Sequence[Contrast], digits: int) -> str:
+    sentences = []
+    for c in sorted(best, key=lambda c: c.size):
+        where = f"At {plural(c.size, 'training image')}" + (f" with {c.variant}" if c.variant else "")
+        lead = (
+            f"{where}, {c.first} is ahead with {percent(c.first_mean, digits)}, {c.second} second with "
+            f"{percent(c.second_mean, digits)}"
+        )
+        detail = (
+            f"{points(c.comparison.difference, digits, sign=True)}; {evidence(c.comparison, c.p, digits)}"
+        )
+        sentences.append(
+            f"{lead}, and the paired test bears it out ({detail})."
+            if c.shown
+            else f"{lead}, but no difference between the two can be shown ({detail})."
+        )
+    return " ".join(sentences[:10])
+
+
+def gains(control: Sequence[Contrast], digits: int) -> str:
+    """What each arm gains or loses against scratch, where it can be shown."""
+    sentences = []
+    for arm in dict.fromkeys(c.first for c in control):
+        mine = sorted((c for c in control if c.first == arm), key=lambda c: c.size)
+        better = [c for c in mine if c.shown and c.comparison.difference > 0]
+        worse = [c for c in mine if c.shown and c.comparison.difference < 0]
+        text = []
+        for word, group in (("better than scratch", better), ("worse than scratch", worse)):
+            if group:
+                text.append(f"{word} at " + at_most([_spot(c, digits) for c in group], 4))
+        unclear = len(mine) - len(better) - len(worse)
+        if unclear == len(mine):
+            text.append("not shown to differ from scratch anywhere")
+        elif unclear:
+            text.append(f"in {plural(unclear, 'case')} not shown to differ")
+        sentences.append(f"{sentence(arm)} is {'; '.join(text)}.")
+    return " ".join(sentences)
+
+
+def _spot(c: Contrast, digits: int) -> str:
+    variant = f", {c.variant}" if c.variant else ""
+    return f"{count(c.size)} images ({points(c.comparison.difference, digits, sign=True)}{variant})"
+
+
+def _gap(entries: Sequence[Entry], digits: int) -> str:
+    """Training against test accuracy at the smallest and the largest size."""
+    sentences = []
+    sizes = sizes_of(entries)
+    for size in dict.fromkeys((sizes[0], sizes[-1])):
+        parts = []
+        for variant in variants_of(entries):
+            for arm in arms_of(entries):
+                cell = [e for e in entries if (e.size, e.arm, e.variant) == (size, arm, variant)]
+                trained = [a for e in cell if (a := e.train_accuracy) is not None]
+                if cell and len(trained) == len(cell):
+                    train, test = float(np.mean(trained)), summarise(cell).mean
+                    name = f"{arm} ({variant})" if variant else arm
+                    parts.append(
+                        (
+                            train - test,
+                            f"{name} {percent(train, digits)} in training and {percent(test, digits)} "
+                            f"in test",
+                        )
+                    )
+        if parts:
+            widest, narrowest = max(parts), min(parts)
+            text = (
+                f"At {plural(size, 'training image')} the gap between training and test accuracy is "
+                "widest for "
+                f"{widest[1]} ({points(widest[0], digits)})"
+            )
+            if narrowest != widest:
+                text += f" and narrowest for {narrowest[1]} ({points(narrowest[0], digits)})"
+            sentences.append(text + ".")
+    return " ".join(sentences)
+
+
+def convergence(entries: Sequence[Entry], digits: int) -> str:
+    """How soon the mean curves pass the final mean of scratch, at the smallest and the largest size."""
+    sentences = []
+    drawn = [e for e in entries if has_curve(e)]
+    sizes = sizes_of(drawn)
+    variant = variants_of(drawn)[0] if drawn else ""
+    for size in dict.fromkeys((sizes[0], sizes[-1])) if sizes else ():
+        cell = [e for e in drawn if e.size == size and e.variant == variant]
+        goal = [e for e in cell if e.method == CONTROL]
+        if not goal or len(arms_of(cell)) < 2:
+            continue
+        seen, values = curve_matrix(goal)
+        level = float(values.mean(axis=0)[-1])
+        parts = []
+        for arm in arms_of(cell):
+            if arm == goal[0].arm:
+                continue
+            x, y = curve_matrix([e for e in cell if e.arm == arm])
+            at = reached(x, y.mean(axis=0), level)
+            parts.append(
+                f"{arm} after {count(at)} samples"
+                if at is not None
+                else f"{arm} not within {count(x[-1])} samples"
+            )
+        sentences.append(
+            f"At {plural(size, 'training image')}{f' ({variant})' if variant else ''} the mean curve "
+            "reaches what scratch "
+            f"ends with ({percent(level, digits)} after {count(seen[-1])} samples): {listing(parts)}."
+        )
+    return " ".join(sentences)
+
+
+def changes(changed: Sequence[Contrast], first: str, digits: int) -> str:
+    """What the other variants change against the first."""
+    sentences = []
+    for variant in dict.fromkeys(c.variant for c in changed):
+        mine = [c for c in changed if c.variant == variant]
+        up = [c for c in mine if c.shown and c.comparison.difference > 0]
+        down = [c for c in mine if c.shown and c.comparison.difference < 0]
+        parts = []
+        for word, group in (("raises", up), ("lowers", down)):
+            if group:
+                parts.append(
+                    f"{word} test accuracy for "
+                    + at_most(
+                        [
+                            f"{c.first} at {count(c.size)} "
+                            f"({points(c.comparison.difference, digits, sign=True)})"
+                            for c in group
+                        ],
+                        6,
+                    )
+                )
+        unclear = len(mine) - len(up) - len(down)
+        if parts:
+            text = f"Against {first}, {variant} " + " and ".join(parts)
+            text += f"; in {unclear} of {len(mine)} comparisons no difference can be shown" if unclear else ""
+        else:
+            low = min(c.comparison.difference for c in mine)
+            high = max(c.comparison.difference for c in mine)
+            text = (
+                f"Against {first}, no effect of {variant} on test accuracy can be shown in any of "
+                f"{len(mine)} comparisons "
+                f"(the differences are between {number(100 * low, digits)} and "
+                f"{number(100 * high, digits)} points)"
+            )
+        sentences.append(text + ".")
+    return " ".join(sentences)
+
+
+def means(entries: Sequence[Entry], size: int, digits: int) -> str:
+    """The means of all arms at one size."""
+    parts = []
+    for variant in variants_of(entries):
+        for arm in arms_of(entries):
+            if cell := [e for e in entries if (e.size, e.arm, e.variant) == (size, arm, variant)]:
+                parts.append(
+                    f"{arm}{f' ({variant})' if variant else ''} {percent(summarise(cell).mean, digits)}"
+                )
+    return f"At {plural(size, 'training image')}: {at_most(parts, 10)}."
+
+
+def spread(entries: Sequence[Entry], digits: int) -> str:
+    """Which arm varies most from run to run."""
+    cells = [(max(a) - min(a), g[0]) for g in _cells(entries) if len(a := [e.accuracy for e in g]) > 1]
+    if not cells:
+        return ""
+    widest, e = max(cells, key=lambda c: c[0])
+    return (
+        f"The runs lie furthest apart for {e.arm} at {plural(e.size, 'training image')} "
+        f"({points(widest, digits)})."
+    )
+
+
+def limits(entries: Sequence[Entry]) -> list[str]:
+    """What these runs cannot show."""
+    texts = []
+    if any(len({e.dataset for e in g}) == 1 and len(g) > 1 for g in _cells(entries)):
+        texts.append(
+            "The runs of one size share one training subset: their spread is that of the training "
+            "(start, order of "
+            "the images), not of drawing another subset. Intervals for other subsets would be wider."
+        )
+    if any(len(g) == 1 and g[0].method != "knn" for g in _cells(entries)):
+        texts.append(
+            "Where there is a single run, nothing is known of the spread over runs; one number is no result."
+        )
+    if any(len(g) == 2 for g in _cells(entries)):
+        texts.append(
+            "With two runs the intervals rest on one degree of freedom: they are wide, and roughly right "
+            "only."
+        )
+    return texts
+
+
+def reached(seen: np.ndarray, mean: np.ndarray, level: float) -> int | None:
+    """The samples seen when a curve first is at the level; None if it never is."""
+    there = np.flatnonzero(mean >= level - 1e-12)
+    return int(seen[there[0]]) if len(there) else None
+
+
+def _cells(entries: Sequence[Entry]) -> list[list[Entry]]:
+    groups: dict[tuple[int, str, str], list[Entry]] = {}
+    for e in entries:
+        groups.setdefault((e.size, e.arm, e.variant), []).append(e)
+    return list(groups.values())

@@ -1,0 +1,354 @@
+"""The size study: arms x numbers of training images x runs, on one task (documents 000, 001, 003 and 004)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tlcli.report import size_figures, size_words
+from tlcli.report.document import Answer, Chart, Column, Section, Table, Text
+from tlcli.report.gather import Entry, Study, arms_of, by, sizes_of, variants_of
+from tlcli.report.pairs import Contrast, against_control, best_against_second, between_variants, summarise
+from tlcli.report.words import count, listing, number, plural
+
+INTERVALS = "Intervals are 95 % Student t intervals of the mean over {unit}, cut at 100 %."
+TESTED = (
+    "Differences are taken run by run on the same test images; interval and p value count the chance of "
+    "the runs and "
+    "of the images (crossed random effects, Satterthwaite; with one run McNemar's exact test), p is "
+    "adjusted after Holm for the comparisons at one size."
+)
+
+
+def section(study: Study, entries: Sequence[Entry], *, suffix: str = "", title: str = "") -> Section:
+    """Tables, figures and discussion of the runs of one task."""
+    d = study.digits
+    part = Section("results" + suffix, title or "Test accuracy")
+    control, best = against_control(entries), best_against_second(entries)
+    changed = between_variants(entries)
+    main = _main_chart(study, entries, suffix)
+    part.blocks += [glance(entries, d, suffix), main, full_table(entries, d, suffix)]
+    if any(len(g) > 2 for g in by(entries, lambda e: (e.size, e.arm, e.variant)).values()):
+        part.blocks.append(_boxes(study, entries, suffix))
+    part.blocks += _curve_blocks(study, entries, suffix)
+    part.blocks += _comparison_blocks(study, control, best, changed, suffix)
+    part.discussion = size_words.discussion(entries, control, best, changed, d)
+    part.limits = size_words.limits(entries)
+    text = size_words.answer(entries, control, best, d)
+    part.answer = Answer(text, main, weight=len(entries))
+    return part
+
+
+def glance(entries: Sequence[Entry], digits: int, suffix: str) -> Table:
+    """Arms down, sizes across: mean and half the width of its interval."""
+    sizes, variants = sizes_of(entries), variants_of(entries)
+    columns = [Column("arm", "arm")]
+    columns += [Column("variant", "variant")] if len(variants) > 1 else []
+    columns += [Column(str(s), f"{count(s)} images", "figure") for s in sizes]
+    rows = []
+    for variant in variants:
+        for arm in arms_of(entries):
+            row: dict[str, Any] = {"arm": arm, "variant": variant}
+            for size in sizes:
+                if cell := [e for e in entries if (e.arm, e.size, e.variant) == (arm, size, variant)]:
+                    s = summarise(cell)
+                    half = (
+                        f" ± {number(50 * (s.high - s.low), digits)}"
+                        if s.high is not None and s.low is not None
+                        else ""
+                    )
+                    row[str(size)] = number(100 * s.mean, digits) + half
+            if any(str(s) in row for s in sizes):
+                rows.append(row)
+    caption = "Test accuracy in percent at a glance: mean ± half the width of its 95 % interval."
+    return Table("glance" + suffix, caption, columns, rows, group="variant" if len(variants) > 1 else "")
+
+
+def full_table(entries: Sequence[Entry], digits: int, suffix: str) -> Table:
+    """One row per size, arm and variant: mean, sd, interval, range, and training accuracy."""
+    variants = variants_of(entries)
+    columns = [Column("size", "training images", "count"), Column("arm", "arm")]
+    columns += [Column("variant", "variant")] if len(variants) > 1 else []
+    columns += [
+        Column("runs", "runs", "count"),
+        Column("mean", "mean (%)", "percent", digits),
+        Column("sd", "sd (points)", "number", digits),
+        Column("interval", "95 % interval (%)", "interval", digits),
+        Column("train", "training accuracy (%)", "percent", digits),
+        Column("gap", "gap (points)", "points", digits),
+    ]
+    rows = []
+    for size in sizes_of(entries):
+        for variant in variants:
+            for arm in arms_of(entries):
+                if cell := [e for e in entries if (e.arm, e.size, e.variant) == (arm, size, variant)]:
+                    rows.append({"size": size, "arm": arm, "variant": variant} | _measures(cell))
+    draws = max(
+        (len({e.dataset for e in g}) for g in by(entries, lambda e: (e.size, e.arm, e.variant)).values()),
+        default=1,
+    )
+    unit = "the draws of the training set" if draws >= 3 else "the runs"
+    return Table(
+        "accuracy" + suffix,
+        "Test accuracy by number of training images and arm.",
+        columns,
+        rows,
+        note=INTERVALS.format(unit=unit) + " Gap: training minus test accuracy.",
+        group="size",
+    )
+
+
+def _measures(cell: Sequence[Entry]) -> dict[str, Any]:
+    s = summarise(cell)
+    trained = [a for e in cell if (a := e.train_accuracy) is not None]
+    train = 100 * float(np.mean(trained)) if len(trained) == len(cell) else None
+    return {
+        "runs": len(cell),
+        "mean": 100 * s.mean,
+        "sd": None if s.sd is None else 100 * s.sd,
+        "interval": None if s.low is None or s.high is None else (100 * s.low, 100 * s.high),
+        "train": train,
+        "gap": None if train is None else train - 100 * s.mean,
+    }
+
+
+def _main_chart(study: Study, entries: Sequence[Entry], suffix: str) -> Chart:
+    sizes, arms, variants = sizes_of(entries), arms_of(entries), variants_of(entries)
+    if len(sizes) == 1:
+        draw = partial(size_figures.accuracy_dots, entries, study.looks)
+        caption = (
+            f"Test accuracy of each arm at {plural(sizes[0], 'training image')}: mean (symbol), 95 % "
+            "interval (line) "
+            "and the single runs (ticks)."
+        )
+        alt = f"Dot plot of test accuracy. {size_words.means(entries, sizes[0], study.digits)}"
+        return Chart("accuracy" + suffix, caption, alt, draw)
+    draw = partial(size_figures.accuracy_by_size, entries, study.looks)
+    caption = (
+        f"Test accuracy of {listing(arms)} against the number of training images: mean and 95 % interval. "
+        "Points of one size are set slightly apart so that their intervals can be seen."
+    )
+    alt = "Line chart of test accuracy against the number of training images. " + " ".join(
+        size_words.means(entries, s, study.digits) for s in (sizes[0], sizes[-1])
+    )
+    return Chart("accuracy" + suffix, caption, alt, draw, columns=min(2, len(variants)))
+
+
+def _boxes(study: Study, entries: Sequence[Entry], suffix: str) -> Chart:
+    sizes, variants = sizes_of(entries), variants_of(entries)
+    caption = (
+        "Test accuracy over the runs: box from the first to the third quartile, thick line at the "
+        "median, whiskers "
+        "over all runs, a symbol per run. Each panel has its own scale."
+    )
+    if len(variants) > 1:
+        caption += f" Filled: {variants[0]}; hollow: {listing(variants[1:])}."
+    alt = "Box plots of test accuracy over the runs, one panel per number of training images. "
+    alt += size_words.spread(entries, study.digits)
+    return Chart(
+        "boxes" + suffix,
+        caption,
+        alt,
+        partial(size_figures.boxes, entries, study.looks),
+        columns=min(2, len(sizes)),
+    )
+
+
+def _curve_blocks(study: Study, entries: Sequence[Entry], suffix: str) -> list[Any]:
+    """The curves, a chart per variant, and how fast each arm gets where."""
+    blocks: list[Any] = []
+    variants = variants_of(entries)
+    drawn = [e for e in entries if size_figures.has_curve(e)]
+    for i, variant in enumerate(variants):
+        if not (group := [e for e in drawn if e.variant == variant]):
+            continue
+        sizes = sizes_of(group)
+        caption = (
+            "Test accuracy during training against the number of training images seen (repeats counted): "
+            "mean over the "
+            "runs; the band is one standard deviation. The steep beginning is cut off below."
+        )
+        caption = (f"{variant}: " if variant else "") + caption
+        alt = (
+            "Learning curves of test accuracy, one panel per number of training images. "
+            + size_words.convergence(group, study.digits)
+        )
+        blocks.append(
+            Chart(
+                f"curves{suffix}" + (f"-{i + 1}" if i else ""),
+                caption,
+                alt,
+                partial(size_figures.curves, group, study.looks),
+                columns=min(2, len(sizes)),
+            )
+        )
+    if drawn:
+        blocks += [speed_table(drawn, study.digits, suffix), curve_data(drawn, suffix)]
+    return blocks
+
+
+def speed_table(entries: Sequence[Entry], digits: int, suffix: str) -> Table:
+    """How soon the mean curve of each arm reaches the final mean of scratch, and is near its own."""
+    variants = variants_of(entries)
+    rows = []
+    for size in sizes_of(entries):
+        for variant in variants:
+            cell = [e for e in entries if e.size == size and e.variant == variant]
+            goal = [e for e in cell if e.method == "scratch"]
+            level = float(size_figures.curve_matrix(goal)[1].mean(axis=0)[-1]) if goal else None
+            for arm in arms_of(cell):
+                seen, values = size_figures.curve_matrix([e for e in cell if e.arm == arm])
+                mean = values.mean(axis=0)
+                rows.append(
+                    {
+                        "size": size,
+                        "arm": arm,
+                        "variant": variant,
+                        "first": 100 * mean[0],
+                        "first_at": seen[0],
+                        "near": size_words.reached(seen, mean, mean[-1] - 0.01),
+                        "scratch": None if level is None else size_words.reached(seen, mean, level),
+                    }
+                )
+    columns = [Column("size", "training images", "count"), Column("arm", "arm")]
+    columns += [Column("variant", "variant")] if len(variants) > 1 else []
+    columns += [
+        Column("first_at", "first measured at (samples)", "count"),
+        Column("first", "accuracy there (%)", "percent", digits),
+        Column("near", "within 1 point of its end (samples)", "count"),
+        Column("scratch", "reaches the end of scratch (samples)", "count"),
+    ]
+    return Table(
+        "speed" + suffix,
+        "Speed of convergence, read off the mean curves.",
+        columns,
+        rows,
+        group="size",
+        note="A dash: not within this training.",
+    )
+
+
+def curve_data(entries: Sequence[Entry], suffix: str) -> Table:
+    """The numbers behind the curves, as a file only."""
+    rows = []
+    for (size, variant, arm), group in by(entries, lambda e: (e.size, e.variant, e.arm)).items():
+        seen, values = size_figures.curve_matrix(group)
+        sd = values.std(axis=0, ddof=1) if len(values) > 1 else [None] * len(seen)
+        for x, m, s in zip(seen, values.mean(axis=0), sd, strict=True):
+            rows.append(
+                {
+                    "size": size,
+                    "variant": variant,
+                    "arm": arm,
+                    "samples": x,
+                    "mean": 100 * m,
+                    "sd": None if s is None else 100 * s,
+                    "runs": len(values),
+                }
+            )
+    columns = [
+        Column("size", "training images", "count"),
+        Column("variant", "variant"),
+        Column("arm", "arm"),
+        Column("samples", "samples seen", "count"),
+        Column("mean", "mean test accuracy (%)", "percent", 3),
+        Column("sd", "sd (points)", "number", 3),
+        Column("runs", "runs", "count"),
+    ]
+    return Table("curves" + suffix, "Mean test accuracy during training.", columns, rows, shown=False)
+
+
+def _comparison_blocks(
+    study: Study, control: list[Contrast], best: list[Contrast], changed: list[Contrast], suffix: str
+) -> list[Any]:
+    blocks: list[Any] = []
+    d = study.digits
+    if control:
+        many = len({c.size for c in control}) > 1
+        blocks.append(Text("What transfer brings", "heading"))
+        if many:
+            blocks.append(
+                Chart(
+                    "gain" + suffix,
+                    "Gain over training from scratch, with 95 % intervals. Filled: borne out by the "
+                    "paired test; "
+                    "hollow: no difference can be shown.",
+                    "Differences in test accuracy to training from scratch. " + size_words.gains(control, d),
+                    partial(size_figures.gains, control, study.looks, label="gain over scratch (points)"),
+                    columns=min(2, len({c.variant for c in control})),
+                )
+            )
+        blocks.append(
+            contrast_table("against-scratch" + suffix, "Each arm against training from scratch.", control, d)
+        )
+    if best:
+        blocks.append(
+            contrast_table(
+                "best" + suffix,
+                "Who wins where: the best arm against the runner-up.",
+                best,
+                d,
+                note=" Best and runner-up were picked by these very numbers, so p is on the small side.",
+            )
+        )
+    if changed:
+        blocks.append(Text("What the variants change", "heading"))
+        first = variants_of(e for e in study.entries)[0]
+        blocks.append(
+            Chart(
+                "variants" + suffix,
+                f"Change of test accuracy against {first}, with 95 % intervals. Filled: borne out by the "
+                "paired test; hollow: no difference can be shown.",
+                f"Differences in test accuracy to the variant {first}. "
+                + size_words.changes(changed, first, d),
+                partial(size_figures.gains, changed, study.looks, label=f"change against {first} (points)"),
+                columns=min(2, len({c.variant for c in changed})),
+            )
+        )
+        blocks.append(
+            contrast_table(
+                "variants" + suffix, f"Each arm against itself under {first}.", changed, d, same=True
+            )
+        )
+    return blocks
+
+
+def contrast_table(
+    id: str, caption: str, contrasts: Sequence[Contrast], digits: int, *, note: str = "", same: bool = False
+) -> Table:
+    """Paired comparisons as rows."""
+    variants = len({c.variant for c in contrasts}) > 1 or same
+    columns = [Column("size", "training images", "count")]
+    columns += [Column("variant", "variant")] if variants else []
+    columns += [Column("first", "arm"), Column("first_mean", "mean (%)", "percent", digits)]
+    columns += [] if same else [Column("second", "against")]
+    columns += [
+        Column("second_mean", "against, mean (%)", "percent", digits),
+        Column("difference", "difference (points)", "points", digits),
+        Column("interval", "95 % interval (points)", "interval", digits),
+        Column("p", "p (Holm)", "p"),
+        Column("verdict", "borne out"),
+        Column("pairs", "paired runs", "count"),
+    ]
+    rows = []
+    for c in sorted(contrasts, key=lambda c: c.size):
+        k = c.comparison
+        rows.append(
+            {
+                "size": c.size,
+                "variant": c.variant,
+                "first": c.first,
+                "second": c.second,
+                "first_mean": 100 * c.first_mean,
+                "second_mean": 100 * c.second_mean,
+                "difference": 100 * k.difference,
+                "interval": None if k.low is None or k.high is None else (100 * k.low, 100 * k.high),
+                "p": c.p,
+                "verdict": "yes" if c.shown else "no",
+                "pairs": k.runs,
+            }
+        )
+    return Table(id, caption, columns, rows, note=TESTED + note, group="size")
