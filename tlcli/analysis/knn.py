@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 WEIGHTS = ("uniform", "distance")
 DEFAULT_KS = tuple(range(1, 41))
 LEFT_OUT = 10_000
-"""At most so many training images are left out, one at a time, to choose k; that keeps the choice within half a
-percent and its cost in proportion to the training part."""
+"""At most so many training images are left out, one at a time, to choose k: enough to know each accuracy
+within half a percent, at a cost in proportion to the training part."""
 
 _LARGEST = 1e18
 _VOTES = 1 << 22
@@ -58,9 +58,9 @@ def evaluate(
     (leave-one-out cross-validation; of more than 10,000 images, evenly many of them are left out in turn).
     `select_on="test"` takes the best on the test part instead, as some sources did, and marks the run so.
 
-    Neighbours and votes are those of scikit-learn's `KNeighborsClassifier`: among classes with equal votes the first
-    wins, and with `weights="distance"` (1/distance) neighbours at distance 0 outvote all others. Of training images at
-    one distance, the first in the file come first.
+    Neighbours and votes are those of scikit-learn's `KNeighborsClassifier`: among classes with equal votes
+    the first wins, and with `weights="distance"` (1/distance) neighbours at distance 0 outvote all others. Of
+    training images at one distance, the first in the file come first.
 
     Args:
         embeddings: With parts `train` and `test`.
@@ -161,7 +161,8 @@ def classify(
 def estimator(
     embeddings: Embeddings, k: int, *, metric: str = "euclidean", weights: str = "uniform"
 ) -> KNeighborsClassifier:
-    """A plain scikit-learn classifier, fitted on the training part, for whatever scikit-learn can do with it."""
+    """A plain scikit-learn classifier, fitted on the training part, for whatever scikit-learn can do with
+    it."""
     from sklearn.neighbors import KNeighborsClassifier
 
     train = embeddings.parts["train"]
@@ -180,7 +181,7 @@ def _weights(distances: np.ndarray, weights: str) -> np.ndarray:
 
 
 def _usable(ks: Sequence[int] | None, images: int) -> tuple[int, ...]:
-    """The numbers of neighbours, ascending; each training image has one neighbour fewer than there are images."""
+    """The numbers of neighbours, ascending, each less than the number of training images."""
     if images < 2:
         raise TlcliError(f"the embeddings have {images} training image; neighbours need at least 2.")
     if ks is None:
@@ -190,7 +191,7 @@ def _usable(ks: Sequence[int] | None, images: int) -> tuple[int, ...]:
         raise UsageError("k: expected at least one number, all from 1.")
     if wanted[-1] >= images:
         raise UsageError(
-            f"k = {wanted[-1]} is too large: with {images} training images, each has {images - 1} neighbours.\n"
+            f"k = {wanted[-1]} is too large: each of {images} training images has {images - 1} neighbours.\n"
             f"Give a k of at most {images - 1}."
         )
     return wanted
@@ -213,7 +214,7 @@ def _check_values(embeddings: Embeddings) -> None:
         # Of two reductions neither makes a copy; NaN shows in both.
         if not (np.min(values) > -_LARGEST and np.max(values) < _LARGEST):
             raise TlcliError(
-                f"the {name} embeddings hold NaN, infinite or huge values; expected finite numbers below "
+                f"the {name} embeddings hold NaN, infinite or huge values; expected numbers below "
                 f"{_LARGEST:g}. Check the network that made them."
             )
 

@@ -1,9 +1,10 @@
 """The exact nearest neighbours of many points, at the speed of matrix products and in bounded memory.
 
-Distances are first taken approximately, by a float32 matrix product whose rounding error is bounded (Higham, Accuracy
-and Stability of Numerical Algorithms, 2002, section 3.5); only points that can be among the nearest are then measured
-in float64. So the result does not hang on the order in which a matrix library adds: neighbours at one distance stand
-in the order of their indices, on every machine and with any number of threads, and a copy is at distance 0 exactly.
+Distances are first taken approximately, by a float32 matrix product whose rounding error is bounded (Higham,
+Accuracy and Stability of Numerical Algorithms, 2002, section 3.5); only points that can be among the nearest
+are then measured in float64. So the result does not hang on the order in which a matrix library adds:
+neighbours at one distance stand in the order of their indices, on every machine and with any number of
+threads, and a copy is at distance 0 exactly.
 """
 
 from __future__ import annotations
@@ -38,9 +39,10 @@ def search(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distances (float64, M x k, ascending) and indices (int64, M x k) of the k points nearest to each query.
 
-    `points` (N x D) and `queries` (M x D) are float32, finite. `own` (int64, M) names for each query the point that it
-    is itself, which then is no neighbour of it. k is at most N, or N - 1 with `own`. The cosine distance is 1 - cos;
-    that of a zero vector to anything is 1, as in scikit-learn. Ties are broken by the index.
+    `points` (N x D) and `queries` (M x D) are float32, finite. `own` (int64, M) names for each query the
+    point that it is itself, which then is no neighbour of it. k is at most N, or N - 1 with `own`. The cosine
+    distance is 1 - cos; that of a zero vector to anything is 1, as in scikit-learn. Ties are broken by the
+    index.
     """
     space = _Space.of(points, queries, metric)
     distances = np.empty((len(queries), k))
@@ -59,18 +61,33 @@ def search(
 
 
 @dataclass(frozen=True)
-class _Space:
-    """The distinct points and the queries, twice: as they are, and centred and scaled for the matrix product."""
+class _Side:
+    """The points, or the queries, as they are and as the matrix product takes them."""
 
-    points: np.ndarray
-    queries: np.ndarray
-    point_lengths: np.ndarray | None
-    """float64; None for the Euclidean metric."""
-    query_lengths: np.ndarray | None
-    near_points: np.ndarray
-    near_queries: np.ndarray
+    vectors: np.ndarray
+    """float32."""
+    lengths: np.ndarray | None
+    """float64, infinite for a vector of zeros; None for the Euclidean metric."""
+    near: np.ndarray
+    """float32: centred and scaled to at most 1; for the cosine metric, directions."""
+    norms: np.ndarray
+    """float32: the squared lengths of `near`; 1 for directions, also for that of a zero vector."""
+
+    def exact(self, index: np.ndarray) -> np.ndarray:
+        """Some of the vectors, or of their directions, in float64."""
+        vectors = self.vectors[index].astype(np.float64)
+        if self.lengths is not None:
+            vectors /= self.lengths[index, None]
+        return vectors
+
+
+@dataclass(frozen=True)
+class _Space:
+    points: _Side
+    """Each distinct point once."""
+    queries: _Side
     unit: float
-    """The length in the first that is 1 in the second."""
+    """The length that is 1 in `near`."""
     members: np.ndarray
     """int64: the indices of all points, those of equal points side by side, ascending."""
     first: np.ndarray
@@ -82,58 +99,50 @@ class _Space:
     def of(cls, points: np.ndarray, queries: np.ndarray, metric: str) -> _Space:
         points, queries = (np.ascontiguousarray(a, np.float32) + np.float32(0) for a in (points, queries))
         rows = points.view(np.dtype((np.void, points.shape[1] * 4))).ravel()
-        _, first_seen, group = np.unique(rows, return_index=True, return_inverse=True)
-        points = points[first_seen]
-        copies = np.bincount(group)
-        members = np.argsort(group, kind="stable")
-        groups = (members, np.cumsum(copies) - copies, copies)
+        _, distinct, group = np.unique(rows, return_index=True, return_inverse=True)
+        points, copies = points[distinct], np.bincount(group)
+        unit = 1.0
         if metric == "cosine":
-            lengths = _lengths(points), _lengths(queries)
-            near = [(a / length[:, None]).astype(np.float32) for a, length in zip((points, queries), lengths)]
-            return cls(points, queries, *lengths, *near, 1.0, *groups)
-        centre = points.mean(axis=0, dtype=np.float64).astype(np.float32)
-        near = [points - centre, queries - centre]
-        unit = float(max(np.abs(a).max(initial=0) for a in near)) or 1.0
-        near = [a / np.float32(unit) for a in near]
-        return cls(points, queries, None, None, *near, unit, *groups)
-
-    def near_norms(self, near: np.ndarray) -> np.ndarray:
-        """float32: the squared lengths of centred rows; 1 for directions, also for that of a zero vector."""
-        if self.point_lengths is None:
-            return np.einsum("ij,ij->i", near, near)
-        return np.ones(len(near), np.float32)
+            sides = _direction(points), _direction(queries)
+        else:
+            centre = points.mean(axis=0, dtype=np.float64).astype(np.float32)
+            near = points - centre, queries - centre
+            unit = float(max(np.abs(a).max(initial=0) for a in near)) or 1.0
+            sides = _centred(points, near[0], unit), _centred(queries, near[1], unit)
+        return cls(*sides, unit, np.argsort(group, kind="stable"), np.cumsum(copies) - copies, copies)
 
     def squared_distances(self, query: np.ndarray, point: np.ndarray) -> np.ndarray:
-        """float64, one per pair of indices; for the cosine metric that of the unit vectors, twice 1 - cos."""
+        """float64, one per pair of indices; for the cosine metric that of the directions, 2 (1 - cos)."""
         out = np.empty(len(query))
         for start in range(0, len(query), _PAIRS):
-            q, p = query[start : start + _PAIRS], point[start : start + _PAIRS]
-            difference = self.points[p].astype(np.float64)
-            if self.point_lengths is None or self.query_lengths is None:
-                difference -= self.queries[q]
-            else:
-                difference /= self.point_lengths[p, None]
-                difference -= self.queries[q] / self.query_lengths[q, None]
-            out[start : start + _PAIRS] = np.einsum("ij,ij->i", difference, difference)
-        if self.point_lengths is not None and self.query_lengths is not None:
-            out[np.isinf(self.point_lengths[point]) | np.isinf(self.query_lengths[query])] = 2.0
+            some = slice(start, start + _PAIRS)
+            difference = self.points.exact(point[some])
+            difference -= self.queries.exact(query[some])
+            out[some] = np.einsum("ij,ij->i", difference, difference)
+        if self.points.lengths is not None and self.queries.lengths is not None:
+            out[np.isinf(self.points.lengths[point]) | np.isinf(self.queries.lengths[query])] = 2.0
         return out
 
 
-def _lengths(a: np.ndarray) -> np.ndarray:
-    """float64: the length of each row, infinite for a row of zeros, whose direction is then zero."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", a, a, dtype=np.float64))
+def _centred(vectors: np.ndarray, near: np.ndarray, unit: float) -> _Side:
+    near /= np.float32(unit)
+    return _Side(vectors, None, near, np.einsum("ij,ij->i", near, near))
+
+
+def _direction(vectors: np.ndarray) -> _Side:
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
     lengths[lengths == 0] = np.inf
-    return lengths
+    near = (vectors / lengths[:, None]).astype(np.float32)
+    return _Side(vectors, lengths, near, np.ones(len(near), np.float32))
 
 
 def _nearest(space: _Space, rows: slice, k: int, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Squared distances and indices of the k nearest to the queries `rows`, scanning the points chunk by chunk."""
+    """Squared distances and indices of the k nearest to the queries `rows`; scans the points in chunks."""
     count = rows.stop - rows.start
     best = np.full((count, k), np.inf)
     index = np.full((count, k), -1, np.int64)
     wanted = k + (own is not None)
-    for start in range(0, len(space.points), _POINTS):
+    for start in range(0, len(space.points.vectors), _POINTS):
         for query, point in _candidates(space, rows, start, wanted, best[:, -1]):
             squared = space.squared_distances(rows.start + query, point)
             query, member, squared = _all_copies(space, query, point, squared, wanted)
@@ -147,14 +156,16 @@ def _nearest(space: _Space, rows: slice, k: int, own: np.ndarray | None) -> tupl
 def _candidates(
     space: _Space, rows: slice, start: int, k: int, farthest: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs (query from 0, distinct point) of one chunk that may belong to the k nearest; `farthest` is the k-th yet.
+    """Pairs (query from 0, distinct point) of one chunk that may belong to the k nearest.
 
-    With c the relative error, |y|^2 (1 - c) - 2xy is a lower bound of the squared distance less |x|^2 (1 - c). The
-    k-th smallest minimum over blocks of points bounds the k-th smallest of all from above, and costs one pass.
+    `farthest` is the squared distance of the k-th yet. With c the relative error, |y|^2 (1 - c) - 2xy is a
+    lower bound of the squared distance less |x|^2 (1 - c). The k-th smallest of the minima over blocks of
+    points bounds the k-th smallest of all from above, and costs one pass.
     """
-    x, y = space.near_queries[rows], space.near_points[start : start + _POINTS]
+    chunk = slice(start, start + _POINTS)
+    x, x_norms = space.queries.near[rows], space.queries.norms[rows]
+    y, y_norms = space.points.near[chunk], space.points.norms[chunk]
     c = np.float32((2 * x.shape[1] + 32) * _UNIT)
-    x_norms, y_norms = space.near_norms(x), space.near_norms(y)
     width = int(np.clip(len(y) // (4 * k), 1, _BLOCK))
     blocks = -(-len(y) // width)
     low = np.empty((len(x), width * blocks), np.float32)

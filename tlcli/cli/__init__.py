@@ -1,1 +1,1 @@
-"""The command line: one file per command, each of which parses, makes one call into the library, and prints."""
+"""The command line: one file per command, which parses, calls the library once, and prints."""

@@ -1,4 +1,4 @@
-"""The commands by name, imported only when they are called: `tlcli --help` must not wait for eleven modules."""
+"""The commands by name, each imported only when it is called, so that `tlcli --help` is quick."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the shell can complete: names of data sets, networks, methods and recipes, without importing TensorFlow."""
+"""What the shell can complete: names of data sets, networks, methods, recipes. Without TensorFlow."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def architectures(incomplete: str) -> list[tuple[str, str]]:
     """The registered networks."""
     from tlcli.models import architectures as registered
 
-    return _starting_with(incomplete, ((a.name, a.summary) for a in registered()))
+    return _starting_with(incomplete, ((a.name, a.summary) for a in registered().values()))
 
 
 def methods(incomplete: str) -> list[tuple[str, str]]:
     """The ways to train on the target."""
-    from tlcli.training import methods as registered
+    from tlcli.training.methods import methods as registered
 
-    return _starting_with(incomplete, ((m.name, m.summary) for m in registered()))
+    return _starting_with(incomplete, ((m.name, m.summary) for m in registered().values()))
 
 
 def recipes(incomplete: str) -> list[tuple[str, str]]:
@@ -50,6 +50,6 @@ def recipes(incomplete: str) -> list[tuple[str, str]]:
 
 def augmentations(incomplete: str) -> list[tuple[str, str]]:
     """The kinds of augmentation, those with a value with their colon."""
-    return _starting_with(
-        incomplete, ((a, "") for a in ("flip", "shift:", "crop:", "rotate:", "cutout:", "mixup:"))
-    )
+    from tlcli.training.recipe import AUGMENTATIONS
+
+    return _starting_with(incomplete, AUGMENTATIONS.items())

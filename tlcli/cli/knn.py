@@ -49,8 +49,8 @@ def knn(
 ) -> None:
     """Classify embeddings by their nearest neighbours, for many k at once.
 
-    One search serves all k. k is chosen by leave-one-out cross-validation on the training part; the accuracies on the
-    test part are kept beside it for every k.
+    One search serves all k. k is chosen by leave-one-out cross-validation on the training part; the
+    accuracies on the test part are kept beside it for every k.
     """
     from tlcli import store
     from tlcli.analysis.knn import evaluate, parse_ks

@@ -1,7 +1,8 @@
-"""The program `tlcli`: finds the command, runs it, and turns whatever goes wrong into one or two plain lines."""
+"""The program `tlcli`: runs the command, and turns whatever goes wrong into one or two plain lines."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -14,6 +15,7 @@ import typer.main
 
 from tlcli import __version__
 from tlcli.cli.commands import CommandGroup
+from tlcli.cli.output import print_to
 from tlcli.errors import TlcliError
 
 app = typer.Typer(
@@ -103,19 +105,15 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 def _say(message: str) -> None:
-    try:
-        print(f"tlcli: {message}", file=sys.stderr, flush=True)
-    except OSError:
-        pass  # nobody listens
+    with contextlib.suppress(OSError):  # nobody listens
+        print_to(sys.stderr, f"tlcli: {message}")
 
 
 def _abandon_stdout(error: BaseException) -> None:
     """Keep the interpreter from flushing a stdout that is known to be broken, which would print once more."""
     if isinstance(error, OSError) and sys.stdout is not None:
-        try:
+        with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except (OSError, ValueError):
-            pass
 
 
 def explain(error: BaseException) -> tuple[int, str | None]:
@@ -150,7 +148,7 @@ def _first_line(error: BaseException) -> str:
 _ADVICE = {
     errno.ENOSPC: "the disk is full. Free some space or write elsewhere with -o.",
     errno.EDQUOT: "your disk quota is used up. Free some space or write elsewhere with -o.",
-    errno.EFBIG: "the file would be larger than this system allows. Write elsewhere with -o or raise the limit.",
+    errno.EFBIG: "the file would be larger than the system allows. Raise the limit or write elsewhere.",
     errno.EACCES: "no permission. Check the permissions or write elsewhere with -o.",
     errno.EPERM: "no permission. Check the permissions or write elsewhere with -o.",
     errno.EROFS: "the file system is read-only. Write elsewhere with -o.",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tlcli.cli import complete
 from tlcli.cli.suggest import did_you_mean
 from tlcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from tlcli.training.recipe import Recipe
 
 
 def choice(option: str, allowed: tuple[str, ...]) -> Callable[[str | None], str | None]:
@@ -157,3 +160,27 @@ EarlyStopping = Annotated[
         help="Stop after N measurements without gain on the validation part, and keep the best.",
     ),
 ]
+
+RECIPE_OPTIONS = (
+    "epochs", "samples", "eval_every", "optimizer", "learning_rate", "momentum", "schedule", "warmup",
+    "weight_decay", "label_smoothing", "batch_size", "augment", "ema", "early_stopping",
+)  # fmt: skip
+
+
+def chosen_recipe(context: typer.Context) -> Recipe:
+    """The recipe of this call: the named one, with the options given in place of its values."""
+    from tlcli.training.recipe import Recipe
+
+    given = {name: context.params[name] for name in RECIPE_OPTIONS}
+    return Recipe.from_options(context.params["recipe"], **given)
+
+
+def pairs(option: str, given: list[str] | None) -> dict[str, str]:
+    """`name=value` texts as a dictionary. Raises UsageError."""
+    found: dict[str, str] = {}
+    for text in given or []:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"{option}: received '{text}', expected NAME=VALUE.")
+        found[name.strip()] = value.strip()
+    return found

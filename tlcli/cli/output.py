@@ -1,4 +1,4 @@
-"""What a command says: the result on stdout, everything else on stderr, and the command line as files record it."""
+"""What a command says: the result on stdout, all else on stderr; and the command line as files record it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
@@ -25,7 +26,7 @@ class Console:
     def note(self, *lines: str) -> None:
         """Lines for a person, on stderr."""
         if not self.quiet and sys.stderr is not None:
-            print(*lines, sep="\n", file=sys.stderr, flush=True)
+            print_to(sys.stderr, "\n".join(lines))
 
     def warn(self, text: str) -> None:
         """Something the user should know and could overlook."""
@@ -36,13 +37,25 @@ class Console:
         self.note(*format_table(header, rows))
 
     def result(self, path: str | Path, kind: str, **figures: Any) -> None:
-        """The result, on stdout: the path alone, or one JSON object. Nothing when stdout carries the file itself."""
+        """The result, on stdout: the path or one JSON object. Nothing when stdout carries the file."""
         if str(path) == "-":
             return
         if self.as_json:
             print_json({"path": str(path), "kind": kind, **figures})
         else:
             print_path(path)
+
+    @contextmanager
+    def working(self, what: str) -> Iterator[None]:
+        """Say on a terminal what is being waited for, and take it back."""
+        shown = not self.quiet and sys.stderr is not None and sys.stderr.isatty()
+        if shown:
+            print(f"{what} ...", end="\r", file=sys.stderr, flush=True)
+        try:
+            yield
+        finally:
+            if shown:
+                print(" " * (len(what) + 4), end="\r", file=sys.stderr, flush=True)
 
     def progress(self, label: str) -> Any:
         """A context manager whose value takes the library's progress reports."""
@@ -61,6 +74,27 @@ def print_path(path: str | Path) -> None:
 def print_json(value: Any) -> None:
     """One JSON object on one line. Numbers that JSON lacks become null."""
     print(json.dumps(_plain(value), ensure_ascii=True, allow_nan=False))
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table as the result, on stdout."""
+    print_lines(*format_table(header, rows))
+
+
+def print_lines(*lines: str) -> None:
+    """Lines of text as the result, on stdout."""
+    print_to(sys.stdout, "\n".join(lines))
+
+
+def print_to(stream: TextIO | None, text: str) -> None:
+    """The lines of a text, safe to show: a name in a file must not steer the terminal."""
+    if stream is not None:
+        print("\n".join(printable(line) for line in text.split("\n")), file=stream, flush=True)
+
+
+def printable(text: str) -> str:
+    """The text with control characters escaped."""
+    return "".join(c if c.isprintable() or c == "\N{NO-BREAK SPACE}" else ascii(c)[1:-1] for c in text)
 
 
 def _plain(value: Any) -> Any:
@@ -194,13 +228,15 @@ def recorded_command(context: typer.Context) -> str:
             continue
         for v in values:
             words += _option(max(param.opts, key=len), name, v)
-    return shlex.join([*words, *arguments])
+    return shlex.join([*words[:2], *arguments, *words[2:]])
 
 
 def _option(flag: str, name: str, value: Any) -> list[str]:
     if value is True:
         return [flag]
-    text = _without_folder(str(value)) if name in PATHS else str(value)
+    text = str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+    if name in PATHS:
+        text = _without_folder(text)
     if text.startswith("except:"):
         text = "except:" + _without_folder(text.removeprefix("except:"))
     return [flag, text]

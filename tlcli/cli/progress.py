@@ -51,6 +51,10 @@ class ProgressDisplay:
             self._shown = now
             print(self._line(done, total, detail, now), file=sys.stderr, flush=True)
 
+    def report(self, progress: Any) -> None:
+        """The same for the training's `Progress`: done, total, doing."""
+        self(progress.done, progress.total, progress.doing)
+
     def _rate(self, done: float, now: float) -> float:
         """Units a second since the first report."""
         return (done - self._base_done) / max(now - self._base_time, 1e-9)

@@ -78,8 +78,9 @@ def split(
 ) -> None:
     """Cut a data set into training and test images of chosen classes.
 
-    Subsets keep the shares of the classes, and with one seed the smaller is contained in the larger. Labels are
-    renumbered from 0; the file keeps the original numbers, the names, and each image's position in the published set.
+    Subsets keep the shares of the classes, and with one seed the smaller is contained in the larger. Labels
+    are renumbered from 0; the file keeps the original numbers, the names, and each image's position in the
+    published set.
     """
     from tlcli import data, store
 

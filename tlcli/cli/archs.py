@@ -1,0 +1,99 @@
+"""`tlcli archs`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from tlcli.cli import complete
+from tlcli.cli import options as o
+from tlcli.cli.output import Console, print_json, print_table
+from tlcli.errors import UsageError
+
+EXAMPLES = [
+    "tlcli archs",
+    "tlcli archs cnn2 --input 8x8x1 --classes 6 --arch-option dropout=0.5 --json",
+]
+
+
+def archs(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", autocompletion=complete.architectures, help="Only these."),
+    ] = None,
+    input_shape: Annotated[
+        str | None,
+        typer.Option(
+            "--input", metavar="HxWxC", help="Count for images of this size, not that it was made for."
+        ),
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option("--classes", metavar="N", help="Count for so many classes.")
+    ] = None,
+    arch_option: Annotated[
+        list[str] | None,
+        typer.Option("--arch-option", metavar="NAME=VALUE", help="An option of the network; repeatable."),
+    ] = None,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    debug: o.Debug = False,
+) -> None:
+    """List the networks, with their numbers of parameters.
+
+    Parameters in all and trainable, for the images and classes that each was made for or those given here.
+    Options are set with --arch-option, here and in `tlcli train-base`.
+    """
+    from tlcli.cli.backend import load
+    from tlcli.models import architecture, architectures, parameter_counts, parse_options
+
+    wanted = [architecture(name) for name in names] if names else list(architectures().values())
+    shape = None if input_shape is None else parse_shape(input_shape)
+    if classes is not None and classes < 1:
+        raise UsageError(f"--classes: received {classes}, expected a number from 1.")
+    given = o.pairs("--arch-option", arch_option)
+    if given and len(wanted) > 1:
+        raise UsageError("--arch-option needs the network it is for: tlcli archs NAME --arch-option ...")
+    load(Console(quiet=quiet), "cpu")
+    rows: list[dict[str, Any]] = []
+    for arch in wanted:
+        options = parse_options(arch.name, given)
+        in_all, trainable = parameter_counts(arch.name, shape, classes, options)
+        rows.append(
+            {
+                "name": arch.name,
+                "summary": arch.summary,
+                "input_shape": shape or arch.input_shape,
+                "classes": classes or arch.classes,
+                "parameters": in_all,
+                "trainable_parameters": trainable,
+                "options": options,
+            }
+        )
+    if as_json:
+        print_json({"architectures": rows})
+        return
+    print_table(
+        ("name", "parameters", "trainable", "image", "classes", "options", "summary"),
+        [
+            (
+                r["name"],
+                f"{r['parameters']:,}",
+                f"{r['trainable_parameters']:,}",
+                "x".join(map(str, r["input_shape"])),
+                str(r["classes"]),
+                " ".join(f"{k}={v}" for k, v in r["options"].items()) or "-",
+                r["summary"],
+            )
+            for r in rows
+        ],
+    )
+
+
+def parse_shape(text: str) -> tuple[int, int, int]:
+    """`28x28x1` as height, width and channels. Raises UsageError."""
+    sides = text.lower().split("x")
+    if len(sides) != 3 or not all(s.isdecimal() and 1 <= int(s) <= 4096 for s in sides):
+        raise UsageError(f"--input: received '{text}', expected height, width and channels like 32x32x3.")
+    height, width, channels = map(int, sides)
+    return height, width, channels

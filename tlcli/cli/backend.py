@@ -1,0 +1,69 @@
+"""Loading Keras and what is under it: the device, the threads, and silence about both."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+
+from tlcli.cli.output import Console
+from tlcli.errors import TlcliError, UsageError
+
+
+def load(console: Console, device: str = "auto", threads: int | None = None) -> None:
+    """Import Keras on a device with so many threads, before the library does. Takes some seconds."""
+    match = re.fullmatch(r"auto|cpu|gpu(?::(\d{1,3}))?", device)
+    if not match:
+        raise UsageError(f"--device: received '{device}', expected auto, cpu, gpu or gpu:N.")
+    if threads is not None and threads < 1:
+        raise UsageError(f"--threads: received {threads}, expected a number from 1.")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+        os.environ["JAX_PLATFORMS"] = "cpu"
+    elif match[1] is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = match[1]
+    if threads is not None:
+        for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            os.environ[name] = str(threads)
+    with console.working("loading TensorFlow" if backend == "tensorflow" else f"loading {backend}"), _muted():
+        import keras  # noqa: F401
+
+        found = _has_gpu(backend)
+    if device.startswith("gpu") and not found:
+        raise TlcliError("--device: no GPU is visible. Use --device cpu or auto, or install `tlcli[gpu]`.")
+
+
+def _has_gpu(backend: str) -> bool:
+    """Also makes the backend look for devices now, while what it says about them is not shown."""
+    if backend == "tensorflow":
+        import tensorflow
+
+        return bool(tensorflow.config.list_physical_devices("GPU"))
+    if backend == "jax":
+        import jax
+
+        return any(found.platform != "cpu" for found in jax.devices())
+    return False
+
+
+@contextlib.contextmanager
+def _muted() -> Iterator[None]:
+    """Keep what native libraries write to stderr from the user, unless the block fails."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as said:
+        kept = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except Exception:
+            said.seek(0)
+            os.write(kept, said.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -1,0 +1,79 @@
+"""`tlcli embed`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tlcli.cli import options as o
+from tlcli.cli.output import Console, check_inputs, choose_output, count, recorded_command, stem
+
+EXAMPLES = [
+    "tlcli embed base.h5 digits-6-9.h5",
+    "tlcli embed base.h5 digits-6-9.h5 --layer dense -o dense.h5 --force",
+    "tlcli split --dataset digits --classes 6-9 -o - | tlcli embed base.h5 - -o piped.h5",
+]
+
+
+def embed(
+    context: typer.Context,
+    checkpoint: Annotated[
+        str, typer.Argument(metavar="CHECKPOINT", help="A file that `tlcli train-base` wrote; - is stdin.")
+    ],
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help="A file that `tlcli split` wrote; - is stdin.")
+    ],
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            "--layer",
+            metavar="NAME",
+            help="The layer; `tlcli inspect` lists them. [default: the one below the head]",
+        ),
+    ] = None,
+    device: o.Device = "auto",
+    threads: o.Threads = None,
+    output: o.Output = None,
+    force: o.Force = False,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    debug: o.Debug = False,
+) -> None:
+    """Compute what a layer of a network makes of every image.
+
+    The embeddings of all parts go into one file: vectors (float32), labels and each image's position in the
+    published set.
+    """
+    from tlcli import store
+    from tlcli.cli.backend import load
+
+    console = Console(as_json=as_json, quiet=quiet)
+    check_inputs(checkpoint, dataset)
+    path = choose_output(output, f"{stem(dataset)}-by-{stem(checkpoint)}.h5", force=force, as_json=as_json)
+    network = store.read(checkpoint, store.Checkpoint)
+    images = store.read(dataset, store.Dataset)
+    load(console, device, threads)
+    from tlcli.training import embed as compute
+
+    with console.progress("embedding") as progress:
+        embeddings = compute(network, images, layer, progress=progress.report)
+    written = store.write(
+        path, embeddings, command=recorded_command(context), parents=[network, images], force=force
+    )
+
+    sizes = {name: len(part) for name, part in embeddings.parts.items()}
+    width = embeddings.parts["train"].embeddings.shape[1]
+    console.note(
+        f"{path}: layer {embeddings.layer} of {network.architecture}, {width:,} numbers for each of "
+        f"{count(sum(sizes.values()), 'image')}.",
+        f"Next: tlcli knn {path}",
+    )
+    console.result(
+        path,
+        "embeddings",
+        layer=embeddings.layer,
+        width=width,
+        **sizes,
+        content_sha256=written.provenance.content_sha256,
+    )

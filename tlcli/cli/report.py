@@ -1,0 +1,72 @@
+"""`tlcli report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tlcli.cli.options import Debug, Force, Json, Output, Quiet
+from tlcli.cli.output import Console, check_inputs, count, recorded_command, stem
+from tlcli.errors import UsageError
+
+EXAMPLES = [
+    "tlcli report digits-6-9-by-base-knn.h5",
+    "tlcli report digits-6-9-by-base-knn.h5 digits-6-9-by-base.h5 base.h5 --title 'Digits' -o my-report",
+]
+
+
+def report(
+    context: typer.Context,
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...",
+            help="Results; also checkpoints (curves), embeddings (a map) and data sets (the images).",
+        ),
+    ],
+    title: Annotated[
+        str | None,
+        typer.Option("--title", metavar="TEXT", help="The title, instead of one made from the files."),
+    ] = None,
+    output: Output = None,
+    force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Turn results into a page with tables, figures and a discussion.
+
+    Writes a folder: report.html (one self-contained page), report.md, report.json, tables/*.csv and
+    figures/*.png and *.svg. Results of several files are merged; missing and duplicate runs are named.
+    """
+    from tlcli import store
+    from tlcli.report import build
+    from tlcli.report.files import check_folder
+
+    console = Console(as_json=as_json, quiet=quiet)
+    check_inputs(*files)
+    if output == "-":
+        raise UsageError("a report is a folder, which cannot go to stdout. Give a path after -o.")
+    path = Path(f"{stem(files[0])}-report" if output is None else output)
+    check_folder(path, force)
+
+    records = [store.read_any(name) for name in files]
+    summary = build(records, path, title=title, command=recorded_command(context), force=force)
+    for warning in summary.warnings:
+        console.warn(warning)
+    console.note(
+        summary.headline,
+        f"{path}: {count(len(summary.tables), 'table')} and {count(len(summary.figures), 'figure file')}.",
+        f"Next: open {summary.page}",
+    )
+    console.result(
+        path,
+        "report",
+        page=summary.page,
+        headline=summary.headline,
+        tables=summary.tables,
+        figures=summary.figures,
+        warnings=summary.warnings,
+    )

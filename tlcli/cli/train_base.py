@@ -1,0 +1,119 @@
+"""`tlcli train-base`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tlcli.cli import complete
+from tlcli.cli import options as o
+from tlcli.cli.output import Console, check_inputs, choose_output, percent, recorded_command, stem
+
+EXAMPLES = [
+    "tlcli train-base digits-0-5.h5 --arch cnn2 --epochs 5",
+    "tlcli train-base digits-0-5.h5 --arch cnn2 --arch-option dropout=0.5 --samples 10000 -o base.h5",
+    "tlcli train-base digits-0-5.h5 --arch cnn2 --schedule cosine --augment shift:1 --seed 1 --resume",
+]
+
+
+def train_base(
+    context: typer.Context,
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help="A file that `tlcli split` wrote; - is stdin.")
+    ],
+    arch: Annotated[
+        str,
+        typer.Option(
+            "--arch",
+            metavar="NAME",
+            autocompletion=complete.architectures,
+            help="The network; see `tlcli archs`.",
+        ),
+    ],
+    arch_option: Annotated[
+        list[str] | None,
+        typer.Option("--arch-option", metavar="NAME=VALUE", help="An option of the network; repeatable."),
+    ] = None,
+    epochs: o.Epochs = None,
+    samples: o.Samples = None,
+    eval_every: o.EvalEvery = None,
+    recipe: o.RecipeName = "default",
+    optimizer: o.Optimizer = None,
+    learning_rate: o.LearningRate = None,
+    momentum: o.Momentum = None,
+    schedule: o.Schedule = None,
+    warmup: o.Warmup = None,
+    weight_decay: o.WeightDecay = None,
+    label_smoothing: o.LabelSmoothing = None,
+    batch_size: o.BatchSize = None,
+    augment: o.Augment = None,
+    ema: o.Ema = None,
+    early_stopping: o.EarlyStopping = None,
+    seed: o.Seed = 0,
+    resume: o.Resume = False,
+    device: o.Device = "auto",
+    threads: o.Threads = None,
+    output: o.Output = None,
+    force: o.Force = False,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    debug: o.Debug = False,
+) -> None:
+    """Train a network on a data set: the base of a transfer.
+
+    The checkpoint holds the weights, the curves of loss and accuracy and every value of the recipe.
+    Interrupted by Ctrl-C, SIGTERM or worse, the same command with --resume goes on and ends in the same
+    bytes.
+    """
+    from tlcli import store
+    from tlcli.cli.backend import load
+    from tlcli.cli.resume import Resumable, StopSignals
+    from tlcli.models import parse_options
+
+    console = Console(as_json=as_json, quiet=quiet)
+    check_inputs(dataset)
+    how = o.chosen_recipe(context)
+    options = parse_options(arch, o.pairs("--arch-option", arch_option))
+    name = f"{stem(dataset)}-{arch}{f'-s{seed}' if seed else ''}.h5"
+    path = choose_output(output, name, force=force, as_json=as_json)
+    record = store.read(dataset, store.Dataset)
+    kept = Resumable(path, resume=resume, console=console)
+    load(console, device, threads)
+    from tlcli.training import train_base as train
+
+    with (
+        StopSignals(console, saves=kept.folder is not None) as stop,
+        console.progress("training") as progress,
+    ):
+        checkpoint = train(
+            record,
+            arch,
+            options=options,
+            recipe=how,
+            seed=seed,
+            state_path=kept.state,
+            resume=resume,
+            progress=progress.report,
+            stop=stop,
+        )
+    written = store.write(path, checkpoint, command=recorded_command(context), parents=[record], force=force)
+    kept.discard()
+
+    accuracy = float(checkpoint.history["test_accuracy"][-1])
+    parameters = sum(array.size for array in checkpoint.weights.values())
+    console.note(
+        f"{path}: {arch} with {parameters:,} parameters, trained on {checkpoint.samples_seen:,} samples; "
+        f"{percent(accuracy)} of the test images are classified right.",
+        f"Next: tlcli transfer {path} DATASET --method scratch --method freeze --method finetune",
+    )
+    console.result(
+        path,
+        "checkpoint",
+        architecture=arch,
+        parameters=parameters,
+        samples=checkpoint.samples_seen,
+        test_accuracy=accuracy,
+        train_accuracy=float(checkpoint.history["train_accuracy"][-1]),
+        content_sha256=written.provenance.content_sha256,
+    )

@@ -1,0 +1,195 @@
+"""`tlcli transfer`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tlcli.cli import complete
+from tlcli.cli import options as o
+from tlcli.cli.output import Console, check_inputs, choose_output, count, percent, recorded_command, stem
+from tlcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from tlcli.store import Results
+
+EXAMPLES = [
+    "tlcli transfer base.h5 digits-6-9.h5 --method scratch --method freeze --method finetune --runs 3",
+    "tlcli transfer base.h5 digits-6-9.h5 --method freeze --copy 1-2 --samples 2000 -o sweep.h5",
+    "tlcli transfer base.h5 digits-6-9.h5 --method freeze:copy=2 --save networks --force --resume",
+]
+
+
+def transfer(
+    context: typer.Context,
+    base: Annotated[
+        str, typer.Argument(metavar="BASE", help="A checkpoint that `tlcli train-base` wrote; - is stdin.")
+    ],
+    datasets: Annotated[list[str], typer.Argument(metavar="DATASET...", help="Target data sets.")],
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            metavar="NAME[:KEY=VALUE,...]",
+            autocompletion=complete.methods,
+            help="How to train, for example scratch, finetune or freeze:copy=2; repeatable.",
+        ),
+    ] = None,
+    copy: Annotated[
+        str | None,
+        typer.Option(
+            "--copy",
+            metavar="LAYERS",
+            help="Copy up to this layer: a name, a count, or a range to sweep (1-6). "
+            "[default: all below the head]",
+        ),
+    ] = None,
+    freeze: Annotated[
+        str | None,
+        typer.Option(
+            "--freeze", metavar="LAYERS", help="Freeze up to this layer, likewise. [default: what is copied]"
+        ),
+    ] = None,
+    runs: Annotated[
+        int, typer.Option("--runs", metavar="R", help="Repeat each training with so many seeds.")
+    ] = 1,
+    epochs: o.Epochs = None,
+    samples: o.Samples = None,
+    eval_every: o.EvalEvery = None,
+    recipe: o.RecipeName = "default",
+    optimizer: o.Optimizer = None,
+    learning_rate: o.LearningRate = None,
+    momentum: o.Momentum = None,
+    schedule: o.Schedule = None,
+    warmup: o.Warmup = None,
+    weight_decay: o.WeightDecay = None,
+    label_smoothing: o.LabelSmoothing = None,
+    batch_size: o.BatchSize = None,
+    augment: o.Augment = None,
+    ema: o.Ema = None,
+    early_stopping: o.EarlyStopping = None,
+    bn_statistics: Annotated[
+        str,
+        o.chosen(
+            "--bn-statistics",
+            ("frozen", "moving"),
+            "What frozen batch normalization normalises by: its own statistics, or those of the batch.",
+        ),
+    ] = "frozen",
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--source", metavar="DATASET", help="The source task: measure what each training forgets of it."
+        ),
+    ] = None,
+    save: Annotated[
+        str | None,
+        typer.Option("--save", metavar="DIR", help="Keep each run's network there as a checkpoint."),
+    ] = None,
+    seed: o.Seed = 0,
+    resume: o.Resume = False,
+    device: o.Device = "auto",
+    threads: o.Threads = None,
+    output: o.Output = None,
+    force: o.Force = False,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    debug: o.Debug = False,
+) -> None:
+    """Train on target data sets from a base, by one or more methods, several times each.
+
+    One process runs the whole grid of data sets, methods and runs. A finished run is never lost: the same
+    command with --resume does only what is missing.
+    """
+    from tlcli import store
+    from tlcli.cli.backend import load
+    from tlcli.cli.resume import Resumable, StopSignals
+    from tlcli.training.methods import method as registered
+
+    console = Console(as_json=as_json, quiet=quiet)
+    check_inputs(base, *datasets, source)
+    if not method:
+        raise UsageError(
+            "no --method was given. Name one or more, for example --method scratch --method freeze."
+        )
+    if runs < 1:
+        raise UsageError(f"--runs: received {runs}, expected a number from 1.")
+    for spec in method:
+        registered(spec.partition(":")[0].strip())
+    how = o.chosen_recipe(context)
+    path = choose_output(output, default_name(base, datasets), force=force, as_json=as_json)
+    checkpoint = store.read(base, store.Checkpoint)
+    targets = [store.read(name, store.Dataset) for name in datasets]
+    source_task = None if source is None else store.read(source, store.Dataset)
+    kept = Resumable(path, resume=resume, console=console)
+    load(console, device, threads)
+    from tlcli.training import transfer as run_grid
+
+    with (
+        StopSignals(console, saves=kept.folder is not None) as stop,
+        console.progress("training") as progress,
+    ):
+        results = run_grid(
+            checkpoint,
+            targets,
+            method,
+            copy=copy,
+            freeze=freeze,
+            recipe=how,
+            runs=runs,
+            seed=seed,
+            bn_statistics=bn_statistics,
+            source=source_task,
+            state_dir=kept.folder,
+            resume=resume,
+            save_dir=None if save is None else Path(save),
+            progress=progress.report,
+            stop=stop,
+        )
+    parents: list[store.Record] = [checkpoint, *targets, *([] if source_task is None else [source_task])]
+    written = store.write(path, results, command=recorded_command(context), parents=parents, force=force)
+    kept.discard()
+
+    arms = summarise(results)
+    console.table(
+        ("data set", "training images", "method", "runs", "test accuracy"),
+        [
+            (a["dataset"], f"{a['size']:,}", a["arm"], str(a["runs"]), percent(a["test_accuracy"]))
+            for a in arms
+        ],
+    )
+    console.note(f"{path}: {count(len(results.runs), 'run')}.", f"Next: tlcli report {path}")
+    console.result(
+        path, "results", runs=len(results.runs), arms=arms, content_sha256=written.provenance.content_sha256
+    )
+
+
+def default_name(base: str, datasets: list[str]) -> str:
+    """`base-to-a.h5`, or of several data sets the beginning that they share: `base-to-digits-6-9-x3.h5`."""
+    words = [stem(name).split("-") for name in datasets]
+    shared = []
+    for together in zip(*words, strict=False):
+        if len(set(together)) > 1:
+            break
+        shared.append(together[0])
+    several = f"-x{len(words)}" if len(words) > 1 else ""
+    return f"{stem(base)}-to-{'-'.join(shared or words[0])}{several}.h5"
+
+
+def summarise(results: Results) -> list[dict[str, Any]]:
+    """Mean test accuracy per data set and arm, in the order of the runs."""
+    cells: dict[tuple[str, int, str], list[float]] = {}
+    for run in results.runs:
+        cells.setdefault((run.dataset, run.size, run.arm), []).append(run.test_accuracy)
+    return [
+        {
+            "dataset": dataset,
+            "size": size,
+            "arm": arm,
+            "runs": len(found),
+            "test_accuracy": sum(found) / len(found),
+        }
+        for (dataset, size, arm), found in cells.items()
+    ]

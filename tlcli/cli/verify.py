@@ -1,0 +1,95 @@
+"""`tlcli verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tlcli.cli.options import Debug, Json, Quiet
+from tlcli.cli.output import Console, check_inputs, count, print_json, print_lines
+from tlcli.errors import TlcliError
+
+if TYPE_CHECKING:
+    from tlcli.store import ParentCheck, VerifyReport
+
+EXAMPLES = ["tlcli verify digits-6-9-by-base-knn.h5", "tlcli verify base.h5 digits-6-9.h5 --json"]
+
+
+def verify(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Files that tlcli wrote; - is stdin.")
+    ],
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Check that files are intact and that their inputs are what they were.
+
+    Reads everything, recomputes the digests, and follows the recorded inputs as far as they are among the
+    files given or beside them. The exit code is 1 when something is wrong; an input that is not there is not
+    wrong.
+    """
+    check_inputs(*files)
+    reports = collect(files)
+    given = {report.content_sha256 for report in reports.values() if report.ok}
+    verdicts = [verdict(path, report, given) for path, report in reports.items()]
+    wrong = [v for v in verdicts if not v["ok"]]
+    if as_json:
+        print_json({"ok": not wrong, "files": verdicts})
+    else:
+        print_lines(*(line for v in verdicts for line in lines(v)))
+    if wrong:
+        raise TlcliError(f"{count(len(wrong), 'file')} of {len(verdicts)} not as recorded.")
+    Console(quiet=quiet).note(f"{count(len(verdicts), 'file')} checked: all as recorded.")
+
+
+def collect(files: list[str]) -> dict[str, VerifyReport]:
+    """The report of each file and of every input found beside it, by path."""
+    from tlcli import store
+
+    reports: dict[str, VerifyReport] = {}
+    waiting = list(files)
+    while waiting:
+        path = waiting.pop(0)
+        if path in reports:
+            continue
+        reports[path] = store.verify(path)
+        for check in reports[path].parents:
+            if check.state == "same":
+                waiting.append(str(Path(path).parent / check.parent.name))
+    return reports
+
+
+def verdict(path: str, report: VerifyReport, given: set[str]) -> dict[str, Any]:
+    """What is said of one file: whether it and its inputs are as recorded."""
+    inputs = [
+        {
+            "name": check.parent.name,
+            "content_sha256": check.parent.content_sha256,
+            "state": state_of(check, given),
+        }
+        for check in report.parents
+    ]
+    changed = [
+        f"its input {i['name']} is not the file it was made from" for i in inputs if i["state"] == "other"
+    ]
+    return {
+        "path": path, "kind": report.kind, "ok": report.ok and not changed,
+        "problems": [*report.problems, *changed], "content_sha256": report.content_sha256, "inputs": inputs,
+    }  # fmt: skip
+
+
+def state_of(check: ParentCheck, given: set[str]) -> str:
+    """`same`, `other` or `absent`; an input that was renamed or moved is known by its digest."""
+    return "same" if check.parent.content_sha256 in given else check.state
+
+
+def lines(verdict: dict[str, Any]) -> list[str]:
+    """One line for the file, one for each problem and for each input that is not there."""
+    absent = [
+        f"      input {i['name']}: not here, not checked" for i in verdict["inputs"] if i["state"] == "absent"
+    ]
+    problems = [f"      {problem}" for problem in verdict["problems"]]
+    return [f"{'ok  ' if verdict['ok'] else 'BAD '}  {verdict['path']}", *problems, *absent]
