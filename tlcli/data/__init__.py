@@ -1,9 +1,11 @@
 """Where images come from and how datasets are cut from them."""
 
 from tlcli.data import classes
+from tlcli.data.lab import write_mat
 from tlcli.data.naming import default_name
 from tlcli.data.source import Source, SourceInfo, load_source, sources
 from tlcli.data.splitting import split
 from tlcli.store.records import Part
 
-__all__ = ["Part", "Source", "SourceInfo", "classes", "default_name", "load_source", "sources", "split"]
+__all__ = ["Part", "Source", "SourceInfo", "classes", "default_name", "load_source", "sources", "split",
+           "write_mat"]

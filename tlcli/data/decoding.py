@@ -65,7 +65,10 @@ def decode_one(file: Readable, size: tuple[int, int] | None = None) -> np.ndarra
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with file.open("rb") as opened, Image.open(opened, formats=FORMATS) as image:
+        with file.open("rb") as opened:
+            if not opened.read(1):
+                raise UnreadableError("empty file")
+            image = Image.open(opened, formats=FORMATS)
             width, height = image.size
             if width * height > MOST_PIXELS:
                 raise UnreadableError(f"declares {width} x {height} pixels")
@@ -84,7 +87,7 @@ def decode_one(file: Readable, size: tuple[int, int] | None = None) -> np.ndarra
     except UnreadableError:
         raise
     except UnidentifiedImageError:
-        raise UnreadableError("is no PNG, JPEG, WebP or BMP image") from None
+        raise UnreadableError("no PNG, JPEG, WebP or BMP image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UnreadableError("declares too many pixels") from None
     except Exception as error:  # Pillow raises nearly anything on a damaged file
@@ -106,7 +109,7 @@ def decode_all(files: Sequence[Readable], size: tuple[int, int], *, stretch: boo
     all_grey = True
 
     def decode(position: int, slot: int) -> bool | str | tuple[int, int]:
-        """Fill one slot of the block. Returns whether the image is grey; or why not, or its size if another."""
+        """Fill one slot of the block. Returns whether the image is grey; else the reason, or its size."""
         try:
             pixels = decode_one(files[position], size if stretch else None)
         except UnreadableError as error:

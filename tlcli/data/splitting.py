@@ -55,6 +55,8 @@ def split(source: Source, classes: Sequence[int], *, proportion: float | None = 
         _check_full(pool.labels[held], names, f"a validation share of {validation} of {n} images is so small "
                     "that class {} would be empty; ask for more")
         pools["validation"] = take(pool, held)
+    elif "validation" in pools and not len(pools["validation"]):
+        del pools["validation"]
     pools["train"] = take(pool, train)
     options: dict[str, Any] = {"classes": chosen, "proportion": proportion, "size": size,
                                "multiple_of": multiple_of, "validation": validation, "seed": seed,

@@ -67,8 +67,11 @@ class OpenFile:
 
 
 @contextlib.contextmanager
-def open_hdf5(path: str | Path) -> Iterator[OpenFile]:
-    """Open a file, or stdin for `-`, without reading its data. Raises TlcliError when it is no HDF5 file."""
+def open_hdf5(path: str | Path, user_block: int = 0) -> Iterator[OpenFile]:
+    """Open a file, or stdin for `-`, without reading its data. Raises TlcliError when it is no HDF5 file.
+
+    user_block: the bytes of another format before HDF5's own; MATLAB has 512.
+    """
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_fclose_degree(h5f.CLOSE_STRONG)
     access.set_file_locking(False, True)  # files never change once they are there; not every disk has locks
@@ -79,12 +82,14 @@ def open_hdf5(path: str | Path) -> Iterator[OpenFile]:
         where = repr(image).encode()
     else:
         name = str(path)
-        size = _check_file(Path(path))
+        size = _check_file(Path(path), user_block)
         where = os.fsencode(Path(path))
     try:
         file = h5f.open(where, h5f.ACC_RDONLY, access)
     except HDF5_ERRORS as error:
         raise _damaged(name) from error
+    finally:
+        access.close()  # left to the end of the program, its Python file object crashes it
     try:
         yield OpenFile(file, name, size)
     finally:
@@ -110,7 +115,7 @@ def _stdin_image() -> tuple[io.BytesIO, int]:
     return image, image.tell()
 
 
-def _check_file(path: Path) -> int:
+def _check_file(path: Path, user_block: int) -> int:
     """The size of a regular file that starts like HDF5."""
     try:
         if path.is_dir():
@@ -118,6 +123,7 @@ def _check_file(path: Path) -> int:
         if path.exists() and not path.is_file():
             raise TlcliError(f"{path} is not a regular file; to read a pipe give - and redirect it to stdin.")
         with path.open("rb") as file:
+            file.seek(user_block)
             start = file.read(8)
             size = os.fstat(file.fileno()).st_size
     except FileNotFoundError:
