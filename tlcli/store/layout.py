@@ -1,0 +1,251 @@
+"""How a tree is laid out in an HDF5 file: chunks, filters, no time stamps; digests computed on the way.
+
+The same tree gives the same bytes, in a file as in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from h5py import h5a, h5d, h5f, h5fd, h5g, h5o, h5p, h5s, h5t
+
+from tlcli.errors import TlcliError
+from tlcli.store import checks, digest, schema
+from tlcli.store.tree import Scalar, Tree
+
+CHUNK_BYTES = 2**18
+BLOCK_BYTES = 2**24
+"""How much of a lazy array is in memory at a time."""
+_LINKS = h5p.create(h5p.LINK_CREATE)
+_LINKS.set_char_encoding(h5t.CSET_UTF8)
+
+GZIP_LEVEL = 1
+"""Measured on MNIST: level 1 leaves 23 % at 80 MB/s, level 4 22 % at 51 MB/s, level 6 21 % at 33 MB/s."""
+WORTH_PACKING = 0.8
+"""Compress only what shrinks below this share: photographs lose 8 % in a ninth of the speed."""
+
+
+class Sink:
+    """A file for HDF5 to write into.
+
+    HDF5 can crash the program after a write has failed (a full disk), so it is never told: the error is kept
+    for `check`, and what follows is dropped.
+    """
+
+    def __init__(self, raw: io.FileIO | io.BytesIO) -> None:
+        self._raw = raw
+        self._error: OSError | None = None
+
+    def check(self) -> None:
+        """Raise the error that a write met."""
+        if self._error is not None:
+            raise self._error
+
+    def abandon(self) -> None:
+        """Drop all that follows."""
+        self._error = self._error or OSError("abandoned")
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._raw.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._raw.tell()
+
+    def write(self, data: Any) -> int:
+        rest = memoryview(data).cast("B")
+        while rest and self._error is None:
+            try:
+                rest = rest[self._raw.write(rest):]
+            except OSError as error:
+                self._error = error
+        return len(data)
+
+    def truncate(self, size: int) -> int:
+        if self._error is None:
+            try:
+                self._raw.truncate(size)
+            except OSError as error:
+                self._error = error
+        return size
+
+    def flush(self) -> None:
+        pass
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        count = self._raw.readinto(view) or 0
+        view[count:] = bytes(len(view) - count)
+        return len(view)
+
+    def read(self, size: int) -> bytes:
+        return (self._raw.read(size) or b"").ljust(size, b"\0")
+
+
+def write_tree(raw: io.FileIO | io.BytesIO, tree: Tree) -> str:
+    """Write a tree into an empty file and return its content digest. Raises OSError when the disk refuses."""
+    sink = Sink(raw)
+    access = h5p.create(h5p.FILE_ACCESS)
+    access.set_fclose_degree(h5f.CLOSE_STRONG)
+    access.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_V110)  # the first whose metadata all have checksums
+    access.set_fileobj_driver(h5fd.fileobj_driver, sink)
+    try:
+        file = h5f.create(repr(sink).encode(), h5f.ACC_TRUNC, _plain(h5p.FILE_CREATE), access)
+    finally:
+        access.close()  # left to the end of the program, its Python file object crashes it
+    try:
+        content = _Writer(file, tree, sink).write()
+    except BaseException:
+        sink.abandon()
+        with contextlib.suppress(OSError, RuntimeError):
+            file.close()
+        raise
+    file.close()
+    sink.check()
+    return content
+
+
+def _plain(kind: Any) -> Any:
+    """A property list whose objects carry no time stamps."""
+    properties = h5p.create(kind)
+    properties.set_obj_track_times(False)
+    return properties
+
+
+class _Writer:
+    """Writes one tree into an open file, in the order of the paths."""
+
+    def __init__(self, file: Any, tree: Tree, sink: Sink) -> None:
+        self._file = file
+        self._sink = sink
+        self._tree = tree
+        self._kind = schema.FORMATS[tree.format]
+        self._digests: dict[str, str] = {}
+        self._groups = {"": h5g.open(file, b"/")}
+
+    def write(self) -> str:
+        """Write everything and return the content digest."""
+        rules = checks.Rules(self._kind)
+        for path in sorted(self._tree.datasets):
+            self._dataset(path, self._tree.datasets[path], rules.array(path).packed)
+        content = digest.content_digest(self._tree, self._digests)
+        self._tree.set("", "content_sha256", content)
+        for path in sorted(self._tree.attributes):
+            target = self._object(path)
+            for name, value in sorted(self._tree.attributes[path].items()):
+                _write_attribute(target, name, value)
+        return content
+
+    def _object(self, path: str) -> Any:
+        if path in self._tree.datasets:
+            return h5d.open(self._file, path.encode())
+        return self._group(path)
+
+    def _group(self, path: str) -> Any:
+        """A group, made when it is not there: HDF5's own way of making those in between stamps the time."""
+        if path not in self._groups:
+            parent, _, name = path.rpartition("/")
+            properties = _plain(h5p.GROUP_CREATE)
+            self._groups[path] = h5g.create(self._group(parent), name.encode(), _LINKS, properties)
+        return self._groups[path]
+
+    def _dataset(self, path: str, data: Any, packed: bool) -> None:
+        if isinstance(data, str | list):
+            self._digests[path] = digest.data_digest(data)
+            data = _encoded(data)
+            text = h5t.C_S1.copy()
+            text.set_size(data.dtype.itemsize)
+            text.set_cset(h5t.CSET_UTF8)
+            self._create(path, text, data, packed).write(h5s.ALL, h5s.ALL, data, text)
+            self._sink.check()
+            return
+        dtype = np.dtype(data.dtype).newbyteorder("<")
+        stored = self._create(path, h5t.py_create(dtype), data, packed)
+        self._digests[path] = _write_blocks(stored, path, data, dtype, self._sink)
+
+    def _create(self, path: str, kind: Any, data: Any, packed: bool) -> Any:
+        shape = tuple(data.shape)
+        properties = _plain(h5p.DATASET_CREATE)
+        properties.set_fill_time(h5d.FILL_TIME_NEVER)
+        itemsize = kind.get_size()
+        if shape and 0 not in shape:
+            properties.set_chunk(chunk_shape(shape, itemsize))
+            if packed and _worth_packing(data):
+                if itemsize > 1:
+                    properties.set_shuffle()
+                properties.set_deflate(GZIP_LEVEL)
+            properties.set_fletcher32()
+        space = h5s.create_simple(shape) if shape else h5s.create(h5s.SCALAR)
+        group, _, name = path.rpartition("/")
+        stored = h5d.create(self._group(group), None, kind, space, properties)
+        h5o.link(stored, self._group(group), name.encode(), _LINKS)
+        return stored
+
+
+def _write_attribute(target: Any, name: str, value: Scalar) -> None:
+    if isinstance(value, str):
+        array = _encoded(value)
+        kind = h5t.C_S1.copy()
+        kind.set_size(array.dtype.itemsize)
+        kind.set_cset(h5t.CSET_UTF8)
+    else:
+        array = np.asarray(value, np.int64 if isinstance(value, int) else np.float64)
+        kind = h5t.STD_I64LE if isinstance(value, int) else h5t.IEEE_F64LE
+    h5a.create(target, name.encode(), kind, h5s.create(h5s.SCALAR)).write(array, kind)
+
+
+def _encoded(text: str | list[str]) -> np.ndarray:
+    """Text as bytes of one length, padded with NUL."""
+    parts = [text.encode()] if isinstance(text, str) else [part.encode() for part in text]
+    array = np.array(parts, f"S{max(1, *map(len, parts))}")
+    return array.reshape(()) if isinstance(text, str) else array
+
+
+def chunk_shape(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
+    """Chunks of at most CHUNK_BYTES, whole rows where they fit, all about equal: padding is stored too."""
+    chunk = list(shape)
+    for axis in range(len(chunk)):
+        rest = itemsize * int(np.prod(chunk[axis + 1:], dtype=np.int64))
+        pieces = -(-chunk[axis] // max(1, CHUNK_BYTES // rest))
+        chunk[axis] = -(-chunk[axis] // pieces)
+        if rest * chunk[axis] <= CHUNK_BYTES:
+            break
+    return tuple(chunk)
+
+
+def _worth_packing(data: Any) -> bool:
+    """Whether gzip saves space, tried on the first chunk."""
+    first = np.ascontiguousarray(data[: chunk_shape(data.shape, data.dtype.itemsize)[0]])
+    raw = first.reshape(-1).view(np.uint8)
+    planes = raw.reshape(-1, first.dtype.itemsize).T.tobytes()[:CHUNK_BYTES]  # as shuffle orders it
+    return len(zlib.compress(planes, GZIP_LEVEL)) < WORTH_PACKING * len(planes)
+
+
+def _write_blocks(stored: Any, path: str, data: Any, dtype: np.dtype, sink: Sink) -> str:
+    """Write an array block by block; lazy images are decoded meanwhile. Returns the digest of the data."""
+    hashed = digest.DataDigest()
+    shape = tuple(data.shape)
+    if not shape or 0 in shape:
+        array = np.asarray(data, dtype)
+        hashed.update(array)
+        if array.size:
+            stored.write(h5s.ALL, h5s.ALL, array)
+        return hashed.hexdigest()
+    row = dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64))
+    chunk = chunk_shape(shape, dtype.itemsize)[0]
+    rows = max(chunk, BLOCK_BYTES // row // chunk * chunk)
+    space = stored.get_space()
+    for start in range(0, len(data), rows):
+        array = np.ascontiguousarray(data[start:start + rows], dtype)
+        expected = (min(rows, shape[0] - start), *shape[1:])
+        if array.shape != expected:
+            raise TlcliError(f"{path} gave a block of the shape {array.shape}; expected {expected}.")
+        hashed.update(array)
+        space.select_hyperslab((start,) + (0,) * (len(shape) - 1), array.shape)
+        stored.write(h5s.create_simple(array.shape), space, array)
+        sink.check()
+    return hashed.hexdigest()
