@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import glob
+import hashlib
 import os
 import re
 import secrets
@@ -47,7 +48,7 @@ def check_output(path: str | Path, force: bool = False) -> None:
 def _check_target(target: Path, force: bool) -> None:
     if target.is_dir():
         raise TlcliError(f"{target} is a folder; expected the name of a file to write.")
-    if os.path.lexists(target):
+    if _exists(target):
         if target.exists() and not target.is_file():
             raise TlcliError(f"{target} is not a regular file; expected the name of a file to write.")
         if not force:
@@ -57,6 +58,15 @@ def _check_target(target: Path, force: bool) -> None:
         raise TlcliError(f"The folder {folder} does not exist; make it first, or give another -o.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise TlcliError(f"The folder {folder} is not writable; give another -o.")
+
+
+def _exists(target: Path) -> bool:
+    """Whether the name is taken, also by a link that leads nowhere. Raises OSError for an impossible name."""
+    try:
+        os.lstat(target)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -92,9 +102,17 @@ def remove_stale(target: Path) -> None:
     """Remove temporary files of this target that no running program holds."""
     if fcntl is None:
         return
-    for name in glob.glob(glob.escape(str(target.parent / f".{target.name}.")) + f"*{SUFFIX}"):
+    for name in glob.glob(glob.escape(str(target.parent / _stem(target))) + f"*{SUFFIX}"):
         if re.fullmatch(r"\d+-[0-9a-f]{8}", name[: -len(SUFFIX)].rpartition(".")[2]):
             _remove_unless_held(name)
+
+
+def _stem(target: Path) -> str:
+    """How the names of a target's temporary files begin, short enough for any file system."""
+    name = target.name
+    if len(os.fsencode(name)) > 200:
+        name = f"{name[:40]}~{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
+    return f".{name}."
 
 
 def _remove_unless_held(name: str) -> None:
@@ -110,7 +128,7 @@ def _remove_unless_held(name: str) -> None:
 def _create(target: Path) -> tuple[Path, int]:
     """A new temporary file, locked."""
     while True:
-        temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}")
+        temporary = target.with_name(f"{_stem(target)}{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}")
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
         descriptor = os.open(temporary, flags, 0o666)
         if fcntl is not None:
@@ -133,7 +151,7 @@ def _publish(temporary: Path, target: Path, force: bool) -> None:
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            if os.path.lexists(target):
+            if _exists(target):
                 raise _too_late(target) from None
             os.rename(temporary, target)
     _sync_folder(target.parent)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tlcli.errors import TlcliError
+from tlcli.store.gate import UnsafeError, check_name
 from tlcli.store.schema import (
     COMMON_ARRAYS,
     COMMON_ATTRIBUTES,
@@ -35,6 +36,15 @@ def check_outline(kind: Format, outline: Outline, attributes: dict[str, dict[str
         _check_dimensions(rule, path, shape, dimensions)
     rules.check_complete(outline, attributes)
     rules.check_attributes(outline, attributes)
+
+
+def check_names(paths: Iterable[str]) -> None:
+    """Refuse paths with names that the gate would not let through again. Raises TlcliError."""
+    for name in {name for path in paths if path for name in path.split("/")}:
+        try:
+            check_name(name.encode("utf-8", "surrogatepass"))
+        except UnsafeError as error:
+            raise TlcliError(f"{error}; give it another name.") from error
 
 
 def _check_array(rule: Array, path: str, dtype: str, shape: tuple[int, ...]) -> None:
@@ -127,6 +137,8 @@ def _check_type(rule: Attribute, path: str, value: Any) -> None:
     if type(value) is not (int if rule.type == "int" else str):
         raise TlcliError(f"the attribute {rule.name!r} of {path or 'the file'} is a {type(value).__name__}; "
                          f"expected {rule.type}.")
+    if isinstance(value, str) and any(c == "\0" or unicodedata.category(c) == "Cs" for c in value):
+        raise TlcliError(f"the attribute {rule.name!r} of {path or 'the file'} is no plain text.")
     if rule.type.startswith("json"):
         _check_json(rule, path, value)
 

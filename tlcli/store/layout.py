@@ -39,16 +39,12 @@ class Sink:
 
     def __init__(self, raw: io.FileIO | io.BytesIO) -> None:
         self._raw = raw
-        self._error: OSError | None = None
+        self.error: OSError | None = None
 
     def check(self) -> None:
         """Raise the error that a write met."""
-        if self._error is not None:
-            raise self._error
-
-    def abandon(self) -> None:
-        """Drop all that follows."""
-        self._error = self._error or OSError("abandoned")
+        if self.error is not None:
+            raise self.error
 
     def seek(self, offset: int, whence: int = 0) -> int:
         return self._raw.seek(offset, whence)
@@ -58,19 +54,19 @@ class Sink:
 
     def write(self, data: Any) -> int:
         rest = memoryview(data).cast("B")
-        while rest and self._error is None:
+        while rest and self.error is None:
             try:
                 rest = rest[self._raw.write(rest):]
             except OSError as error:
-                self._error = error
+                self.error = error
         return len(data)
 
     def truncate(self, size: int) -> int:
-        if self._error is None:
+        if self.error is None:
             try:
                 self._raw.truncate(size)
             except OSError as error:
-                self._error = error
+                self.error = error
         return size
 
     def flush(self) -> None:
@@ -100,9 +96,12 @@ def write_tree(raw: io.FileIO | io.BytesIO, tree: Tree) -> str:
     try:
         content = _Writer(file, tree, sink).write()
     except BaseException:
-        sink.abandon()
+        failure = sink.error
+        sink.error = failure or OSError("abandoned")  # so that nothing more is written
         with contextlib.suppress(OSError, RuntimeError):
             file.close()
+        if failure is not None:
+            raise failure from None
         raise
     file.close()
     sink.check()
@@ -157,9 +156,7 @@ class _Writer:
         if isinstance(data, str | list):
             self._digests[path] = digest.data_digest(data)
             data = _encoded(data)
-            text = h5t.C_S1.copy()
-            text.set_size(data.dtype.itemsize)
-            text.set_cset(h5t.CSET_UTF8)
+            text = _text_type(data)
             self._create(path, text, data, packed).write(h5s.ALL, h5s.ALL, data, text)
             self._sink.check()
             return
@@ -189,13 +186,20 @@ class _Writer:
 def _write_attribute(target: Any, name: str, value: Scalar) -> None:
     if isinstance(value, str):
         array = _encoded(value)
-        kind = h5t.C_S1.copy()
-        kind.set_size(array.dtype.itemsize)
-        kind.set_cset(h5t.CSET_UTF8)
+        kind = _text_type(array)
     else:
         array = np.asarray(value, np.int64 if isinstance(value, int) else np.float64)
         kind = h5t.STD_I64LE if isinstance(value, int) else h5t.IEEE_F64LE
     h5a.create(target, name.encode(), kind, h5s.create(h5s.SCALAR)).write(array, kind)
+
+
+def _text_type(encoded: np.ndarray) -> Any:
+    """The HDF5 type of UTF-8 texts of one length."""
+    kind = h5t.C_S1.copy()
+    kind.set_size(encoded.dtype.itemsize)
+    kind.set_strpad(h5t.STR_NULLPAD)
+    kind.set_cset(h5t.CSET_UTF8)
+    return kind
 
 
 def _encoded(text: str | list[str]) -> np.ndarray:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from tlcli.errors import TlcliError
-from tlcli.store import checkpoint, checks, dataset, digest, embeddings, results, schema
+from tlcli.store import checks, digest, formats, schema
 from tlcli.store.opening import OpenFile, open_hdf5
 from tlcli.store.records import (
     Ancestor,
@@ -23,11 +23,6 @@ from tlcli.store.tree import Tree, from_json
 
 R = TypeVar("R", Dataset, Checkpoint, Embeddings, Results)
 
-KINDS: tuple[type, ...] = (Dataset, Checkpoint, Embeddings, Results)
-_BUILDERS: dict[str, Any] = {
-    Dataset.format: dataset.from_tree, Checkpoint.format: checkpoint.from_tree,
-    Embeddings.format: embeddings.from_tree, Results.format: results.from_tree,
-}
 
 
 def read(path: str | Path, kind: type[R]) -> R:
@@ -38,7 +33,7 @@ def read(path: str | Path, kind: type[R]) -> R:
 def read_any(path: str | Path, kinds: tuple[type, ...] | None = None) -> Record:
     """Read a file of any of the given kinds (all four by default). Raises TlcliError."""
     with open_hdf5(path) as file:
-        found = check_kind(file, kinds or KINDS)
+        found = check_kind(file, kinds or formats.KINDS)
         tree = load_tree(file, found)
         name = file.name
     try:
@@ -97,11 +92,9 @@ def load_tree(file: OpenFile, kind: schema.Format) -> Tree:
 
 def build(tree: Tree, name: str) -> Record:
     """The record of a tree that was read, with its digests and values checked. Raises TlcliError."""
-    checks.check_values(schema.FORMATS[tree.format], tree.datasets)
     provenance = take_provenance(tree, name)
     check_digests(tree)
-    record: Record = _BUILDERS[tree.format](tree)
-    return dataclasses.replace(record, provenance=provenance)
+    return dataclasses.replace(formats.from_tree(tree), provenance=provenance)
 
 
 def check_digests(tree: Tree) -> None:

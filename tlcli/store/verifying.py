@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlcli.errors import TlcliError
-from tlcli.store import reading
+from tlcli.store import formats, reading
 from tlcli.store.opening import open_hdf5
 from tlcli.store.records import Parent
 
@@ -47,7 +47,7 @@ def verify(path: str | Path) -> VerifyReport:
     kind = ""
     try:
         with open_hdf5(path) as file:
-            found = reading.check_kind(file, reading.KINDS)
+            found = reading.check_kind(file, formats.KINDS)
             kind = found.name
             tree = reading.load_tree(file, found)
         record = reading.build(tree, name)

@@ -11,13 +11,14 @@ from typing import TypeVar
 
 from tlcli import __version__
 from tlcli.errors import TlcliError
-from tlcli.store import checkpoint, checks, dataset, digest, embeddings, results, schema
+from tlcli.store import digest, formats, schema
 from tlcli.store.atomic import atomic_file, check_output, write_error
 from tlcli.store.layout import write_tree
 from tlcli.store.records import Checkpoint, Dataset, Embeddings, Provenance, Record, Results, common_parents
 from tlcli.store.tree import Tree, to_json
 
 R = TypeVar("R", Dataset, Checkpoint, Embeddings, Results)
+
 
 def write(path: str | Path, record: R, *, command: str = "", parents: Sequence[Record] = (),
           force: bool = False) -> R:
@@ -29,24 +30,22 @@ def write(path: str | Path, record: R, *, command: str = "", parents: Sequence[R
     """
     known = [parent for parent in parents if parent.provenance.content_sha256]
     above, ancestry = common_parents(known)
-    origin = Provenance(command, above, ancestry, f"tlcli {__version__}",
-                        name="stdin" if str(path) == "-" else Path(path).name)
+    origin = Provenance(_printable(command), above, ancestry, f"tlcli {__version__}",
+                        name="stdin" if str(path) == "-" else _printable(Path(path).name))
     check_output(path, force)
     tree = _tree(record, origin)
     content = _write_stdout(tree) if str(path) == "-" else _write_file(tree, Path(path), force)
     return dataclasses.replace(record, provenance=dataclasses.replace(origin, content_sha256=content))
 
 
+def _printable(text: str) -> str:
+    """The text without what UTF-8 cannot hold: file names may be any bytes."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "")
+
+
 def _tree(record: Record, origin: Provenance) -> Tree:
     """The record as a tree, with its origin, checked against the schema."""
-    if isinstance(record, Dataset):
-        tree = dataset.to_tree(record)
-    elif isinstance(record, Checkpoint):
-        tree = checkpoint.to_tree(record)
-    elif isinstance(record, Embeddings):
-        tree = embeddings.to_tree(record)
-    else:
-        tree = results.to_tree(record)
+    tree = formats.to_tree(record)
     tree.set("", "format", tree.format)
     tree.set("", "format_version", schema.VERSION)
     tree.set("", "generated_by", origin.generated_by)
@@ -55,10 +54,7 @@ def _tree(record: Record, origin: Provenance) -> Tree:
     tree.datasets["ancestry"] = to_json([dataclasses.asdict(ancestor) for ancestor in origin.ancestry])
     tree.set("", "content_sha256", "")
     tree.set("", "provenance_sha256", digest.provenance_digest(tree))
-    kind = schema.FORMATS[tree.format]
-    outline = {path: (digest.dtype_of(data), digest.shape_of(data)) for path, data in tree.datasets.items()}
-    checks.check_outline(kind, outline, tree.attributes)
-    checks.check_values(kind, tree.datasets)
+    formats.check_tree(tree)
     return tree
 
 

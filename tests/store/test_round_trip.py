@@ -1,0 +1,229 @@
+"""What is written is what is read, the same bytes every time, by any road."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+import re
+import subprocess
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from tlcli import store
+from tlcli.errors import TlcliError
+from tlcli.store.documentation import END, START, documentation
+
+FIXTURES = Path(__file__).parent / "fixtures" / "v1"
+
+
+def assert_same(a: Any, b: Any, where: str = "") -> None:
+    """Equal in values, dtypes, shapes and the order of dictionaries."""
+    if dataclasses.is_dataclass(a):
+        for field in dataclasses.fields(a):
+            if field.name != "provenance":
+                assert_same(getattr(a, field.name), getattr(b, field.name), f"{where}.{field.name}")
+    elif isinstance(a, dict):
+        assert set(a) == set(b), where
+        for key in a:
+            assert_same(a[key], b[key], f"{where}[{key}]")
+    elif isinstance(a, list):
+        assert len(a) == len(b), where
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_same(x, y, f"{where}[{i}]")
+    elif isinstance(a, np.ndarray):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape), where
+        np.testing.assert_array_equal(a, b, where)
+    else:
+        assert a == b, where
+
+
+def test_round_trip(record: store.Record, tmp_path: Path) -> None:
+    written = store.write(tmp_path / "x.h5", record, command="make x")
+    found = store.read(tmp_path / "x.h5", type(record))
+    assert_same(record, found)
+    assert found.provenance == written.provenance
+    assert found.provenance.name == "x.h5"
+    assert re.fullmatch(r"tlcli \d+\.\d+\.\d+.*", found.provenance.generated_by)
+    assert store.file_format(tmp_path / "x.h5") == record.format
+    assert type(store.read_any(tmp_path / "x.h5")) is type(record)
+
+
+def test_order_of_weights_and_runs_is_kept(checkpoint: store.Checkpoint, results: store.Results,
+                                           tmp_path: Path) -> None:
+    store.write(tmp_path / "c.h5", checkpoint)
+    store.write(tmp_path / "r.h5", results)
+    found = store.read(tmp_path / "c.h5", store.Checkpoint)
+    assert list(found.weights) == list(checkpoint.weights)
+    assert list(found.optimizer) == list(checkpoint.optimizer)
+    found_runs = store.read(tmp_path / "r.h5", store.Results).runs
+    assert [run.key for run in found_runs] == [run.key for run in results.runs]
+
+
+def test_same_bytes_in_file_again_and_in_memory(record: store.Record, tmp_path: Path,
+                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also a second later: no time stamps."""
+    monkeypatch.chdir(tmp_path)
+    stdout = types.SimpleNamespace(buffer=io.BytesIO(), isatty=lambda: False)
+    store.write("a.h5", record, command="make")
+    first = Path("a.h5").read_bytes()
+    monkeypatch.setattr(sys, "stdout", stdout)
+    store.write("-", record, command="make")
+    assert stdout.buffer.getvalue() == first
+    with h5py.File("a.h5") as file:
+        for group in [file, *(o for o in (file[name] for name in file) if isinstance(o, h5py.Group))]:
+            assert h5py.h5g.get_objinfo(group.id).mtime == 0
+    store.write("a.h5", record, command="make", force=True)
+    assert Path("a.h5").read_bytes() == first
+
+
+def test_content_digest_knows_the_content_only(dataset: store.Dataset, checkpoint: store.Checkpoint,
+                                               tmp_path: Path) -> None:
+    a = store.write(tmp_path / "a.h5", dataset, command="split --size 20")
+    b = store.write(tmp_path / "b.h5", dataset, command="split --proportion 0.01")
+    assert a.provenance.content_sha256 == b.provenance.content_sha256
+    made_from_a = store.write(tmp_path / "ca.h5", checkpoint, command="train a.h5", parents=[a])
+    made_from_b = store.write(tmp_path / "cb.h5", checkpoint, command="train b.h5", parents=[b])
+    assert made_from_a.provenance.content_sha256 == made_from_b.provenance.content_sha256
+    orphan = store.write(tmp_path / "c.h5", checkpoint)
+    assert orphan.provenance.content_sha256 != made_from_a.provenance.content_sha256
+    dataset.train.images[0, 0, 0, 0] ^= 1
+    other = store.write(tmp_path / "d.h5", dataset)
+    assert other.provenance.content_sha256 != a.provenance.content_sha256
+
+
+def test_provenance_reaches_back_to_the_first_file(dataset: store.Dataset, checkpoint: store.Checkpoint,
+                                                   embeddings: store.Embeddings, tmp_path: Path) -> None:
+    a = store.write(tmp_path / "a.h5", dataset, command="split")
+    b = store.write(tmp_path / "b.h5", checkpoint, command="train-base a.h5", parents=[a])
+    store.write(tmp_path / "e.h5", embeddings, command="embed b.h5 a.h5", parents=[b, a])
+    found = store.read(tmp_path / "e.h5", store.Embeddings).provenance
+    assert [parent.name for parent in found.parents] == ["b.h5", "a.h5"]
+    assert [(x.name, x.command) for x in found.ancestry] == [("b.h5", "train-base a.h5"), ("a.h5", "split")]
+    assert found.ancestry[0].parents == (a.provenance.content_sha256,)
+
+
+def test_lazy_images_are_decoded_in_blocks(dataset: store.Dataset, tmp_path: Path,
+                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tlcli.store.layout.CHUNK_BYTES", 120)
+    monkeypatch.setattr("tlcli.store.layout.BLOCK_BYTES", 400)
+    images = np.asarray(dataset.train.images)
+    asked: list[int] = []
+
+    class Lazy:
+        shape, dtype = images.shape, images.dtype
+
+        def __len__(self) -> int:
+            return len(images)
+
+        def __getitem__(self, index: Any) -> np.ndarray:
+            asked.append(len(images[index]))
+            return images[index]
+
+    dataset.parts["train"] = dataclasses.replace(dataset.train, images=Lazy())
+    store.write(tmp_path / "x.h5", dataset)
+    assert max(asked) <= 6
+    np.testing.assert_array_equal(store.read(tmp_path / "x.h5", store.Dataset).train.images, images)
+
+
+def test_compressible_images_are_compressed(dataset: store.Dataset, tmp_path: Path) -> None:
+    flat = np.zeros((20, 6, 5, 2), np.uint8)
+    dataset.parts["train"] = dataclasses.replace(dataset.train, images=flat)
+    store.write(tmp_path / "x.h5", dataset)
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert file["train/images"].compression == "gzip"
+        assert file["test/images"].compression is None
+        assert file["test/images"].fletcher32
+    np.testing.assert_array_equal(store.read(tmp_path / "x.h5", store.Dataset).train.images, flat)
+
+
+def test_long_json_goes_to_a_dataset(dataset: store.Dataset, results: store.Results, tmp_path: Path) -> None:
+    dataset.options = {"classes": ["x" * 100] * 1000}
+    results.runs[0].attributes = {"names": ["y" * 100] * 1000}
+    for record in (dataset, results):
+        store.write(tmp_path / "x.h5", record, force=True)
+        assert_same(record, store.read(tmp_path / "x.h5", type(record)))
+
+
+def test_plain_h5py_reads_it(dataset: store.Dataset, tmp_path: Path) -> None:
+    store.write(tmp_path / "x.h5", dataset)
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert file.attrs["format"] == b"tlcli-dataset" or file.attrs["format"] == "tlcli-dataset"
+        assert [name.decode() for name in file["classes/names"]] == dataset.class_names
+        np.testing.assert_array_equal(file["train/images"][:], dataset.train.images)
+
+
+def test_pipe(embeddings: store.Embeddings, tmp_path: Path) -> None:
+    """A real pipe: one process writes `-`, the next reads `-`."""
+    code = "from tlcli import store; store.write('-', store.read('-', store.Embeddings), command='again')"
+    store.write(tmp_path / "x.h5", embeddings, command="again")
+    image = (tmp_path / "x.h5").read_bytes()
+    again = subprocess.run([sys.executable, "-c", code], input=image, capture_output=True, check=True)
+    assert again.stdout == image
+    assert again.stderr == b""
+    empty = subprocess.run([sys.executable, "-c", code], input=b"", capture_output=True, check=False)
+    assert b"stdin is empty" in empty.stderr
+    cut = subprocess.run([sys.executable, "-c", code], input=image[:-100], capture_output=True, check=False)
+    assert b"stdin is cut short or damaged" in cut.stderr
+
+
+def test_version_1_stays_readable() -> None:
+    """One file of each kind, as the first release wrote it."""
+    kinds = {"dataset": store.Dataset, "checkpoint": store.Checkpoint, "embeddings": store.Embeddings,
+             "results": store.Results}
+    for name, kind in kinds.items():
+        record = store.read(FIXTURES / f"{name}.h5", kind)
+        assert record.provenance.command == f"fixture {name}"
+        assert store.verify(FIXTURES / f"{name}.h5").ok
+    checkpoint = store.read(FIXTURES / "checkpoint.h5", store.Checkpoint)
+    assert list(checkpoint.weights) == ["conv_2/kernel", "conv_1/bias", "a/kernel"]
+    assert checkpoint.provenance.parents[0].name == "dataset.h5"
+
+
+def test_page_is_up_to_date() -> None:
+    page = (Path(store.__file__).parent / "README.md").read_text()
+    assert page[page.index(START):page.index(END) + len(END)] == documentation()
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    (lambda d: d.train.labels.__setitem__(0, 3), "holds the label 3; expected 0...2"),
+    (lambda d: d.train.labels.__setitem__(0, -1), "train/labels holds -1"),
+    (lambda d: d.class_names.__setitem__(1, "six"), "'six' more than once"),
+    (lambda d: d.class_names.__setitem__(1, "a\nb"), "expected printable names"),
+    (lambda d: d.class_names.pop(), "expected n = 2"),
+    (lambda d: d.parts.pop("test"), "test/images is missing"),
+    (lambda d: setattr(d.train, "labels", d.train.labels[1:]), "expected N = 20"),
+    (lambda d: setattr(d.train, "images", d.train.images.astype(np.float32)), "train/images holds float32"),
+    (lambda d: d.options.__setitem__("p", float("nan")), "options cannot be stored as JSON"),
+    (lambda d: d.options.__setitem__("p", object()), "options cannot be stored as JSON"),
+])
+def test_a_record_that_breaks_the_schema_is_not_written(dataset: store.Dataset, tmp_path: Path, change: Any,
+                                                        words: str) -> None:
+    change(dataset)
+    with pytest.raises(TlcliError, match=re.escape(words)):
+        store.write(tmp_path / "x.h5", dataset)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    (lambda c: c.std.__setitem__(0, 0), "std holds 0; expected numbers above 0"),
+    (lambda c: c.mean.__setitem__(0, np.nan), "mean holds NaN"),
+    (lambda c: c.history.__setitem__("train_loss", np.zeros(3)), "expected T = 4"),
+    (lambda c: c.history["test_accuracy"].__setitem__(0, 98.5), "outside 0...1"),
+    (lambda c: c.weights.__setitem__("x/y/z", np.zeros(1, np.float32)), "unknown dataset 'weights/x/y/z'"),
+    (lambda c: c.weights.__setitem__("x/..", np.zeros(1, np.float32)), "the name '..'"),
+    (lambda c: c.weights.__setitem__("x/y", np.zeros(1, complex)), "complex128"),
+    (lambda c: setattr(c, "input_shape", (6, 5, 3)), "expected height, width and 2 channels"),
+])
+def test_a_checkpoint_that_breaks_the_schema_is_not_written(checkpoint: store.Checkpoint, tmp_path: Path,
+                                                            change: Any, words: str) -> None:
+    change(checkpoint)
+    with pytest.raises(TlcliError, match=re.escape(words)):
+        store.write(tmp_path / "x.h5", checkpoint)
+    assert os.listdir(tmp_path) == []
