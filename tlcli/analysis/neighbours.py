@@ -9,8 +9,9 @@ threads, and a copy is at distance 0 exactly.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -21,11 +22,12 @@ METRICS = ("euclidean", "cosine")
 _QUERIES = 1024
 _POINTS = 16384
 _BLOCK = 32
-_PAIRS = 512
+_PAIRS = 128
 """Pairs measured exactly at a time: few enough for their differences to stay in the processor's cache."""
 _CANDIDATES = 1 << 20
 _UNIT = 2.0**-24
 """The unit roundoff of float32."""
+_WORKERS = 8
 
 
 def search(
@@ -39,122 +41,176 @@ def search(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distances (float64, M x k, ascending) and indices (int64, M x k) of the k points nearest to each query.
 
-    `points` (N x D) and `queries` (M x D) are float32, finite. `own` (int64, M) names for each query the
-    point that it is itself, which then is no neighbour of it. k is at most N, or N - 1 with `own`. The cosine
-    distance is 1 - cos; that of a zero vector to anything is 1, as in scikit-learn. Ties are broken by the
-    index.
+    `points` (N x D) and `queries` (M x D) are float32, finite, below 1e18. `own` (int64, M) names for each
+    query the point that it is itself, which then is no neighbour of it. k is at most N, or N - 1 with `own`.
+    The cosine distance is 1 - cos; that of a zero vector to anything is 1, as in scikit-learn. Ties are
+    broken by the index.
     """
     space = _Space.of(points, queries, metric)
-    distances = np.empty((len(queries), k))
-    indices = np.empty((len(queries), k), np.int64)
+    best = np.full((len(queries), k), np.inf)
+    index = np.full((len(queries), k), -1, np.int64)
+    starts = range(0, len(queries), _QUERIES)
+    chunks = range(0, len(space.points), _POINTS)
+    done = 0
+    with _workers() as run:
+        for chunk in (space.chunk(start, k + (own is not None)) for start in chunks):
 
-    def fill(start: int) -> None:
-        rows = slice(start, min(start + _QUERIES, len(queries)))
-        distances[rows], indices[rows] = _nearest(space, rows, k, None if own is None else own[rows])
+            def update(start: int, chunk: _Chunk = chunk) -> None:
+                rows = slice(start, min(start + _QUERIES, len(queries)))
+                _update(space, chunk, rows, best[rows], index[rows], None if own is None else own[rows])
 
-    # The matrix product uses all cores by itself; what follows it is sequential and gains from a few threads.
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        for done, _ in enumerate(pool.map(fill, range(0, len(queries), _QUERIES)), 1):
-            if progress is not None:
-                progress(min(done * _QUERIES, len(queries)), len(queries))
-    return (distances / 2 if metric == "cosine" else np.sqrt(distances)), indices
+            for _ in run(update, starts):
+                done += 1
+                if progress is not None:
+                    progress(len(queries) * done // (len(starts) * len(chunks)), len(queries))
+    return (best / 2 if metric == "cosine" else np.sqrt(best)), index
 
 
 @dataclass(frozen=True)
-class _Side:
-    """The points, or the queries, as they are and as the matrix product takes them."""
+class _Chunk:
+    """Some points as the matrix product takes them."""
 
+    start: int
+    width: int
+    """Points in a block; the k-th smallest of the blocks' minima is near the k-th smallest of all."""
     vectors: np.ndarray
-    """float32."""
-    lengths: np.ndarray | None
-    """float64, infinite for a vector of zeros; None for the Euclidean metric."""
-    near: np.ndarray
-    """float32: centred and scaled to at most 1; for the cosine metric, directions."""
-    norms: np.ndarray
-    """float32: the squared lengths of `near`; 1 for directions, also for that of a zero vector."""
-
-    def exact(self, index: np.ndarray) -> np.ndarray:
-        """Some of the vectors, or of their directions, in float64."""
-        vectors = self.vectors[index].astype(np.float64)
-        if self.lengths is not None:
-            vectors /= self.lengths[index, None]
-        return vectors
+    """float32, (width x blocks) x (D + 1): y and then |y|^2 (1 - c), which is infinite for padding."""
+    slack: np.ndarray
+    """float32, one per block: 2 c |y|^2 of its longest."""
 
 
 @dataclass(frozen=True)
 class _Space:
-    points: _Side
+    points: np.ndarray
     """Each distinct point once."""
-    queries: _Side
-    unit: float
-    """The length that is 1 in `near`."""
-    members: np.ndarray
-    """int64: the indices of all points, those of equal points side by side, ascending."""
-    first: np.ndarray
-    """int64: where the indices of each distinct point begin in `members`."""
-    copies: np.ndarray
-    """int64: how many there are."""
+    queries: np.ndarray
+    point_lengths: np.ndarray | None
+    """float64, infinite for a vector of zeros; None for the Euclidean metric."""
+    query_lengths: np.ndarray | None
+    centre: np.ndarray
+    unit: np.float32
+    copies: _Copies
 
     @classmethod
     def of(cls, points: np.ndarray, queries: np.ndarray, metric: str) -> _Space:
-        points, queries = (np.ascontiguousarray(a, np.float32) + np.float32(0) for a in (points, queries))
-        rows = points.view(np.dtype((np.void, points.shape[1] * 4))).ravel()
-        _, distinct, group = np.unique(rows, return_index=True, return_inverse=True)
-        points, copies = points[distinct], np.bincount(group)
-        unit = 1.0
+        points, queries = (np.ascontiguousarray(a, np.float32) for a in (points, queries))
+        copies = _Copies.among(points)
+        if len(copies.first) < len(points):
+            points = points[copies.members[copies.first]]
         if metric == "cosine":
-            sides = _direction(points), _direction(queries)
-        else:
-            centre = points.mean(axis=0, dtype=np.float64).astype(np.float32)
-            near = points - centre, queries - centre
-            unit = float(max(np.abs(a).max(initial=0) for a in near)) or 1.0
-            sides = _centred(points, near[0], unit), _centred(queries, near[1], unit)
-        return cls(*sides, unit, np.argsort(group, kind="stable"), np.cumsum(copies) - copies, copies)
+            lengths = _lengths(points), _lengths(queries)
+            return cls(points, queries, *lengths, np.float32(0) * points[0], np.float32(1), copies)
+        centre = points.mean(axis=0, dtype=np.float64).astype(np.float32)
+        farthest = max(
+            np.abs(edge(a, axis=0) - centre).max() for a in (points, queries) for edge in (np.min, np.max)
+        )
+        return cls(points, queries, None, None, centre, np.float32(farthest or 1), copies)
+
+    def near(self, vectors: np.ndarray, lengths: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors as the matrix product takes them, and their squared lengths, 1 for any direction."""
+        if lengths is not None:
+            return (vectors / lengths[:, None]).astype(np.float32), np.ones(len(vectors), np.float32)
+        near = vectors - self.centre
+        near /= self.unit
+        return near, np.einsum("ij,ij->i", near, near)
+
+    @property
+    def error(self) -> np.float32:
+        """c: |x|^2 + |y|^2 times this bounds how far an approximate squared distance is off."""
+        return np.float32((2 * self.points.shape[1] + 64) * _UNIT)
+
+    def chunk(self, start: int, k: int) -> _Chunk:
+        some = slice(start, start + _POINTS)
+        lengths = None if self.point_lengths is None else self.point_lengths[some]
+        near, norms = self.near(self.points[some], lengths)
+        width = int(np.clip(len(near) // (4 * k), 1, _BLOCK))
+        blocks = -(-len(near) // width)
+        vectors = np.zeros((width * blocks, near.shape[1] + 1), np.float32)
+        vectors[: len(near), :-1] = near
+        vectors[:, -1] = np.inf
+        vectors[: len(near), -1] = norms * (1 - self.error)
+        padded = np.zeros(width * blocks, np.float32)
+        padded[: len(near)] = norms
+        return _Chunk(start, width, vectors, 2 * self.error * padded.reshape(width, blocks).max(axis=0))
 
     def squared_distances(self, query: np.ndarray, point: np.ndarray) -> np.ndarray:
         """float64, one per pair of indices; for the cosine metric that of the directions, 2 (1 - cos)."""
         out = np.empty(len(query))
         for start in range(0, len(query), _PAIRS):
-            some = slice(start, start + _PAIRS)
-            difference = self.points.exact(point[some])
-            difference -= self.queries.exact(query[some])
-            out[some] = np.einsum("ij,ij->i", difference, difference)
-        if self.points.lengths is not None and self.queries.lengths is not None:
-            out[np.isinf(self.points.lengths[point]) | np.isinf(self.queries.lengths[query])] = 2.0
+            q, p = query[start : start + _PAIRS], point[start : start + _PAIRS]
+            difference = self.points[p].astype(np.float64)
+            if self.point_lengths is None or self.query_lengths is None:
+                difference -= self.queries[q]
+            else:
+                difference /= self.point_lengths[p, None]
+                difference -= self.queries[q] / self.query_lengths[q, None]
+            out[start : start + _PAIRS] = np.einsum("ij,ij->i", difference, difference)
+        if self.point_lengths is not None and self.query_lengths is not None:
+            out[np.isinf(self.point_lengths[point]) | np.isinf(self.query_lengths[query])] = 2.0
         return out
 
 
-def _centred(vectors: np.ndarray, near: np.ndarray, unit: float) -> _Side:
-    near /= np.float32(unit)
-    return _Side(vectors, None, near, np.einsum("ij,ij->i", near, near))
-
-
-def _direction(vectors: np.ndarray) -> _Side:
+def _lengths(vectors: np.ndarray) -> np.ndarray:
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
     lengths[lengths == 0] = np.inf
-    near = (vectors / lengths[:, None]).astype(np.float32)
-    return _Side(vectors, lengths, near, np.ones(len(near), np.float32))
+    return lengths
 
 
-def _nearest(space: _Space, rows: slice, k: int, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Squared distances and indices of the k nearest to the queries `rows`; scans the points in chunks."""
-    count = rows.stop - rows.start
-    best = np.full((count, k), np.inf)
-    index = np.full((count, k), -1, np.int64)
-    wanted = k + (own is not None)
-    for start in range(0, len(space.points.vectors), _POINTS):
-        for query, point in _candidates(space, rows, start, wanted, best[:, -1]):
-            squared = space.squared_distances(rows.start + query, point)
-            query, member, squared = _all_copies(space, query, point, squared, wanted)
-            if own is not None:
-                other = member != own[query]
-                query, member, squared = query[other], member[other], squared[other]
-            _merge(best, index, query, member, squared)
-    return best, index
+@dataclass(frozen=True)
+class _Copies:
+    """Which points are equal. A network that has died gives one embedding for all images: then this saves the
+    day."""
+
+    members: np.ndarray
+    """int64: the indices of all points, those of equal points side by side, ascending."""
+    first: np.ndarray
+    """int64: where the indices of each distinct point begin in `members`."""
+    number: np.ndarray
+    """int64: how many there are."""
+
+    @classmethod
+    def among(cls, points: np.ndarray) -> _Copies:
+        """By a hash of each row; whether rows of one hash are equal is then looked at."""
+        factors = np.random.default_rng(0).integers(1, 2**63, points.shape[1], np.uint64) | np.uint64(1)
+        hashes = np.empty(len(points), np.uint64)
+        for start in range(0, len(points), _POINTS):
+            bits = (points[start : start + _POINTS] + np.float32(0)).view(np.uint32)  # -0.0 equals 0.0
+            hashes[start : start + _POINTS] = np.einsum("ij,j->i", bits, factors, dtype=np.uint64)
+        _, first_seen, group = np.unique(hashes, return_index=True, return_inverse=True)
+        like = first_seen[group]
+        for i in np.flatnonzero(like != np.arange(len(points))):
+            if not np.array_equal(points[i], points[like[i]]):
+                like[i] = i
+        _, group, number = np.unique(like, return_inverse=True, return_counts=True)
+        members = np.argsort(group, kind="stable")
+        return cls(members, np.cumsum(number) - number, number)
+
+    def expand(
+        self, query: np.ndarray, point: np.ndarray, squared: np.ndarray, k: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The pairs with each distinct point replaced by all points equal to it, the first k at most."""
+        number = np.minimum(self.number[point], k)
+        offset = np.arange(number.sum()) - np.repeat(np.cumsum(number) - number, number)
+        member = self.members[np.repeat(self.first[point], number) + offset]
+        return np.repeat(query, number), member, np.repeat(squared, number)
+
+
+def _update(
+    space: _Space, chunk: _Chunk, rows: slice, best: np.ndarray, index: np.ndarray, own: np.ndarray | None
+) -> None:
+    """Let the points of a chunk into the k nearest to the queries `rows` as far as they are nearer."""
+    wanted = best.shape[1] + (own is not None)
+    for query, point in _candidates(space, chunk, rows, wanted, best[:, -1]):
+        squared = space.squared_distances(rows.start + query, point)
+        query, member, squared = space.copies.expand(query, point, squared, wanted)
+        if own is not None:
+            other = member != own[query]
+            query, member, squared = query[other], member[other], squared[other]
+        _merge(best, index, query, member, squared)
 
 
 def _candidates(
-    space: _Space, rows: slice, start: int, k: int, farthest: np.ndarray
+    space: _Space, chunk: _Chunk, rows: slice, k: int, farthest: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs (query from 0, distinct point) of one chunk that may belong to the k nearest.
 
@@ -162,29 +218,18 @@ def _candidates(
     lower bound of the squared distance less |x|^2 (1 - c). The k-th smallest of the minima over blocks of
     points bounds the k-th smallest of all from above, and costs one pass.
     """
-    chunk = slice(start, start + _POINTS)
-    x, x_norms = space.queries.near[rows], space.queries.norms[rows]
-    y, y_norms = space.points.near[chunk], space.points.norms[chunk]
-    c = np.float32((2 * x.shape[1] + 32) * _UNIT)
-    width = int(np.clip(len(y) // (4 * k), 1, _BLOCK))
-    blocks = -(-len(y) // width)
-    low = np.empty((len(x), width * blocks), np.float32)
-    low[:, len(y) :] = np.inf
-    np.matmul(x, y.T * np.float32(-2), out=low[:, : len(y)])
-    low[:, : len(y)] += y_norms * (1 - c)
-
-    limit = _outward(farthest / space.unit**2 - x_norms * (1 - c), c * (x_norms + 1))
-    if blocks >= k:
-        padded = np.zeros(width * blocks, np.float32)
-        padded[: len(y)] = y_norms
-        smallest = low.reshape(len(x), width, blocks).min(axis=1)
-        smallest += 2 * c * padded.reshape(width, blocks).max(axis=0)
+    lengths = None if space.query_lengths is None else space.query_lengths[rows]
+    x, norms = space.near(space.queries[rows], lengths)
+    low = np.concatenate([-2 * x, np.ones((len(x), 1), np.float32)], axis=1) @ chunk.vectors.T
+    limit = _outward(farthest / float(space.unit) ** 2 - norms * (1 - space.error), space.error * norms)
+    if len(chunk.slack) >= k:
+        smallest = low.reshape(len(x), chunk.width, -1).min(axis=1) + chunk.slack
         kth = np.partition(smallest, k - 1, axis=1)[:, k - 1]
-        limit = np.minimum(limit, _outward(kth, 2 * c * x_norms))
+        limit = np.minimum(limit, _outward(kth, 2 * space.error * norms))
     inside = low <= limit[:, None]
     for some in _groups(np.count_nonzero(inside, axis=1)):
         query, point = np.divmod(np.flatnonzero(inside[some]), low.shape[1])
-        yield query + some.start, point + start
+        yield query + some.start, point + chunk.start
 
 
 def _outward(limit: np.ndarray, slack: np.ndarray) -> np.ndarray:
@@ -200,25 +245,16 @@ def _groups(counts: np.ndarray) -> Iterator[slice]:
         yield slice(int(first), int(last))
 
 
-def _all_copies(
-    space: _Space, query: np.ndarray, point: np.ndarray, squared: np.ndarray, k: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The pairs with each distinct point replaced by all points equal to it, the first k at most."""
-    copies = np.minimum(space.copies[point], k)
-    offset = np.arange(copies.sum()) - np.repeat(np.cumsum(copies) - copies, copies)
-    member = space.members[np.repeat(space.first[point], copies) + offset]
-    return np.repeat(query, copies), member, np.repeat(squared, copies)
-
-
 def _merge(
     best: np.ndarray, index: np.ndarray, query: np.ndarray, member: np.ndarray, squared: np.ndarray
 ) -> None:
     """Keep in `best` and `index`, row by row, the nearest of what they hold and the new pairs."""
     touched = np.unique(query)
     k = best.shape[1]
-    query = np.concatenate([np.repeat(touched, k), query])
-    squared = np.concatenate([best[touched].ravel(), squared])
-    member = np.concatenate([index[touched].ravel(), member])
+    held = index[touched] >= 0
+    query = np.concatenate([np.repeat(touched, k)[held.ravel()], query])
+    squared = np.concatenate([best[touched][held], squared])
+    member = np.concatenate([index[touched][held], member])
     order = np.lexsort((member, squared, query))
     query = query[order]
     counts = np.bincount(query, minlength=len(best))
@@ -226,3 +262,19 @@ def _merge(
     kept = rank < k
     best[query[kept], rank[kept]] = squared[order[kept]]
     index[query[kept], rank[kept]] = member[order[kept]]
+
+
+@contextlib.contextmanager
+def _workers() -> Iterator[Callable[[Callable[[int], None], Iterable[int]], Iterator[None]]]:
+    """A map over a few threads. Each has its share of the cores for matrix products, so that none waits for
+    others."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(cores, _WORKERS)
+    pool = ThreadPoolExecutor(workers)
+    try:
+        with threadpool_limits(cores // workers, "blas"):
+            yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)
