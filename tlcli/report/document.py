@@ -24,6 +24,8 @@ class Column:
     label: str
     kind: str = "text"
     digits: int = 2
+    shown: bool = True
+    """Whether it is on the page, or only in the CSV and JSON."""
 
 
 @dataclass
@@ -38,6 +40,11 @@ class Table:
     shown: bool = True
     group: str = ""
     """The column whose change starts a new group of rows."""
+
+    @property
+    def visible(self) -> list[Column]:
+        """The columns of the page."""
+        return [c for c in self.columns if c.shown]
 
     def cell(self, row: dict[str, Any], column: Column) -> str:
         """A value as the page and the Markdown show it."""

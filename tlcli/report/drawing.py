@@ -87,21 +87,36 @@ def legend_room(labels: Sequence[str], width: float) -> tuple[float, int]:
     return 0.1 + 0.185 * -(-len(labels) // columns), columns
 
 
+def lay_out(figure: Any) -> Any:
+    """Place the panels once and for all, so that it is not done again for each format."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure)
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+    return figure
+
+
 def to_png(figure: Any) -> bytes:
+    """The figure on white. The canvas is called directly: `savefig` would go through it all once more."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+    figure.dpi = DPI
+    figure.patch.set_facecolor("white")
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 
 def to_svg(figure: Any) -> str:
     """The figure as SVG with text as text, and nothing in it that changes from day to day."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     buffer = io.StringIO()
-    figure.savefig(
-        buffer, format="svg", dpi=DPI, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
-    )
+    figure.patch.set_facecolor("none")
+    nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    FigureCanvasSVG(figure).print_svg(buffer, metadata=nothing)
     return buffer.getvalue()
 
 
@@ -115,7 +130,8 @@ def page_svg(svg: str, alt: str, prefix: str) -> str:
     from tlcli.report.words import escape_html
 
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<style[^>]*>.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<[^>]*>", lambda tag: _shorter(tag.group()), svg)
     svg = re.sub(r'\bid="([^"]*)"', rf'id="{prefix}-\1"', svg)
     svg = re.sub(r'href="#([^"]*)"', rf'href="#{prefix}-\1"', svg)
     svg = re.sub(r"url\(#([^)]*)\)", rf"url(#{prefix}-\1)", svg)
@@ -130,3 +146,9 @@ def page_svg(svg: str, alt: str, prefix: str) -> str:
     head = f'<svg role="img" aria-label="{escape_html(alt)}" viewBox="{box.group(1) if box else "0 0 1 1"}" '
     head += 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
     return re.sub(r"<svg[^>]*>", lambda _: head, svg, count=1)
+
+
+def _shorter(tag: str) -> str:
+    """A tag without line breaks, with two decimals, and in the font of the page."""
+    tag = re.sub(r"font-family: [^;\"]*;? ?", "", re.sub(r"\s+", " ", tag))
+    return re.sub(r"(\d\.\d\d)\d+", r"\1", tag)

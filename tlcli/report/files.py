@@ -93,7 +93,7 @@ def _block(block: Table | Chart | Text) -> dict[str, Any]:
         "rows": rows,
     }
     if block.shown:
-        content["shown"] = [[block.cell(row, c) for c in block.columns] for row in block.rows]
+        content["shown"] = [[block.cell(row, c) for c in block.visible] for row in block.rows]
     return content
 
 

@@ -83,7 +83,9 @@ class Entry:
 
     @property
     def train_accuracy(self) -> float | None:
-        return last(self.run.history, "train_accuracy")
+        """Accuracy on the training part after the last step; else the last average seen during training."""
+        measured = self.run.attributes.get("train_accuracy")
+        return last(self.run.history, "train_accuracy") if measured is None else float(measured)
 
 
 @dataclass
@@ -168,6 +170,7 @@ def gather(records: Sequence[Record]) -> Study:
             "embeddings."
         )
     _without_doubles(study)
+    _adopt(study.entries)
     _name_variants(study.entries)
     study.warnings += _gaps(study.entries) + _oddities(study)
     return study
@@ -257,6 +260,14 @@ def _equal(a: Entry, b: Entry) -> bool:
     return same_history and np.array_equal(a.run.predictions, b.run.predictions) and a.run.seed == b.run.seed
 
 
+def _adopt(entries: list[Entry]) -> None:
+    """Neighbours on embeddings belong to the variant whose base made the embeddings."""
+    by_base = {e.run.attributes.get("base_sha256"): e.identity for e in entries if e.identity.architecture}
+    for e in entries:
+        if not e.identity.architecture:
+            e.identity = by_base.get(e.run.attributes.get("base_sha256"), e.identity)
+
+
 def _name_variants(entries: list[Entry]) -> None:
     """Label each run by what differs between the networks: architecture, options, or else the base."""
     known = list(dict.fromkeys(e.identity for e in entries if e.identity.architecture))
@@ -304,13 +315,7 @@ def _gaps(entries: list[Entry]) -> list[str]:
 def _oddities(study: Study) -> list[str]:
     """What a reader must know: choices made on the test set, unfinished trainings, contradictions."""
     warnings = []
-    chosen = sorted(
-        {
-            e.file
-            for e in study.entries
-            if e.recipe.get("select_on_test") or e.run.attributes.get("select_on_test")
-        }
-    )
+    chosen = sorted({e.file for e in study.entries if _chosen_on_test(e)})
     if chosen:
         warnings.append(
             f"Something was chosen on the test set in {at_most(chosen)}: its accuracies are optimistic."
@@ -337,3 +342,9 @@ def _oddities(study: Study) -> list[str]:
             f"image: {at_most(blind, 4)}."
         )
     return warnings
+
+
+def _chosen_on_test(e: Entry) -> bool:
+    attributes = e.run.attributes
+    marks = (e.recipe.get("select_on_test"), attributes.get("select_on_test"))
+    return any(marks) or attributes.get("selected_on") == "test"

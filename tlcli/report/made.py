@@ -9,7 +9,7 @@ from typing import Any
 
 from tlcli import __version__
 from tlcli.report.document import Column, Section, Table, Text
-from tlcli.report.gather import Study, arms_of, by
+from tlcli.report.gather import Study, arm_order, by
 from tlcli.report.words import at_most, clean, count
 from tlcli.store.records import Ancestor, Results, common_parents
 
@@ -91,37 +91,42 @@ def clean_digest(digest: str) -> str:
 
 
 def _seeds(study: Study) -> Table:
-    rows = []
-    for (variant, name), group in by(study.entries, lambda e: (e.variant, e.target.name)).items():
-        for arm in arms_of(group):
-            mine = [e for e in group if e.arm == arm]
-            rows.append(
-                {
-                    "dataset": clean(name),
-                    "arm": arm,
-                    "variant": variant,
-                    "runs": len(mine),
-                    "seeds": at_most([str(e.run.seed) for e in sorted(mine, key=lambda e: e.run.run)], 12),
-                    "parameters": mine[0].run.parameters or None,
-                    "trainable": mine[0].run.trainable_parameters,
-                }
-            )
-    columns = [Column("dataset", "training set"), Column("arm", "arm")]
-    columns += [Column("variant", "variant")] if any(r["variant"] for r in rows) else []
+    """A row for the runs that share arm, variant, seeds and size of network, over all their training sets."""
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for (variant, method, arm, _), group in by(
+        sorted(study.entries, key=lambda e: arm_order(e.method, e.arm)),
+        lambda e: (e.variant, e.method, e.arm, e.dataset),
+    ).items():
+        seeds = at_most([str(e.run.seed) for e in sorted(group, key=lambda e: e.run.run)], 12)
+        run = group[0].run
+        key = (variant, arm, seeds, run.parameters, run.trainable_parameters)
+        row = rows.setdefault(
+            key,
+            {
+                "arm": arm,
+                "variant": variant,
+                "datasets": [],
+                "runs": 0,
+                "seeds": seeds if method != "knn" else "none",
+                "parameters": run.parameters or None,
+                "trainable": run.trainable_parameters,
+            },
+        )
+        row["datasets"].append(clean(group[0].target.name))
+        row["runs"] += len(group)
+    for row in rows.values():
+        row["datasets"] = at_most(list(dict.fromkeys(row["datasets"])), 12)
+    columns = [Column("arm", "arm")]
+    columns += [Column("variant", "variant")] if any(r["variant"] for r in rows.values()) else []
     columns += [
         Column("runs", "runs", "count"),
-        Column("seeds", "seeds of the runs"),
+        Column("seeds", "seeds"),
+        Column("datasets", "training sets"),
         Column("parameters", "parameters", "count"),
         Column("trainable", "trained parameters", "count"),
     ]
-    return Table(
-        "seeds",
-        f"The {count(len(study.entries))} runs, their seeds and the size of their networks.",
-        columns,
-        rows,
-        group="dataset",
-        shown=len(rows) <= 40,
-    )
+    caption = f"The {count(len(study.entries))} runs, their seeds and the size of their networks."
+    return Table("seeds", caption, columns, list(rows.values()))
 
 
 def _recipes(study: Study) -> Table | None:

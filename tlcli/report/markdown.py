@@ -47,10 +47,10 @@ def _figure(chart: Chart, numbers: Numbers) -> str:
 
 def _table(table: Table, numbers: Numbers) -> str:
     lines = [f"*Table {numbers.table(table)}.* {e(table.caption)} ([CSV](tables/{slug(table.id)}.csv))", ""]
-    lines.append("| " + " | ".join(e(c.label) for c in table.columns) + " |")
-    lines.append("| " + " | ".join("---:" if c.kind in NUMERIC else "---" for c in table.columns) + " |")
+    lines.append("| " + " | ".join(e(c.label) for c in table.visible) + " |")
+    lines.append("| " + " | ".join("---:" if c.kind in NUMERIC else "---" for c in table.visible) + " |")
     for row in table.rows:
-        lines.append("| " + " | ".join(e(table.cell(row, c)) for c in table.columns) + " |")
+        lines.append("| " + " | ".join(e(table.cell(row, c)) for c in table.visible) + " |")
     if table.note:
         lines += ["", e(table.note)]
     return "\n".join(lines)

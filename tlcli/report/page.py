@@ -115,7 +115,7 @@ def _figure(chart: Chart, drawn: Drawn, numbers: Numbers) -> str:
 
 
 def _table(table: Table, numbers: Numbers) -> str:
-    head = "".join(f'<th scope="col"{_class(c)}>{e(c.label)}</th>' for c in table.columns)
+    head = "".join(f'<th scope="col"{_class(c)}>{e(c.label)}</th>' for c in table.visible)
     rows = []
     before: object = None
     for row in table.rows:
@@ -123,7 +123,7 @@ def _table(table: Table, numbers: Numbers) -> str:
             ' class="group"' if table.group and before is not None and row.get(table.group) != before else ""
         )
         before = row.get(table.group) if table.group else None
-        cells = [f"<td{_class(c)}>{e(table.cell(row, c))}</td>" for c in table.columns]
+        cells = [f"<td{_class(c)}>{e(table.cell(row, c))}</td>" for c in table.visible]
         rows.append(f"<tr{mark}>{''.join(cells)}</tr>")
     n, name = numbers.table(table), f"table-{slug(table.id)}"
     note = f'<p class="note">{e(table.note)}</p>' if table.note else ""
@@ -141,4 +141,4 @@ def _class(column: Column) -> str:
         return ' class="num"'
     if column.kind == "digest":
         return ' class="digest"'
-    return ' class="name"' if column.key in ("arm", "variant", "first", "second") else ""
+    return ' class="name"' if column.key in ("arm", "variant", "first", "second", "name") else ""

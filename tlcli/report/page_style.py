@@ -33,6 +33,7 @@ nav { font-size: .92rem; margin: 1.5rem 0; }
 nav ul { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; }
 figure { margin: 1.6rem 0; }
 figure svg { display: block; width: 100%; height: auto; font-family: var(--sans); }
+figure svg * { stroke-linejoin: round; stroke-linecap: butt; }
 figure.single svg { max-width: 38rem; }
 figcaption, .caption { font-size: .9rem; line-height: 1.45; margin: .4rem 0; }
 .narrow { display: none; }
@@ -48,7 +49,7 @@ tr.group td { border-top: 1px solid var(--grid); }
 .num { text-align: right; }
 td.num, td.name { white-space: nowrap; }
 th.num { max-width: 7.5rem; }
-.digest { font-family: var(--mono); font-size: .78rem; white-space: nowrap; }
+.digest { font-family: var(--mono); font-size: .74rem; min-width: 17rem; overflow-wrap: anywhere; }
 pre { overflow-x: auto; background: var(--tint); padding: .8rem 1rem; font: .82rem/1.5 var(--mono);
   margin: .8rem 0; overflow-wrap: normal; }
 footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
@@ -75,9 +76,10 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
   table { font-size: 7.8pt; }
   th, td { padding-right: .5rem; }
   td.num, td.name { white-space: normal; }
-  .digest { white-space: normal; overflow-wrap: anywhere; font-size: 6.6pt; }
+  .digest { font-size: 6.6pt; min-width: 0; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 7.6pt; }
   figure svg { max-height: 21cm; }
-  figure.single svg { max-width: 11.5cm; }
+  figure svg * { stroke-linejoin: round; stroke-linecap: butt; }
+figure.single svg { max-width: 11.5cm; }
 }
 """

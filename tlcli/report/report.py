@@ -7,14 +7,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tlcli import __version__
-from tlcli.report import drawing, made, sizes
+from tlcli.report import confusion as confusion_matrix
+from tlcli.report import (
+    drawing,
+    forgetting,
+    layer_section,
+    layers,
+    learning,
+    made,
+    maps,
+    neighbours,
+    networks,
+    pictures,
+    sizes,
+)
 from tlcli.report.document import Answer, Chart, Document, Section, Text
 from tlcli.report.files import check_folder, csv_text, json_text, write_folder
-from tlcli.report.gather import Study, gather
+from tlcli.report.gather import Study, by, gather
 from tlcli.report.markdown import markdown
 from tlcli.report.page import Drawn, html
 from tlcli.report.words import at_most, clean, plural, slug
 from tlcli.store.records import Record
+
+MOST_TASKS = 6
+"""Target tasks with sections of their own."""
 
 
 @dataclass
@@ -36,20 +52,22 @@ def build(
     title: str | None = None,
     command: str = "",
     force: bool = False,
+    confusion: Sequence[str] = (),
 ) -> ReportSummary:
     """Write a report on any mix of results, checkpoints, embeddings and datasets to the folder `output`.
 
     Results of several files are merged; runs that are missing or there twice are named. Checkpoints add their
     training curves, embeddings a map, datasets the test images that one method gets right and another wrong.
     Equal
-    input gives byte-identical files. `command` is what the report says it was made with.
+    input gives byte-identical files. `command` is what the report says it was made with; `confusion` names
+    further arms whose confusion matrix to draw.
 
     Raises TlcliError where there is nothing to report on, or `output` exists and `force` is not set.
     """
     output = Path(output)
     check_folder(output, force)
     study = gather(records)
-    document = compose(study, title, command)
+    document = compose(study, title, command, confusion)
     files = render(document)
     write_folder(output, files, force=force)
     return ReportSummary(
@@ -62,9 +80,9 @@ def build(
     )
 
 
-def compose(study: Study, title: str | None, command: str) -> Document:
+def compose(study: Study, title: str | None, command: str, confusion: Sequence[str] = ()) -> Document:
     """The whole report as data, nothing drawn yet."""
-    parts = _parts(study)
+    parts = _parts(study, confusion)
     answers = [p.answer for p in parts if p.answer is not None]
     answer = (
         max(answers, key=lambda a: a.weight)
@@ -82,11 +100,32 @@ def compose(study: Study, title: str | None, command: str) -> Document:
     )
 
 
-def _parts(study: Study) -> list[Section]:
-    parts = []
-    for i, entries in enumerate(study.tasks()):
-        parts.append(sizes.section(study, entries, suffix=f"-{i + 1}" if i else ""))
-    return parts
+def _parts(study: Study, confusion: Sequence[str]) -> list[Section]:
+    """Every section that the records have the data for, in reading order."""
+    layered = layers.of_layers(study)
+    parts: list[Section | None] = [layer_section.section(study, layered)] if layered else []
+    rest = [
+        e for e in study.entries if not (layers.is_whole(layered) and (e in layered or e.method == "scratch"))
+    ]
+    tasks = list(by(rest, lambda e: e.task).values())
+    for i, entries in enumerate(tasks[:MOST_TASKS]):
+        suffix = f"-{i + 1}" if i else ""
+        named = f": {at_most([clean(n) for n in entries[0].target.class_names], 5)}" if len(tasks) > 1 else ""
+        parts += [
+            sizes.section(study, entries, suffix=suffix, title=f"Test accuracy{named}"),
+            pictures.section(study, entries, suffix=suffix),
+            confusion_matrix.section(study, entries, confusion, suffix=suffix),
+            learning.section(
+                study, entries, suffix=suffix, title=f"From the view of statistical learning{named}"
+            ),
+        ]
+    parts += [
+        neighbours.section(study),
+        forgetting.section(study),
+        networks.section(study),
+        maps.section(study),
+    ]
+    return [p for p in parts if p is not None]
 
 
 def _discussion(parts: Sequence[Section]) -> Section:
@@ -140,11 +179,11 @@ def render(document: Document) -> dict[str, str | bytes]:
 def _draw(chart: Chart, files: dict[str, str | bytes]) -> Drawn:
     """Draw a chart for the files and the page, and again with its panels in one column for a phone."""
     name = slug(chart.id)
-    figure = chart.draw(chart.columns)
+    figure = drawing.lay_out(chart.draw(chart.columns))
     svg = drawing.to_svg(figure)
     files[f"figures/{name}.svg"] = drawing.file_svg(svg)
     files[f"figures/{name}.png"] = drawing.to_png(figure)
     narrow = ""
     if chart.columns > 1:
-        narrow = drawing.page_svg(drawing.to_svg(chart.draw(1)), chart.alt, f"{name}-n")
+        narrow = drawing.page_svg(drawing.to_svg(drawing.lay_out(chart.draw(1))), chart.alt, f"{name}-n")
     return Drawn(drawing.page_svg(svg, chart.alt, name), narrow)

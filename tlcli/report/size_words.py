@@ -113,22 +113,29 @@ def discussion(
 
 
 def _winners(entries: Sequence[Entry], best: Sequence[Contrast], digits: int) -> str:
+    """Who is ahead at which size, and where the lead over the runner-up is borne out."""
     sentences = []
-    for c in sorted(best, key=lambda c: c.size):
-        where = f"At {plural(c.size, 'training image')}" + (f" with {c.variant}" if c.variant else "")
-        lead = (
-            f"{where}, {c.first} is ahead with {percent(c.first_mean, digits)}, {c.second} second with "
-            f"{percent(c.second_mean, digits)}"
-        )
-        detail = (
-            f"{points(c.comparison.difference, digits, sign=True)}; {evidence(c.comparison, c.p, digits)}"
-        )
-        sentences.append(
-            f"{lead}, and the paired test bears it out ({detail})."
-            if c.shown
-            else f"{lead}, but no difference between the two can be shown ({detail})."
-        )
-    return " ".join(sentences[:10])
+    for variant in dict.fromkeys(c.variant for c in best):
+        mine = sorted((c for c in best if c.variant == variant), key=lambda c: c.size)
+        ahead = [
+            f"{arm} is ahead at "
+            + at_most([f"{count(c.size)} ({percent(c.first_mean, digits)})" for c in mine if c.first == arm])
+            for arm in dict.fromkeys(c.first for c in mine)
+        ]
+        lead = f"With {variant}, " if variant else ""
+        sentences.append(f"{lead}{listing(ahead)} training images.")
+        shown, unclear = [c for c in mine if c.shown], [c for c in mine if not c.shown]
+        if shown:
+            over = [
+                f"at {count(c.size)} over {c.second} ({points(c.comparison.difference, digits, sign=True)}, "
+                f"{evidence(c.comparison, c.p, digits)})"
+                for c in shown
+            ]
+            sentences.append(f"The paired test bears the lead out {at_most(over, 4)}.")
+        if unclear:
+            where = "anywhere" if not shown else f"at {at_most([count(c.size) for c in unclear])}"
+            sentences.append(f"No difference between best and runner-up can be shown {where}.")
+    return " ".join(sentences)
 
 
 def gains(control: Sequence[Contrast], digits: int) -> str:
@@ -136,24 +143,28 @@ def gains(control: Sequence[Contrast], digits: int) -> str:
     sentences = []
     for arm in dict.fromkeys(c.first for c in control):
         mine = sorted((c for c in control if c.first == arm), key=lambda c: c.size)
-        better = [c for c in mine if c.shown and c.comparison.difference > 0]
-        worse = [c for c in mine if c.shown and c.comparison.difference < 0]
-        text = []
-        for word, group in (("better than scratch", better), ("worse than scratch", worse)):
-            if group:
-                text.append(f"{word} at " + at_most([_spot(c, digits) for c in group], 4))
-        unclear = len(mine) - len(better) - len(worse)
-        if unclear == len(mine):
-            text.append("not shown to differ from scratch anywhere")
+        parts = []
+        for word, sign in (("better than scratch", 1), ("worse than scratch", -1)):
+            if group := [c for c in mine if c.shown and c.comparison.difference * sign > 0]:
+                parts.append(f"{word} at {_spots(group, digits)}")
+        unclear = [c for c in mine if not c.shown]
+        if len(unclear) == len(mine):
+            parts = ["nowhere shown to differ from scratch"]
         elif unclear:
-            text.append(f"in {plural(unclear, 'case')} not shown to differ")
-        sentences.append(f"{sentence(arm)} is {'; '.join(text)}.")
+            parts.append(
+                f"not shown to differ at {at_most(list(dict.fromkeys(count(c.size) for c in unclear)))}"
+            )
+        sentences.append(f"{arm} is {'; '.join(parts)}.")
     return " ".join(sentences)
 
 
-def _spot(c: Contrast, digits: int) -> str:
-    variant = f", {c.variant}" if c.variant else ""
-    return f"{count(c.size)} images ({points(c.comparison.difference, digits, sign=True)}{variant})"
+def _spots(group: Sequence[Contrast], digits: int) -> str:
+    """Sizes with the differences there, of all variants together."""
+    places = []
+    for size in dict.fromkeys(c.size for c in group):
+        differences = [points(c.comparison.difference, digits, sign=True) for c in group if c.size == size]
+        places.append(f"{count(size)} images ({listing(list(dict.fromkeys(differences)))})")
+    return at_most(places, 5)
 
 
 def _gap(entries: Sequence[Entry], digits: int) -> str:

@@ -12,7 +12,7 @@ from tlcli.report import size_figures, size_words
 from tlcli.report.document import Answer, Chart, Column, Section, Table, Text
 from tlcli.report.gather import Entry, Study, arms_of, by, sizes_of, variants_of
 from tlcli.report.pairs import Contrast, against_control, best_against_second, between_variants, summarise
-from tlcli.report.words import count, listing, number, plural
+from tlcli.report.words import at_most, count, listing, number, plural
 
 INTERVALS = "Intervals are 95 % Student t intervals of the mean over {unit}, cut at 100 %."
 TESTED = (
@@ -213,11 +213,12 @@ def speed_table(entries: Sequence[Entry], digits: int, suffix: str) -> Table:
                         "scratch": None if level is None else size_words.reached(seen, mean, level),
                     }
                 )
+    starts = list(dict.fromkeys(count(r["first_at"]) for r in rows))
     columns = [Column("size", "training images", "count"), Column("arm", "arm")]
     columns += [Column("variant", "variant")] if len(variants) > 1 else []
     columns += [
-        Column("first_at", "first measured at (samples)", "count"),
-        Column("first", "accuracy there (%)", "percent", digits),
+        Column("first_at", "first measured at (samples)", "count", shown=False),
+        Column("first", "first accuracy (%)", "percent", digits),
         Column("near", "within 1 point of its end (samples)", "count"),
         Column("scratch", "reaches the end of scratch (samples)", "count"),
     ]
@@ -227,7 +228,7 @@ def speed_table(entries: Sequence[Entry], digits: int, suffix: str) -> Table:
         columns,
         rows,
         group="size",
-        note="A dash: not within this training.",
+        note=f"First measured after {at_most(starts)} samples. A dash: not within this training.",
     )
 
 
@@ -296,7 +297,7 @@ def _comparison_blocks(
         )
     if changed:
         blocks.append(Text("What the variants change", "heading"))
-        first = variants_of(e for e in study.entries)[0]
+        first, others = variants_of(study.entries)[0], list(dict.fromkeys(c.variant for c in changed))
         blocks.append(
             Chart(
                 "variants" + suffix,
@@ -310,7 +311,11 @@ def _comparison_blocks(
         )
         blocks.append(
             contrast_table(
-                "variants" + suffix, f"Each arm against itself under {first}.", changed, d, same=True
+                "variants" + suffix,
+                f"Each arm with {listing(others)} against the same arm with {first}.",
+                changed,
+                d,
+                same=True,
             )
         )
     return blocks
@@ -320,9 +325,9 @@ def contrast_table(
     id: str, caption: str, contrasts: Sequence[Contrast], digits: int, *, note: str = "", same: bool = False
 ) -> Table:
     """Paired comparisons as rows."""
-    variants = len({c.variant for c in contrasts}) > 1 or same
+    variants = len({c.variant for c in contrasts}) > 1
     columns = [Column("size", "training images", "count")]
-    columns += [Column("variant", "variant")] if variants else []
+    columns += [Column("variant", "variant", shown=variants)]
     columns += [Column("first", "arm"), Column("first_mean", "mean (%)", "percent", digits)]
     columns += [] if same else [Column("second", "against")]
     columns += [
@@ -331,7 +336,7 @@ def contrast_table(
         Column("interval", "95 % interval (points)", "interval", digits),
         Column("p", "p (Holm)", "p"),
         Column("verdict", "borne out"),
-        Column("pairs", "paired runs", "count"),
+        Column("pairs", "paired runs", "count", shown=False),
     ]
     rows = []
     for c in sorted(contrasts, key=lambda c: c.size):

@@ -40,6 +40,7 @@ DASHES: tuple[object, ...] = (
 
 RC = {
     "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Helvetica", "Arial"],
     "font.size": 9.0,
     "text.parse_math": False,
     "text.color": INK,

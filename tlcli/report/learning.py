@@ -1,0 +1,320 @@
+"""Statistical learning: parameters and sample size, gap, bounds, bias and variance (document 000)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tlcli.analysis.statistics import BiasVariance, bias_variance, counting_bound, exact_interval
+from tlcli.report import drawing, style
+from tlcli.report.document import Block, Chart, Column, Section, Table, Text
+from tlcli.report.gather import Entry, Study, arms_of, sizes_of, variants_of
+from tlcli.report.pairs import ENOUGH_DRAWS, summarise
+from tlcli.report.size_figures import spread
+from tlcli.report.words import at_most, count, number, percent, plural, points
+
+MOST_PANELS = 6
+
+
+@dataclass
+class Cell:
+    """The runs of one arm at one size and in one variant, and how their error comes apart."""
+
+    size: int
+    arm: str
+    variant: str
+    runs: list[Entry]
+    parts: BiasVariance | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm}, {self.variant}" if self.variant else self.arm
+
+    @property
+    def draws(self) -> int:
+        return len({e.dataset for e in self.runs})
+
+
+def section(study: Study, entries: Sequence[Entry], *, suffix: str = "", title: str = "") -> Section:
+    """Tables of capacity and gap, and of bias and variance, with what they do and do not say."""
+    cells = [
+        Cell(size, arm, variant, group, _decompose(group))
+        for size in sizes_of(entries)
+        for variant in variants_of(entries)
+        for arm in arms_of(entries)
+        if (group := [e for e in entries if (e.size, e.arm, e.variant) == (size, arm, variant)])
+    ]
+    d = study.digits
+    part = Section("learning" + suffix, title or "From the view of statistical learning")
+    part.blocks.append(_capacity(cells, d, suffix))
+    apart = [c for c in cells if c.parts is not None]
+    if apart:
+        part.blocks += _apart(apart, d, suffix)
+    part.discussion = [t for t in (_trade(cells, d), _bounds(cells), _reading(apart, d)) if t]
+    part.limits = _limits(cells)
+    return part
+
+
+def _decompose(group: Sequence[Entry]) -> BiasVariance | None:
+    runs = [e for e in group if e.correct is not None and e.task == group[0].task]
+    if len(runs) < 2:
+        return None
+    return bias_variance(np.stack([e.run.predictions for e in runs]), runs[0].target.test_labels)
+
+
+def _capacity(cells: Sequence[Cell], digits: int, suffix: str) -> Table:
+    rows = []
+    for c in cells:
+        parameters = int(c.runs[0].run.trainable_parameters)
+        trained = [a for e in c.runs if (a := e.train_accuracy) is not None]
+        train = 100 * float(np.mean(trained)) if len(trained) == len(c.runs) else None
+        test = 100 * float(np.mean([e.accuracy for e in c.runs]))
+        bound = counting_bound(parameters, c.size) if parameters and c.size else None
+        rows.append(
+            {
+                "size": c.size,
+                "arm": c.arm,
+                "variant": c.variant,
+                "parameters": parameters or None,
+                "ratio": parameters / c.size if parameters and c.size else None,
+                "train": train,
+                "test": test,
+                "gap": None if train is None else train - test,
+                "interval": _exact(c.runs),
+                "bound": None if bound is None else 100 * bound,
+            }
+        )
+    columns = [
+        Column("size", "training images", "count"),
+        Column("arm", "arm"),
+        Column("variant", "variant", shown=len({c.variant for c in cells}) > 1),
+        Column("parameters", "trained parameters", "count"),
+        Column("ratio", "per image", "number", 1),
+        Column("train", "training accuracy (%)", "percent", digits),
+        Column("test", "test accuracy (%)", "percent", digits),
+        Column("gap", "gap (points)", "points", digits),
+        Column("interval", "exact interval of one network (%)", "interval", digits),
+        Column("bound", "counting bound on the gap (points)", "number", 0),
+    ]
+    note = (
+        "Exact interval: Clopper and Pearson's 95 % interval for the accuracy of one network (the run in "
+        "the middle) on "
+        "other images of the same kind; it needs no assumption but that the test images are a random "
+        "sample. Counting "
+        "bound: how far training and true accuracy could lie apart, at 95 %, for all networks that the "
+        "trained "
+        "parameters can encode with 32 bits each (Hoeffding and the union bound); 100 points or more say "
+        "nothing."
+    )
+    return Table(
+        "capacity" + suffix,
+        "Capacity against sample size, and the gap between training and test accuracy.",
+        columns,
+        rows,
+        note=note,
+        group="size",
+    )
+
+
+def _exact(runs: Sequence[Entry]) -> tuple[float, float] | None:
+    middle = sorted(runs, key=lambda e: e.accuracy)[(len(runs) - 1) // 2]
+    if middle.correct is None:
+        return None
+    low, high = exact_interval(int(middle.correct.sum()), len(middle.correct))
+    return 100 * low, 100 * high
+
+
+def _apart(cells: Sequence[Cell], digits: int, suffix: str) -> list[Block]:
+    rows = []
+    for c in cells:
+        assert c.parts is not None
+        p = c.parts
+        rows.append(
+            {
+                "size": c.size,
+                "arm": c.arm,
+                "variant": c.variant,
+                "runs": len(c.runs),
+                "draws": c.draws,
+                "error": 100 * p.error,
+                "bias": 100 * p.bias,
+                "variance": 100 * p.variance,
+                "share": 100 * p.variance / p.error if p.error > 0 else None,
+                "main": 100 * p.main_error,
+                "unbiased": 100 * p.unbiased_variance,
+                "biased": 100 * p.biased_variance,
+            }
+        )
+    columns = [
+        Column("size", "training images", "count"),
+        Column("arm", "arm"),
+        Column("variant", "variant", shown=len({c.variant for c in cells}) > 1),
+        Column("runs", "runs", "count"),
+        Column("draws", "training sets", "count", shown=False),
+        Column("error", "error (%)", "percent", digits),
+        Column("bias", "bias² (%)", "percent", digits),
+        Column("variance", "variance (%)", "percent", digits),
+        Column("share", "variance's share of the error (%)", "percent", 0),
+        Column("main", "error of the majority of runs (%)", "percent", digits),
+        Column("unbiased", "Domingos's unbiased variance (%)", "percent", digits, shown=False),
+        Column("biased", "Domingos's biased variance (%)", "percent", digits, shown=False),
+    ]
+    note = (
+        "The mean 0-1 error over the runs is squared bias plus variance (Kohavi and Wolpert 1996, "
+        "corrected for the "
+        "number of runs; labels taken as free of noise). The error of the majority of runs is Domingos's "
+        "(2000) bias. "
+        "Both are computed from the predictions for the same test images."
+    )
+    sizes = spread(sizes_of(e for c in cells for e in c.runs), MOST_PANELS)
+    caption = (
+        "The test error taken apart: squared bias (what the runs get wrong together, dark) and variance "
+        "(what differs "
+        "from run to run, light)."
+    )
+    chart = Chart(
+        "bias-variance" + suffix,
+        caption,
+        "Stacked bars of squared bias and variance. " + _reading(cells, digits),
+        partial(draw, cells, sizes),
+        columns=min(2, len(sizes)),
+    )
+    return [
+        Text("Bias and variance", "heading"),
+        chart,
+        Table(
+            "bias-variance" + suffix,
+            "Bias and variance over the repeated runs.",
+            columns,
+            rows,
+            note=note,
+            group="size",
+        ),
+    ]
+
+
+def draw(cells: Sequence[Cell], sizes: Sequence[int], columns: int) -> Any:
+    """Stacked horizontal bars, a panel per size with its own scale."""
+    from matplotlib.patches import Patch
+
+    names = list(dict.fromkeys(c.name for c in cells))
+    figure, axes = drawing.grid(len(sizes), columns, height=0.8 + 0.22 * len(names), sharey=True, legend=0.32)
+    dark, light = style.OKABE_ITO[0], style.OKABE_ITO[5]
+    for ax, size in zip(axes, sizes, strict=True):
+        for c in cells:
+            if c.size == size and c.parts is not None:
+                y, bias = names.index(c.name), 100 * max(c.parts.bias, 0)
+                ax.barh(y, bias, height=0.62, color=dark)
+                ax.barh(y, 100 * c.parts.variance, left=bias, height=0.62, color=light)
+        ax.set_yticks(range(len(names)), names)
+        ax.set_ylim(len(names) - 0.5, -0.5)
+        ax.grid(visible=False, axis="y")
+        ax.set_title(plural(size, "training image"))
+        ax.set_xlabel("test error (%)")
+    drawing.legend_on_top(
+        figure, [Patch(color=dark), Patch(color=light)], ["squared bias", "variance"], columns=2
+    )
+    return figure
+
+
+def _trade(cells: Sequence[Cell], digits: int) -> str:
+    """Parameters per image and gap, at the smallest size: the arm with most against the arm with fewest."""
+    sized = [c for c in cells if c.size == cells[0].size and c.runs[0].run.trainable_parameters]
+    gaps = {id(c): g for c in sized if (g := _gap(c)) is not None}
+    sized = [c for c in sized if id(c) in gaps]
+    if len(sized) < 2:
+        return ""
+    most = max(sized, key=lambda c: c.runs[0].run.trainable_parameters)
+    least = min(sized, key=lambda c: c.runs[0].run.trainable_parameters)
+    if most.runs[0].run.trainable_parameters == least.runs[0].run.trainable_parameters:
+        return ""
+    texts = [
+        f"{c.name} trains {plural(c.runs[0].run.trainable_parameters, 'parameter')} "
+        f"({number(c.runs[0].run.trainable_parameters / c.size, 1)} per image) with a gap of "
+        f"{points(gaps[id(c)], digits)}"
+        for c in (most, least)
+    ]
+    if gaps[id(least)] < gaps[id(most)]:
+        moral = "Here fewer trained parameters go with a smaller gap."
+    else:
+        moral = (
+            "Fewer trained parameters do not go with a smaller gap here: their number does not explain it."
+        )
+    return f"At {plural(cells[0].size, 'training image')}, {texts[0]}; {texts[1]}. {moral}"
+
+
+def _gap(c: Cell) -> float | None:
+    trained = [a for e in c.runs if (a := e.train_accuracy) is not None]
+    return float(np.mean(trained)) - summarise(c.runs).mean if len(trained) == len(c.runs) else None
+
+
+def _bounds(cells: Sequence[Cell]) -> str:
+    """Whether the bound by counting parameters says anything."""
+    bounded = [c for c in cells if c.runs[0].run.trainable_parameters and c.size]
+    if not bounded:
+        return ""
+    telling = [c for c in bounded if counting_bound(c.runs[0].run.trainable_parameters, c.size) < 1]
+    if not telling:
+        return (
+            "The bound that counts trained parameters exceeds 100 points everywhere: these networks "
+            "generalise, but "
+            "not because they have few parameters. What can honestly be bounded is the accuracy of a "
+            "finished network "
+            "on new images, by the exact interval of its test accuracy."
+        )
+    names = at_most([f"{c.name} at {count(c.size)}" for c in telling], 4)
+    return (
+        f"The bound that counts trained parameters says something only for {names}; elsewhere it "
+        "exceeds 100 points."
+    )
+
+
+def _reading(cells: Sequence[Cell], digits: int) -> str:
+    """Which part of the error is the larger, at the smallest and the largest size."""
+    sentences = []
+    sizes = list(dict.fromkeys(c.size for c in cells))
+    for size in dict.fromkeys((sizes[0], sizes[-1])) if sizes else ():
+        mine = [c for c in cells if c.size == size and c.parts is not None]
+        texts = [
+            f"{c.name} {percent(c.parts.bias, digits)} and {percent(c.parts.variance, digits)}"
+            for c in mine
+            if c.parts is not None
+        ]
+        sentences.append(
+            f"At {plural(size, 'training image')}, squared bias and variance are: {at_most(texts, 8)}."
+        )
+        if len(mine) > 1:
+            low = min(mine, key=lambda c: c.parts.variance if c.parts else 0)
+            bias = min(mine, key=lambda c: c.parts.bias if c.parts else 0)
+            same = (
+                f"{low.name} has the least of both"
+                if low is bias
+                else f"{low.name} has the least variance, {bias.name} the least bias"
+            )
+            sentences.append(f"There {same}.")
+    return " ".join(sentences)
+
+
+def _limits(cells: Sequence[Cell]) -> list[str]:
+    texts = []
+    if any(c.parts is not None and c.draws < ENOUGH_DRAWS for c in cells):
+        shared = [c for c in cells if c.parts is not None and c.draws == 1]
+        if shared:
+            texts.append(
+                "Bias and variance are over repeated trainings on one training set per size: the "
+                "variance here is that "
+                "of the start and the order of the images. What another sample would change is hidden in "
+                "the bias."
+            )
+    if any(c.parts is not None and len(c.runs) < 10 for c in cells):
+        texts.append("With few runs bias and variance are rough; differences between arms were not tested.")
+    texts.append(
+        "The test images tell of images drawn like them, not of others; and where many arms are compared "
+        "on one test "
+        "set, the best of them looks a little better than it is."
+    )
+    return texts

@@ -1,0 +1,225 @@
+"""The convergence of single networks: a figure each of loss, training and test accuracy (document 003)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tlcli.report import drawing, style
+from tlcli.report.document import Answer, Chart, Column, Section, Table
+from tlcli.report.gather import Study, by, last, sizes_of
+from tlcli.report.words import clean, count, number, percent, plural
+from tlcli.store.records import Checkpoint
+
+MOST = 8
+"""Networks with a figure of their own; a study of more shows its arms side by side instead."""
+QUANTITIES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
+
+
+@dataclass
+class Network:
+    """One network or the repetitions of one: its name, what it was trained on, and its histories."""
+
+    name: str
+    histories: list[dict[str, np.ndarray]]
+    size: int = 0
+    architecture: str = ""
+
+
+def networks(study: Study) -> list[Network]:
+    """The bases, then every arm at every size where these are few."""
+    found = [
+        Network(
+            _base_name(c.provenance.name, i), [c.history], _training_images(study, c), clean(c.architecture)
+        )
+        for i, c in enumerate(study.checkpoints)
+        if len(c.history.get("samples_seen", ())) > 1
+    ]
+    cells = by(
+        [e for e in study.entries if len(e.run.history.get("samples_seen", ())) > 1],
+        lambda e: (e.task, e.variant, e.arm, e.size),
+    )
+    if len(cells) + len(found) > MOST:
+        return found
+    several = len(sizes_of(study.entries)) > 1
+    for (_, variant, arm, size), group in cells.items():
+        name = arm + (f", {count(size)} images" if several else "") + (f", {variant}" if variant else "")
+        found.append(
+            Network(name, [e.run.history for e in group], size, clean(group[0].identity.architecture))
+        )
+    return found
+
+
+def section(study: Study) -> Section | None:
+    """A figure per network, and the table of where each ended."""
+    found = networks(study)
+    if not found:
+        return None
+    part = Section("networks", "Convergence, network by network")
+    bases = [n for n in found if n.name.startswith("base ")]
+    if len(bases) > MOST:
+        part.title = "The base networks"
+        found = bases
+    else:
+        part.blocks += [_chart(n, i) for i, n in enumerate(found)]
+    part.blocks.insert(0, _table(found))
+    part.discussion = [_ends(found)]
+    if not study.entries:
+        part.answer = Answer(_answer(bases), next((b for b in part.blocks if isinstance(b, Chart)), None), 1)
+    return part
+
+
+def _chart(network: Network, index: int) -> Chart:
+    runs = len(network.histories)
+    caption = (
+        f"{network.name}: loss (above) and accuracy (below) during training, on training and test images."
+    )
+    if runs > 1:
+        caption += f" Mean over {plural(runs, 'run')}; the bands are one standard deviation."
+    alt = f"Convergence of {network.name}. {_end(network)}"
+    return Chart(f"network-{index + 1}", caption, alt, partial(draw, network))
+
+
+def draw(network: Network, columns: int) -> Any:
+    """Loss above, accuracy below, over samples seen, and over epochs where these are known."""
+    del columns
+    figure, axes = drawing.grid(2, 1, height=2.05, sharex=True, width=5.4, legend=0.3)
+    for ax, quantity, scale, label in (
+        (axes[0], "loss", 1.0, "loss (cross-entropy)"),
+        (axes[1], "accuracy", 100.0, "accuracy (%)"),
+    ):
+        for side, colour, line in (("train", style.TRAIN, (0, (5, 2))), ("test", style.TEST, "-")):
+            seen, values = matrix(network.histories, f"{side}_{quantity}")
+            if not len(values):
+                continue
+            mean = scale * values.mean(axis=0)
+            ax.plot(seen / 1000, mean, color=colour, linestyle=line)
+            if len(values) > 1:
+                sd = scale * values.std(axis=0, ddof=1)
+                ax.fill_between(seen / 1000, mean - sd, mean + sd, color=colour, alpha=0.18, lw=0)
+        ax.set_ylabel(label)
+    axes[0].set_ylim(bottom=0)
+    axes[1].set_ylim(top=min(axes[1].get_ylim()[1], 100.8))
+    axes[1].set_xlabel("samples seen (thousands)")
+    if network.size:
+        epochs = axes[0].secondary_xaxis("top", functions=_epochs(network.size))
+        epochs.set_xlabel("epochs")
+    from matplotlib.lines import Line2D
+
+    lines = [Line2D([], [], color=style.TRAIN, linestyle=(0, (5, 2))), Line2D([], [], color=style.TEST)]
+    drawing.legend_on_top(figure, lines, ["training images", "test images"], columns=2)
+    return figure
+
+
+def _epochs(size: int) -> tuple[Any, Any]:
+    return (lambda x: x * 1000 / size), (lambda x: x * size / 1000)
+
+
+def matrix(histories: Sequence[dict[str, np.ndarray]], quantity: str) -> tuple[np.ndarray, np.ndarray]:
+    """Samples seen, and one row per run of a quantity that was measured throughout (else no rows)."""
+    have = [h for h in histories if len(h.get(quantity, ())) == len(h["samples_seen"])]
+    have = [h for h in have if np.isfinite(h[quantity]).all()]
+    if not have:
+        return np.zeros(0), np.zeros((0, 0))
+    seen = max((h["samples_seen"] for h in have), key=len)
+    rows = [np.interp(seen, h["samples_seen"], h[quantity]) for h in have]
+    return np.asarray(seen, np.float64), np.asarray(rows)
+
+
+def _table(found: Sequence[Network]) -> Table:
+    rows = []
+    for n in found:
+        ends = {q: [v for h in n.histories if (v := last(h, q)) is not None] for q in QUANTITIES}
+        row: dict[str, Any] = {
+            "name": n.name,
+            "architecture": n.architecture,
+            "runs": len(n.histories),
+            "size": n.size or None,
+            "samples": int(max(h["samples_seen"][-1] for h in n.histories)),
+        }
+        for q, values in ends.items():
+            row[q] = float(np.mean(values)) * (100 if "accuracy" in q else 1) if values else None
+        rows.append(row)
+    columns = [
+        Column("name", "network"),
+        Column("architecture", "architecture"),
+        Column("runs", "runs", "count"),
+        Column("size", "training images", "count"),
+        Column("samples", "samples seen", "count"),
+        Column("train_loss", "training loss", "number", 3),
+        Column("test_loss", "test loss", "number", 3),
+        Column("train_accuracy", "training accuracy (%)", "percent"),
+        Column("test_accuracy", "test accuracy (%)", "percent"),
+    ]
+    return Table(
+        "networks",
+        "Where each network ended (means over its runs).",
+        columns,
+        rows,
+        note="Training loss and accuracy are those recorded during training.",
+    )
+
+
+def _end(network: Network) -> str:
+    parts = []
+    for quantity, label in (("train_accuracy", "training"), ("test_accuracy", "test")):
+        values = [v for h in network.histories if (v := last(h, quantity)) is not None]
+        if values:
+            parts.append(f"{label} accuracy {percent(float(np.mean(values)))}")
+    lowest = _turn(network)
+    end = f"It ends with {' and '.join(parts)}." if parts else ""
+    return f"{end} {lowest}".strip()
+
+
+def _turn(network: Network) -> str:
+    """Whether the test loss has turned up again: the sign of over-fitting that a convergence figure shows."""
+    seen, values = matrix(network.histories, "test_loss")
+    if not len(values):
+        return ""
+    mean = values.mean(axis=0)
+    best = int(mean.argmin())
+    if best < len(mean) - 1 and mean[-1] > 1.05 * mean[best]:
+        return (
+            f"Its test loss is lowest ({number(mean[best], 3)}) after {count(seen[best])} samples and "
+            "has risen to "
+            f"{number(mean[-1], 3)} by the end, a sign of over-fitting."
+        )
+    return "Its test loss has not turned up again."
+
+
+def _ends(found: Sequence[Network]) -> str:
+    return " ".join(f"{n.name}: {_lower(_end(n))}" for n in found[:MOST])
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _answer(bases: Sequence[Network]) -> str:
+    texts = []
+    for n in bases[:2]:
+        values = [v for h in n.histories if (v := last(h, "test_accuracy")) is not None]
+        samples = count(max(h["samples_seen"][-1] for h in n.histories))
+        if values:
+            texts.append(
+                f"{n.name} reaches {percent(float(np.mean(values)))} test accuracy after {samples} samples."
+            )
+    return " ".join(texts) + " These files hold no transfer to compare with."
+
+
+def _base_name(name: str, index: int) -> str:
+    return f"base {clean(name).removesuffix('.h5')}" if name else f"base {index + 1}"
+
+
+def _training_images(study: Study, checkpoint: Checkpoint) -> int:
+    """The training images of a base: those of its dataset if that is here, else samples seen by epochs."""
+    parents = {p.content_sha256 for p in checkpoint.provenance.parents}
+    for d in study.datasets:
+        if d.provenance.content_sha256 in parents:
+            return len(d.train)
+    epochs = checkpoint.recipe.get("epochs")
+    return round(checkpoint.samples_seen / epochs) if epochs else 0
