@@ -8,6 +8,24 @@ import keras
 from keras import layers
 
 
+class FusedConv2D(layers.Conv2D):
+    """Keras's convolution with TensorFlow's bias addition: same variables, same results, faster.
+
+    Keras 3 adds the bias as a broadcast sum, which TensorFlow neither fuses with the convolution in
+    inference nor reduces quickly in the gradient.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        if keras.backend.backend() != "tensorflow":
+            return super().call(inputs)
+        import tensorflow as tf
+
+        outputs = tf.nn.conv2d(inputs, self.kernel, self.strides, self.padding.upper())
+        if self.use_bias:
+            outputs = tf.nn.bias_add(outputs, self.bias)
+        return self.activation(outputs)
+
+
 class FusedBatchNormalization(layers.BatchNormalization):
     """Keras's batch normalization on TensorFlow's fused kernel: same variables, same results, faster.
 
@@ -39,7 +57,7 @@ def conv(
     bias: bool = True, strides: int = 1,
 ) -> Any:  # fmt: skip
     """A convolution with Keras's default (Glorot uniform) initial weights."""
-    return layers.Conv2D(
+    return FusedConv2D(
         filters, size, strides=strides, padding=padding, activation=activation, use_bias=bias, name=name
     )(x)
 

@@ -115,8 +115,11 @@ def assign(model: keras.Model, values: Mapping[str, np.ndarray], what: str = "th
         places[key].assign(np.asarray(value, dtype=places[key].dtype))
 
 
-def initial_weights(model: keras.Model, seed: int) -> dict[str, np.ndarray]:
-    """Fresh weights from each layer's own initializers: the same seed gives the same arrays."""
+def initial_weights(model: keras.Model, seed: int, purpose: str) -> dict[str, np.ndarray]:
+    """Fresh weights from each layer's own initializers: the same seed and purpose give the same arrays.
+
+    The purpose (`base`, `run`) keeps a network from scratch from starting where its base started.
+    """
     fresh: dict[str, np.ndarray] = {}
     for layer in model.layers:
         for v in layer.weights:
@@ -125,7 +128,7 @@ def initial_weights(model: keras.Model, seed: int) -> dict[str, np.ndarray]:
             initializer = getattr(layer, f"{v.name}_initializer")
             config = initializer.get_config()
             if "seed" in config:
-                words = [seed, *f"{layer.name}/{v.name}".encode()]
+                words = [seed, *f"{purpose}/{layer.name}/{v.name}".encode()]
                 config["seed"] = int(np.random.SeedSequence(words).generate_state(1)[0] & 0x7FFFFFFF)
             value = type(initializer).from_config(config)(tuple(v.shape), dtype=v.dtype)
             fresh[f"{layer.name}/{v.name}"] = keras.ops.convert_to_numpy(value)

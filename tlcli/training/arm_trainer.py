@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from tlcli.models import network as net
 from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training.arms import Arm
-from tlcli.training.loop import Examples, Fit
+from tlcli.training.loop import EVALUATION_BATCH, Examples, Fit
 from tlcli.training.methods import Context, Phase
 from tlcli.training.recipe import Recipe
 from tlcli.training.step import Engine, Step, make_engine
@@ -30,6 +31,7 @@ class _Stage:
 
     phase: Phase
     cut: net.Cut
+    step: Step
     engine: Engine
     below: Engine | None
     """Runs the frozen part once over the data."""
@@ -104,7 +106,8 @@ class ArmTrainer:
     def source_logits(self, dataset: Dataset) -> np.ndarray:
         """The answers of the source head on the source's test part: float32, N x source classes."""
         engine = self._source_engine()
-        return engine.logits(engine.put(np.asarray(dataset.test.images[:])), 500)[1]
+        images = engine.put(np.asarray(dataset.test.images[:]))
+        return np.asarray(engine.outputs(images, EVALUATION_BATCH)[1])
 
     def _source_engine(self) -> Engine:
         if not hasattr(self, "_whole"):
@@ -118,7 +121,7 @@ class ArmTrainer:
         return keras.Model(self.network.model.inputs, [self.network.model.outputs[0], head])
 
     def _start(self, seed: int) -> None:
-        values = net.initial_weights(self.network.model, seed)
+        values = net.initial_weights(self.network.model, seed, "run")
         copied = self.network.groups[: self.arm.copy]
         values.update({k: v for k, v in self.base.weights.items() if net.in_groups(copied, k)})
         net.assign(self.network.model, values, "the base")
@@ -138,8 +141,8 @@ class ArmTrainer:
         for number, group in enumerate(self.network.groups):
             for name in group:
                 layer = self.model.get_layer(name)
-                statistics = self.moving_statistics and "batch_normalization" in type(layer).__name__.lower()
-                layer.trainable = number >= count or statistics
+                normalizes = isinstance(layer, keras.layers.BatchNormalization)
+                layer.trainable = number >= count or (self.moving_statistics and normalizes)
 
     def _compile(self, phase: Phase) -> _Stage:
         frozen = self.network.groups[: phase.frozen]
@@ -180,7 +183,7 @@ class ArmTrainer:
         if cut.below is not None:
             below = make_engine(Step(cut.below, [], base.mean, base.std, Recipe(samples=1)))
         count = sum(int(np.prod(v.shape)) for v in trainable)
-        return _Stage(phase, cut, make_engine(step), below, count)
+        return _Stage(phase, cut, step, make_engine(step), below, count)
 
     def _rate_scales(self, phase: Phase, trainable: list[Any]) -> dict[str, float]:
         if phase.rate_decay == 1:
@@ -198,7 +201,7 @@ class ArmTrainer:
         stage.engine.reset()
         examples = self._examples(stage, dataset, features, source)
         return Fit(
-            stage.engine.step, stage.engine, examples, self.model, seed,
+            stage.step, stage.engine, examples, self.model, seed,
             total_samples=round(self.recipe.total_samples(len(dataset.train)) * stage.phase.share),
             eval_every=self.recipe.eval_every or len(dataset.train),
         )  # fmt: skip
@@ -237,34 +240,41 @@ class ArmTrainer:
 
 
 class FeatureStore:
-    """Inputs on the device, and what frozen layers make of them: computed once per dataset and cut.
+    """Images on the device, and what frozen layers make of them: computed once per part and cut.
 
-    It holds what the arm at work needs; `keep_only` drops what an earlier arm needed.
+    Parts are known by their content, so that targets of several sizes share one test part.
     """
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[int, str | None], dict[str, Any]] = {}
+        self._kept: dict[tuple[str, str | None], Any] = {}
+        self._digests: dict[int, dict[str, str]] = {}
         self._teachers: dict[int, np.ndarray] = {}
 
-    def inputs(
-        self, dataset: Dataset, cut: net.Cut, below: Engine | None, engine: Engine
-    ) -> dict[str, Any]:
+    def inputs(self, dataset: Dataset, cut: net.Cut, below: Engine | None, engine: Engine) -> dict[str, Any]:
         """By part: images, or the activations at the cut."""
-        key = (id(dataset), cut.layer)
-        if key not in self._kept:
-            found = {}
-            for name, part in dataset.parts.items():
-                images = engine.put(np.asarray(part.images[:]))
-                found[name] = engine.put(below.logits(images, 500)[0]) if below else images
-            self._kept[key] = found
-        return self._kept[key]
+        found = {}
+        for name, digest in self._parts(dataset).items():
+            key = (digest, cut.layer)
+            if key not in self._kept:
+                images = engine.put(np.asarray(dataset.parts[name].images[:]))
+                self._kept[key] = below.outputs(images, EVALUATION_BATCH)[0] if below else images
+            found[name] = self._kept[key]
+        return found
 
     def keep_only(self, datasets: Iterable[Dataset | None], layers: set[str | None]) -> None:
         """Drop all but these datasets' images and their activations at these cuts."""
-        wanted = {id(d) for d in datasets}
+        wanted = {digest for d in datasets if d is not None for digest in self._parts(d).values()}
         self._kept = {
             key: value for key, value in self._kept.items() if key[0] in wanted and key[1] in {None, *layers}
         }
+
+    def _parts(self, dataset: Dataset) -> dict[str, str]:
+        if id(dataset) not in self._digests:
+            self._digests[id(dataset)] = {
+                name: hashlib.sha256(np.ascontiguousarray(part.images[:]).data).hexdigest()
+                for name, part in dataset.parts.items()
+            }
+        return self._digests[id(dataset)]
 
     def teacher(self, base: Checkpoint, dataset: Dataset) -> np.ndarray:
         """The base's own logits of the training images."""
@@ -273,5 +283,5 @@ class FeatureStore:
 
             engine = make_engine(Step(rebuild(base).model, [], base.mean, base.std, Recipe(samples=1)))
             images = engine.put(np.asarray(dataset.train.images[:]))
-            self._teachers[id(dataset)] = engine.logits(images, 500)[0]
+            self._teachers[id(dataset)] = np.asarray(engine.outputs(images, EVALUATION_BATCH)[0])
         return self._teachers[id(dataset)]

@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+DRAWN = ("flip", "offset", "angle", "corner", "partner", "weight")
+"""Every name that a plan of augmentation may hold."""
+
 
 def draw(
     augmentation: dict[str, float], batch: int, shape: tuple[int, int, int], rng: np.random.Generator

@@ -70,7 +70,7 @@ def train_base(
         total_samples=recipe.total_samples(len(dataset.train)),
         eval_every=recipe.eval_every or len(dataset.train),
     )  # fmt: skip
-    net.assign(network.model, net.initial_weights(network.model, seed))
+    net.assign(network.model, net.initial_weights(network.model, seed, "base"))
     net.reset_seed_states(network.model, seed)
     engine.reset()
 
@@ -143,4 +143,3 @@ def _matching_state(path: Path, wanted: Checkpoint, dataset: Dataset) -> dict[st
                 "Give the same options to resume, or remove that file (or leave out --resume) to start anew."
             )
     return kept.state
-

@@ -76,7 +76,7 @@ def embed(
         blocks = []
         for start in range(0, len(part), _BLOCK):
             images = engine.put(np.asarray(part.images[start : start + _BLOCK]))
-            blocks.append(engine.logits(images, EVALUATION_BATCH)[0])
+            blocks.append(np.asarray(engine.outputs(images, EVALUATION_BATCH)[0]))
             done += len(blocks[-1])
             watch.report(done, total, f"embedding {part_name}")
         parts[part_name] = EmbeddingPart(np.concatenate(blocks), part.labels, part.source_index)

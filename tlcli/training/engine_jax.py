@@ -26,9 +26,8 @@ class JaxEngine:
             if step.recipe.ema
             else []
         )
-        self._rate = next(
-            (n for n, v in enumerate(self.optimizer.variables) if v is self.optimizer._learning_rate), None
-        )
+        places = [id(v) for v in self.optimizer.variables]
+        self._rate = places.index(id(self.optimizer._learning_rate))
         self._train = jax.jit(self._scan)
         self._forward = jax.jit(self._outputs)
 
@@ -43,13 +42,10 @@ class JaxEngine:
                 variable.assign(value)
         return np.asarray(losses), np.asarray(right)
 
-    def logits(self, x: Any, batch: int) -> list[np.ndarray]:
+    def outputs(self, x: Any, batch: int) -> list[jax.Array]:
         weights = [v.value for v in self.step.model.variables]
-        found = [
-            [np.asarray(o) for o in self._forward(weights, x[start : start + batch])]
-            for start in range(0, len(x), batch)
-        ]
-        return [np.concatenate(parts) for parts in zip(*found, strict=True)]
+        found = [self._forward(weights, x[start : start + batch]) for start in range(0, len(x), batch)]
+        return [jnp.concatenate(parts) for parts in zip(*found, strict=True)]
 
     def variables(self) -> dict[str, Any]:
         named = {f"optimizer/{number:03d}": v for number, v in enumerate(self.optimizer.variables)}

@@ -11,18 +11,51 @@ import tensorflow as tf
 from tlcli.training.step import Step, gather
 
 
+class FusedAdam(keras.optimizers.Adam):
+    """Keras's Adam with TensorFlow's fused kernel: the same arithmetic in one pass over the weights."""
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        step = tf.cast(self.iterations.value + 1, variable.dtype)
+        index = self._get_variable_index(variable)
+        tf.raw_ops.ResourceApplyAdam(
+            var=_handle(variable), m=_handle(self._momentums[index]), v=_handle(self._velocities[index]),
+            beta1_power=tf.pow(tf.cast(self.beta_1, variable.dtype), step),
+            beta2_power=tf.pow(tf.cast(self.beta_2, variable.dtype), step),
+            lr=tf.cast(learning_rate, variable.dtype), beta1=self.beta_1, beta2=self.beta_2,
+            epsilon=self.epsilon, grad=gradient,
+        )  # fmt: skip
+
+
+class FusedSGD(keras.optimizers.SGD):
+    """Keras's SGD with Nesterov's momentum on TensorFlow's fused kernel."""
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        if not (self.momentum and self.nesterov):
+            super().update_step(gradient, variable, learning_rate)
+            return
+        momentum = self.momentums[self._get_variable_index(variable)]
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=_handle(variable), accum=_handle(momentum), lr=tf.cast(learning_rate, variable.dtype),
+            grad=gradient, momentum=self.momentum, use_nesterov=True,
+        )  # fmt: skip
+
+
+def _handle(variable: Any) -> Any:
+    return variable.handle  # of a Keras variable and of TensorFlow's own alike
+
+
 class TensorFlowEngine:
     """Runs a `Step` as one graph with the loop inside; variables are changed in place."""
 
     def __init__(self, step: Step) -> None:
         self.step = step
-        self.optimizer = step.optimizer()
+        self.optimizer = step.optimizer(FusedAdam, FusedSGD)
         self._first = [keras.ops.convert_to_numpy(v.value) for v in self.optimizer.variables]
         decay = step.recipe.ema
         self.average = [tf.Variable(v.value, trainable=False) for v in step.trainable] if decay else []
         self._scales = [step.rate_scales.get(v.path, 1.0) for v in step.trainable]
         self._train: dict[Any, Any] = {}
-        self._logits = tf.function(self._forward, reduce_retracing=True)
+        self._infer: Any = None
 
     def put(self, array: np.ndarray) -> tf.Tensor:
         return tf.convert_to_tensor(array)
@@ -32,8 +65,11 @@ class TensorFlowEngine:
         losses, right = self._compiled(data, tensors)(data, tensors)
         return losses.numpy(), right.numpy()
 
-    def logits(self, x: Any, batch: int) -> list[np.ndarray]:
-        return [part.numpy() for part in self._logits(x, tf.constant(batch))]
+    def outputs(self, x: Any, batch: int) -> list[tf.Tensor]:
+        if self._infer is None:
+            specs = tf.TensorSpec([None, *x.shape[1:]], x.dtype), tf.TensorSpec([], tf.int32)
+            self._infer = tf.function(self._forward).get_concrete_function(*specs)
+        return list(self._infer(x, tf.constant(batch)))
 
     def variables(self) -> dict[str, Any]:
         named = {f"optimizer/{number:03d}": v for number, v in enumerate(self.optimizer.variables)}

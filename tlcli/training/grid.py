@@ -19,7 +19,7 @@ from tlcli.training.arm_trainer import ArmTrainer, FeatureStore, Outcome
 from tlcli.training.arms import Arm, parse_arms
 from tlcli.training.base import require_validation
 from tlcli.training.embedding import rebuild, require_shape
-from tlcli.training.loop import as_history
+from tlcli.training.loop import EVALUATION_BATCH, as_history
 from tlcli.training.recipe import Recipe
 from tlcli.training.watch import Progress, ProgressCallback, StopCallback, Watch
 
@@ -212,7 +212,8 @@ class _Grid:
             assert self.source is not None
             step = Step(rebuild(self.base).model, [], self.base.mean, self.base.std, Recipe(samples=1))
             engine = make_engine(step)
-            answers = engine.logits(engine.put(np.asarray(self.source.test.images[:])), 500)[0].argmax(axis=1)
+            logits = engine.outputs(engine.put(np.asarray(self.source.test.images[:])), EVALUATION_BATCH)[0]
+            answers = np.asarray(logits).argmax(axis=1)
             self._before = float((answers == self.source.test.labels).mean())
         return self._before
 

@@ -141,7 +141,7 @@ class Fit:
 
     def predict(self, x: Any) -> np.ndarray:
         """Logits of the target's head for inputs on the device: float32, N x classes."""
-        return self.engine.logits(x, EVALUATION_BATCH)[0]
+        return np.asarray(self.engine.outputs(x, EVALUATION_BATCH)[0])
 
     def _waited(self) -> int:
         """Evaluations since the best validation loss."""

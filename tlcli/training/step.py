@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -45,17 +44,22 @@ class Step:
         inputs = self.model.inputs[0].shape
         self.takes_images = len(inputs) == 4 and self.model.layers[0].name == "images"
 
-    def optimizer(self) -> keras.optimizers.Optimizer:
-        """A new optimizer; weight decay touches kernels only."""
+    def optimizer(
+        self,
+        adam: type[keras.optimizers.Adam] = keras.optimizers.Adam,
+        sgd: type[keras.optimizers.SGD] = keras.optimizers.SGD,
+    ) -> keras.optimizers.Optimizer:
+        """A new optimizer; weight decay is decoupled and touches kernels only.
+
+        An engine may pass its own, faster classes for the two. AdamW is Adam with decoupled decay, which is
+        the only kind there is here.
+        """
         r = self.recipe
         decay = r.weight_decay or None
-        made: keras.optimizers.Optimizer = {
-            "adam": lambda: keras.optimizers.Adam(r.rate, weight_decay=decay),
-            "adamw": lambda: keras.optimizers.AdamW(r.rate, weight_decay=r.weight_decay),
-            "sgd": lambda: keras.optimizers.SGD(
-                r.rate, momentum=r.momentum, nesterov=r.momentum > 0, weight_decay=decay
-            ),
-        }[r.optimizer]()
+        if r.optimizer == "sgd":
+            made = sgd(float(r.rate), momentum=r.momentum, nesterov=r.momentum > 0, weight_decay=decay)
+        else:
+            made = adam(float(r.rate), weight_decay=decay)
         if r.weight_decay:
             made.exclude_from_weight_decay([v for v in self.trainable if v.name != "kernel"])
         made.build(self.trainable)
@@ -75,8 +79,7 @@ class Step:
     def loss(self, batch: Batch) -> tuple[Any, Any, Any]:
         """Loss to minimise, cross-entropy alone, and how many of the batch are classified right."""
         x = self.prepare(batch["x"])
-        plan = {key: batch[key] for key in ("flip", "offset", "angle", "corner", "partner", "weight")
-                if key in batch}  # fmt: skip
+        plan = {key: value for key, value in batch.items() if key in augment.DRAWN}
         if plan:
             x = augment.apply(x, plan, self.augmentation)
         size = ops.shape(x)[0]
@@ -113,17 +116,14 @@ class Engine(Protocol):
     def train(self, data: dict[str, Any], plan: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Run as many steps as `plan` has rows; per step the cross-entropy and the number right."""
 
-    def logits(self, x: Any, batch: int) -> list[np.ndarray]:
-        """The outputs in inference mode for all of x, batch by batch: float32, N x classes each."""
+    def outputs(self, x: Any, batch: int) -> list[Any]:
+        """The model's outputs in inference mode for all of x, batch by batch: float32, on the device."""
 
     def variables(self) -> dict[str, Any]:
         """What besides the model changes: the optimizer's variables and the weight average, by name."""
 
     def reset(self) -> None:
         """Put the optimizer back to its first step and the average onto the weights."""
-
-
-EngineFactory = Callable[[Step], Engine]
 
 
 def make_engine(step: Step) -> Engine:

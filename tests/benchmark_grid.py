@@ -1,0 +1,123 @@
+"""How much faster `transfer` runs the grid of the MNIST lab than plain Keras: both in one run.
+
+    TLCLI_DATA_DIR=... python tests/benchmark_grid.py [--samples 24000] [--seeds 1] [--sizes 100,200,2300,23900]
+
+The grid: four sizes x (scratch, convolutions frozen, all tuned), each run `samples` samples long, the test
+accuracy taken every 1000 samples. The plain counterpart is what a notebook does: one model per run, `fit`,
+and a callback that calls `evaluate` with batches of 100 every tenth batch. Not collected by pytest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+from keras import layers
+
+from tlcli import data
+from tlcli.store.records import Checkpoint, Dataset, Provenance
+from tlcli.training import Recipe, train_base, transfer
+
+ARMS = {"scratch": "scratch", "frozen": "freeze:copy=2", "tuned": "finetune"}
+
+
+def plain_model(classes: int) -> keras.Model:
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dense(128, activation="relu"),
+            layers.Dense(classes, activation="softmax"),
+        ]
+    )
+
+
+class EvaluateEvery(keras.callbacks.Callback):
+    """Test accuracy every so many batches, as the lab asks."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, every: int) -> None:
+        super().__init__()
+        self.x, self.y, self.every, self.seen = x, y, every, 0
+        self.accuracies: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self.seen += 1
+        if self.seen % self.every == 0:
+            result = self.model.evaluate(self.x, self.y, batch_size=100, verbose=0)
+            self.accuracies.append(result[1])
+
+
+def plain_run(arm: str, base: Checkpoint, dataset: Dataset, samples: int, seed: int) -> float:
+    keras.utils.set_random_seed(seed)
+    model = plain_model(dataset.classes)
+    copied = {"scratch": 0, "frozen": 2, "tuned": 3}[arm]
+    weighted = [layer for layer in model.layers if layer.weights]
+    for layer, name in list(zip(weighted, ("conv1", "conv2", "dense1"), strict=False))[:copied]:
+        layer.set_weights([base.weights[f"{name}/kernel"], base.weights[f"{name}/bias"]])
+        layer.trainable = arm != "frozen"
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+
+    def prepared(images: np.ndarray) -> np.ndarray:
+        return ((images / 255.0 - base.mean) / base.std).astype("float32")
+
+    x, y = prepared(np.asarray(dataset.train.images)), dataset.train.labels
+    watcher = EvaluateEvery(prepared(np.asarray(dataset.test.images)), dataset.test.labels, 10)
+    epochs, rest = divmod(samples, len(y))
+    if epochs:
+        model.fit(x, y, batch_size=100, epochs=epochs, callbacks=[watcher], verbose=0)
+    if rest:
+        model.fit(x[:rest], y[:rest], batch_size=100, epochs=1, callbacks=[watcher], verbose=0)
+    return watcher.accuracies[-1]
+
+
+def named(dataset: Dataset, name: str) -> Dataset:
+    dataset.provenance = Provenance(name=name, content_sha256=name)
+    return dataset
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--samples", type=int, default=24_000)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--sizes", default="100,200,2300,23900")
+    args = parser.parse_args()
+    source = data.load_source("mnist")
+    base_set = named(data.split(source, range(6), multiple_of=100), "base")
+    base = train_base(base_set, "cnn2", recipe=Recipe(samples=72_000, eval_every=72_000))
+    sets = [
+        named(data.split(source, range(6, 10), size=int(n)), f"n{n}") for n in args.sizes.split(",")
+    ]  # fmt: skip
+    recipe = Recipe(samples=args.samples, eval_every=1000)
+    table: dict[str, dict[str, list[float]]] = {}
+    for arm, spec in ARMS.items():
+        row = table[arm] = {"ours_s": [], "plain_s": [], "ours": [], "plain": []}
+        start = time.perf_counter()
+        results = transfer(base, sets, [spec], recipe=recipe, runs=args.seeds)
+        row["ours_s"].append(time.perf_counter() - start)
+        row["ours"] = [run.test_accuracy for run in results.runs]
+        start = time.perf_counter()
+        for dataset in sets:
+            row["plain"].extend(
+                plain_run(arm, base, dataset, args.samples, seed) for seed in range(args.seeds)
+            )
+        row["plain_s"].append(time.perf_counter() - start)
+        ratio = row["plain_s"][0] / row["ours_s"][0]
+        print(f"{arm:8s} plain {row['plain_s'][0]:7.1f} s  tlcli {row['ours_s'][0]:7.1f} s  {ratio:5.1f} x")
+        print("   accuracies, plain:", " ".join(f"{a:.4f}" for a in row["plain"]))
+        print("   accuracies, tlcli:", " ".join(f"{a:.4f}" for a in row["ours"]), flush=True)
+    plain, ours = (sum(row[key][0] for row in table.values()) for key in ("plain_s", "ours_s"))
+    print(f"all      plain {plain:7.1f} s  tlcli {ours:7.1f} s  {plain / ours:5.1f} x")
+    print(json.dumps(table))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""The grid: what each arm copies, freezes and changes; pairing, resuming, forgetting."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tlcli import data, store
+from tlcli.errors import Interrupted, TlcliError, UsageError
+from tlcli.store.records import Checkpoint, Dataset
+from tlcli.training import Recipe, transfer
+from tlcli.training.arms import parse_arms
+from tlcli.training.methods import methods
+
+GROUPS = [("conv1",), ("conv2",), ("dense1",), ("head",)]
+SHORT = Recipe(samples=300, eval_every=100, batch_size=50)
+
+
+def saved(tmp_path, arm: str) -> Checkpoint:
+    (path,) = [p for p in tmp_path.iterdir() if arm in p.name]
+    return store.read(path, Checkpoint)
+
+
+def test_arms_from_specifications():
+    (arm,) = parse_arms(["freeze"], GROUPS)
+    assert (arm.label, arm.copy, arm.freeze) == ("freeze", 3, 3)
+    labels = [a.label for a in parse_arms(["freeze", "finetune"], GROUPS, copy="1-3")]
+    assert labels == [
+        "freeze(copy=1)",
+        "freeze(copy=2)",
+        "freeze",
+        "finetune(copy=1)",
+        "finetune(copy=2)",
+        "finetune",
+    ]
+    (arm,) = parse_arms(["freeze:freeze=2"], GROUPS)
+    assert (arm.label, arm.copy, arm.freeze) == ("freeze(freeze=2)", 3, 2)
+    for wrong in (["freez"], ["freeze:copy=1,freeze=2"], ["scratch:copy=1"], ["l2-sp:gamma=1"], ["l2-sp:alpha=x"],
+                  ["freeze", "freeze"], [], ["finetune:freeze=1"], ["freeze:copy"], ["freeze:copy=9"]):  # fmt: skip
+        with pytest.raises(UsageError):
+            parse_arms(wrong, GROUPS)
+
+
+def test_what_each_arm_copies_and_changes(base, target_set, tmp_path):
+    arms = ["scratch", "freeze:copy=2", "freeze", "finetune"]
+    results = transfer(base, [target_set], arms, recipe=SHORT, save_dir=tmp_path)
+    frozen = saved(tmp_path, "--freeze--")
+    for layer in ("conv1", "conv2", "dense1"):
+        assert np.array_equal(frozen.weights[f"{layer}/kernel"], base.weights[f"{layer}/kernel"])
+    part = saved(tmp_path, "freeze(copy=2)")
+    assert np.array_equal(part.weights["conv2/kernel"], base.weights["conv2/kernel"])
+    tuned, scratch = saved(tmp_path, "finetune"), saved(tmp_path, "scratch")
+    for layer in ("conv1", "conv2", "dense1"):
+        moved = np.abs(tuned.weights[f"{layer}/kernel"] - base.weights[f"{layer}/kernel"]).max()
+        apart = np.abs(scratch.weights[f"{layer}/kernel"] - base.weights[f"{layer}/kernel"]).max()
+        assert 0 < moved < 0.05 < 0.1 < apart
+    head = 128 * 4 + 4
+    assert [r.trainable_parameters for r in results.runs] == [26596, 26596 - 320 - 9248, head, 26596]
+    assert {r.parameters for r in results.runs} == {26596}
+
+
+def test_frozen_layers_kept_as_features_give_the_weights_of_plain_training(base, target_set, tmp_path):
+    """The stored activations change the speed, not the result."""
+    import keras
+
+    from tlcli.models import network as net
+    from tlcli.training.order import SampleOrder
+
+    transfer(base, [target_set], ["freeze:copy=2"], recipe=SHORT, save_dir=tmp_path, seed=4)
+    ours = saved(tmp_path, "freeze")
+    model = net.build("cnn2", target_set.image_shape, 4).model
+    start = net.initial_weights(model, 4, "run")
+    copied = {k: v for k, v in base.weights.items() if k.startswith("conv")}
+    net.assign(model, {**start, **copied})
+    for name in ("conv1", "conv2"):
+        model.get_layer(name).trainable = False
+    model.compile(keras.optimizers.Adam(0.001), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    x = ((np.asarray(target_set.train.images) / 255.0 - base.mean) / base.std).astype("float32")
+    for batch in SampleOrder(len(x), 4).take(0, 300).reshape(6, 50):
+        model.train_on_batch(x[batch], target_set.train.labels[batch])
+    for key, value in net.weights(model).items():
+        np.testing.assert_allclose(ours.weights[key], value, atol=1e-4, err_msg=key)
+
+
+def test_runs_pair_and_repeat(base, target_set):
+    def accuracy(**how):
+        return transfer(base, [target_set], ["scratch", "finetune"], recipe=SHORT, **how).runs
+
+    first = accuracy(runs=2)
+    again = accuracy(runs=2)
+    assert [r.seed for r in first] == [0, 1, 0, 1]
+    assert [r.arm for r in first] == ["scratch", "scratch", "finetune", "finetune"]
+    for a, b in zip(first, again, strict=True):
+        assert np.array_equal(a.predictions, b.predictions)
+        assert all(np.array_equal(a.history[k], b.history[k]) for k in a.history)
+    assert not np.array_equal(first[0].history["train_loss"], first[1].history["train_loss"])
+    alone = accuracy(seed=1)[0]
+    assert np.array_equal(alone.history["test_loss"], first[1].history["test_loss"])
+
+
+def test_an_interrupted_grid_goes_on_and_ends_the_same(base, target_set, tmp_path):
+    how = {"recipe": SHORT, "runs": 2, "state_dir": tmp_path / "state"}
+    whole = transfer(base, [target_set], ["scratch", "freeze"], recipe=SHORT, runs=2)
+    left, interruptions = [3], 0
+
+    def stop() -> bool:
+        left[0] -= 1
+        return left[0] <= 0
+
+    while True:
+        left[0] = 4
+        try:
+            resumed = transfer(base, [target_set], ["scratch", "freeze"], resume=True, stop=stop, **how)
+            break
+        except Interrupted:
+            interruptions += 1
+            assert interruptions < 20
+    assert interruptions >= 1
+    for a, b in zip(whole.runs, resumed.runs, strict=True):
+        assert a.key == b.key
+        assert np.array_equal(a.predictions, b.predictions)
+        assert a.attributes == b.attributes
+        assert all(np.array_equal(a.history[k], b.history[k]) for k in a.history)
+    with pytest.raises(TlcliError, match="another grid"):
+        transfer(base, [target_set], ["scratch"], resume=True, **{**how, "recipe": Recipe(samples=100)})
+
+
+def test_every_method_runs_and_measures_forgetting(base, source_set, target_set):
+    results = transfer(base, [target_set], list(methods()), recipe=SHORT, source=source_set)
+    by_arm = {run.arm: run for run in results.runs}
+    assert set(by_arm) == set(methods())
+    before = {run.attributes["source_accuracy_before"] for run in results.runs}
+    assert before == {base.history["test_accuracy"][-1]}
+    assert by_arm["freeze"].attributes["source_accuracy_after"] == before.pop()
+    assert by_arm["scratch"].attributes["source_accuracy_after"] < 0.6
+    for run in results.runs:
+        right = (run.predictions == target_set.test.labels).mean()
+        assert right == run.test_accuracy
+
+
+def test_the_pull_of_l2_sp_keeps_the_weights_near_the_base(base, target_set, tmp_path):
+    transfer(base, [target_set], ["l2-sp:alpha=10", "finetune"], recipe=SHORT, save_dir=tmp_path)
+
+    def distance(checkpoint: Checkpoint) -> float:
+        return float(np.square(checkpoint.weights["conv2/kernel"] - base.weights["conv2/kernel"]).sum())
+
+    assert distance(saved(tmp_path, "l2-sp")) < 0.5 * distance(saved(tmp_path, "finetune"))
+
+
+def test_replay_remembers_more_than_tuning(base, source_set, target_set):
+    recipe = Recipe(learning_rate=0.005, samples=3000, eval_every=3000, batch_size=50)
+    runs = transfer(base, [target_set], ["finetune", "replay", "lwf"], recipe=recipe, source=source_set).runs
+    after = {run.arm: run.attributes["source_accuracy_after"] for run in runs}
+    assert after["replay"] > after["finetune"]
+
+
+def test_frozen_batch_normalization_keeps_its_statistics_and_moving_does_not(source_set, tmp_path):
+    from tlcli.training import train_base
+
+    big = dataclasses.replace(source_set)
+    small = Recipe(samples=200, eval_every=200, batch_size=50)
+    base = train_base(big, "cnn6-bn", recipe=small)
+    for statistics, same in (("frozen", True), ("moving", False)):
+        folder = tmp_path / statistics
+        transfer(
+            base, [source_set], ["freeze:copy=3"], recipe=small, save_dir=folder, bn_statistics=statistics
+        )
+        kept = saved(folder, "freeze")
+        assert (
+            np.array_equal(kept.weights["conv2_bn/moving_mean"], base.weights["conv2_bn/moving_mean"]) is same
+        )
+        for variable in ("conv2/kernel", "conv2_bn/gamma", "conv2_bn/beta"):
+            assert np.array_equal(kept.weights[variable], base.weights[variable]), variable
+        assert not np.array_equal(kept.weights["conv4_bn/moving_mean"], base.weights["conv4_bn/moving_mean"])
+
+
+def test_lp_ft_first_trains_the_head_alone(base, target_set, tmp_path):
+    recipe = dataclasses.replace(SHORT, learning_rate=1e-12)
+    transfer(base, [target_set], ["lp-ft"], recipe=recipe, save_dir=tmp_path)
+    history = saved(tmp_path, "lp-ft").history
+    assert list(history["samples_seen"]) == [100, 150, 250, 300]
+
+
+def test_own_and_other_targets_are_told_apart(base, source_set, target_set):
+    recipe = Recipe(samples=100, batch_size=50)
+    runs = transfer(base, [source_set, target_set], ["finetune"], recipe=recipe).runs
+    assert [run.attributes["relation"] for run in runs] == ["own", "other"]
+
+
+def test_images_of_another_size_are_refused(base, folder):
+    source = data.load_source("digits")
+    dataset = data.split(source, range(6, 10))
+    for part in dataset.parts.values():
+        part.images = np.pad(np.asarray(part.images), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    with pytest.raises(TlcliError, match=r"10x10x1, but the base was trained on 8x8x1"):
+        transfer(base, [dataset], ["freeze"])
+
+
+def test_replay_needs_the_source_and_the_right_one(base, target_set):
+    with pytest.raises(UsageError, match="--source"):
+        transfer(base, [target_set], ["replay"])
+    with pytest.raises(TlcliError, match="not those that the base was trained on"):
+        transfer(base, [target_set], ["finetune"], source=target_set)
+
+
+def test_a_dataset_is_not_needed_as_a_file():
+    """The Python API works on what `split` returns, without writing it."""
+    from tlcli.training import train_base
+
+    source = data.load_source("digits")
+    made: Dataset = data.split(source, range(6))
+    base = train_base(made, "cnn2", recipe=Recipe(samples=200))
+    run = transfer(
+        base, [data.split(source, range(6, 10), size=40)], ["freeze"], recipe=Recipe(samples=80)
+    ).runs[0]
+    assert run.dataset == "dataset"

@@ -1,0 +1,185 @@
+"""Training a base: against plain Keras, resumed at random, with every part of a recipe."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from tlcli.errors import Interrupted, TlcliError, UsageError
+from tlcli.training import Recipe, embed, train_base
+from tlcli.training.order import SampleOrder, evaluation_steps
+
+EVERYTHING = Recipe(
+    optimizer="adamw", learning_rate=0.003, schedule="one-cycle", weight_decay=1e-3, label_smoothing=0.1,
+    batch_size=64, epochs=3, augment=("flip", "crop:1", "rotate:10", "cutout:2", "mixup:0.2"), ema=0.99,
+)  # fmt: skip
+
+
+def test_a_training_equals_plain_keras_step_by_step(source_set):
+    """The same weights, order and optimizer through `train_on_batch` give the same weights."""
+    import keras
+
+    from tlcli.models import network as net
+    from tlcli.training.base import channel_statistics
+
+    for optimizer in (keras.optimizers.Adam(0.001), keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True)):
+        name = type(optimizer).__name__.lower()
+        rate = float(optimizer.learning_rate)
+        ours = train_base(
+            source_set,
+            "cnn2",
+            seed=3,
+            recipe=Recipe(optimizer=name, learning_rate=rate, samples=1000, batch_size=50),
+        )
+        mean, std = channel_statistics(source_set.train.images)
+        model = net.build("cnn2", source_set.image_shape, 6).model
+        start = net.initial_weights(model, 3, "base")
+        net.assign(model, start)
+        model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        x = ((np.asarray(source_set.train.images) / 255.0 - mean) / std).astype("float32")
+        order = SampleOrder(len(x), 3).take(0, 1000)
+        for batch in order.reshape(20, 50):
+            model.train_on_batch(x[batch], source_set.train.labels[batch])
+        for key, value in net.weights(model).items():
+            # Rounding turns the sign of a vanishing gradient, which Adam makes a whole step of: hence means.
+            moved = np.abs(value - start[key]).mean()
+            assert np.abs(ours.weights[key] - value).mean() < 0.01 * moved, f"{name} {key}"
+
+
+@pytest.mark.parametrize("recipe", [EVERYTHING, Recipe(epochs=3, batch_size=64)])
+def test_an_interrupted_training_ends_in_the_same_arrays(source_set, tmp_path, recipe):
+    def train(**how):
+        return train_base(source_set, "cnn2", options={"dropout": 0.5}, recipe=recipe, seed=5, **how)
+
+    whole = train()
+    state, interruptions, chance = tmp_path / "state.h5", 0, random.Random(1)
+    while True:
+        left = [chance.randint(1, 3)]
+
+        def stop(left=left) -> bool:
+            left[0] -= 1
+            return left[0] == 0
+
+        try:
+            resumed = train(state_path=state, resume=True, stop=stop)
+            break
+        except Interrupted:
+            interruptions += 1
+    assert interruptions >= 1
+    assert set(whole.weights) == set(resumed.weights)
+    for key, value in {**whole.weights, **whole.history}.items():
+        assert np.array_equal(value, {**resumed.weights, **resumed.history}[key]), key
+
+
+def test_a_state_of_another_training_is_refused(source_set, tmp_path):
+    state = tmp_path / "state.h5"
+    with pytest.raises(Interrupted):
+        train_base(source_set, "cnn2", recipe=Recipe(epochs=2), state_path=state, stop=lambda: True)
+    with pytest.raises(TlcliError, match="another training: its seed was 0, now 1"):
+        train_base(source_set, "cnn2", recipe=Recipe(epochs=2), seed=1, state_path=state, resume=True)
+
+
+def test_a_base_learns_and_records_what_it_did(base, source_set):
+    assert base.history["test_accuracy"][-1] > 0.95
+    assert list(base.history["samples_seen"]) == sorted(base.history["samples_seen"])
+    answers = base.test_predictions == source_set.test.labels
+    assert answers.mean() == base.history["test_accuracy"][-1]
+    assert base.recipe["optimizer"] == "adam"
+    assert base.recipe["learning_rate"] == 0.001
+
+
+def test_early_stopping_keeps_the_weights_of_the_best_validation_loss(target_set):
+    recipe = Recipe(learning_rate=0.02, epochs=60, batch_size=20, early_stopping=3)
+    made = train_base(target_set, "cnn2", recipe=recipe)
+    losses = made.history["validation_loss"]
+    assert len(losses) < 60
+    assert int(np.argmin(losses)) == len(losses) - 4
+    right = (made.test_predictions == target_set.test.labels).mean()
+    assert right == made.history["test_accuracy"][int(np.argmin(losses))]
+
+
+def test_early_stopping_without_a_validation_part_is_refused(source_set):
+    with pytest.raises(UsageError, match="validation"):
+        train_base(source_set, "cnn2", recipe=Recipe(epochs=1, early_stopping=2))
+
+
+def test_divergence_is_said(source_set):
+    with pytest.raises(TlcliError, match="diverged"):
+        train_base(source_set, "cnn2", recipe=Recipe(optimizer="sgd", learning_rate=1000, epochs=2))
+
+
+def test_the_order_of_samples():
+    order = SampleOrder(7, seed=1)
+    stream = order.take(0, 21)
+    for epoch in range(3):
+        assert sorted(stream[7 * epoch : 7 * epoch + 7]) == list(range(7))
+    assert not np.array_equal(stream[:7], stream[7:14])
+    assert np.array_equal(SampleOrder(7, seed=1).take(5, 17), stream[5:17])
+    assert not np.array_equal(SampleOrder(7, seed=2).take(0, 7), stream[:7])
+
+
+def test_when_a_training_is_evaluated():
+    assert list(evaluation_steps(240, 1000, 100)) == list(range(10, 241, 10))
+    assert list(evaluation_steps(25, 1000, 100)) == [10, 20, 25]
+    assert list(evaluation_steps(5, 130, 100)) == [2, 3, 4, 5]
+
+
+def test_learning_rate_schedules():
+    recipe = Recipe(learning_rate=1.0, schedule="one-cycle", epochs=1)
+    rates = recipe.learning_rates(0, 100, 100)
+    assert rates.argmax() in (19, 20)
+    assert rates[0] < 0.05
+    assert rates[-1] < 0.01
+    assert np.array_equal(recipe.learning_rates(30, 40, 100), rates[30:40])
+    cosine = Recipe(learning_rate=1.0, schedule="cosine", epochs=1).learning_rates(0, 100, 100)
+    assert cosine[0] > 0.99
+    assert cosine[-1] < 0.01
+    step = Recipe(learning_rate=1.0, schedule="step", epochs=1).learning_rates(0, 100, 100)
+    assert sorted(set(step.tolist()), reverse=True) == pytest.approx([1.0, 0.1, 0.01])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"optimizer": "magic"}, {"learning_rate": -1}, {"learning_rate": float("nan")}, {"augment": ("fly",)},
+     {"augment": ("crop:x",)}, {"batch_size": 0}, {"epochs": 0}, {"ema": 1.0}, {"samples": 10}],
+)  # fmt: skip
+def test_a_wrong_recipe_is_refused(wrong):
+    with pytest.raises(UsageError):
+        Recipe(**{"epochs": 1, **wrong})
+
+
+def test_augmentation_moves_pixels_as_it_says():
+    from tlcli.training import augment
+
+    images = np.random.default_rng(0).normal(size=(3, 6, 6, 2)).astype("float32")
+    flipped = np.asarray(augment.apply(images, {"flip": np.array([1, 0, 1], "float32")}, {"flip": 0.5}))
+    assert np.array_equal(flipped[0], images[0, :, ::-1])
+    assert np.array_equal(flipped[1], images[1])
+    offset = {"offset": np.array([[0, 0], [1, -2], [2, 2]], "int32")}
+    shifted = np.asarray(augment.apply(images, offset, {"crop": 2}))
+    padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="reflect")
+    assert np.array_equal(shifted[0], images[0])
+    assert np.array_equal(shifted[1], padded[1, 3:9, 0:6])
+    assert np.array_equal(shifted[2], padded[2, 4:10, 4:10])
+    corner = {"corner": np.array([[0, 0], [-1, 4], [3, 3]], "int32")}
+    cut = np.asarray(augment.apply(images, corner, {"cutout": 3}))
+    assert not cut[0, :3, :3].any()
+    assert np.array_equal(cut[0, 3:], images[0, 3:])
+    assert not cut[1, :2, 4:].any()
+    turned = np.asarray(augment.apply(images, {"angle": np.zeros(3, "float32")}, {"rotate": 5}))
+    np.testing.assert_allclose(turned, images, atol=1e-5)
+    quarter = np.asarray(augment.apply(images, {"angle": np.full(3, np.pi / 2, "float32")}, {"rotate": 90}))
+    turns = [np.rot90(images, k, axes=(1, 2)) for k in (1, 3)]
+    assert any(np.allclose(quarter, t, atol=1e-4) for t in turns)
+
+
+def test_embeddings_are_what_the_head_sees(base, source_set):
+    made = embed(base, source_set)
+    assert made.layer == "dense1"
+    logits = made.parts["test"].embeddings @ base.weights["head/kernel"] + base.weights["head/bias"]
+    assert np.array_equal(logits.argmax(axis=1), base.test_predictions)
+    assert embed(base, source_set, "pool").parts["test"].embeddings.shape[1] == 2 * 2 * 32
+    with pytest.raises(UsageError, match="its layers: conv1, conv2, pool"):
+        embed(base, source_set, "conv7")
