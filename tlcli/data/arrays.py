@@ -70,9 +70,10 @@ def assemble(name: str, parts: dict[str, tuple[np.ndarray, np.ndarray]],
     published numbers.
     """
     labels = {part: as_labels(y, f"the {part} labels of {name}") for part, (_, y) in parts.items()}
-    white = max(pixel_scale(x, f"the {part} images of {name}") for part, (x, _) in parts.items())
-    images = {part: as_images(x, len(labels[part]), white, f"the {part} images of {name}")
-              for part, (x, _) in parts.items()}
+    white = {part: pixel_scale(x, f"the {part} images of {name}") for part, (x, _) in parts.items()}
+    of_floats = max((white[part] for part, (x, _) in parts.items() if x.dtype.kind == "f"), default=1)
+    images = {part: as_images(x, len(labels[part]), of_floats if x.dtype.kind == "f" else white[part],
+                              f"the {part} images of {name}") for part, (x, _) in parts.items()}
     if len({x.shape[1:] for x in images.values()}) > 1:
         shapes = ", ".join(f"{part} {' x '.join(map(str, x.shape[1:]))}" for part, x in images.items())
         raise TlcliError(f"the images of {name} differ in shape: {shapes}")

@@ -93,24 +93,17 @@ def _complement(path: str, numbers: list[int], held_by_file: HeldByFile) -> list
 def _items(text: str) -> list[tuple[str, bool]]:
     """The items of a list, and whether each was quoted."""
     items: list[tuple[str, bool]] = []
-    position = 0
-    while position < len(text) or not items or text[position - 1] == ",":
+    position, more = 0, True
+    while more:
         match = _ITEM.match(text, position)
-        if match is None:
-            raise UsageError(f"classes {text!r}: a quote is not closed, or something follows it")
+        assert match is not None  # the last alternative takes anything
         double, single, plain = match.groups()
-        if double is not None:
-            items.append((double.replace('""', '"'), True))
-        elif single is not None:
-            items.append((single.replace("''", "'"), True))
-        else:
-            items.append((plain, False))
-        if not items[-1][0]:
+        item = (double or "").replace('""', '"') or (single or "").replace("''", "'") or plain
+        if not item:
             raise UsageError(f"classes {text!r}: an item is empty; "
                              "expected for example 0-5 or 0,3,7-9 or cat,dog")
-        position = match.end()
-        if position >= len(text) and not text.endswith(","):
-            break
+        items.append((item, plain is None))
+        position, more = match.end(), match[0].endswith(",")
     return items
 
 

@@ -19,14 +19,19 @@ class Unverified(Protocol):
 
 
 class Selected:
-    """Some images of an array, fetched when they are asked for: uint8, N x H x W x C."""
+    """Some images of an array, fetched when they are asked for: uint8, N x H x W x C.
 
-    def __init__(self, images: ImageArray, index: np.ndarray) -> None:
+    With `channels`, grey images are given that many equal ones.
+    """
+
+    def __init__(self, images: ImageArray, index: np.ndarray, channels: int | None = None) -> None:
         self._images, self._index = images, np.asarray(index, np.int64)
+        self._repeats = (channels or images.shape[3]) // images.shape[3]
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (len(self._index), *self._images.shape[1:])
+        height, width, channels = self._images.shape[1:]
+        return len(self), height, width, channels * self._repeats
 
     @property
     def dtype(self) -> np.dtype:
@@ -36,7 +41,8 @@ class Selected:
         return len(self._index)
 
     def __getitem__(self, index: Any) -> np.ndarray:
-        return np.asarray(self._images[self._index[index]])
+        images = np.asarray(self._images[self._index[index]])
+        return np.repeat(images, self._repeats, axis=-1) if self._repeats > 1 else images
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype)
@@ -63,6 +69,6 @@ def same_channels(parts: dict[str, Part]) -> dict[str, Part]:
     channels = max(part.images.shape[3] for part in parts.values())
     for name, part in parts.items():
         if part.images.shape[3] != channels:
-            colour = np.repeat(np.asarray(part.images), channels, axis=3)
+            colour = Selected(part.images, np.arange(len(part)), channels)
             parts[name] = Part(colour, part.labels, part.source_index)
     return parts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,11 +157,13 @@ def load_source(name_or_path: str, *, data_dir: str | Path | None = None,
 
 
 def check_class_names(names: Sequence[str], source: str) -> None:
-    """Raise TlcliError where two classes share a name or one has none."""
+    """Raise TlcliError where two classes share a name, one has none, or one with control characters."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
             raise TlcliError(f"{source} has two classes named {name!r}: class names must differ")
+        if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in name):
+            raise TlcliError(f"{source} has a class named {name!r}: expected no control characters")
         seen.add(name)
     if not names:
         raise TlcliError(f"{source} has no classes")

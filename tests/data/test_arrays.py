@@ -1,0 +1,231 @@
+"""Arrays out of .npz and .mat files."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tlcli.data import load_source, matlab, split, write_mat
+from tlcli.data.arrays import as_images, as_labels, pixel_scale
+from tlcli.errors import TlcliError
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (20, 6, 6, 3), dtype=np.uint8)
+LABELS = np.arange(20) % 4
+
+
+@pytest.mark.parametrize(("given_shape", "channels"), [
+    (lambda x: x, 3),
+    (lambda x: x.transpose(0, 3, 1, 2), 3),
+    (lambda x: x.transpose(0, 3, 1, 2).reshape(20, -1), 3),
+    (lambda x: np.moveaxis(x, 0, -1), 3),
+    (lambda x: x[..., :1], 1),
+    (lambda x: x[..., 0], 1),
+    (lambda x: x[..., 0].reshape(20, 36), 1),
+    (lambda x: x[..., 0].reshape(20, 36).T, 1),
+    (lambda x: x[..., :1].transpose(0, 3, 1, 2), 1),
+])
+def test_shapes_of_images(given_shape, channels):
+    assert np.array_equal(as_images(given_shape(PIXELS), 20, 255, "X"), PIXELS[..., :channels])
+
+
+@pytest.mark.parametrize("convert", [
+    lambda x: x.astype(np.float64), lambda x: x / 255, lambda x: (x / 255).astype(np.float32),
+    lambda x: x.astype(np.int64), lambda x: x.astype(np.uint16), lambda x: x.astype(">f8")])
+def test_types_of_pixels(convert):
+    x = convert(PIXELS)
+    assert np.array_equal(as_images(x, 20, pixel_scale(x, "X"), "X"), PIXELS)
+
+
+def test_booleans_become_black_and_white():
+    x = PIXELS[..., 0] > 127
+    assert np.array_equal(as_images(x, 20, pixel_scale(x, "X"), "X")[..., 0], x * 255)
+
+
+@pytest.mark.parametrize(("value", "words"), [
+    (np.nan, "1 pixels that are no numbers"), (np.inf, "no numbers"), (-0.5, "reach from -0.5"), (256.0, "to 256")])
+def test_pixels_out_of_range(value, words):
+    x = PIXELS / 255
+    x[3, 2, 1, 0] = value
+    with pytest.raises(TlcliError, match=words):
+        pixel_scale(x, "X")
+
+
+@pytest.mark.parametrize("labels", [LABELS, LABELS[:, None], LABELS[None], LABELS.astype(np.float32), np.eye(4)[LABELS],
+                                    np.eye(4)[LABELS].T, np.eye(4, dtype=bool)[LABELS], LABELS.astype(np.uint8)])
+def test_forms_of_labels(labels):
+    assert as_labels(labels, "t").tolist() == LABELS.tolist()
+    assert as_labels(labels, "t").dtype == np.int64
+
+
+@pytest.mark.parametrize("labels", [LABELS - 1, LABELS + 0.5, np.full(20, np.nan), np.ones((20, 4)), np.zeros((20, 4)),
+                                    LABELS.astype("U1"), np.zeros((2, 3, 4)), np.zeros(0), np.full(20, 2.0**60)])
+def test_labels_that_are_none(labels):
+    with pytest.raises(TlcliError):
+        as_labels(labels, "t")
+
+
+def npz(path, **arrays):
+    np.savez(path, **arrays)
+    return str(path)
+
+
+def test_npz_with_train_and_test(tmp_path):
+    path = npz(tmp_path / "set.npz", x_train=PIXELS, y_train=LABELS[:, None], x_test=PIXELS[:8] / 255, y_test=LABELS[:8])
+    source = load_source(path)
+    assert (source.name, source.class_names, len(source.test)) == ("set", ["0", "1", "2", "3"], 8)
+    assert np.array_equal(source.test.images, PIXELS[:8])
+
+
+def test_npz_without_a_split_and_with_names(tmp_path):
+    path = npz(tmp_path / "set.npz", images=PIXELS, labels=LABELS, class_names=np.array(["a", "b", "c", "d/'e"]))
+    source = load_source(path)
+    assert source.class_names == ["a", "b", "c", "d/'e"]
+    assert (len(source.train), len(source.test)) == (16, 4)
+    source = load_source(npz(tmp_path / "set.npz", images=PIXELS, labels=np.array(["x", "y"])[LABELS % 2]))
+    assert source.class_names == ["x", "y"]
+    source = load_source(npz(tmp_path / "set.npz", X=PIXELS, y=LABELS + 6))
+    assert source.class_numbers == [6, 7, 8, 9]
+
+
+class Evil:
+    def __reduce__(self):
+        return open, ("/tmp/tlcli-test-was-here", "w")
+
+
+@pytest.mark.parametrize(("arrays", "words"), [
+    ({"images": PIXELS, "labels": np.array([Evil()] * 20, object)}, "Python objects, which could run code"),
+    ({"images": np.array([Evil()], object), "labels": LABELS}, "Python objects"),
+    ({"images": PIXELS, "labels": LABELS[:9]}, "for 9 labels"),
+    ({"images": PIXELS, "labels": LABELS, "class_names": np.array(["a", "b"])}, "label 3 out of range"),
+    ({"images": PIXELS, "labels": LABELS, "class_names": np.array(["a", "b", "a", "c"])}, "two classes named 'a'"),
+    ({"images": PIXELS, "labels": LABELS, "class_names": np.array(["a", "b", "", "c"])}, "without a name"),
+    ({"images": PIXELS, "labels": LABELS, "class_names": np.array(["a", "b", "\x1b[2J", "c"])}, "control"),
+    ({"images": PIXELS * np.float32(np.nan), "labels": LABELS}, "no numbers"),
+    ({"images": PIXELS[..., :2], "labels": LABELS}, "1 or 3 channels"),
+    ({"pictures": PIXELS}, "holds pictures: expected x_train"),
+    ({"x_train": PIXELS, "y_train": LABELS, "x_test": PIXELS[:, :5], "y_test": LABELS}, "differ in shape"),
+])
+def test_npz_that_cannot_be_used(tmp_path, arrays, words):
+    with pytest.raises(TlcliError, match=words):
+        load_source(npz(tmp_path / "bad.npz", **arrays))
+
+
+def test_npz_that_declares_terabytes(tmp_path):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"shape": (10**6, 10**6), "fortran_order": False, "descr": "|u1"})
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w") as archive:
+        archive.writestr("images.npy", header.getvalue() + b"12")
+        archive.writestr("labels.npy", b"")
+    with pytest.raises(TlcliError, match="bytes: more than"):
+        load_source(str(tmp_path / "bomb.npz"))
+    (tmp_path / "bomb.npz").write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(TlcliError, match="cannot be read as .npz"):
+        load_source(str(tmp_path / "bomb.npz"))
+
+
+@pytest.fixture
+def lab(tiny, tmp_path):
+    """A file in the lab's layout: classes 0 to 1, and 2 to 4 at two proportions."""
+    source = tiny([20, 20, 20, 20, 20], tests=3)
+    cuts = [split(source, [0, 1]), split(source, [2, 3, 4], proportion=0.1), split(source, [2, 3, 4], proportion=0.5)]
+    write_mat(cuts, tmp_path / "lab.mat")
+    return tmp_path / "lab.mat", cuts
+
+
+def test_the_lab_layout_there_and_back(lab, tmp_path):
+    path, cuts = lab
+    assert {"X_trn01", "t_trn01", "X_tst01", "t_tst01", "X_trn24_0_1", "t_trn24_0_5", "X_tst24"} <= set(matlab.shapes(path))
+    assert matlab.shapes(path)["t_trn24_0_5"] == (30, 3)
+    source = load_source(str(path))
+    assert (source.name, source.class_numbers) == ("tiny", [0, 1, 2, 3, 4])
+    assert "the largest is read: X_trn24_0_5 with 30 images" in source.warnings[0]
+    again = split(source, [2, 3, 4])
+    for name, part in cuts[2].parts.items():
+        assert np.array_equal(again.parts[name].images, part.images)
+        assert np.array_equal(again.parts[name].labels, part.labels)
+    assert np.array_equal(again.train.source_index, cuts[2].train.source_index)
+    write_mat(cuts, tmp_path / "again.mat")
+    assert (tmp_path / "again.mat").read_bytes() == path.read_bytes()
+    with pytest.raises(TlcliError, match="exists already"):
+        write_mat(cuts, path)
+
+
+def test_other_classes_than_a_range_of_digits(tiny, tmp_path):
+    cut = split(tiny([5] * 14, names=[f"č {i}" for i in range(14)]), [0, 5, 12])
+    write_mat(cut, tmp_path / "x.mat")
+    source = load_source(str(tmp_path / "x.mat"))
+    assert (source.class_numbers, source.class_names) == ([0, 5, 12], ["č 0", "č 5", "č 12"])
+
+
+def as_v73(path, variables):
+    """What MATLAB's -v7.3 makes: HDF5 with 512 bytes before it, axes reversed."""
+    import h5py
+
+    with h5py.File(path, "w", userblock_size=512) as file:
+        for name, array in variables.items():
+            stored = file.create_dataset(name, data=array.T, chunks=True, compression="gzip")
+            stored.attrs["MATLAB_class"] = np.bytes_(b"double")
+        file["link"] = h5py.ExternalLink("/etc/hostname", "/")
+    with open(path, "r+b") as file:
+        file.write(matlab.HEADER_V73.ljust(124) + b"\x00\x02IM")
+
+
+def test_version_73_and_the_variables_as_the_lab_gives_them(lab, tmp_path):
+    path, cuts = lab
+    held = matlab.read(path, [name for name in matlab.shapes(path) if name[:2] in ("X_", "t_")])
+    renamed = {name.replace("24_0_", "24_0."): array for name, array in held.items()}
+    renamed["t_tst24"] = renamed["t_tst24"].argmax(1) + 2.0  # the published numbers themselves
+    renamed["X_trn01"] = renamed["X_trn01"].reshape(len(renamed["X_trn01"]), -1)
+    as_v73(tmp_path / "new.mat", renamed)
+    again = split(load_source(str(tmp_path / "new.mat")), [2, 3, 4])
+    assert np.array_equal(again.train.images, cuts[2].train.images)
+    assert again.test.labels.tolist() == cuts[2].test.labels.tolist()
+
+
+def test_mat_that_cannot_be_used(lab, tmp_path):
+    import scipy.io
+
+    held = matlab.read(lab[0], list(matlab.shapes(lab[0])))
+    bad = tmp_path / "bad.mat"
+    for change, words in (
+        ({"t_tst24": None}, "no variable t_tst24"),
+        ({"t_trn01": np.full(40, 7)}, "has a label 7"),
+        ({"X_trn01": held["X_trn01"] * np.nan}, "no numbers"),
+        ({"X_tst01": held["X_tst01"][:2]}, "for 6 labels"),
+        ({"t_trn01": np.zeros((40, 2))}, "not one-hot"),
+        ({"classes24": np.array([0, 1, 2])}, "a class in two of its sets"),
+    ):
+        scipy.io.savemat(bad, {k: v for k, v in {**held, **change}.items() if v is not None})
+        with pytest.raises(TlcliError, match=words):
+            load_source(str(bad))
+    scipy.io.savemat(bad, {"something": np.zeros(3), "cell": np.array([1, "x"], object)})
+    with pytest.raises(TlcliError, match="holds something: expected x_train"):
+        load_source(str(bad))
+    bad.write_bytes(b"")
+    with pytest.raises(TlcliError, match="expected a MATLAB file"):
+        load_source(str(bad))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 20))
+def test_damaged_mat_files_end_in_an_error_or_in_data(tmp_path_factory, seed, flips):
+    folder = tmp_path_factory.getbasetemp()
+    whole = folder / "whole.mat"
+    if not whole.exists():
+        matlab.write(whole, {"images": PIXELS, "labels": LABELS})
+    rng = np.random.default_rng(seed)
+    content = bytearray(whole.read_bytes())
+    for position in rng.integers(124, len(content), flips):
+        content[position] ^= 1 << int(rng.integers(8))
+    damaged = folder / "damaged.mat"
+    damaged.write_bytes(bytes(content[:int(rng.integers(1, len(content) + 1))]))
+    try:
+        load_source(str(damaged))
+    except TlcliError:
+        pass
