@@ -57,16 +57,19 @@ def ours(folder: Path, side: int | None) -> float:
     dataset = data.split(source, source.class_numbers)
     for part in dataset.parts.values():
         for i in range(0, len(part), 1000):
-            part.images[i:i + 1000]
+            part.images[i : i + 1000]
     return time.perf_counter() - start
 
 
 def memory(folder: Path, side: int | None) -> int:
     """MiB at the peak of a process that does nothing else."""
-    code = f"import sys; sys.path[:0] = {sys.path!r}; import benchmark_folder as b, pathlib; " \
-           f"print(b.peak(lambda: b.ours(pathlib.Path({str(folder)!r}), {side})))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
-                          cwd=Path(__file__).parent)
+    code = (
+        f"import sys; sys.path[:0] = {sys.path!r}; import benchmark_folder as b, pathlib; "
+        f"print(b.peak(lambda: b.ours(pathlib.Path({str(folder)!r}), {side})))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parent
+    )
     return int(done.stdout)
 
 
@@ -101,9 +104,11 @@ def main() -> None:
             pairs = [(plain(folder, side), ours(folder, side)) for _ in range(options.repeats)]
             theirs, mine = (min(times) for times in zip(*pairs, strict=True))
             to = f" to {side} x {side}" if side else ""
-            print(f"{name} {size[1]} x {size[0]}{to}, {options.images} images: Pillow {theirs:.2f} s, "
-                  f"tlcli {mine:.2f} s, ratio {mine / theirs:.2f}; "
-                  f"peak memory {memory(small, side)} MiB for a tenth, {memory(folder, side)} MiB for all")
+            print(
+                f"{name} {size[1]} x {size[0]}{to}, {options.images} images: Pillow {theirs:.2f} s, "
+                f"tlcli {mine:.2f} s, ratio {mine / theirs:.2f}; "
+                f"peak memory {memory(small, side)} MiB for a tenth, {memory(folder, side)} MiB for all"
+            )
 
 
 if __name__ == "__main__":

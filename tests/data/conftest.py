@@ -11,14 +11,18 @@ import pytest
 from tlcli.data import Source, load_source
 from tlcli.data.source import class_part
 
-_FILES = {"mnist": "mnist/train-images-idx3-ubyte.gz", "cifar10": "cifar-10-batches-bin/test_batch.bin",
-          "cifar100": "cifar-100-binary/test.bin"}
+_FILES = {
+    "mnist": "mnist/train-images-idx3-ubyte.gz",
+    "cifar10": "cifar-10-batches-bin/test_batch.bin",
+    "cifar100": "cifar-100-binary/test.bin",
+}
 _cache: dict[str, Source] = {}
 
 
 @pytest.fixture
 def published(monkeypatch):
     """Gives a published set by name; skips the test where its files are not on this machine."""
+
     def find(name: str) -> Source:
         if name in _cache:
             return _cache[name]
@@ -28,6 +32,7 @@ def published(monkeypatch):
                 _cache[name] = load_source(name, data_dir=folder, download=False)
                 return _cache[name]
         pytest.skip(f"the files of {name} are not here: name their folder in TLCLI_DATA_DIR")
+
     return find
 
 
@@ -42,11 +47,17 @@ def no_caches(monkeypatch, tmp_path):
 @pytest.fixture
 def tiny():
     """Makes a source of the given number of training images per class; pixel values tell them apart."""
+
     def make(counts: list[int], tests: int = 2, names: list[str] | None = None) -> Source:
         def part(each: list[int]):
             labels = np.repeat(np.arange(len(each)), each)
-            images = np.arange(len(labels), dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 1), np.uint8)
+            images = np.arange(len(labels), dtype=np.uint8)[:, None, None, None] * np.ones(
+                (1, 2, 2, 1), np.uint8
+            )
             return class_part(images, labels)
-        return Source("tiny", part(counts), part([tests] * len(counts)),
-                      names or [str(c) for c in range(len(counts))])
+
+        return Source(
+            "tiny", part(counts), part([tests] * len(counts)), names or [str(c) for c in range(len(counts))]
+        )
+
     return make

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
 import zipfile
@@ -19,24 +20,35 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (20, 6, 6, 3), dtype=np.uint8
 LABELS = np.arange(20) % 4
 
 
-@pytest.mark.parametrize(("given_shape", "channels"), [
-    (lambda x: x, 3),
-    (lambda x: x.transpose(0, 3, 1, 2), 3),
-    (lambda x: x.transpose(0, 3, 1, 2).reshape(20, -1), 3),
-    (lambda x: np.moveaxis(x, 0, -1), 3),
-    (lambda x: x[..., :1], 1),
-    (lambda x: x[..., 0], 1),
-    (lambda x: x[..., 0].reshape(20, 36), 1),
-    (lambda x: x[..., 0].reshape(20, 36).T, 1),
-    (lambda x: x[..., :1].transpose(0, 3, 1, 2), 1),
-])
+@pytest.mark.parametrize(
+    ("given_shape", "channels"),
+    [
+        (lambda x: x, 3),
+        (lambda x: x.transpose(0, 3, 1, 2), 3),
+        (lambda x: x.transpose(0, 3, 1, 2).reshape(20, -1), 3),
+        (lambda x: np.moveaxis(x, 0, -1), 3),
+        (lambda x: x[..., :1], 1),
+        (lambda x: x[..., 0], 1),
+        (lambda x: x[..., 0].reshape(20, 36), 1),
+        (lambda x: x[..., 0].reshape(20, 36).T, 1),
+        (lambda x: x[..., :1].transpose(0, 3, 1, 2), 1),
+    ],
+)
 def test_shapes_of_images(given_shape, channels):
     assert np.array_equal(as_images(given_shape(PIXELS), 20, 255, "X"), PIXELS[..., :channels])
 
 
-@pytest.mark.parametrize("convert", [
-    lambda x: x.astype(np.float64), lambda x: x / 255, lambda x: (x / 255).astype(np.float32),
-    lambda x: x.astype(np.int64), lambda x: x.astype(np.uint16), lambda x: x.astype(">f8")])
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda x: x.astype(np.float64),
+        lambda x: x / 255,
+        lambda x: (x / 255).astype(np.float32),
+        lambda x: x.astype(np.int64),
+        lambda x: x.astype(np.uint16),
+        lambda x: x.astype(">f8"),
+    ],
+)
 def test_types_of_pixels(convert):
     x = convert(PIXELS)
     assert np.array_equal(as_images(x, 20, pixel_scale(x, "X"), "X"), PIXELS)
@@ -47,8 +59,15 @@ def test_booleans_become_black_and_white():
     assert np.array_equal(as_images(x, 20, pixel_scale(x, "X"), "X")[..., 0], x * 255)
 
 
-@pytest.mark.parametrize(("value", "words"), [
-    (np.nan, "1 pixels that are no numbers"), (np.inf, "no numbers"), (-0.5, "reach from -0.5"), (256.0, "to 256")])
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (np.nan, "1 pixels that are no numbers"),
+        (np.inf, "no numbers"),
+        (-0.5, "reach from -0.5"),
+        (256.0, "to 256"),
+    ],
+)
 def test_pixels_out_of_range(value, words):
     x = PIXELS / 255
     x[3, 2, 1, 0] = value
@@ -56,15 +75,38 @@ def test_pixels_out_of_range(value, words):
         pixel_scale(x, "X")
 
 
-@pytest.mark.parametrize("labels", [LABELS, LABELS[:, None], LABELS[None], LABELS.astype(np.float32), np.eye(4)[LABELS],
-                                    np.eye(4)[LABELS].T, np.eye(4, dtype=bool)[LABELS], LABELS.astype(np.uint8)])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        LABELS,
+        LABELS[:, None],
+        LABELS[None],
+        LABELS.astype(np.float32),
+        np.eye(4)[LABELS],
+        np.eye(4)[LABELS].T,
+        np.eye(4, dtype=bool)[LABELS],
+        LABELS.astype(np.uint8),
+    ],
+)
 def test_forms_of_labels(labels):
     assert as_labels(labels, "t").tolist() == LABELS.tolist()
     assert as_labels(labels, "t").dtype == np.int64
 
 
-@pytest.mark.parametrize("labels", [LABELS - 1, LABELS + 0.5, np.full(20, np.nan), np.ones((20, 4)), np.zeros((20, 4)),
-                                    LABELS.astype("U1"), np.zeros((2, 3, 4)), np.zeros(0), np.full(20, 2.0**60)])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        LABELS - 1,
+        LABELS + 0.5,
+        np.full(20, np.nan),
+        np.ones((20, 4)),
+        np.zeros((20, 4)),
+        LABELS.astype("U1"),
+        np.zeros((2, 3, 4)),
+        np.zeros(0),
+        np.full(20, 2.0**60),
+    ],
+)
 def test_labels_that_are_none(labels):
     with pytest.raises(TlcliError):
         as_labels(labels, "t")
@@ -76,14 +118,22 @@ def npz(path, **arrays):
 
 
 def test_npz_with_train_and_test(tmp_path):
-    path = npz(tmp_path / "set.npz", x_train=PIXELS, y_train=LABELS[:, None], x_test=PIXELS[:8] / 255, y_test=LABELS[:8])
+    path = npz(
+        tmp_path / "set.npz",
+        x_train=PIXELS,
+        y_train=LABELS[:, None],
+        x_test=PIXELS[:8] / 255,
+        y_test=LABELS[:8],
+    )
     source = load_source(path)
     assert (source.name, source.class_names, len(source.test)) == ("set", ["0", "1", "2", "3"], 8)
     assert np.array_equal(source.test.images, PIXELS[:8])
 
 
 def test_npz_without_a_split_and_with_names(tmp_path):
-    path = npz(tmp_path / "set.npz", images=PIXELS, labels=LABELS, class_names=np.array(["a", "b", "c", "d/'e"]))
+    path = npz(
+        tmp_path / "set.npz", images=PIXELS, labels=LABELS, class_names=np.array(["a", "b", "c", "d/'e"])
+    )
     source = load_source(path)
     assert source.class_names == ["a", "b", "c", "d/'e"]
     assert (len(source.train), len(source.test)) == (16, 4)
@@ -98,19 +148,37 @@ class Evil:
         return open, ("/tmp/tlcli-test-was-here", "w")
 
 
-@pytest.mark.parametrize(("arrays", "words"), [
-    ({"images": PIXELS, "labels": np.array([Evil()] * 20, object)}, "Python objects, which could run code"),
-    ({"images": np.array([Evil()], object), "labels": LABELS}, "Python objects"),
-    ({"images": PIXELS, "labels": LABELS[:9]}, "for 9 labels"),
-    ({"images": PIXELS, "labels": LABELS, "class_names": np.array(["a", "b"])}, "label 3 out of range"),
-    ({"images": PIXELS, "labels": LABELS, "class_names": np.array(["a", "b", "a", "c"])}, "two classes named 'a'"),
-    ({"images": PIXELS, "labels": LABELS, "class_names": np.array(["a", "b", "", "c"])}, "without a name"),
-    ({"images": PIXELS, "labels": LABELS, "class_names": np.array(["a", "b", "\x1b[2J", "c"])}, "control"),
-    ({"images": PIXELS * np.float32(np.nan), "labels": LABELS}, "no numbers"),
-    ({"images": PIXELS[..., :2], "labels": LABELS}, "1 or 3 channels"),
-    ({"pictures": PIXELS}, "holds pictures: expected x_train"),
-    ({"x_train": PIXELS, "y_train": LABELS, "x_test": PIXELS[:, :5], "y_test": LABELS}, "differ in shape"),
-])
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        (
+            {"images": PIXELS, "labels": np.array([Evil()] * 20, object)},
+            "Python objects, which could run code",
+        ),
+        ({"images": np.array([Evil()], object), "labels": LABELS}, "Python objects"),
+        ({"images": PIXELS, "labels": LABELS[:9]}, "for 9 labels"),
+        ({"images": PIXELS, "labels": LABELS, "class_names": np.array(["a", "b"])}, "label 3 out of range"),
+        (
+            {"images": PIXELS, "labels": LABELS, "class_names": np.array(["a", "b", "a", "c"])},
+            "two classes named 'a'",
+        ),
+        (
+            {"images": PIXELS, "labels": LABELS, "class_names": np.array(["a", "b", "", "c"])},
+            "without a name",
+        ),
+        (
+            {"images": PIXELS, "labels": LABELS, "class_names": np.array(["a", "b", "\x1b[2J", "c"])},
+            "control",
+        ),
+        ({"images": PIXELS * np.float32(np.nan), "labels": LABELS}, "no numbers"),
+        ({"images": PIXELS[..., :2], "labels": LABELS}, "1 or 3 channels"),
+        ({"pictures": PIXELS}, "holds pictures: expected x_train"),
+        (
+            {"x_train": PIXELS, "y_train": LABELS, "x_test": PIXELS[:, :5], "y_test": LABELS},
+            "differ in shape",
+        ),
+    ],
+)
 def test_npz_that_cannot_be_used(tmp_path, arrays, words):
     with pytest.raises(TlcliError, match=words):
         load_source(npz(tmp_path / "bad.npz", **arrays))
@@ -118,14 +186,16 @@ def test_npz_that_cannot_be_used(tmp_path, arrays, words):
 
 def test_npz_that_declares_terabytes(tmp_path):
     header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"shape": (10**6, 10**6), "fortran_order": False, "descr": "|u1"})
+    np.lib.format.write_array_header_1_0(
+        header, {"shape": (10**6, 10**6), "fortran_order": False, "descr": "|u1"}
+    )
     with zipfile.ZipFile(tmp_path / "bomb.npz", "w") as archive:
         archive.writestr("images.npy", header.getvalue() + b"12")
         archive.writestr("labels.npy", b"")
     with pytest.raises(TlcliError, match="bytes: more than"):
         load_source(str(tmp_path / "bomb.npz"))
     (tmp_path / "bomb.npz").write_bytes(pickle.dumps(Evil()))
-    with pytest.raises(TlcliError, match="cannot be read as .npz"):
+    with pytest.raises(TlcliError, match="cannot be read as"):
         load_source(str(tmp_path / "bomb.npz"))
 
 
@@ -133,14 +203,20 @@ def test_npz_that_declares_terabytes(tmp_path):
 def lab(tiny, tmp_path):
     """A file in the lab's layout: classes 0 to 1, and 2 to 4 at two proportions."""
     source = tiny([20, 20, 20, 20, 20], tests=3)
-    cuts = [split(source, [0, 1]), split(source, [2, 3, 4], proportion=0.1), split(source, [2, 3, 4], proportion=0.5)]
+    cuts = [
+        split(source, [0, 1]),
+        split(source, [2, 3, 4], proportion=0.1),
+        split(source, [2, 3, 4], proportion=0.5),
+    ]
     write_mat(cuts, tmp_path / "lab.mat")
     return tmp_path / "lab.mat", cuts
 
 
 def test_the_lab_layout_there_and_back(lab, tmp_path):
     path, cuts = lab
-    assert {"X_trn01", "t_trn01", "X_tst01", "t_tst01", "X_trn24_0_1", "t_trn24_0_5", "X_tst24"} <= set(matlab.shapes(path))
+    assert {"X_trn01", "t_trn01", "X_tst01", "t_tst01", "X_trn24_0_1", "t_trn24_0_5", "X_tst24"} <= set(
+        matlab.shapes(path)
+    )
     assert matlab.shapes(path)["t_trn24_0_5"] == (30, 3)
     source = load_source(str(path))
     assert (source.name, source.class_numbers) == ("tiny", [0, 1, 2, 3, 4])
@@ -224,8 +300,6 @@ def test_damaged_mat_files_end_in_an_error_or_in_data(tmp_path_factory, seed, fl
     for position in rng.integers(124, len(content), flips):
         content[position] ^= 1 << int(rng.integers(8))
     damaged = folder / "damaged.mat"
-    damaged.write_bytes(bytes(content[:int(rng.integers(1, len(content) + 1))]))
-    try:
+    damaged.write_bytes(bytes(content[: int(rng.integers(1, len(content) + 1))]))
+    with contextlib.suppress(TlcliError):
         load_source(str(damaged))
-    except TlcliError:
-        pass

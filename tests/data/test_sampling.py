@@ -30,7 +30,9 @@ def test_subsets_are_nested_and_hang_on_the_seed_alone(counts, seed, validation,
     numbers = list(range(10, 10 + len(counts)))
     large = data.draw(st.integers(1, len(labels)))
     small = data.draw(st.integers(1, large))
-    (train, held), (train2, held2) = (draw_nested(labels, numbers, n, validation, seed) for n in (small, large))
+    (train, held), (train2, held2) = (
+        draw_nested(labels, numbers, n, validation, seed) for n in (small, large)
+    )
     assert set(train) <= set(train2)
     assert set(held) <= set(held2)
     assert len(train) + len(held) == small == len(set(train) | set(held))
@@ -67,11 +69,20 @@ def test_proportions_are_decimal_numbers():
     assert subset_size(105, size=99, multiple_of=10) == 90
 
 
-@pytest.mark.parametrize(("options", "kind"), [
-    ({"proportion": 0.0}, UsageError), ({"proportion": 1.1}, UsageError), ({"proportion": float("nan")}, UsageError),
-    ({"proportion": 0.5, "size": 3}, UsageError), ({"size": 0}, UsageError), ({"multiple_of": 0}, UsageError),
-    ({"size": 101}, TlcliError), ({"proportion": 0.001}, TlcliError), ({"multiple_of": 1000}, TlcliError),
-])
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"proportion": 0.0}, UsageError),
+        ({"proportion": 1.1}, UsageError),
+        ({"proportion": float("nan")}, UsageError),
+        ({"proportion": 0.5, "size": 3}, UsageError),
+        ({"size": 0}, UsageError),
+        ({"multiple_of": 0}, UsageError),
+        ({"size": 101}, TlcliError),
+        ({"proportion": 0.001}, TlcliError),
+        ({"multiple_of": 1000}, TlcliError),
+    ],
+)
 def test_sizes_out_of_range(options, kind):
     with pytest.raises(kind):
         subset_size(100, **options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -25,8 +27,14 @@ def test_digits_are_the_published_ones():
 
 def test_exact_sizes_and_labels_on_digits():
     digits = load_source("digits")
-    cut = split(digits, classes.parse("6-9", digits.class_names), proportion=0.1, multiple_of=10, validation=0.2)
-    assert {name: len(part) for name, part in cut.parts.items()} == {"train": 40, "validation": 10, "test": 141}
+    cut = split(
+        digits, classes.parse("6-9", digits.class_names), proportion=0.1, multiple_of=10, validation=0.2
+    )
+    assert {name: len(part) for name, part in cut.parts.items()} == {
+        "train": 40,
+        "validation": 10,
+        "test": 141,
+    }
     assert cut.class_names == ["6", "7", "8", "9"]
     assert cut.class_original.tolist() == [6, 7, 8, 9]
     assert set(cut.test.labels) == {0, 1, 2, 3}
@@ -41,7 +49,11 @@ def test_built_in_sets_are_listed_without_being_read(no_caches):
     assert list(listed) == ["cifar10", "cifar100", "digits", "fashion-mnist", "mnist"]
     digits = load_source("digits")
     info = listed["digits"]
-    assert (info.train, info.test, info.classes) == (len(digits.train), len(digits.test), len(digits.class_names))
+    assert (info.train, info.test, info.classes) == (
+        len(digits.train),
+        len(digits.test),
+        len(digits.class_names),
+    )
     assert info.image_shape == digits.train.images.shape[1:]
 
 
@@ -53,7 +65,7 @@ def test_the_lab_on_mnist(published):
     cuts = [split(mnist, target, proportion=p, multiple_of=100) for p in (0.005, 0.01, 0.1, 1.0)]
     assert [len(cut.train) for cut in cuts] == [100, 200, 2300, 23900]
     assert {len(cut.test) for cut in cuts} == {3969}
-    for small, large in zip(cuts, cuts[1:], strict=False):
+    for small, large in pairwise(cuts):
         assert set(small.train.source_index) < set(large.train.source_index)
 
 
@@ -63,11 +75,17 @@ def test_cifar_and_the_subsets_of_scikit_learn(published, name):
 
     source = published(name)
     assert source.train.images.shape == (50_000, 32, 32, 3)
-    assert np.bincount(source.test.labels).tolist() == [10_000 // len(source.class_names)] * len(source.class_names)
+    assert np.bincount(source.test.labels).tolist() == [10_000 // len(source.class_names)] * len(
+        source.class_names
+    )
     assert [source.class_names[i] for i in source.train.labels[:2]] == {
-        "cifar10": ["frog", "truck"], "cifar100": ["cattle", "dinosaur"]}[name]
+        "cifar10": ["frog", "truck"],
+        "cifar100": ["cattle", "dinosaur"],
+    }[name]
     everything = classes.parse("all", source.class_names)
-    expected, _ = train_test_split(np.arange(50_000), train_size=100, random_state=42, stratify=source.train.labels)
+    expected, _ = train_test_split(
+        np.arange(50_000), train_size=100, random_state=42, stratify=source.train.labels
+    )
     cut = split(source, everything, size=100, seed=42, sampling="sklearn")
     assert cut.train.source_index.tolist() == expected.tolist()
 
@@ -76,7 +94,9 @@ def test_a_dataset_file_is_cut_again(tmp_path, tiny):
     first = split(tiny([20, 20, 20, 20]), [1, 2, 3], validation=0.1, seed=1)
     store.write(tmp_path / "first.h5", first)
     source = load_source(str(tmp_path / "first.h5"))
-    again = split(source, classes.parse("3,1", source.class_names, class_numbers=source.class_numbers), size=8)
+    again = split(
+        source, classes.parse("3,1", source.class_names, class_numbers=source.class_numbers), size=8
+    )
     assert again.class_original.tolist() == [1, 3]
     assert set(again.train.source_index) <= set(first.train.source_index)
     assert set(again.parts["validation"].source_index) <= set(first.parts["validation"].source_index)
@@ -87,13 +107,16 @@ def test_a_dataset_file_is_cut_again(tmp_path, tiny):
         split(source, [1, 3], validation=0.1)
 
 
-@pytest.mark.parametrize(("options", "kind", "words"), [
-    ({"size": 2}, TlcliError, "class '2' would be empty"),
-    ({"size": 30, "validation": 0.1}, TlcliError, "validation share of 0.1 of 30 images"),
-    ({"validation": 1.0}, UsageError, "less than 1"),
-    ({"sampling": "other"}, UsageError, "nested, sklearn"),
-    ({"seed": -1}, UsageError, "0 or more"),
-])
+@pytest.mark.parametrize(
+    ("options", "kind", "words"),
+    [
+        ({"size": 2}, TlcliError, "class '2' would be empty"),
+        ({"size": 30, "validation": 0.1}, TlcliError, "validation share of 0.1 of 30 images"),
+        ({"validation": 1.0}, UsageError, "less than 1"),
+        ({"sampling": "other"}, UsageError, "nested, sklearn"),
+        ({"seed": -1}, UsageError, "0 or more"),
+    ],
+)
 def test_what_cannot_be_cut(tiny, options, kind, words):
     with pytest.raises(kind, match=words):
         split(tiny([30, 30, 3]), [0, 1, 2], **options)

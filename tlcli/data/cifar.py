@@ -79,7 +79,7 @@ def _containers(layout: Layout, request: Request) -> Iterator[Path]:
 
 def _is_binary(layout: Layout, container: Path) -> bool:
     if container.is_dir():
-        return (container / f"{layout.test[0]}.bin").is_file()
+        return any((container / f"{name}.bin").is_file() for name, _ in layout.files)
     return container.name == layout.binary_archive
 
 

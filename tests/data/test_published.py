@@ -1,0 +1,383 @@
+"""The publishers' formats, where they are looked for, and downloads: on small stand-ins, with no network."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import http.server
+import io
+import os
+import pickle
+import shutil
+import struct
+import tarfile
+import threading
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+
+from tlcli.data import cifar, idx, unpickle
+from tlcli.data.locate import Download
+from tlcli.data.readers import cifar10, cifar100, fashion_mnist, mnist
+from tlcli.data.source import Request, sources
+from tlcli.errors import TlcliError
+
+RNG = np.random.default_rng(0)
+GREY = RNG.integers(0, 256, (30, 28, 28), dtype=np.uint8)
+DIGITS = (np.arange(30) % 10).astype(np.uint8)
+COLOUR = RNG.integers(0, 256, (60, 32, 32, 3), dtype=np.uint8)
+
+pytestmark = pytest.mark.usefixtures("no_caches")
+
+
+def idx_bytes(array):
+    return struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+def idx_files(folder, *, zipped=True, names=idx.FILES):
+    """Twenty training and ten test images; returns the files' names and SHA-256."""
+    folder.mkdir(parents=True, exist_ok=True)
+    digests = []
+    for name, array in zip(names, (GREY[:20], DIGITS[:20], GREY[20:], DIGITS[20:]), strict=True):
+        content = gzip.compress(idx_bytes(array), mtime=0) if zipped else idx_bytes(array)
+        (folder / (name + ".gz" if zipped else name)).write_bytes(content)
+        digests.append(hashlib.sha256(content).hexdigest())
+    return tuple(digests)
+
+
+def check_grey(source):
+    assert np.array_equal(source.train.images[..., 0], GREY[:20])
+    assert np.array_equal(source.test.images[..., 0], GREY[20:])
+    assert source.test.labels.tolist() == DIGITS[20:].tolist()
+
+
+@pytest.mark.parametrize("below", ["", "mnist", "MNIST/raw"])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_mnist_in_a_folder(tmp_path, below, zipped):
+    idx_files(tmp_path / "data" / below, zipped=zipped)
+    check_grey(mnist.load(Request(tmp_path / "data")))
+
+
+def test_mnist_under_the_names_with_dots(tmp_path):
+    idx_files(tmp_path / "data", zipped=False, names=[n.replace("-idx", ".idx") for n in idx.FILES])
+    check_grey(mnist.load(Request(tmp_path / "data")))
+
+
+def test_mnist_in_keras_cache_and_as_npz(tmp_path):
+    folder = tmp_path / "keras" / "datasets"
+    folder.mkdir(parents=True)
+    np.savez(
+        folder / "mnist.npz", x_train=GREY[:20], y_train=DIGITS[:20], x_test=GREY[20:], y_test=DIGITS[20:]
+    )
+    check_grey(mnist.load(Request(download=False)))
+
+
+def test_fashion_is_never_taken_for_mnist(tmp_path):
+    idx_files(tmp_path / "keras" / "datasets" / "fashion-mnist")
+    idx_files(tmp_path / "data" / "fashion-mnist")
+    check_grey(fashion_mnist.load(Request(tmp_path / "data")))
+    check_grey(fashion_mnist.load(Request()))
+    for folder in (tmp_path / "data", tmp_path / "data" / "fashion-mnist"):
+        with pytest.raises(TlcliError, match="neither in the data folder"):
+            mnist.load(Request(folder, download=False))
+
+
+def damage(folder, name, change):
+    """Rewrite an unzipped idx file."""
+    path = folder / name
+    path.write_bytes(change(path.read_bytes()))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        (idx.FILES[0], lambda b: b[:-1], "holds only"),
+        (idx.FILES[0], lambda b: b + b"x", "holds more"),
+        (idx.FILES[0], lambda b: b"", "begins with nothing"),
+        (idx.FILES[0], lambda b: b[:4] + b"\xff" * 12 + b[16:], "more than 4294967296"),
+        (idx.FILES[0], lambda b: gzip.compress(b)[:-20], "cannot read"),
+        (idx.FILES[1], lambda b: b[:8] + b"\x0b" + b[9:], "0 to 9"),
+        (idx.FILES[1], lambda b: idx_bytes(DIGITS[:19]), "20 train images and 19 labels"),
+        (idx.FILES[2], lambda b: idx_bytes(GREY[20:, :20]), "expected uint8 N x 28 x 28"),
+    ],
+)
+def test_damaged_idx_files(tmp_path, name, change, words):
+    idx_files(tmp_path, zipped=False)
+    damage(tmp_path, name, change)
+    with pytest.raises(TlcliError, match=words):
+        mnist.load(Request(tmp_path))
+
+
+def test_a_file_of_the_four_is_missing(tmp_path):
+    idx_files(tmp_path)
+    (tmp_path / f"{idx.FILES[3]}.gz").unlink()
+    with pytest.raises(TlcliError, match="has only train-images"):
+        mnist.load(Request(tmp_path))
+
+
+SMALL10 = replace(
+    cifar10.LAYOUT, train=tuple((f"data_batch_{i}", 10) for i in range(1, 6)), test=("test_batch", 10)
+)
+SMALL100 = replace(cifar100.LAYOUT, train=(("train", 50),), test=("test", 10))
+FINE, COARSE = (np.arange(60) % 100).astype(np.uint8), (np.arange(60) % 20).astype(np.uint8)
+
+
+def planes(images):
+    return images.transpose(0, 3, 1, 2).reshape(len(images), -1)
+
+
+def cifar_files(layout, folder, *, binary, protocol=2):
+    folder.mkdir(parents=True, exist_ok=True)
+    start = 0
+    for name, n in layout.files:
+        here = slice(start, start + n)
+        start += n
+        labels = (
+            [DIGITS[np.arange(60) % 10][here]] if layout.label_columns == 1 else [COARSE[here], FINE[here]]
+        )
+        if binary:
+            records = np.concatenate([*(c[:, None] for c in labels), planes(COLOUR[here])], axis=1)
+            (folder / f"{name}.bin").write_bytes(records.tobytes())
+        else:
+            keys = ["labels"] if layout.label_columns == 1 else ["coarse_labels", "fine_labels"]
+            batch = {
+                "data": planes(COLOUR[here]),
+                "batch_label": "a batch",
+                "filenames": ["a.png"] * n,
+                **dict(zip(keys, (c.tolist() for c in labels), strict=True)),
+            }
+            (folder / name).write_bytes(pickle.dumps(batch, protocol))
+    return folder
+
+
+def packed(folder, archive):
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(folder, folder.name)
+    shutil.rmtree(folder)
+
+
+def check_cifar(source, labels):
+    assert np.array_equal(source.train.images, COLOUR[:50])
+    assert np.array_equal(source.test.images, COLOUR[50:])
+    assert source.test.labels.tolist() == labels[50:].tolist()
+
+
+@pytest.mark.parametrize("archived", [False, True])
+@pytest.mark.parametrize("binary", [False, True])
+def test_cifar_in_a_folder_or_archive(tmp_path, binary, archived):
+    for layout, labels in ((SMALL10, DIGITS[np.arange(60) % 10]), (SMALL100, FINE)):
+        folder = cifar_files(
+            layout, tmp_path / (layout.binary_folder if binary else layout.python_folder), binary=binary
+        )
+        if archived:
+            packed(folder, tmp_path / (layout.binary_archive if binary else layout.python_archive))
+        check_cifar(cifar.load(layout, Request(tmp_path)), labels)
+
+
+@pytest.mark.parametrize("protocol", range(5))
+def test_pickles_of_every_protocol(tmp_path, protocol):
+    cifar_files(SMALL10, tmp_path, binary=False, protocol=protocol)
+    check_cifar(cifar.load(SMALL10, Request(tmp_path)), DIGITS[np.arange(60) % 10])
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        "cifar-10-batches-py-target/cifar-10-batches-py",
+        "cifar-10-batches-py",
+        "cifar-10-batches-py-target_extracted/cifar-10-batches-py",
+    ],
+)
+def test_cifar_in_keras_cache(tmp_path, below):
+    cifar_files(SMALL10, tmp_path / "keras" / "datasets" / below, binary=False)
+    check_cifar(cifar.load(SMALL10, Request(download=False)), DIGITS[np.arange(60) % 10])
+
+
+def test_coarse_labels_are_the_groups(tmp_path):
+    cifar_files(SMALL100, tmp_path, binary=True)
+    coarse = replace(SMALL100, label_column=0, label_key="coarse_labels", class_names=cifar100.COARSE)
+    check_cifar(cifar.load(coarse, Request(tmp_path)), COARSE)
+
+
+class Evil:
+    """A pickle that would run a command."""
+
+    def __init__(self, target):
+        self.target = str(target)
+
+    def __reduce__(self):
+        return os.mkdir, (self.target,)
+
+
+def evil_pickles(mark):
+    yield "mkdir", pickle.dumps({"data": Evil(mark), "labels": []}, 2)
+    yield "labels", pickle.dumps({"data": planes(COLOUR[:10]), "labels": [Evil(mark)]}, 4)
+    yield "numpy function", b"cnumpy\nload\n(S'" + str(mark).encode() + b"'\ntR."
+    yield "builtins", b"c__builtin__\neval\n(S'1'\ntR."
+    yield "extension", b"\x80\x02\x82\x01."
+    yield "persistent", b"P1\n."
+    yield "instance", b"(i__builtin__\neval\n."
+    yield "new object", b"\x80\x02cnumpy\nndarray\n)\x81}b."
+    yield "state of a function", b"\x80\x02c_codecs\nencode\n}X\x01\x00\x00\x00xK\x01sb."
+    yield "huge memo", b"\x80\x02]r\xff\xff\xff\x7f."
+    yield "tuple keys", b"\x80\x02)" + b"2\x86" * 100 + b"}0."
+    yield "nested keys", b"\x80\x02}" + b"K\x01" + b"2\x86" * 100 + b"K\x01s."
+    yield "objects in an array", pickle.dumps({"data": np.array([Evil(mark)], object), "labels": []}, 2)
+    yield "huge string", b"\x80\x04\x8d" + b"\xff" * 7 + b"\x7fxx."
+    yield "cut short", pickle.dumps({"data": planes(COLOUR[:10]), "labels": [1] * 10}, 2)[:-9]
+    yield "no dict", pickle.dumps([1, 2, 3])
+    yield "empty", b""
+    yield (
+        "shape",
+        pickle.dumps({"data": planes(COLOUR[:10]), "labels": [1] * 10}, 2).replace(
+            b"M\x00\x0c", b"M\x01\x0c"
+        ),
+    )
+
+
+def test_pickles_run_nothing(tmp_path):
+    mark = tmp_path / "was-here"
+    for what, content in evil_pickles(mark):
+        cifar_files(SMALL10, tmp_path, binary=False)
+        (tmp_path / "data_batch_2").write_bytes(content)
+        with pytest.raises(TlcliError, match="data_batch_2"):
+            cifar.load(SMALL10, Request(tmp_path))
+        assert not mark.exists(), what
+    assert unpickle._encode.__dict__ == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("test_batch.bin", lambda b: b[:-1], "30729 bytes: expected 30730"),
+        ("data_batch_3.bin", lambda b: b"\x0a" + b[1:], "labels outside 0 to 9"),
+        ("data_batch_3.bin", lambda b: b * 3000, "expected"),
+    ],
+)
+def test_damaged_cifar_files(tmp_path, name, change, words):
+    cifar_files(SMALL10, tmp_path, binary=True)
+    damage(tmp_path, name, change)
+    with pytest.raises(TlcliError, match=words):
+        cifar.load(SMALL10, Request(tmp_path))
+    (tmp_path / name).unlink()
+    with pytest.raises(TlcliError, match="5 of the 6 files"):
+        cifar.load(SMALL10, Request(tmp_path))
+
+
+def tar_member(name, content=b"x", kind=tarfile.REGTYPE, link=""):
+    member = tarfile.TarInfo(name)
+    member.size, member.type, member.linkname = len(content), kind, link
+    return member, io.BytesIO(content)
+
+
+@pytest.mark.parametrize(
+    ("member", "words"),
+    [
+        (tar_member("../data_batch_1.bin"), "points outside"),
+        (tar_member("/etc/data_batch_1.bin"), "points outside"),
+        (tar_member("a/../../b"), "points outside"),
+        (tar_member("data_batch_1.bin", b"", tarfile.SYMTYPE, "/etc/hostname"), "link or device"),
+        (tar_member("data_batch_1.bin", b"", tarfile.LNKTYPE, "/etc/hostname"), "link or device"),
+        (tar_member("data_batch_1.bin", b"", tarfile.FIFOTYPE), "link or device"),
+        (tar_member("data_batch_1.bin", bytes(200_000)), "expected"),
+    ],
+)
+def test_archives_that_leave_their_folder(tmp_path, member, words):
+    with tarfile.open(tmp_path / SMALL10.binary_archive, "w:gz") as tar:
+        tar.addfile(*member)
+    with pytest.raises(TlcliError, match=words):
+        cifar.load(replace(SMALL10, label_columns=1), Request(tmp_path))
+
+
+def test_an_archive_that_expands_without_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("tlcli.data.archives._LARGEST", 1 << 20)
+    with tarfile.open(tmp_path / SMALL10.binary_archive, "w:gz") as tar:
+        tar.addfile(*tar_member("readme", bytes(1 << 22)))
+    with pytest.raises(TlcliError, match="unpacks to more than"):
+        cifar.load(SMALL10, Request(tmp_path))
+    (tmp_path / SMALL10.binary_archive).write_bytes(b"\x1f\x8b no tar")
+    with pytest.raises(TlcliError, match="cannot be read as a tar archive"):
+        cifar.load(SMALL10, Request(tmp_path))
+
+
+@pytest.fixture
+def server(tmp_path):
+    """Serves tmp_path/www on 127.0.0.1; returns its address and the list of what was asked for."""
+    asked = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format, *args):
+            asked.append(self.path)
+
+    (tmp_path / "www").mkdir()
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Handler, directory=tmp_path / "www")
+    ) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}/", asked
+        running.shutdown()
+
+
+def test_mnist_is_downloaded_once_and_checked(tmp_path, server):
+    url, asked = server
+    digests = idx_files(tmp_path / "www")
+    small = replace(mnist.SET, mirrors=(url + "gone/", url), checksums=digests)
+    seen = []
+    check_grey(idx.load(small, Request(progress=lambda done, total: seen.append((done, total)))))
+    assert seen
+    assert all(done <= total for done, total in seen)
+    before = list(asked)
+    check_grey(idx.load(small, Request()))
+    assert asked == before
+    damage(tmp_path / "cache" / "mnist", f"{idx.FILES[0]}.gz", lambda b: b[:-1])
+    check_grey(idx.load(small, Request()))
+    assert len(asked) > len(before)
+
+
+def test_a_wrong_checksum_leaves_nothing_behind(tmp_path, server):
+    url, _ = server
+    digests = idx_files(tmp_path / "www")
+    damage(tmp_path / "www", f"{idx.FILES[0]}.gz", lambda b: b[:-1] + b"x")
+    with pytest.raises(TlcliError, match="wrong SHA-256") as told:
+        idx.load(replace(mnist.SET, mirrors=(url,), checksums=digests), Request())
+    assert "--data-dir or TLCLI_DATA_DIR" in str(told.value)
+    assert len(str(told.value).split("\n")) == 2
+    assert list((tmp_path / "cache" / "mnist").iterdir()) == []
+
+
+def test_no_server_and_no_permission(tmp_path, server, monkeypatch):
+    url, asked = server
+    nowhere = replace(mnist.SET, mirrors=("http://127.0.0.1:9/",))
+    with pytest.raises(TlcliError, match="could not be downloaded"):
+        idx.load(nowhere, Request())
+    with pytest.raises(TlcliError, match="switched off"):
+        idx.load(replace(mnist.SET, mirrors=(url,)), Request(download=False))
+    assert asked == []
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("TLCLI_CACHE_DIR", str(tmp_path / "file"))
+    with pytest.raises(TlcliError, match="TLCLI_CACHE_DIR to a writable folder"):
+        idx.load(replace(mnist.SET, mirrors=(url,)), Request())
+
+
+def test_cifar_is_downloaded(tmp_path, server):
+    url, _ = server
+    packed(cifar_files(SMALL10, tmp_path / SMALL10.binary_folder, binary=True), tmp_path / "www" / "c.tar.gz")
+    digest = hashlib.sha256((tmp_path / "www" / "c.tar.gz").read_bytes()).hexdigest()
+    small = replace(SMALL10, download=Download(SMALL10.binary_archive, digest, 1 << 20, (url + "c.tar.gz",)))
+    check_cifar(cifar.load(small, Request()), DIGITS[np.arange(60) % 10])
+    with pytest.raises(TlcliError, match="more than the expected 9 bytes"):
+        cifar.load(replace(small, download=replace(small.download, limit=9, name="other.tar.gz")), Request())
+
+
+def test_addresses_are_https_and_checksums_are_sha256():
+    downloads = [
+        *mnist.SET.downloads,
+        *fashion_mnist.SET.downloads,
+        cifar10.LAYOUT.download,
+        cifar100.LAYOUT.download,
+    ]
+    assert len({d.sha256 for d in downloads}) == len(downloads) == 10
+    assert all(len(d.sha256) == 64 and all(u.startswith("https://") for u in d.urls) for d in downloads)
+    assert {info.name for info in sources()} >= {"mnist", "fashion-mnist", "cifar10", "cifar100"}
