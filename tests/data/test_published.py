@@ -211,6 +211,14 @@ class Evil:
         return os.mkdir, (self.target,)
 
 
+def _doubled(depth):
+    """A list of 2 to the depth numbers, in a few bytes."""
+    value = [1]
+    for _ in range(depth):
+        value = [value, value]
+    return value
+
+
 def evil_pickles(mark):
     yield "mkdir", pickle.dumps({"data": Evil(mark), "labels": []}, 2)
     yield "labels", pickle.dumps({"data": planes(COLOUR[:10]), "labels": [Evil(mark)]}, 4)
@@ -226,6 +234,7 @@ def evil_pickles(mark):
     yield "nested keys", b"\x80\x02}" + b"K\x01" + b"2\x86" * 100 + b"K\x01s."
     yield "objects in an array", pickle.dumps({"data": np.array([Evil(mark)], object), "labels": []}, 2)
     yield "huge string", b"\x80\x04\x8d" + b"\xff" * 7 + b"\x7fxx."
+    yield "lists in lists", pickle.dumps({"data": planes(COLOUR[:10]), "labels": _doubled(60)}, 2)
     yield "cut short", pickle.dumps({"data": planes(COLOUR[:10]), "labels": [1] * 10}, 2)[:-9]
     yield "no dict", pickle.dumps([1, 2, 3])
     yield "empty", b""

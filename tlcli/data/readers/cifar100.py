@@ -53,8 +53,13 @@ LAYOUT = cifar.Layout(
 
 @published(INFO, options=("label_mode",))
 def load(request: Request) -> Source:
-    """With `label_mode` "coarse", the 20 groups of five classes; the images and their order are the same."""
+    """With `label_mode` "coarse", the 20 groups of five classes, as the source `cifar100-coarse`.
+
+    The images and their order are the same.
+    """
     if request.label_mode == "coarse":
         layout = replace(LAYOUT, label_column=0, label_key="coarse_labels", class_names=COARSE)
-        return cifar.load(layout, request)
+        source = cifar.load(layout, request)
+        source.name = "cifar100-coarse"  # its classes are not those of cifar100, whatever their numbers
+        return source
     return cifar.load(LAYOUT, request)
