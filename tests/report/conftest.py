@@ -235,3 +235,126 @@ def make_checkpoint(
 @pytest.fixture(scope="session")
 def size_study() -> list:
     return make_size_study()
+
+
+def make_layer_study(splits: int = 5, layers: int = 6, images: int = 1000, *, recorded: bool = True) -> list:
+    """Document 002: random halves, a base on each, the first n layers copied from the own or other base."""
+    rng = np.random.default_rng(3)
+    records: list = []
+    classes = [f"class {i}" for i in range(10)]
+    options = {"filters": "8-16-32"}
+    for split in range(splits):
+        chosen = sorted(rng.permutation(10)[:5].tolist())
+        halves = [chosen, sorted(set(range(10)) - set(chosen))]
+        targets, bases = [], []
+        for side, half in zip("ab", halves, strict=True):
+            names = [classes[i] for i in half]
+            target = make_target(f"split{split}{side}", 25000, images, names, seed=10 * split + ord(side))
+            targets.append(target)
+            accuracy = 0.78 + rng.normal(0, 0.02)
+            above = provenance(
+                f"split{split}{side}.h5", f"tlcli split --dataset cifar10 --classes random:5 --seed {split}"
+            )
+            made = provenance(
+                f"base{split}{side}.h5",
+                f"tlcli train-base split{split}{side}.h5 --arch yosinski-final",
+                (above,),
+                ("tlcli-dataset",),
+            )
+            bases.append(
+                (make_checkpoint(made.name, names, accuracy, made, options, "yosinski-final"), accuracy)
+            )
+        for own in (0, 1):
+            base, _ = bases[own]
+            runs = []
+            for target_side in (0, 1):
+                relation = "own" if own == target_side else "other"
+                goal = bases[target_side][1]
+                for method in ("freeze", "finetune"):
+                    for n in range(1, layers + 1):
+                        frozen = method == "freeze"
+                        effect = (
+                            -0.012 * (3 - abs(n - 3.5)) * frozen
+                            if relation == "own"
+                            else (-0.022 * n if frozen else 0.012)
+                        )
+                        attributes = {
+                            "architecture": "yosinski-final",
+                            "architecture_options": options,
+                            "copy": n,
+                            "freeze": n * frozen,
+                            "base": base.provenance.name,
+                            "relation": relation,
+                            "base_sha256": base.provenance.content_sha256,
+                        }
+                        if recorded:
+                            attributes["base_accuracy"] = bases[own][1]
+                        arm = method if n == layers else f"{method}(copy={n})"
+                        runs.append(
+                            make_run(
+                                targets[target_side],
+                                method,
+                                arm,
+                                0,
+                                goal + effect + rng.normal(0, 0.008),
+                                attributes=attributes,
+                                samples=75000,
+                                every=25000,
+                                start=0.5,
+                            )
+                        )
+            command = (
+                f"tlcli transfer {base.provenance.name} split{split}a.h5 split{split}b.h5 --method "
+                f"freeze:copy=1-{layers}"
+            )
+            made = provenance(
+                f"layers{split}{'ab'[own]}.h5", command, (base.provenance,), ("tlcli-checkpoint",)
+            )
+            records.append(Results(runs, {t.name: t for t in targets}, {"epochs": 3}, made))
+        records += [b for b, _ in bases]
+    return records
+
+
+def make_strategies(runs: int = 1) -> list:
+    """Document 003: a base, and three strategies on two classes, 20 epochs."""
+    target = make_target("cifar10-4-9", 10000, 2000, ["deer", "truck"])
+    p = provenance("base.h5", "tlcli train-base cifar10-rest.h5 --arch cnn4 --epochs 20")
+    base = make_checkpoint("base.h5", [f"c{i}" for i in range(8)], 0.76, p, {"dropout": 0.25}, "cnn4")
+    made = []
+    for method, arm, accuracy in (
+        ("scratch", "scratch", 0.968),
+        ("freeze", "freeze", 0.971),
+        ("freeze", "freeze(copy=4)", 0.978),
+    ):
+        for r in range(runs):
+            made.append(
+                make_run(
+                    target,
+                    method,
+                    arm,
+                    r,
+                    accuracy - 0.002 * r,
+                    samples=200_000,
+                    every=10_000,
+                    start=0.8,
+                    attributes={
+                        "architecture": "cnn4",
+                        "architecture_options": {"dropout": 0.25},
+                        "base": "base.h5",
+                        "base_sha256": p.content_sha256,
+                        "relation": "other",
+                    },
+                )
+            )
+    q = provenance(
+        "strategies.h5",
+        "tlcli transfer base.h5 cifar10-4-9.h5 --method scratch --epochs 20",
+        (p,),
+        ("tlcli-checkpoint",),
+    )
+    return [Results(made, {target.name: target}, {"epochs": 20}, q), base]
+
+
+@pytest.fixture(scope="session")
+def layer_study() -> list:
+    return make_layer_study()

@@ -69,8 +69,7 @@ def _blocks(group: Sequence[Entry], suffix: str) -> list[Block]:
     over = f", mean over {plural(len(group), 'run')}" if len(group) > 1 else ""
     caption = (
         f"Confusion matrix of {_name(group)}{over}: of the test images of each true class (row), the "
-        "percentage "
-        "that was given each class (column)."
+        "percentage that was given each class (column)."
     )
     return [
         Chart("confusion" + suffix, caption, f"Confusion matrix. {_text(group)}", partial(draw, group)),
@@ -119,7 +118,11 @@ def draw(group: Sequence[Entry], columns: int) -> Any:
                         color="#ffffff" if strong else "#1b1d20",
                     )
     step = 1 if n <= 25 else -(-n // 25)
-    ax.set_xticks(range(0, n, step), names[::step], rotation=90 if n > 6 or max(map(len, names)) > 4 else 0)
+    ax.set_xticks(
+        range(0, n, step),
+        names[::step],
+        rotation=90 if max(map(len, names)) * 0.085 > (side - 1) * step / n else 0,
+    )
     ax.set_yticks(range(0, n, step), names[::step])
     ax.grid(visible=False)
     ax.set_xlabel("predicted class")
@@ -157,6 +160,5 @@ def _text(group: Sequence[Entry]) -> str:
     hardest = int(recall.argmin())
     return (
         f"The most frequent confusions of {_name(group)}, in test images per run: {listing(parts)}. The "
-        "hardest class is "
-        f"{names[hardest]}, with {number(100 * recall[hardest], 1)} % right."
+        f"hardest class is {names[hardest]}, with {number(100 * recall[hardest], 1)} % right."
     )

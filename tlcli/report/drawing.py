@@ -14,6 +14,8 @@ from tlcli.report import style
 WIDE, NARROW = 7.2, 4.1
 """Inches: the width of a figure on the page, and on a phone."""
 DPI = 150
+SCALE = 1.6
+"""Pixels of the page for a point of the figure: text of nine points is then as large as a caption."""
 
 
 @contextmanager
@@ -135,15 +137,12 @@ def page_svg(svg: str, alt: str, prefix: str) -> str:
     svg = re.sub(r'\bid="([^"]*)"', rf'id="{prefix}-\1"', svg)
     svg = re.sub(r'href="#([^"]*)"', rf'href="#{prefix}-\1"', svg)
     svg = re.sub(r"url\(#([^)]*)\)", rf"url(#{prefix}-\1)", svg)
-    for stand_in, variable in (
-        (style.INK, "ink"),
-        (style.MUTED, "muted"),
-        (style.GRID, "grid"),
-        (style.PAPER, "paper"),
-    ):
-        svg = svg.replace(stand_in, f"var(--{variable})")
+    for colour, variable in style.VARIABLES.items():
+        svg = svg.replace(colour, f"var(--{variable})")
     box = re.search(r'viewBox="([^"]*)"', svg)
-    head = f'<svg role="img" aria-label="{escape_html(alt)}" viewBox="{box.group(1) if box else "0 0 1 1"}" '
+    frame = box.group(1) if box else "0 0 1 1"
+    widest = round(SCALE * float(frame.split()[2]))
+    head = f'<svg role="img" aria-label="{escape_html(alt)}" viewBox="{frame}" style="max-width: {widest}px" '
     head += 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
     return re.sub(r"<svg[^>]*>", lambda _: head, svg, count=1)
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from tlcli.errors import TlcliError
 from tlcli.report.document import Chart, Document, Table, Text
-from tlcli.report.words import MINUS, escape_csv, show, slug
+from tlcli.report.words import MINUS, escape_csv, number, slug
 
 OWN = {"report.html", "report.md", "report.json", "tables", "figures"}
 TEMPORARY = ".tlcli-tmp"
@@ -51,7 +51,7 @@ def _plain(value: Any, kind: str, digits: int) -> str:
     if kind == "p":
         return f"{value:.3g}"
     if kind in ("number", "percent", "points"):
-        return show(value, "number", digits).replace(MINUS, "-")
+        return number(value, digits).replace(MINUS, "-").replace(",", "")
     return escape_csv(value)
 
 

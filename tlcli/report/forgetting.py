@@ -26,8 +26,7 @@ def section(study: Study) -> Section | None:
     sizes = spread(sizes_of(entries), MOST_PANELS)
     caption = (
         "Test accuracy on the target against source accuracy lost by the transfer (before minus after, "
-        "with the head of the "
-        "base): mean per arm, lines are 95 % intervals. Best is top left."
+        "with the head of the base): mean per arm, lines are 95 % intervals. Best is top left."
     )
     alt = f"Target accuracy against forgetting. {_text(entries, study.digits)}"
     part.blocks = [
@@ -137,14 +136,12 @@ def _text(entries: Sequence[Entry], digits: int) -> str:
         name = f"{key[0]} ({key[1]})" if key[1] else key[0]
         return (
             f"{name} loses {points(lost[key], digits)} and reaches "
-            f"{percent(summarise(cells[key]).mean, digits)} "
-            "on the target"
+            f"{percent(summarise(cells[key]).mean, digits)} on the target"
         )
 
     if most == least:
         return f"At {count(size)} training images {told(most)}."
     return (
         f"At {count(size)} training images the source task is forgotten most by one arm and least by "
-        "another: "
-        f"{told(most)}; {told(least)}."
+        f"another: {told(most)}; {told(least)}."
     )

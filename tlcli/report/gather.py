@@ -247,8 +247,8 @@ def _without_doubles(study: Study) -> None:
         )
     if other:
         study.warnings.append(
-            f"{plural(len(other), 'run has', 'runs have')} the name of another run but other results; "
-            f"only the first is used: {at_most(other)}."
+            f"{plural(len(other), 'run has', 'runs have')} the name of another run but other results; only "
+            f"the first is used: {at_most(other)}."
         )
     study.entries = kept
 

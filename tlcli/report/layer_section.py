@@ -15,11 +15,9 @@ from tlcli.report.words import percent, plural, with_interval
 COLOURS = {label: style.METHODS[method][0] for (method, _), label in SERIES.items()}
 MARKERS = {label: style.METHODS[method][1] for (method, _), label in SERIES.items()}
 MEANING = (
-    "B is the target task, A the other one. BnB: the first n layers copied from a base trained on B "
-    "itself (selffer) and "
-    "frozen. AnB: copied from a base trained on A (transfer) and frozen. With a plus: copied and then "
-    "tuned with the rest "
-    "(Yosinski et al. 2014)."
+    "B is the target task, A the other one. BnB: the first n layers copied from a base trained on B itself "
+    "(selffer) and frozen. AnB: copied from a base trained on A (transfer) and frozen. With a plus: copied "
+    "and then tuned with the rest (Yosinski et al. 2014)."
 )
 
 
@@ -210,8 +208,8 @@ def _effects(study: LayerStudy, digits: int, suffix: str) -> Table:
         Column("units", f"{study.unit}s", "count", shown=False),
     ]
     note = (
-        f"Paired t tests over the {study.unit}s; p is adjusted after Holm over the values of n, "
-        "except for the means."
+        f"Paired t tests over the {study.unit}s; p is adjusted after Holm over the values of n, except for "
+        "the means."
     )
     return Table(
         "layer-effects" + suffix,
@@ -225,12 +223,10 @@ def _effects(study: LayerStudy, digits: int, suffix: str) -> Table:
 
 def _caption(study: LayerStudy) -> str:
     return (
-        "Test accuracy on the target against the number of layers copied, and its difference from the "
-        "base trained on the "
-        f"target: mean and 95 % interval over {plural(layer_words.units(study), study.unit)}. Blue: "
-        "frozen; orange: "
-        "tuned. Hollow and "
-        f"dashed: from the own task (selffer); filled: from the other (transfer)."
+        "Test accuracy on the target against the number of layers copied, and its difference from the base "
+        "trained on the target: mean and 95 % interval over "
+        f"{plural(layer_words.units(study), study.unit)}. Blue: frozen; orange: tuned. Hollow and dashed: "
+        "from the own task (selffer); filled: from the other (transfer)."
     )
 
 
@@ -241,9 +237,8 @@ def _alt(study: LayerStudy, digits: int) -> str:
         first, final = study.summary(s, ends[0]), study.summary(s, ends[-1])
         if first and final:
             parts.append(
-                f"{s} from {percent(first.mean, digits)} at n = {ends[0]} to "
-                f"{percent(final.mean, digits)} at "
-                f"n = {ends[-1]}"
+                f"{s} from {percent(first.mean, digits)} at n = {ends[0]} to {percent(final.mean, digits)} "
+                f"at n = {ends[-1]}"
             )
     base = study.summary(BASE, 0)
     lead = f"Base {with_interval(base, digits)}. " if base else ""

@@ -116,8 +116,8 @@ def answer(study: LayerStudy, digits: int) -> str:
         deepest = min(frozen, key=lambda e: e.comparison.difference)
         lead = (
             f"{deepest.first} against {deepest.second}, "
-            f"{points(deepest.comparison.difference, digits, sign=True)} at "
-            f"n = {deepest.n}, {evidence(deepest.comparison, deepest.p, digits)}"
+            f"{points(deepest.comparison.difference, digits, sign=True)} at n = {deepest.n}, "
+            f"{evidence(deepest.comparison, deepest.p, digits)}"
         )
         texts.append(
             f"Frozen features get too specific to be of use to the other task ({lead})."
@@ -160,13 +160,12 @@ def limits(study: LayerStudy) -> list[str]:
     if study.budgets and study.budgets[0] != study.budgets[1]:
         before, after = study.budgets
         texts.append(
-            f"A base has seen {count(before)} samples, a network {count(after)} more after "
-            "copying: tuned networks "
-            "had more training than the base they are held against."
+            f"A base has seen {count(before)} samples, a network {count(after)} more after copying: tuned "
+            "networks had more training than the base they are held against."
         )
     if not study.base:
         texts.append(
-            "The accuracy of the bases is not among the files, so there is no line to hold the "
-            "networks against."
+            "The accuracy of the bases is not among the files, so there is no line to hold the networks "
+            "against."
         )
     return texts

@@ -102,13 +102,10 @@ def _capacity(cells: Sequence[Cell], digits: int, suffix: str) -> Table:
     ]
     note = (
         "Exact interval: Clopper and Pearson's 95 % interval for the accuracy of one network (the run in "
-        "the middle) on "
-        "other images of the same kind; it needs no assumption but that the test images are a random "
-        "sample. Counting "
-        "bound: how far training and true accuracy could lie apart, at 95 %, for all networks that the "
-        "trained "
-        "parameters can encode with 32 bits each (Hoeffding and the union bound); 100 points or more say "
-        "nothing."
+        "the middle) on other images of the same kind; it needs no assumption but that the test images are "
+        "a random sample. Counting bound: how far training and true accuracy could lie apart, at 95 %, for "
+        "all networks that the trained parameters can encode with 32 bits each (Hoeffding and the union "
+        "bound); 100 points or more say nothing."
     )
     return Table(
         "capacity" + suffix,
@@ -165,16 +162,13 @@ def _apart(cells: Sequence[Cell], digits: int, suffix: str) -> list[Block]:
     ]
     note = (
         "The mean 0-1 error over the runs is squared bias plus variance (Kohavi and Wolpert 1996, "
-        "corrected for the "
-        "number of runs; labels taken as free of noise). The error of the majority of runs is Domingos's "
-        "(2000) bias. "
-        "Both are computed from the predictions for the same test images."
+        "corrected for the number of runs; labels taken as free of noise). The error of the majority of "
+        "runs is Domingos's (2000) bias. Both are computed from the predictions for the same test images."
     )
     sizes = spread(sizes_of(e for c in cells for e in c.runs), MOST_PANELS)
     caption = (
         "The test error taken apart: squared bias (what the runs get wrong together, dark) and variance "
-        "(what differs "
-        "from run to run, light)."
+        "(what differs from run to run, light)."
     )
     chart = Chart(
         "bias-variance" + suffix,
@@ -261,15 +255,13 @@ def _bounds(cells: Sequence[Cell]) -> str:
     if not telling:
         return (
             "The bound that counts trained parameters exceeds 100 points everywhere: these networks "
-            "generalise, but "
-            "not because they have few parameters. What can honestly be bounded is the accuracy of a "
-            "finished network "
-            "on new images, by the exact interval of its test accuracy."
+            "generalise, but not because they have few parameters. What can honestly be bounded is the "
+            "accuracy of a finished network on new images, by the exact interval of its test accuracy."
         )
     names = at_most([f"{c.name} at {count(c.size)}" for c in telling], 4)
     return (
-        f"The bound that counts trained parameters says something only for {names}; elsewhere it "
-        "exceeds 100 points."
+        f"The bound that counts trained parameters says something only for {names}; elsewhere it exceeds "
+        "100 points."
     )
 
 
@@ -305,16 +297,14 @@ def _limits(cells: Sequence[Cell]) -> list[str]:
         shared = [c for c in cells if c.parts is not None and c.draws == 1]
         if shared:
             texts.append(
-                "Bias and variance are over repeated trainings on one training set per size: the "
-                "variance here is that "
-                "of the start and the order of the images. What another sample would change is hidden in "
-                "the bias."
+                "Bias and variance are over repeated trainings on one training set per size: the variance "
+                "here is that of the start and the order of the images. What another sample would change "
+                "is hidden in the bias."
             )
     if any(c.parts is not None and len(c.runs) < 10 for c in cells):
         texts.append("With few runs bias and variance are rough; differences between arms were not tested.")
     texts.append(
         "The test images tell of images drawn like them, not of others; and where many arms are compared "
-        "on one test "
-        "set, the best of them looks a little better than it is."
+        "on one test set, the best of them looks a little better than it is."
     )
     return texts

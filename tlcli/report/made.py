@@ -97,7 +97,7 @@ def _seeds(study: Study) -> Table:
         sorted(study.entries, key=lambda e: arm_order(e.method, e.arm)),
         lambda e: (e.variant, e.method, e.arm, e.dataset),
     ).items():
-        seeds = at_most([str(e.run.seed) for e in sorted(group, key=lambda e: e.run.run)], 12)
+        seeds = at_most([str(s) for s in sorted({e.run.seed for e in group})], 12)
         run = group[0].run
         key = (variant, arm, seeds, run.parameters, run.trainable_parameters)
         row = rows.setdefault(

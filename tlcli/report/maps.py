@@ -37,16 +37,14 @@ def section(study: Study) -> Section | None:
             panels.append(("t-SNE", apart))
         text = (
             f"In {name} (layer {clean(embeddings.layer)}, {points.shape[1]} dimensions), "
-            f"{number(100 * neighbours, 1)} % of the "
-            f"images shown have a nearest neighbour of their own class; two principal components hold "
-            f"{number(100 * share, 0)} % of the variance."
+            f"{number(100 * neighbours, 1)} % of the images shown have a nearest neighbour of their own "
+            f"class; two principal components hold {number(100 * share, 0)} % of the variance."
         )
         names = [clean(n) for n in embeddings.class_names]
         caption = (
             f"{name}: {count(len(points))} test images by their embedding, "
-            f"{listing([t for t, _ in panels])}, colour and symbol "
-            "by class. Distances between groups mean little in t-SNE (perplexity "
-            f"{_perplexity(len(points))}, seed {SEED})."
+            f"{listing([t for t, _ in panels])}, colour and symbol by class. Distances between groups mean "
+            f"little in t-SNE (perplexity {_perplexity(len(points))}, seed {SEED})."
         )
         part.blocks.append(
             Chart(

@@ -40,8 +40,8 @@ def _text(block: Text) -> str:
 
 def _figure(chart: Chart, numbers: Numbers) -> str:
     return (
-        f"![{e(chart.alt)}](figures/{slug(chart.id)}.png)\n\n"
-        f"*Figure {numbers.figure(chart)}.* {e(chart.caption)}"
+        f"![{e(chart.alt)}](figures/{slug(chart.id)}.png)\n\n*Figure {numbers.figure(chart)}.* "
+        f"{e(chart.caption)}"
     )
 
 

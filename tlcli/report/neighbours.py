@@ -26,8 +26,7 @@ def section(study: Study) -> Section | None:
     drawn = [entries[i] for i in spread(range(len(entries)), MOST_PANELS)]
     caption = (
         "Accuracy of the k nearest neighbours against k: by cross-validation on the training part "
-        "(dashed), from which k "
-        "was chosen (line and dot), and on the test part (solid)."
+        "(dashed), from which k was chosen (line and dot), and on the test part (solid)."
     )
     part.blocks = [
         Chart(
@@ -156,7 +155,6 @@ def _picking(entries: Sequence[Entry], digits: int) -> str:
         return "k was picked on the test images here, so these accuracies are flattered."
     sizes = listing(list(dict.fromkeys(count(e.size) for e in honest)))
     return (
-        "k was chosen by cross-validation on the training images; picking it on the test images would "
-        "have shown up to "
-        f"{points(max(lost), digits)} more at {sizes} images, a gain that is not real."
+        "k was chosen by cross-validation on the training images; picking it on the test images would have "
+        f"shown up to {points(max(lost), digits)} more at {sizes} images, a gain that is not real."
     )

@@ -54,13 +54,17 @@ def networks(study: Study) -> list[Network]:
     return found
 
 
+def _bases(study: Study) -> int:
+    return sum(len(c.history.get("samples_seen", ())) > 1 for c in study.checkpoints)
+
+
 def section(study: Study) -> Section | None:
     """A figure per network, and the table of where each ended."""
     found = networks(study)
     if not found:
         return None
     part = Section("networks", "Convergence, network by network")
-    bases = [n for n in found if n.name.startswith("base ")]
+    bases = found[: _bases(study)]
     if len(bases) > MOST:
         part.title = "The base networks"
         found = bases
@@ -75,44 +79,45 @@ def section(study: Study) -> Section | None:
 
 def _chart(network: Network, index: int) -> Chart:
     runs = len(network.histories)
-    caption = (
-        f"{network.name}: loss (above) and accuracy (below) during training, on training and test images."
-    )
+    caption = f"{network.name}: loss and accuracy during training, on training and test images."
     if runs > 1:
         caption += f" Mean over {plural(runs, 'run')}; the bands are one standard deviation."
     alt = f"Convergence of {network.name}. {_end(network)}"
-    return Chart(f"network-{index + 1}", caption, alt, partial(draw, network))
+    return Chart(f"network-{index + 1}", caption, alt, partial(draw, network), columns=2)
 
 
 def draw(network: Network, columns: int) -> Any:
-    """Loss above, accuracy below, over samples seen, and over epochs where these are known."""
-    del columns
-    figure, axes = drawing.grid(2, 1, height=2.05, sharex=True, width=5.4, legend=0.3)
-    for ax, quantity, scale, label in (
-        (axes[0], "loss", 1.0, "loss (cross-entropy)"),
-        (axes[1], "accuracy", 100.0, "accuracy (%)"),
-    ):
-        for side, colour, line in (("train", style.TRAIN, (0, (5, 2))), ("test", style.TEST, "-")):
-            seen, values = matrix(network.histories, f"{side}_{quantity}")
-            if not len(values):
-                continue
-            mean = scale * values.mean(axis=0)
-            ax.plot(seen / 1000, mean, color=colour, linestyle=line)
-            if len(values) > 1:
-                sd = scale * values.std(axis=0, ddof=1)
-                ax.fill_between(seen / 1000, mean - sd, mean + sd, color=colour, alpha=0.18, lw=0)
-        ax.set_ylabel(label)
-    axes[0].set_ylim(bottom=0)
-    axes[1].set_ylim(top=min(axes[1].get_ylim()[1], 100.8))
-    axes[1].set_xlabel("samples seen (thousands)")
-    if network.size:
-        epochs = axes[0].secondary_xaxis("top", functions=_epochs(network.size))
-        epochs.set_xlabel("epochs")
+    """Loss and accuracy over samples seen, and over epochs where the number of training images is known."""
     from matplotlib.lines import Line2D
 
+    width = drawing.WIDE if columns > 1 else drawing.NARROW
+    figure, (loss, accuracy) = drawing.grid(2, columns, height=2.6, width=width, legend=0.3)
+    _panel(loss, network, "loss", 1.0)
+    _panel(accuracy, network, "accuracy", 100.0)
+    loss.set_ylabel("loss (nats)")
+    loss.set_ylim(bottom=0)
+    accuracy.set_ylabel("accuracy (%)")
+    accuracy.set_ylim(top=min(accuracy.get_ylim()[1], 100.8))
     lines = [Line2D([], [], color=style.TRAIN, linestyle=(0, (5, 2))), Line2D([], [], color=style.TEST)]
     drawing.legend_on_top(figure, lines, ["training images", "test images"], columns=2)
     return figure
+
+
+def _panel(ax: Any, network: Network, quantity: str, scale: float) -> None:
+    for side, colour, line in (("train", style.TRAIN, (0, (5, 2))), ("test", style.TEST, "-")):
+        seen, values = matrix(network.histories, f"{side}_{quantity}")
+        if not len(values):
+            continue
+        mean = scale * values.mean(axis=0)
+        ax.plot(seen / 1000, mean, color=colour, linestyle=line)
+        if len(values) > 1:
+            sd = scale * values.std(axis=0, ddof=1)
+            ax.fill_between(seen / 1000, mean - sd, mean + sd, color=colour, alpha=0.18, lw=0)
+    ax.set_xlabel("samples seen (thousands)")
+    if network.size:
+        epochs = ax.secondary_xaxis("top", functions=_epochs(network.size))
+        epochs.set_xlabel("epochs")
+        epochs.xaxis.get_major_locator().set_params(integer=True)
 
 
 def _epochs(size: int) -> tuple[Any, Any]:
@@ -184,15 +189,20 @@ def _turn(network: Network) -> str:
     best = int(mean.argmin())
     if best < len(mean) - 1 and mean[-1] > 1.05 * mean[best]:
         return (
-            f"Its test loss is lowest ({number(mean[best], 3)}) after {count(seen[best])} samples and "
-            "has risen to "
-            f"{number(mean[-1], 3)} by the end, a sign of over-fitting."
+            f"Its test loss is lowest ({number(mean[best], 3)}) after {count(seen[best])} samples and has "
+            f"risen to {number(mean[-1], 3)} by the end, a sign of over-fitting."
         )
     return "Its test loss has not turned up again."
 
 
 def _ends(found: Sequence[Network]) -> str:
-    return " ".join(f"{n.name}: {_lower(_end(n))}" for n in found[:MOST])
+    if len(found) > MOST:
+        ends = [v for n in found for h in n.histories if (v := last(h, "test_accuracy")) is not None]
+        return (
+            f"The {len(found)} networks end with test accuracies from {percent(min(ends))} to "
+            f"{percent(max(ends))}, {percent(float(np.mean(ends)))} on average."
+        )
+    return " ".join(f"{n.name}: {_lower(_end(n))}" for n in found)
 
 
 def _lower(text: str) -> str:
@@ -212,7 +222,8 @@ def _answer(bases: Sequence[Network]) -> str:
 
 
 def _base_name(name: str, index: int) -> str:
-    return f"base {clean(name).removesuffix('.h5')}" if name else f"base {index + 1}"
+    stem = clean(name).removesuffix(".h5") if name else str(index + 1)
+    return stem if stem.startswith("base") else f"base {stem}"
 
 
 def _training_images(study: Study, checkpoint: Checkpoint) -> int:

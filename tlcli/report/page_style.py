@@ -5,23 +5,25 @@ STYLE = """
   color-scheme: light dark;
   --paper: #fff; --ink: #1b1d21; --muted: #5d636e; --grid: #dfe2e7; --tint: #f4f6f8;
   --link: #0b5fa5; --accent: #0072b2;
+  --control: #767b85; --blue: #0072b2; --vermillion: #d55e00; --green: #009e73;
   --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
   --mono: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
 }
 @media (prefers-color-scheme: dark) { :root {
   --paper: #15171b; --ink: #e8eaee; --muted: #a2a9b5; --grid: #363b44; --tint: #1e2127;
   --link: #7db8ee; --accent: #56b4e9;
+  --control: #9aa0ab; --blue: #3d9fe0; --vermillion: #f07d2e; --green: #22c296;
 } }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 var(--sans);
   overflow-wrap: anywhere; }
-main { max-width: 52rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
+main { max-width: 56rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: .5rem 0 .25rem; }
 h2 { font-size: 1.3rem; line-height: 1.25; margin: 3rem 0 .75rem; padding-top: .9rem;
   border-top: 1px solid var(--grid); }
 h3 { font-size: 1.05rem; margin: 2.2rem 0 .5rem; }
-p { margin: .6rem 0; }
+p { margin: .6rem 0; max-width: 48rem; }
 a { color: var(--link); }
 .subtitle, .note, figcaption { color: var(--muted); }
 .answer { font-size: 1.13rem; line-height: 1.5; margin: 1.2rem 0; padding: .2rem 0 .2rem 1rem;
@@ -34,7 +36,7 @@ nav ul { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap
 figure { margin: 1.6rem 0; }
 figure svg { display: block; width: 100%; height: auto; font-family: var(--sans); }
 figure svg * { stroke-linejoin: round; stroke-linecap: butt; }
-figure.single svg { max-width: 38rem; }
+figcaption { max-width: 48rem; }
 figcaption, .caption { font-size: .9rem; line-height: 1.45; margin: .4rem 0; }
 .narrow { display: none; }
 .caption { margin-top: 1.6rem; }
@@ -49,7 +51,7 @@ tr.group td { border-top: 1px solid var(--grid); }
 .num { text-align: right; }
 td.num, td.name { white-space: nowrap; }
 th.num { max-width: 7.5rem; }
-.digest { font-family: var(--mono); font-size: .74rem; min-width: 17rem; overflow-wrap: anywhere; }
+td.digest { font-family: var(--mono); font-size: .74rem; min-width: 17rem; overflow-wrap: anywhere; }
 pre { overflow-x: auto; background: var(--tint); padding: .8rem 1rem; font: .82rem/1.5 var(--mono);
   margin: .8rem 0; overflow-wrap: normal; }
 footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
@@ -61,7 +63,8 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
 }
 @media print {
   :root { color-scheme: light; --paper: #fff; --ink: #000; --muted: #444; --grid: #ccc; --tint: #f4f4f4;
-    --link: #000; --accent: #0072b2; }
+    --link: #000; --accent: #0072b2; --control: #767b85; --blue: #0072b2; --vermillion: #d55e00;
+    --green: #009e73; }
   @page { size: A4; margin: 18mm 16mm; }
   body { font-size: 10pt; }
   main { max-width: none; padding: 0; }
@@ -80,6 +83,6 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 7.6pt; }
   figure svg { max-height: 21cm; }
   figure svg * { stroke-linejoin: round; stroke-linecap: butt; }
-figure.single svg { max-width: 11.5cm; }
+figure.single svg { max-width: 11.5cm !important; }
 }
 """

@@ -46,6 +46,15 @@ def summarise(entries: Sequence[Entry]) -> Summary:
     return statistics.summary(values, bounds=(0.0, 1.0))
 
 
+def drawn(entries: Sequence[Entry]) -> Summary:
+    """As `summarise`, with the exact binomial interval of the test accuracy where there is one run only."""
+    s = summarise(entries)
+    if s.n > 1 or entries[0].correct is None:
+        return s
+    correct = entries[0].correct
+    return Summary(1, s.mean, None, *statistics.exact_interval(int(correct.sum()), len(correct)))
+
+
 def compare_entries(first: Sequence[Entry], second: Sequence[Entry]) -> Comparison | None:
     """Compare two arms on the same test images, repetition by repetition; None where nothing can be paired.
 

@@ -45,10 +45,9 @@ def section(study: Study, entries: Sequence[Entry], *, suffix: str = "") -> Sect
     size = first[0].size
     runs = max(len(first), len(second))
     caption = (
-        f"Test images at {plural(size, 'training image')} that one arm gets right and the other wrong"
-        f"{f' (in most of {runs} runs)' if runs > 1 else ''}. Below each image its class, and after the "
-        "arrow what the "
-        "arm that is wrong takes it for."
+        f"Test images at {plural(size, 'training image')} that one arm gets right and the other "
+        f"wrong{f' (in most of {runs} runs)' if runs > 1 else ''}. Below each image its class, and after "
+        "the arrow what the arm that is wrong takes it for."
     )
     text = " ".join(
         f"{r.right} is right and {r.wrong} wrong on {count(r.total)} of "

@@ -9,7 +9,7 @@ import numpy as np
 
 from tlcli.report import drawing, style
 from tlcli.report.gather import Entry, arms_of, sizes_of, variants_of
-from tlcli.report.pairs import Contrast, summarise, units
+from tlcli.report.pairs import Contrast, drawn, units
 from tlcli.report.words import count
 
 MOST_PANELS = 12
@@ -25,7 +25,7 @@ def accuracy_by_size(entries: Sequence[Entry], looks: dict[str, style.Look], col
         for i, arm in enumerate(arms):
             dodge = 1.035 ** (i - (len(arms) - 1) / 2)
             stats = [
-                (s, summarise(g))
+                (s, drawn(g))
                 for s in sizes
                 if (g := [e for e in entries if e.arm == arm and e.size == s and e.variant == variant])
             ]
@@ -227,7 +227,7 @@ def _arm_axis(ax: Any, names: Sequence[str]) -> None:
 
 def _dots(ax: Any, y: int, group: Sequence[Entry], look: style.Look) -> None:
     values = [100 * float(np.mean([e.accuracy for e in u])) for u in units(group)]
-    s = summarise(group)
+    s = drawn(group)
     if s.low is not None and s.high is not None:
         ax.plot([100 * s.low, 100 * s.high], [y, y], color=look.colour, lw=1.6)
         ax.plot(values, [y + 0.22] * len(values), "|", color=look.colour, ms=6, mew=1.2)

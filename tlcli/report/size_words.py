@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tlcli.report.gather import Entry, arms_of, sizes_of, variants_of
+from tlcli.report.gather import Entry, arms_of, by, sizes_of, variants_of
 from tlcli.report.pairs import CONTROL, Contrast, ranking, summarise
 from tlcli.report.size_figures import curve_matrix, has_curve
 from tlcli.report.words import (
@@ -168,34 +168,23 @@ def _spots(group: Sequence[Contrast], digits: int) -> str:
 
 
 def _gap(entries: Sequence[Entry], digits: int) -> str:
-    """Training against test accuracy at the smallest and the largest size."""
+    """Training against test accuracy: widest and narrowest gap at the smallest and the largest size."""
     sentences = []
     sizes = sizes_of(entries)
     for size in dict.fromkeys((sizes[0], sizes[-1])):
-        parts = []
-        for variant in variants_of(entries):
-            for arm in arms_of(entries):
-                cell = [e for e in entries if (e.size, e.arm, e.variant) == (size, arm, variant)]
-                trained = [a for e in cell if (a := e.train_accuracy) is not None]
-                if cell and len(trained) == len(cell):
-                    train, test = float(np.mean(trained)), summarise(cell).mean
-                    name = f"{arm} ({variant})" if variant else arm
-                    parts.append(
-                        (
-                            train - test,
-                            f"{name} {percent(train, digits)} in training and {percent(test, digits)} "
-                            f"in test",
-                        )
-                    )
-        if parts:
-            widest, narrowest = max(parts), min(parts)
+        gaps = []
+        for cell in _cells(e for e in entries if e.size == size):
+            trained = [a for e in cell if (a := e.train_accuracy) is not None]
+            if len(trained) == len(cell):
+                train, test = float(np.mean(trained)), summarise(cell).mean
+                detail = f"{percent(train, digits)} in training, {percent(test, digits)} in test"
+                gaps.append((train - test, f"{_name(cell[0])} ({points(train - test, digits)}: {detail})"))
+        if gaps:
             text = (
-                f"At {plural(size, 'training image')} the gap between training and test accuracy is "
-                "widest for "
-                f"{widest[1]} ({points(widest[0], digits)})"
+                f"At {plural(size, 'training image')} the gap between training and test accuracy is widest "
+                "for "
             )
-            if narrowest != widest:
-                text += f" and narrowest for {narrowest[1]} ({points(narrowest[0], digits)})"
+            text += max(gaps)[1] + (f" and narrowest for {min(gaps)[1]}" if len(gaps) > 1 else "")
             sentences.append(text + ".")
     return " ".join(sentences)
 
@@ -226,8 +215,8 @@ def convergence(entries: Sequence[Entry], digits: int) -> str:
             )
         sentences.append(
             f"At {plural(size, 'training image')}{f' ({variant})' if variant else ''} the mean curve "
-            "reaches what scratch "
-            f"ends with ({percent(level, digits)} after {count(seen[-1])} samples): {listing(parts)}."
+            f"reaches what scratch ends with ({percent(level, digits)} after {count(seen[-1])} samples): "
+            f"{listing(parts)}."
         )
     return " ".join(sentences)
 
@@ -262,8 +251,7 @@ def changes(changed: Sequence[Contrast], first: str, digits: int) -> str:
             high = max(c.comparison.difference for c in mine)
             text = (
                 f"Against {first}, no effect of {variant} on test accuracy can be shown in any of "
-                f"{len(mine)} comparisons "
-                f"(the differences are between {number(100 * low, digits)} and "
+                f"{len(mine)} comparisons (the differences are between {number(100 * low, digits)} and "
                 f"{number(100 * high, digits)} points)"
             )
         sentences.append(text + ".")
@@ -299,9 +287,9 @@ def limits(entries: Sequence[Entry]) -> list[str]:
     texts = []
     if any(len({e.dataset for e in g}) == 1 and len(g) > 1 for g in _cells(entries)):
         texts.append(
-            "The runs of one size share one training subset: their spread is that of the training "
-            "(start, order of "
-            "the images), not of drawing another subset. Intervals for other subsets would be wider."
+            "The runs of one size share one training subset: their spread is that of the training (start, "
+            "order of the images), not of drawing another subset. Intervals for other subsets would be "
+            "wider."
         )
     if any(len(g) == 1 and g[0].method != "knn" for g in _cells(entries)):
         texts.append(
@@ -321,8 +309,10 @@ def reached(seen: np.ndarray, mean: np.ndarray, level: float) -> int | None:
     return int(seen[there[0]]) if len(there) else None
 
 
-def _cells(entries: Sequence[Entry]) -> list[list[Entry]]:
-    groups: dict[tuple[int, str, str], list[Entry]] = {}
-    for e in entries:
-        groups.setdefault((e.size, e.arm, e.variant), []).append(e)
-    return list(groups.values())
+def _cells(entries: Iterable[Entry]) -> list[list[Entry]]:
+    """The runs by size, arm and variant."""
+    return list(by(entries, lambda e: (e.size, e.arm, e.variant)).values())
+
+
+def _name(e: Entry) -> str:
+    return f"{e.arm}, {e.variant}" if e.variant else e.arm

@@ -17,9 +17,8 @@ from tlcli.report.words import at_most, count, listing, number, plural
 INTERVALS = "Intervals are 95 % Student t intervals of the mean over {unit}, cut at 100 %."
 TESTED = (
     "Differences are taken run by run on the same test images; interval and p value count the chance of "
-    "the runs and "
-    "of the images (crossed random effects, Satterthwaite; with one run McNemar's exact test), p is "
-    "adjusted after Holm for the comparisons at one size."
+    "the runs and of the images (crossed random effects, Satterthwaite; with one run McNemar's exact "
+    "test), p is adjusted after Holm for the comparisons at one size."
 )
 
 
@@ -117,19 +116,20 @@ def _measures(cell: Sequence[Entry]) -> dict[str, Any]:
 
 def _main_chart(study: Study, entries: Sequence[Entry], suffix: str) -> Chart:
     sizes, arms, variants = sizes_of(entries), arms_of(entries), variants_of(entries)
+    single = any(len(g) == 1 for g in by(entries, lambda e: (e.size, e.arm, e.variant)).values())
+    once = " Of a single run the interval is the exact binomial one, for other test images." if single else ""
     if len(sizes) == 1:
         draw = partial(size_figures.accuracy_dots, entries, study.looks)
         caption = (
             f"Test accuracy of each arm at {plural(sizes[0], 'training image')}: mean (symbol), 95 % "
-            "interval (line) "
-            "and the single runs (ticks)."
+            f"interval (line) and the single runs (ticks).{once}"
         )
         alt = f"Dot plot of test accuracy. {size_words.means(entries, sizes[0], study.digits)}"
         return Chart("accuracy" + suffix, caption, alt, draw)
     draw = partial(size_figures.accuracy_by_size, entries, study.looks)
     caption = (
         f"Test accuracy of {listing(arms)} against the number of training images: mean and 95 % interval. "
-        "Points of one size are set slightly apart so that their intervals can be seen."
+        f"Points of one size are set slightly apart so that their intervals can be seen.{once}"
     )
     alt = "Line chart of test accuracy against the number of training images. " + " ".join(
         size_words.means(entries, s, study.digits) for s in (sizes[0], sizes[-1])
@@ -140,9 +140,8 @@ def _main_chart(study: Study, entries: Sequence[Entry], suffix: str) -> Chart:
 def _boxes(study: Study, entries: Sequence[Entry], suffix: str) -> Chart:
     sizes, variants = sizes_of(entries), variants_of(entries)
     caption = (
-        "Test accuracy over the runs: box from the first to the third quartile, thick line at the "
-        "median, whiskers "
-        "over all runs, a symbol per run. Each panel has its own scale."
+        "Test accuracy over the runs: box from the first to the third quartile, thick line at the median, "
+        "whiskers over all runs, a symbol per run. Each panel has its own scale."
     )
     if len(variants) > 1:
         caption += f" Filled: {variants[0]}; hollow: {listing(variants[1:])}."
@@ -168,8 +167,7 @@ def _curve_blocks(study: Study, entries: Sequence[Entry], suffix: str) -> list[A
         sizes = sizes_of(group)
         caption = (
             "Test accuracy during training against the number of training images seen (repeats counted): "
-            "mean over the "
-            "runs; the band is one standard deviation. The steep beginning is cut off below."
+            "mean over the runs; the band is one standard deviation. The steep beginning is cut off below."
         )
         caption = (f"{variant}: " if variant else "") + caption
         alt = (
@@ -274,9 +272,8 @@ def _comparison_blocks(
             blocks.append(
                 Chart(
                     "gain" + suffix,
-                    "Gain over training from scratch, with 95 % intervals. Filled: borne out by the "
-                    "paired test; "
-                    "hollow: no difference can be shown.",
+                    "Gain over training from scratch, with 95 % intervals. Filled: borne out by the paired "
+                    "test; hollow: no difference can be shown.",
                     "Differences in test accuracy to training from scratch. " + size_words.gains(control, d),
                     partial(size_figures.gains, control, study.looks, label="gain over scratch (points)"),
                     columns=min(2, len({c.variant for c in control})),

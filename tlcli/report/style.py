@@ -16,6 +16,18 @@ CONTROL = "#767b85"
 OKABE_ITO = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#a89f00")
 TRAIN, TEST = "#e69f00", "#0072b2"
 
+VARIABLES = {
+    INK: "ink",
+    MUTED: "muted",
+    GRID: "grid",
+    PAPER: "paper",
+    CONTROL: "control",
+    "#0072b2": "blue",
+    "#d55e00": "vermillion",
+    "#009e73": "green",
+}
+"""Colours that the page replaces by variables of its own, so that they can be seen in the dark, too."""
+
 METHODS: dict[str, tuple[str, str]] = {
     "scratch": (CONTROL, "s"),
     "freeze": ("#0072b2", "o"),

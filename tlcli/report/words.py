@@ -58,10 +58,8 @@ def count(n: int | float) -> str:
 
 def number(x: float, digits: int) -> str:
     """Rounded, with a real minus sign and without a minus zero."""
-    text = f"{x:.{digits}f}"
-    if float(text) == 0:
-        text = f"{0:.{digits}f}"
-    return text.replace("-", MINUS)
+    text = f"{x:,.{digits}f}"
+    return text.lstrip("-") if float(x.__round__(digits)) == 0 else text.replace("-", MINUS)
 
 
 def percent(share: float, digits: int = 2) -> str:
@@ -78,7 +76,8 @@ def points(share: float, digits: int = 2, *, sign: bool = False) -> str:
 
 
 def p_value(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+    text = "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+    return text.replace(" ", NBSP)
 
 
 def between(low: float | None, high: float | None, digits: int = 2) -> str:
@@ -139,7 +138,7 @@ def show(value: Any, kind: str, digits: int) -> str:
     if kind == "interval":
         if value is None or value[0] is None:
             return DASH
-        return f"{number(value[0], digits)} {DASH} {number(value[1], digits)}"
+        return f"{number(value[0], digits)} to {number(value[1], digits)}"
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return DASH
     if kind == "count":
@@ -148,7 +147,7 @@ def show(value: Any, kind: str, digits: int) -> str:
         return number(value, digits)
     if kind == "points":
         text = number(value, digits)
-        return text if text.startswith(MINUS) or float(text) == 0 else "+" + text
+        return text if text.startswith(MINUS) or round(value, digits) == 0 else "+" + text
     if kind == "p":
         return "< 0.001" if value < 0.001 else f"{value:.3f}"
     return str(value)
