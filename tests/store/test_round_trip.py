@@ -202,6 +202,9 @@ def test_page_is_up_to_date() -> None:
     (lambda d: setattr(d.train, "images", d.train.images.astype(np.float32)), "train/images holds float32"),
     (lambda d: d.options.__setitem__("p", float("nan")), "options cannot be stored as JSON"),
     (lambda d: d.options.__setitem__("p", object()), "options cannot be stored as JSON"),
+    (lambda d: d.options.__setitem__("p", "\udce9"), "options cannot be stored as JSON"),
+    (lambda d: d.options.__setitem__("p", "\x1b[2J"), "options holds control characters"),
+    (lambda d: setattr(d, "source", "a\nb"), "holds control characters"),
 ])
 def test_a_record_that_breaks_the_schema_is_not_written(dataset: store.Dataset, tmp_path: Path, change: Any,
                                                         words: str) -> None:
@@ -227,3 +230,15 @@ def test_a_checkpoint_that_breaks_the_schema_is_not_written(checkpoint: store.Ch
     with pytest.raises(TlcliError, match=re.escape(words)):
         store.write(tmp_path / "x.h5", checkpoint)
     assert os.listdir(tmp_path) == []
+
+
+def test_any_file_name_and_argument_can_be_recorded(dataset: store.Dataset, checkpoint: store.Checkpoint,
+                                                    tmp_path: Path) -> None:
+    """Names of files are bytes, not text."""
+    name = os.fsdecode(b"caf\xe9 <b>\n.h5")
+    parent = store.write(tmp_path / name, dataset, command=f"split\t-o {name}")
+    store.write(tmp_path / "c.h5", checkpoint, parents=[parent])
+    found = store.read(tmp_path / "c.h5", store.Checkpoint).provenance
+    assert found.parents[0].name == "caf\\udce9 <b>\\n.h5"
+    assert found.ancestry[0].command == "split\\t-o caf\\udce9 <b>\\n.h5"
+    assert store.read(tmp_path / name, store.Dataset).provenance.name == found.parents[0].name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -20,15 +19,19 @@ from tlcli.store.schema import (
     Attribute,
     Format,
 )
-from tlcli.store.tree import from_json
+from tlcli.store.tree import UNPRINTABLE, from_json
 
 Outline = dict[str, tuple[str, tuple[int, ...]]]
 """The dtype and shape of every dataset, by path."""
 
 
-def check_outline(kind: Format, outline: Outline, attributes: dict[str, dict[str, Any]]) -> None:
+def check_outline(kind: Format, outline: Outline, attributes: dict[str, dict[str, Any]],
+                  groups: Iterable[str] = ()) -> None:
     """Check names, dtypes, shapes and attributes, before any data is read. Raises TlcliError."""
     rules = Rules(kind)
+    empty = set(groups) - _groups_of(outline) - {"", *attributes}
+    if empty:
+        raise TlcliError(f"it holds an unknown group {min(empty)!r:.80}.")
     dimensions: dict[tuple[str, str], tuple[int, str]] = {}
     for path, (dtype, shape) in outline.items():
         rule = rules.array(path)
@@ -135,10 +138,12 @@ def _check_whole(rule: Array, paths: set[str]) -> None:
 
 def _check_type(rule: Attribute, path: str, value: Any) -> None:
     if type(value) is not (int if rule.type == "int" else str):
-        raise TlcliError(f"the attribute {rule.name!r} of {path or 'the file'} is a {type(value).__name__}; "
+        found = {int: "whole number", float: "number", str: "text"}[type(value)]
+        raise TlcliError(f"the attribute {rule.name!r} of {path or 'the file'} is a {found}; "
                          f"expected {rule.type}.")
-    if isinstance(value, str) and any(c == "\0" or unicodedata.category(c) == "Cs" for c in value):
-        raise TlcliError(f"the attribute {rule.name!r} of {path or 'the file'} is no plain text.")
+    if isinstance(value, str) and UNPRINTABLE.search(value):
+        raise TlcliError(f"the attribute {rule.name!r} of {path or 'the file'} holds control characters; "
+                         "expected printable text.")
     if rule.type.startswith("json"):
         _check_json(rule, path, value)
 
@@ -183,7 +188,7 @@ def _share(path: str, data: np.ndarray) -> None:
 
 def _names(path: str, data: list[str]) -> None:
     for name in data:
-        if not name or len(name) > LONGEST_NAME or any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
+        if not name or len(name) > LONGEST_NAME or UNPRINTABLE.search(name):
             raise TlcliError(f"{path} holds {name!r:.60}; expected printable names of 1...{LONGEST_NAME} "
                              "characters.")
     if len(set(data)) < len(data):

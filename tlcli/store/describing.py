@@ -12,9 +12,9 @@ from tlcli.errors import TlcliError
 from tlcli.store import checks, schema
 from tlcli.store.gate import Item
 from tlcli.store.opening import OpenFile, open_hdf5
-from tlcli.store.reading import base_name, take_provenance
+from tlcli.store.reading import take_provenance
 from tlcli.store.records import Provenance
-from tlcli.store.tree import Tree
+from tlcli.store.tree import Tree, base_name
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ def _small_tree(file: OpenFile, kind: schema.Format) -> Tree:
     items = file.items()
     datasets = {path: item for path, item in items.items() if item.kind == "dataset"}
     attributes = {path: item.attributes for path, item in items.items() if item.attributes}
-    checks.check_outline(kind, {p: (i.dtype, i.shape) for p, i in datasets.items()}, attributes)
+    groups = [path for path, item in items.items() if item.kind == "group"]
+    checks.check_outline(kind, {p: (i.dtype, i.shape) for p, i in datasets.items()}, attributes, groups)
     small = {path: file.load(item) for path, item in datasets.items()
              if item.dtype == "string" or path.endswith("/labels")}
     checks.check_values(kind, small)

@@ -9,8 +9,8 @@ that the stored bytes cannot hold, cycles, depth, and names with a path in them.
 
 from __future__ import annotations
 
+import functools
 import os
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +19,7 @@ import numpy as np
 from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t, h5z
 
 from tlcli.errors import TlcliError
+from tlcli.store.tree import UNPRINTABLE
 
 MAX_DEPTH = 8
 MAX_OBJECTS = 250_000
@@ -39,7 +40,11 @@ _NUMBERS = {
     "int8": h5t.STD_I8LE, "int16": h5t.STD_I16LE, "int32": h5t.STD_I32LE, "int64": h5t.STD_I64LE,
     "float16": h5t.IEEE_F16LE, "float32": h5t.IEEE_F32LE, "float64": h5t.IEEE_F64LE,
 }
-_KINDS = {h5t.INTEGER: "iu", h5t.FLOAT: "f"}
+_KINDS = {h5t.INTEGER: "int", h5t.FLOAT: "float"}
+_BY_SIZE = {
+    (kind, size): tuple(name for name in _NUMBERS if kind in name and np.dtype(name).itemsize == size)
+    for kind in _KINDS.values() for size in (1, 2, 4, 8)
+}
 _LINKS = {h5l.TYPE_SOFT: "soft link", h5l.TYPE_EXTERNAL: "external link"}
 _FOREIGN = {
     h5t.COMPOUND: "compound", h5t.REFERENCE: "reference", h5t.VLEN: "variable-length",
@@ -152,7 +157,8 @@ class Walk:
         link = group.links.get_info(name).type
         if link != h5l.TYPE_HARD:
             item.kind = _LINKS.get(link, "foreign link")
-            raise UnsafeError(f"{item.path!r:.100} is a {item.kind}; expected none")
+            article = "an" if item.kind[0] == "e" else "a"
+            raise UnsafeError(f"{item.path!r:.100} is {article} {item.kind}; expected none")
         check_name(name)
         info = h5o.get_info(group, name)
         if info.addr in self._seen:
@@ -247,7 +253,7 @@ class Walk:
                 check_name(name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape"))
                 item.attributes[text] = read_attribute(attribute)
             except UnsafeError as error:
-                item.attributes[text] = f"({error})"
+                item.attributes[text] = f"({str(error).partition(';')[0]})"
                 if self._strict:
                     where = item.path or "the root"
                     raise UnsafeError(f"the attribute {text!r:.80} of {where!r:.100} is {error}") from error
@@ -260,6 +266,7 @@ _PIPELINES = {
 }
 
 
+@functools.lru_cache(10_000)
 def check_name(name: bytes) -> None:
     """Refuse names that could lead elsewhere or are no plain text."""
     try:
@@ -268,7 +275,7 @@ def check_name(name: bytes) -> None:
         raise UnsafeError(f"the name {name!r:.80} is not UTF-8") from None
     if not 0 < len(name) <= MAX_NAME_BYTES:
         raise UnsafeError(f"the name {text!r:.80} has {len(name)} bytes; expected 1...{MAX_NAME_BYTES}")
-    if text in (".", "..") or any(c in "/\\<>" or unicodedata.category(c) in ("Cc", "Cs") for c in text):
+    if text in (".", "..") or any(c in "/\\<>" for c in text) or UNPRINTABLE.search(text):
         raise UnsafeError(f"the name {text!r:.80} is a path or holds markup or control characters")
 
 
@@ -287,10 +294,10 @@ def _dtype(kind: Any) -> str:
             return "variable-length text"
         return "string"
     if family in _KINDS:
-        for name, known in _NUMBERS.items():
-            if kind.get_size() == np.dtype(name).itemsize and kind.equal(known):
+        for name in _BY_SIZE.get((_KINDS[family], kind.get_size()), ()):
+            if kind.equal(_NUMBERS[name]):
                 return name
-        return f"unusual {'integer' if family == h5t.INTEGER else 'float'} of {kind.get_size()} bytes"
+        return f"unusual {_KINDS[family]} of {kind.get_size()} bytes"
     return _FOREIGN.get(family, "unknown")
 
 

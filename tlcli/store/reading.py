@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -19,7 +20,7 @@ from tlcli.store.records import (
     Record,
     Results,
 )
-from tlcli.store.tree import Tree, from_json
+from tlcli.store.tree import Tree, base_name, from_json
 
 R = TypeVar("R", Dataset, Checkpoint, Embeddings, Results)
 
@@ -42,11 +43,6 @@ def read_any(path: str | Path, kinds: tuple[type, ...] | None = None) -> Record:
         raise TlcliError(f"{name} is not a sound {found.noun} file: {error}") from error
 
 
-def base_name(path: str | Path) -> str:
-    """The name of a file as its provenance records it."""
-    return "stdin" if str(path) == "-" else Path(path).name
-
-
 def file_format(path: str | Path) -> str:
     """The format of a file, for example `tlcli-dataset`; `hdf5` for one that tlcli did not write."""
     with open_hdf5(path) as file:
@@ -57,7 +53,7 @@ def file_format(path: str | Path) -> str:
 def check_kind(file: OpenFile, kinds: tuple[type, ...]) -> schema.Format:
     """The format of an open file, if it is among those expected and of a version known here."""
     expected = [schema.FORMATS[kind.format] for kind in kinds]  # type: ignore[attr-defined]
-    wanted = " or ".join(f"{a_noun(f.noun)}, as `{f.command}` writes" for f in expected)
+    wanted = " or ".join(f"{a_noun(f.noun)} (written by `{f.command}`)" for f in expected)
     found = file.root_attribute("format")
     if not isinstance(found, str) or found not in schema.FORMATS:
         raise TlcliError(f"{file.name} is an HDF5 file, but none that tlcli wrote; expected {wanted}.")
@@ -83,8 +79,9 @@ def load_tree(file: OpenFile, kind: schema.Format) -> Tree:
     stored = {path: item for path, item in items.items() if item.kind == "dataset"}
     outline = {path: (item.dtype, item.shape) for path, item in stored.items()}
     attributes = {path: item.attributes for path, item in items.items() if item.attributes}
+    groups = [path for path, item in items.items() if item.kind == "group"]
     try:
-        checks.check_outline(kind, outline, attributes)
+        checks.check_outline(kind, outline, attributes, groups)
     except TlcliError as error:
         raise TlcliError(f"{file.name} is not a sound {kind.noun} file: {error}") from error
     return Tree(kind.name, {path: file.load(item) for path, item in stored.items()}, attributes)
@@ -146,3 +143,5 @@ def _check_texts(value: Any, names: set[str], where: str) -> None:
     fine = isinstance(value, dict) and set(value) == names
     if not fine or not all(isinstance(text, str) for text in value.values()):
         raise TlcliError(f"{where} has an entry of another form than expected.")
+    if not re.fullmatch("[0-9a-f]{64}", value["content_sha256"]):
+        raise TlcliError(f"{where} has an entry without a SHA-256.")

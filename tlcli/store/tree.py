@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,9 @@ import numpy as np
 from tlcli.errors import TlcliError
 
 Scalar = str | int | float
+
+UNPRINTABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
+"""What no text in a file may hold: it would reach terminals and pages."""
 
 LONGEST_JSON_ATTRIBUTE = 60_000
 """Bytes. Many readers of HDF5 know no attribute of 64 KiB or more; longer JSON goes to a scalar dataset."""
@@ -80,10 +85,13 @@ def to_json(value: Any, name: str = "value") -> str:
     Raises TlcliError for what JSON cannot hold.
     """
     try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False,
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False,
                           default=_plain)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise TlcliError(f"{name} cannot be stored as JSON: {error}.") from error
+    if UNPRINTABLE.search(text):
+        raise TlcliError(f"{name} cannot be stored as JSON: it holds control characters.")
+    return text
 
 
 def _plain(value: Any) -> Any:
@@ -93,11 +101,23 @@ def _plain(value: Any) -> Any:
 
 
 def from_json(text: str, name: str = "value") -> Any:
-    """Strict JSON: finite numbers only. Raises TlcliError."""
+    """Strict JSON: finite numbers and printable texts only. Raises TlcliError."""
     try:
-        return json.loads(text, parse_constant=_finite, parse_float=_finite)
+        value = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        printable = _is_printable(value)
     except (ValueError, RecursionError) as error:
         raise TlcliError(f"{name} is not valid JSON.") from error
+    if not printable:
+        raise TlcliError(f"{name} holds control characters; expected printable text.")
+    return value
+
+
+def _is_printable(value: Any) -> bool:
+    if isinstance(value, str):
+        return not UNPRINTABLE.search(value)
+    if isinstance(value, dict):
+        return all(_is_printable(name) and _is_printable(inner) for name, inner in value.items())
+    return not isinstance(value, list) or all(map(_is_printable, value))
 
 
 def _finite(text: str) -> float:
@@ -105,3 +125,13 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text} is not finite")
     return number
+
+
+def printable(text: str) -> str:
+    """The text with what no file may hold written out: file names and arguments may be any bytes."""
+    return UNPRINTABLE.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+
+
+def base_name(path: str | Path) -> str:
+    """The name of a file as provenance records it: without folder, `stdin` for a pipe."""
+    return "stdin" if str(path) == "-" else printable(Path(path).name)

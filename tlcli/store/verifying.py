@@ -9,6 +9,7 @@ from tlcli.errors import TlcliError
 from tlcli.store import formats, reading
 from tlcli.store.opening import open_hdf5
 from tlcli.store.records import Parent
+from tlcli.store.tree import base_name
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def verify(path: str | Path) -> VerifyReport:
     A bit that flipped anywhere in the data or the attributes is found: it changes a digest, or the file
     cannot be read. Never raises TlcliError for a bad file: that is what the report is for.
     """
-    name = reading.base_name(path)
+    name = base_name(path)
     kind = ""
     try:
         with open_hdf5(path) as file:

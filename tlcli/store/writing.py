@@ -15,7 +15,7 @@ from tlcli.store import digest, formats, schema
 from tlcli.store.atomic import atomic_file, check_output, write_error
 from tlcli.store.layout import write_tree
 from tlcli.store.records import Checkpoint, Dataset, Embeddings, Provenance, Record, Results, common_parents
-from tlcli.store.tree import Tree, to_json
+from tlcli.store.tree import Tree, base_name, printable, to_json
 
 R = TypeVar("R", Dataset, Checkpoint, Embeddings, Results)
 
@@ -30,17 +30,11 @@ def write(path: str | Path, record: R, *, command: str = "", parents: Sequence[R
     """
     known = [parent for parent in parents if parent.provenance.content_sha256]
     above, ancestry = common_parents(known)
-    origin = Provenance(_printable(command), above, ancestry, f"tlcli {__version__}",
-                        name="stdin" if str(path) == "-" else _printable(Path(path).name))
+    origin = Provenance(printable(command), above, ancestry, f"tlcli {__version__}", name=base_name(path))
     check_output(path, force)
     tree = _tree(record, origin)
     content = _write_stdout(tree) if str(path) == "-" else _write_file(tree, Path(path), force)
     return dataclasses.replace(record, provenance=dataclasses.replace(origin, content_sha256=content))
-
-
-def _printable(text: str) -> str:
-    """The text without what UTF-8 cannot hold: file names may be any bytes."""
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "")
 
 
 def _tree(record: Record, origin: Provenance) -> Tree:

@@ -1,0 +1,490 @@
+"""Files that strangers send: each attack is refused before data is read, in one or two plain lines."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from h5py import h5a, h5d, h5p, h5s, h5t
+
+from tlcli import store
+from tlcli.errors import TlcliError
+from tlcli.store import digest, gate, layout, tree
+
+SECRET = b"root:x:0:0:secret"
+
+
+@pytest.fixture
+def path(dataset: store.Dataset, tmp_path: Path) -> Path:
+    """A sound dataset file, and beside it files that an attack would like to read."""
+    store.write(tmp_path / "x.h5", dataset)
+    (tmp_path / "secret").write_bytes(SECRET * 1000)
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["images"] = np.full((20, 6, 5, 2), 7, np.uint8)
+    return tmp_path / "x.h5"
+
+
+def replace(file: h5py.File, name: str, **options: Any) -> None:
+    """Put another dataset in the place of one."""
+    del file[name]
+    file.create_dataset(name, **options)
+
+
+def soft_link(file: h5py.File) -> None:
+    del file["train/images"]
+    file["train/images"] = h5py.SoftLink("/test/images")
+
+
+def dangling_link(file: h5py.File) -> None:
+    file["train/more"] = h5py.SoftLink("/nowhere")
+
+
+def external_link(file: h5py.File) -> None:
+    del file["train/images"]
+    file["train/images"] = h5py.ExternalLink("other.h5", "/images")
+
+
+def hard_link_twice(file: h5py.File) -> None:
+    del file["train/images"]
+    file["train/images"] = file["test/images"]
+
+
+def cycle(file: h5py.File) -> None:
+    file["train/again"] = file["/"]
+
+
+def external_storage(file: h5py.File) -> None:
+    replace(file, "train/images", shape=(20, 6, 5, 2), dtype=np.uint8, external=[("secret", 0, 1200)])
+
+
+def virtual_dataset(file: h5py.File) -> None:
+    shape = (20, 6, 5, 2)
+    plan = h5py.VirtualLayout(shape, np.uint8)
+    plan[:] = h5py.VirtualSource("other.h5", "images", shape)
+    del file["train/images"]
+    file.create_virtual_dataset("train/images", plan)
+
+
+def object_reference(file: h5py.File) -> None:
+    replace(file, "train/labels", data=np.array([file["test"].ref] * 20, h5py.ref_dtype))
+
+
+def region_reference(file: h5py.File) -> None:
+    reference = file["test/labels"].regionref[:2]
+    replace(file, "train/labels", data=np.array([reference] * 20, h5py.regionref_dtype))
+
+
+def reference_attribute(file: h5py.File) -> None:
+    file.attrs["source"] = file["test"].ref
+
+
+def named_type(file: h5py.File) -> None:
+    file["train/type"] = np.dtype(np.int64)
+
+
+def foreign_filter(file: h5py.File) -> None:
+    replace(file, "train/images", data=np.zeros((20, 6, 5, 2), np.uint8), compression="lzf")
+
+
+def unknown_filter(file: h5py.File) -> None:
+    properties = h5p.create(h5p.DATASET_CREATE)
+    properties.set_chunk((20,))
+    properties.set_filter(32015, h5py.h5z.FLAG_OPTIONAL, ())
+    del file["train/labels"]
+    h5d.create(file["train"].id, b"labels", h5t.STD_I64LE, h5s.create_simple((20,)), properties)
+
+
+def scale_offset(file: h5py.File) -> None:
+    replace(file, "train/labels", data=np.zeros(20, np.int64), scaleoffset=0)
+
+
+def variable_strings(file: h5py.File) -> None:
+    replace(file, "classes/names", data=["a", "b", "c"], dtype=h5py.string_dtype())
+
+
+def variable_attribute(file: h5py.File) -> None:
+    file.attrs["source"] = "mnist"
+
+
+def compound(file: h5py.File) -> None:
+    replace(file, "train/labels", data=np.zeros(20, [("a", "<i8"), ("b", "<f4")]))
+
+
+def variable_length(file: h5py.File) -> None:
+    replace(file, "train/labels", shape=(20,), dtype=h5py.vlen_dtype(np.int64))
+
+
+def enumeration(file: h5py.File) -> None:
+    replace(file, "train/labels", data=np.zeros(20, bool))
+
+
+def big_endian(file: h5py.File) -> None:
+    replace(file, "train/labels", data=np.zeros(20, ">i8"))
+
+
+def opaque(file: h5py.File) -> None:
+    replace(file, "train/labels", data=np.zeros(20, "V8"))
+
+
+def float_labels(file: h5py.File) -> None:
+    replace(file, "train/labels", data=np.full(20, np.nan))
+
+
+def terabytes(file: h5py.File) -> None:
+    replace(file, "train/images", shape=(10**12, 6, 5, 2), dtype=np.uint8, chunks=(1000, 6, 5, 2))
+
+
+def terabytes_contiguous(file: h5py.File) -> None:
+    replace(file, "train/images", shape=(10**12, 6, 5, 2), dtype=np.uint8)
+
+
+def unallocated(file: h5py.File) -> None:
+    replace(file, "train/images", shape=(10**7, 6, 5, 2), dtype=np.uint8, chunks=(1000, 6, 5, 2),
+            compression="gzip")
+
+
+def unallocated_contiguous(file: h5py.File) -> None:
+    replace(file, "train/images", shape=(10**7, 6, 5, 2), dtype=np.uint8)
+
+
+def overflowing_shape(file: h5py.File) -> None:
+    replace(file, "train/images", shape=(2**31, 2**31, 2, 1), dtype=np.uint8, chunks=(1, 1, 1, 1))
+
+
+def huge_chunk(file: h5py.File) -> None:
+    replace(file, "train/images", shape=(20, 6, 5, 2), maxshape=(None, 6, 5, 2), chunks=(300_000, 6, 5, 2),
+            dtype=np.uint8, compression="gzip")
+    file["train/images"][0] = 0
+
+
+def deflate_bomb(file: h5py.File) -> None:
+    """A chunk that unpacks to a thousand times what it declares."""
+    replace(file, "train/images", shape=(20, 6, 5, 2), dtype=np.uint8, chunks=(20, 6, 5, 2),
+            compression="gzip")
+    bomb = zlib.compress(bytes(2**20))
+    file["train/images"].id.write_direct_chunk((0, 0, 0, 0), bomb[:2000])
+
+
+def short_chunk(file: h5py.File) -> None:
+    """A chunk that unpacks to less than it declares: what comes after it in memory would be read."""
+    replace(file, "train/images", shape=(20, 6, 5, 2), dtype=np.uint8, chunks=(20, 6, 5, 2),
+            compression="gzip")
+    file["train/images"].id.write_direct_chunk((0, 0, 0, 0), zlib.compress(bytes(10)))
+
+
+def masked_filter(file: h5py.File) -> None:
+    replace(file, "train/images", shape=(20, 6, 5, 2), dtype=np.uint8, chunks=(20, 6, 5, 2),
+            compression="gzip")
+    file["train/images"].id.write_direct_chunk((0, 0, 0, 0), bytes(1200), filter_mask=1)
+
+
+def deep_groups(file: h5py.File) -> None:
+    file.create_group("/".join(["g"] * 200))
+
+
+def many_objects(file: h5py.File) -> None:
+    for i in range(300):
+        file.create_group(f"train/{i}")
+
+
+def many_attributes(file: h5py.File) -> None:
+    for i in range(100):
+        file.attrs[f"a{i}"] = np.int64(i)
+
+
+def large_attribute(file: h5py.File) -> None:
+    file.attrs["source"] = np.bytes_(b"x" * 2**21)
+
+
+def array_attribute(file: h5py.File) -> None:
+    file.attrs["source"] = np.zeros(10**4, "S3")
+
+
+def number_for_text(file: h5py.File) -> None:
+    file.attrs["source"] = np.int64(3)
+
+
+def version_as_text(file: h5py.File) -> None:
+    file.attrs["format_version"] = np.bytes_(b"1")
+
+
+def null_attribute(file: h5py.File) -> None:
+    file.attrs["source"] = h5py.Empty("S3")
+
+
+def null_dataset(file: h5py.File) -> None:
+    replace(file, "train/labels", data=h5py.Empty(np.int64))
+
+
+def many_dimensions(file: h5py.File) -> None:
+    replace(file, "train/labels", data=np.zeros((1,) * 20, np.int64))
+
+
+def set_text(file: h5py.File, name: str, value: bytes) -> None:
+    """Give an attribute of the root another text, stored as tlcli stores texts."""
+    array = np.array(value)
+    kind = layout._text_type(array.dtype.itemsize)
+    del file.attrs[name]
+    h5a.create(file.id, name.encode(), kind, h5s.create(h5s.SCALAR)).write(array, kind)
+
+
+def raw_name(name: bytes) -> Callable[[h5py.File], None]:
+    def attack(file: h5py.File) -> None:
+        h5py.h5g.create(file["train"].id, name)
+    return attack
+
+
+def text_attribute(name: str, value: bytes) -> Callable[[h5py.File], None]:
+    def attack(file: h5py.File) -> None:
+        set_text(file, name, value)
+    return attack
+
+
+ATTACKS: dict[str, tuple[Callable[[h5py.File], None], str]] = {
+    **{attack.__name__: (attack, words) for attack, words in (
+        (soft_link, "is a soft link"), (dangling_link, "is a soft link"),
+        (external_link, "is an external link"),
+        (hard_link_twice, "another name leads to"), (cycle, "another name leads to"),
+        (external_storage, "keeps its data in another file"), (virtual_dataset, "is a virtual dataset"),
+        (object_reference, "the type reference"), (region_reference, "the type reference"),
+        (reference_attribute, "reference; expected"), (named_type, "is a named type"),
+        (foreign_filter, "passes the filters"), (unknown_filter, "passes the filters filter 32015"),
+        (scale_offset, "passes the filters"), (variable_strings, "variable-length text"),
+        (variable_attribute, "variable-length text"), (compound, "the type compound"),
+        (variable_length, "the type variable-length"), (enumeration, "the type enumeration"),
+        (big_endian, "unusual int of 8"), (opaque, "the type opaque"),
+        (float_labels, "train/labels holds float64 values; expected int64"),
+        (terabytes, "set TLCLI_MAX_BYTES"), (terabytes_contiguous, "set TLCLI_MAX_BYTES"),
+        (unallocated, "declares 600,000,000 bytes and stores 0"),
+        (unallocated_contiguous, "declares 600,000,000 bytes and stores 0"),
+        (overflowing_shape, "set TLCLI_MAX_BYTES"), (huge_chunk, "has chunks of the shape"),
+        (deflate_bomb, "has a chunk of another size"), (short_chunk, "has a chunk of another size"),
+        (masked_filter, "has a chunk"), (deep_groups, "nested more than 8 deep"),
+        (many_objects, "unknown group 'train/0'"), (many_attributes, "has 109 attributes"),
+        (large_attribute, "2,097,152 bytes"), (array_attribute, "an array; expected one value"),
+        (number_for_text, "is a whole number; expected string"), (version_as_text, "format version '1'"),
+        (null_attribute, "it has no shape"), (null_dataset, "it has no shape"),
+        (many_dimensions, "20 dimensions"),
+    )},
+    "dots": (raw_name(b".."), "is a path or holds markup"),
+    "markup": (raw_name(b"<script>alert(1)<"), "is a path or holds markup"),
+    "backslash": (raw_name(b"..\\x"), "is a path or holds markup"),
+    "control": (raw_name(b"a\x1b[2J"), "is a path or holds markup"),
+    "not_utf8": (raw_name(b"\xff\xfe"), "is not UTF-8"),
+    "long_name": (raw_name(b"n" * 5000), "has 5000 bytes"),
+    "attribute_not_utf8": (text_attribute("source", b"\xff\xfe"), "not UTF-8"),
+    "control_attribute": (text_attribute("source", b"\x1b[2J"), "holds control characters"),
+    "control_json": (text_attribute("options", b'{"a": ["\\u001b[2J"]}'), "holds control characters"),
+    "not_json": (text_attribute("options", b"{'a': 1}"), "not valid JSON"),
+    "deep_json": (text_attribute("options", b"[" * 50_000), "not valid JSON"),
+    "infinite_json": (text_attribute("options", b'{"a": 1e999}'), "not valid JSON"),
+    "wrong_json": (text_attribute("options", b"[]"), "is no json object"),
+    "long_integer": (text_attribute("options", b'{"a": ' + b"9" * 10_000 + b"}"), "not valid JSON"),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attack_is_refused(name: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the reason, with no memory taken, without another file opened; and `describe` survives it too."""
+    attack, words = ATTACKS[name]
+    monkeypatch.chdir(path.parent)
+    with h5py.File(path, "r+") as file:
+        attack(file)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(TlcliError, match=words) as caught:
+        store.read(path, store.Dataset)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # KiB
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert message.count("\n") <= 1
+    assert len(message) < 600
+    assert "\x1b" not in message
+    report = store.verify(path)
+    assert not report.ok
+    assert report.problems == (message,)
+    description = store.describe(path)
+    assert description.problems or name in ("deflate_bomb", "short_chunk", "masked_filter")
+    assert SECRET.decode() not in repr(description)
+
+
+@pytest.mark.parametrize("name", ["external_link", "external_storage", "virtual_dataset"])
+def test_no_other_file_is_opened(name: str, path: Path) -> None:
+    """Another file that was opened would block for ever."""
+    with h5py.File(path, "r+") as file:
+        ATTACKS[name][0](file)
+    for other in ("secret", "other.h5"):
+        (path.parent / other).unlink()
+        os.mkfifo(path.parent / other)
+    code = ("from tlcli import store\n"
+            "print(store.verify('x.h5').problems)\n"
+            "print(store.describe('x.h5').problems)")
+    done = subprocess.run([sys.executable, "-c", code], cwd=path.parent, capture_output=True, text=True,
+                          check=True, timeout=30)
+    assert len(done.stdout.splitlines()) == 2
+
+
+def test_many_objects_have_a_limit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with h5py.File(path, "r+") as file:
+        many_objects(file)
+    monkeypatch.setattr(gate, "MAX_OBJECTS", 200)
+    with pytest.raises(TlcliError, match="more than 200 objects"):
+        store.read(path, store.Dataset)
+
+
+def test_the_limit_can_be_set(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TLCLI_MAX_BYTES", "1000")
+    with pytest.raises(TlcliError, match="more than 1,000 bytes in all; set TLCLI_MAX_BYTES"):
+        store.read(path, store.Dataset)
+    monkeypatch.setenv("TLCLI_MAX_BYTES", "much")
+    with pytest.raises(TlcliError, match="TLCLI_MAX_BYTES is 'much'"):
+        store.read(path, store.Dataset)
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    (b"", r"is empty \(0 bytes\)"), (b"PK\x03\x04 zip", "is not an HDF5 file"),
+    (b"\x89HDF\r\n\x1a\n", "cut short or damaged"),
+    (b"\x89HDF\r\n\x1a\n" + bytes(5000), "cut short or damaged"),
+])
+def test_foreign_bytes(content: bytes, words: str, tmp_path: Path) -> None:
+    (tmp_path / "x.h5").write_bytes(content)
+    for function in (store.read_any, store.describe, store.file_format):
+        with pytest.raises(TlcliError, match=words):
+            function(tmp_path / "x.h5")
+
+
+def test_missing_and_odd_paths(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name, words in (("no.h5", "does not exist"), ("", "is a folder"), ("pipe", "not a regular file"),
+                        ("a\0b", "could not be read"), ("n" * 300, "could not be read: file name too long")):
+        with pytest.raises(TlcliError, match=words):
+            store.read_any(tmp_path / name)
+
+
+def test_truncated_anywhere(record: store.Record, tmp_path: Path) -> None:
+    store.write(tmp_path / "x.h5", record)
+    image = (tmp_path / "x.h5").read_bytes()
+    for length in np.linspace(1, len(image) - 1, 40).astype(int):
+        (tmp_path / "cut.h5").write_bytes(image[:length])
+        with pytest.raises(TlcliError):
+            store.read_any(tmp_path / "cut.h5")
+
+
+def test_another_kind_is_named(checkpoint: store.Checkpoint, tmp_path: Path) -> None:
+    store.write(tmp_path / "c.h5", checkpoint)
+    words = "c.h5 holds a checkpoint (tlcli-checkpoint); expected a dataset (written by `tlcli split`)."
+    with pytest.raises(TlcliError, match=re.escape(words)):
+        store.read(tmp_path / "c.h5", store.Dataset)
+    with h5py.File(tmp_path / "k.h5", "w") as file:
+        file.attrs["layer_names"] = ["dense"]
+    with pytest.raises(TlcliError, match=r"none that tlcli wrote; expected results \(.*\) or embeddings"):
+        store.read_any(tmp_path / "k.h5", (store.Results, store.Embeddings))
+
+
+def test_a_newer_version_says_so(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.attrs.modify("format_version", np.int64(2))
+    with pytest.raises(TlcliError, match="has format version 2; this tlcli reads 1"):
+        store.read_any(path)
+
+
+def test_every_bit_counts(record: store.Record, tmp_path: Path) -> None:
+    """Flipped one at a time: the same record is read, or the file is refused; never another one."""
+    store.write(tmp_path / "x.h5", record, command="made")
+    image = (tmp_path / "x.h5").read_bytes()
+    known = store.read_any(tmp_path / "x.h5").provenance
+    rng = np.random.default_rng(0)
+    refused = 0
+    for place, bit in zip(rng.integers(0, len(image), 150), rng.integers(0, 8, 150), strict=True):
+        damaged = bytearray(image)
+        damaged[place] ^= 1 << bit
+        (tmp_path / "y.h5").write_bytes(damaged)
+        report = store.verify(tmp_path / "y.h5")
+        refused += not report.ok
+        assert not report.ok or report.content_sha256 == known.content_sha256
+    assert refused > 50
+
+
+def test_every_bit_of_the_data_counts(embeddings: store.Embeddings, tmp_path: Path) -> None:
+    """All flips within the stored arrays are found."""
+    store.write(tmp_path / "x.h5", embeddings)
+    image = (tmp_path / "x.h5").read_bytes()
+    stored = embeddings.parts["train"].embeddings.tobytes()
+    start = image.index(stored)
+    rng = np.random.default_rng(0)
+    for place in rng.integers(start, start + len(stored), 100):
+        damaged = bytearray(image)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        (tmp_path / "y.h5").write_bytes(damaged)
+        assert not store.verify(tmp_path / "y.h5").ok
+
+
+@pytest.mark.parametrize("edit", [
+    lambda file: file["train/labels"].__setitem__(0, (file["train/labels"][0] + 1) % 3),
+    lambda file: set_text(file, "source", b"MNIST"),
+    lambda file: set_text(file, "command", b"other"),
+    lambda file: set_text(file, "content_sha256", b"0" * 64),
+    lambda file: set_text(file, "provenance_sha256", b"0" * 64),
+    lambda file: file.move("ancestry", "train/ancestry"),
+    lambda file: file.move("validation", "other"),
+    lambda file: file.__delitem__("validation"),
+    lambda file: file.__delitem__("validation/labels"),
+])
+def test_edits_are_found(edit: Callable[[h5py.File], Any], path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        edit(file)
+    assert not store.verify(path).ok
+
+
+def forge(tmp_path: Path, record: store.Record, change: Callable[[tree.Tree], None]) -> Path:
+    """A file with right digests and wrong values, as an attacker would make one."""
+    from tlcli.store import formats, writing
+
+    def unchecked(forged: tree.Tree) -> None:
+        change(forged)
+        forged.set("", "provenance_sha256", digest.provenance_digest(forged))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(formats, "check_tree", unchecked)
+        patch.setattr(layout.checks.Rules, "array", lambda self, path: layout.schema.COMMON_ARRAYS[0])
+        writing.write(tmp_path / "forged.h5", record, force=True)
+    return tmp_path / "forged.h5"
+
+
+@pytest.mark.parametrize(("kind", "change", "words"), [
+    ("dataset", lambda t: t.datasets["train/labels"].__setitem__(0, 10**9), "holds the label 1000000000"),
+    ("dataset", lambda t: t.datasets["train/labels"].__setitem__(0, -1), "holds -1"),
+    ("dataset", lambda t: t.datasets.update({"classes/names": ["a", "a", "b"]}), "more than once"),
+    ("dataset", lambda t: t.datasets.update({"train/labels": np.zeros(19, np.int64)}), "expected N = 20"),
+    ("dataset", lambda t: t.datasets.update({"ancestry": '[{"name": 1}]'}), "another form"),
+    ("dataset", lambda t: t.datasets.update({"ancestry": "{}"}), "ancestry is no list"),
+    ("dataset", lambda t: t.set("", "extra", 1), "unknown attribute 'extra'"),
+    ("dataset", lambda t: t.set("train", "extra", 1), "unknown attribute 'extra'"),
+    ("dataset", lambda t: t.datasets.update({"train/code": np.zeros(3)}), "unknown dataset 'train/code'"),
+    ("embeddings", lambda t: t.datasets["train/embeddings"].__setitem__((0, 0), np.nan), "NaN or infinite"),
+    ("checkpoint", lambda t: t.datasets["preprocessing/std"].__setitem__(0, -1), "expected numbers above 0"),
+    ("checkpoint", lambda t: t.set("", "input_shape", "[6, 5, 10000000]"), "input_shape"),
+    ("checkpoint", lambda t: t.set("", "input_shape", '["a", 5, 2]'), "input_shape"),
+    ("results", lambda t: t.set("runs/knn", "dataset", "none"), "names the dataset 'none'"),
+    ("results", lambda t: t.attributes["runs/knn"].pop("position"), "lacks the attribute 'position'"),
+    ("results", lambda t: t.datasets.pop("targets/mnist-6-9-p0.01/test/labels"), "test/labels is missing"),
+    ("results", lambda t: t.datasets.update({"runs/knn/test/predictions": np.zeros(3, np.int64)}),
+     "has 3 predictions; expected 50"),
+    ("results", lambda t: t.datasets.update({"runs/knn/test/predictions": np.full(50, 9)}),
+     "holds the label 9"),
+])
+def test_right_digests_and_wrong_values(kind: str, change: Callable[[tree.Tree], Any], words: str,
+                                        tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    path = forge(tmp_path, request.getfixturevalue(kind), change)
+    with pytest.raises(TlcliError, match=words):
+        store.read_any(path)
+    assert not store.verify(path).ok
