@@ -35,7 +35,7 @@ def load(request: Request) -> Source:
 
 
 def _table() -> np.ndarray:
-    """1,797 rows of 64 pixels and a label. Read from scikit-learn's file: importing it takes over a second."""
+    """1,797 rows of 64 pixels and a label, from scikit-learn's file: importing it takes over a second."""
     spec = find_spec("sklearn")
     folder = Path(spec.origin).parent if spec and spec.origin else Path()
     path = folder / "datasets" / "data" / "digits.csv.gz"
