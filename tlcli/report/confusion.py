@@ -13,7 +13,7 @@ from tlcli.report import drawing, style
 from tlcli.report.document import Block, Chart, Column, Section, Table
 from tlcli.report.gather import Entry, Study, sizes_of
 from tlcli.report.pairs import ranking
-from tlcli.report.words import at_most, clean, listing, number, plural
+from tlcli.report.words import at_most, clean, listing, number, plural, slug
 
 MOST_WRITTEN = 12
 """Classes up to which the numbers stand in the matrix."""
@@ -40,9 +40,10 @@ def section(
         )
     wanted = [best] + [g for g in ranked if g[0].arm in asked and g is not best]
     part = Section("confusion" + suffix, "Which classes are confused")
+    others = [g for g in ranked if g not in wanted]
     for i, group in enumerate(wanted):
-        part.blocks += _blocks(group, f"{suffix}-{i + 1}" if i else suffix)
-    part.blocks += [_data(g, f"{suffix}-{i + 1}") for i, g in enumerate(ranked) if g not in wanted][:20]
+        part.blocks += _blocks(group, f"{suffix}-asked-{i}" if i else suffix)
+    part.blocks += [_data(g, f"{suffix}-{i}-{slug(g[0].arm)}") for i, g in enumerate(others[:20], 1)]
     part.discussion = [_text(best)]
     return part
 

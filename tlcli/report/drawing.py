@@ -14,6 +14,8 @@ from tlcli.report import style
 WIDE, NARROW = 7.2, 4.1
 """Inches: the width of a figure on the page, and on a phone."""
 DPI = 150
+PAD = 0.08
+"""Inches between panels and around them."""
 SCALE = 1.6
 """Pixels of the page for a point of the figure: text of nine points is then as large as a caption."""
 
@@ -55,10 +57,7 @@ def grid(
     columns = max(1, min(columns, panels))
     rows = -(-panels // columns)
     width = width or (WIDE if columns > 1 else NARROW if panels > 1 else 5.4)
-    total = rows * height + legend
-    figure = Figure(figsize=(width, total), layout="constrained")
-    engine: Any = figure.get_layout_engine()
-    engine.set(rect=(0, 0, 1, 1 - legend / total), w_pad=0.06, h_pad=0.06, wspace=0.03, hspace=0.04)
+    figure = Figure(figsize=(width, rows * height + legend))
     axes = figure.subplots(rows, columns, squeeze=False, sharey=sharey, sharex=sharex).ravel().tolist()
     for extra in axes[panels:]:
         extra.set_visible(False)
@@ -90,13 +89,37 @@ def legend_room(labels: Sequence[str], width: float) -> tuple[float, int]:
 
 
 def lay_out(figure: Any) -> Any:
-    """Place the panels once and for all, so that it is not done again for each format."""
+    """Place the panels, all of one size, so that their labels fit: each is measured once.
+
+    matplotlib's own layout engines measure twice and for every format again, which took most of the time.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    FigureCanvasAgg(figure)
-    if (engine := figure.get_layout_engine()) is not None:
-        engine.execute(figure)
-        figure.set_layout_engine("none")
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    panels = [ax for ax in figure.axes if ax.get_visible() and ax.get_subplotspec() is not None]
+    if not panels:
+        return figure
+    rows, columns = panels[0].get_subplotspec().get_gridspec().get_geometry()
+    margins = {side: [0.0] * n for side, n in (("x0", columns), ("x1", columns), ("y0", rows), ("y1", rows))}
+    for ax in panels:
+        outer, inner = ax.get_tightbbox(renderer, for_layout_only=True), ax.get_window_extent(renderer)
+        spec = ax.get_subplotspec()
+        for side, band in margins.items():
+            k = spec.colspan.start if side[0] == "x" else spec.rowspan.start
+            band[k] = max(band[k], abs(getattr(outer, side) - getattr(inner, side)))
+    pad = PAD * figure.dpi
+    legend = sum(x.get_window_extent(renderer).height + pad / 2 for x in figure.legends)
+    full_width, full_height = figure.bbox.width, figure.bbox.height
+    width = (full_width - sum(margins["x0"] + margins["x1"]) - pad * (columns + 1)) / columns
+    height = (full_height - legend - sum(margins["y0"] + margins["y1"]) - pad * (rows + 1)) / rows
+    for ax in panels:
+        spec = ax.get_subplotspec()
+        row, column = spec.rowspan.start, spec.colspan.start
+        x = pad * (column + 1) + column * width + sum(margins["x0"][: column + 1] + margins["x1"][:column])
+        y = legend + pad * (row + 1) + row * height + sum(margins["y1"][: row + 1] + margins["y0"][:row])
+        ax.set_position(
+            [x / full_width, 1 - (y + height) / full_height, width / full_width, height / full_height]
+        )
     return figure
 
 

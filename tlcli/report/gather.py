@@ -41,7 +41,7 @@ class Entry:
     identity: Identity
     variant: str = ""
 
-    @property
+    @cached_property
     def arm(self) -> str:
         return clean(self.run.arm)
 

@@ -266,28 +266,29 @@ def _bounds(cells: Sequence[Cell]) -> str:
 
 
 def _reading(cells: Sequence[Cell], digits: int) -> str:
-    """Which part of the error is the larger, at the smallest and the largest size."""
+    """How much of the error is variance, and who has least of each part, at the smallest and largest size."""
     sentences = []
     sizes = list(dict.fromkeys(c.size for c in cells))
     for size in dict.fromkeys((sizes[0], sizes[-1])) if sizes else ():
-        mine = [c for c in cells if c.size == size and c.parts is not None]
-        texts = [
-            f"{c.name} {percent(c.parts.bias, digits)} and {percent(c.parts.variance, digits)}"
-            for c in mine
-            if c.parts is not None
-        ]
-        sentences.append(
-            f"At {plural(size, 'training image')}, squared bias and variance are: {at_most(texts, 8)}."
+        parts = {c.name: c.parts for c in cells if c.size == size and c.parts is not None}
+        shares = {name: p.variance / p.error for name, p in parts.items() if p.error > 0}
+        if not shares:
+            continue
+        low, high = min(shares, key=lambda n: shares[n]), max(shares, key=lambda n: shares[n])
+        text = f"At {plural(size, 'training image')} variance makes up {percent(shares[low], 0)} ({low})"
+        text += (
+            f" to {percent(shares[high], 0)} ({high}) of the test error"
+            if high != low
+            else " of the test error"
         )
-        if len(mine) > 1:
-            low = min(mine, key=lambda c: c.parts.variance if c.parts else 0)
-            bias = min(mine, key=lambda c: c.parts.bias if c.parts else 0)
-            same = (
-                f"{low.name} has the least of both"
-                if low is bias
-                else f"{low.name} has the least variance, {bias.name} the least bias"
+        if len(parts) > 1:
+            steady = min(parts, key=lambda n: parts[n].variance)
+            fitting = min(parts, key=lambda n: parts[n].bias)
+            text += (
+                f"; {fitting} has the least squared bias ({percent(parts[fitting].bias, digits)}), "
+                f"{steady} the least variance ({percent(parts[steady].variance, digits)})"
             )
-            sentences.append(f"There {same}.")
+        sentences.append(text + ".")
     return " ".join(sentences)
 
 

@@ -13,7 +13,7 @@ from tlcli.report.gather import Study
 from tlcli.report.words import clean, count, listing, number
 from tlcli.store.records import Embeddings
 
-MOST_POINTS = 1000
+MOST_POINTS = 750
 MOST_MAPS = 3
 SEED = 0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")

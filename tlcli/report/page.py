@@ -10,6 +10,7 @@ from tlcli.report.words import escape_html as e
 from tlcli.report.words import slug
 
 NUMERIC = {"figure", "count", "number", "percent", "points", "p", "interval"}
+LONG = 24
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -123,7 +124,7 @@ def _table(table: Table, numbers: Numbers) -> str:
             ' class="group"' if table.group and before is not None and row.get(table.group) != before else ""
         )
         before = row.get(table.group) if table.group else None
-        cells = [f"<td{_class(c)}>{e(table.cell(row, c))}</td>" for c in table.visible]
+        cells = [f"<td{_class(c, table.cell(row, c))}>{e(table.cell(row, c))}</td>" for c in table.visible]
         rows.append(f"<tr{mark}>{''.join(cells)}</tr>")
     n, name = numbers.table(table), f"table-{slug(table.id)}"
     note = f'<p class="note">{e(table.note)}</p>' if table.note else ""
@@ -135,10 +136,12 @@ def _table(table: Table, numbers: Numbers) -> str:
     )
 
 
-def _class(column: Column) -> str:
-    """The column's CSS class: numbers to the right, short names on one line."""
+def _class(column: Column, text: str = "") -> str:
+    """The CSS class: numbers to the right, names on one line, long text with room."""
     if column.kind in NUMERIC:
         return ' class="num"'
     if column.kind == "digest":
         return ' class="digest"'
+    if len(text) > LONG:
+        return ' class="long"'
     return ' class="name"' if column.key in ("arm", "variant", "first", "second", "name") else ""

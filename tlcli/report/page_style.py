@@ -51,6 +51,7 @@ tr.group td { border-top: 1px solid var(--grid); }
 .num { text-align: right; }
 td.num, td.name { white-space: nowrap; }
 th.num { max-width: 7.5rem; }
+td.long { min-width: 13rem; }
 td.digest { font-family: var(--mono); font-size: .74rem; min-width: 17rem; overflow-wrap: anywhere; }
 pre { overflow-x: auto; background: var(--tint); padding: .8rem 1rem; font: .82rem/1.5 var(--mono);
   margin: .8rem 0; overflow-wrap: normal; }
@@ -60,6 +61,7 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
   .narrow { display: block; }
   h1 { font-size: 1.45rem; }
   body { font-size: 15.5px; }
+  th.num { min-width: 5rem; }
 }
 @media print {
   :root { color-scheme: light; --paper: #fff; --ink: #000; --muted: #444; --grid: #ccc; --tint: #f4f4f4;
@@ -79,7 +81,8 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
   table { font-size: 7.8pt; }
   th, td { padding-right: .5rem; }
   td.num, td.name { white-space: normal; }
-  .digest { font-size: 6.6pt; min-width: 0; }
+  td.digest { font-size: 6.6pt; min-width: 0; }
+  td.long { min-width: 0; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 7.6pt; }
   figure svg { max-height: 21cm; }
   figure svg * { stroke-linejoin: round; stroke-linecap: butt; }

@@ -184,6 +184,7 @@ def size_axis(ax: Any, sizes: Sequence[int]) -> None:
     for s in sizes:
         if not kept or np.log(s / kept[-1]) / span > 0.11:
             kept.append(s)
+    kept[-1] = sizes[-1]
     ax.set_xticks(kept, [count(s) for s in kept])
     ax.set_xticks([], minor=True)
     ax.set_xlabel("training images")

@@ -40,6 +40,8 @@ METHODS: dict[str, tuple[str, str]] = {
 }
 """Colour and marker of the methods that everybody has; others get what is left, in order of their names."""
 
+SPARE_COLOURS = ("#882255", "#44aa99", "#332288", "#aa4499", "#999933", "#661100")
+"""For methods beyond those (after Tol 2021); they are dashed, too."""
 SPARE_MARKERS = ("<", ">", "p", "h", "d", "8")
 DASHES: tuple[object, ...] = (
     "-",
@@ -107,7 +109,7 @@ def looks(arms: list[tuple[str, str]]) -> dict[str, Look]:
     """The look of each arm, from (method, arm) pairs: the colour by method, the line by the arm within it."""
     unknown = sorted({method for method, _ in arms} - set(METHODS))
     used = {METHODS[method][0] for method, _ in arms if method in METHODS}
-    spare = [c for c in OKABE_ITO if c not in used] or list(OKABE_ITO)
+    spare = [*(c for c in OKABE_ITO if c not in used), *SPARE_COLOURS]
     table = dict(METHODS)
     for i, method in enumerate(unknown):
         table[method] = (spare[i % len(spare)], SPARE_MARKERS[i % len(SPARE_MARKERS)])
@@ -119,7 +121,8 @@ def looks(arms: list[tuple[str, str]]) -> dict[str, Look]:
         k = seen.get(method, 0)
         seen[method] = k + 1
         colour, marker = table[method]
-        result[arm] = Look(shade(colour, k), marker, DASHES[k % len(DASHES)])
+        dash = k if method in METHODS else k + 1
+        result[arm] = Look(shade(colour, k), marker, DASHES[dash % len(DASHES)])
     return result
 
 

@@ -1,0 +1,213 @@
+"""What the sections find in studies whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import make_layer_study, make_run, make_size_study, make_strategies, make_target, provenance
+
+from tlcli.report import layers, learning, maps, neighbours, networks, pictures, sizes
+from tlcli.report.document import Chart, Section, Table
+from tlcli.report.gather import gather
+from tlcli.report.report import compose
+from tlcli.store.records import Dataset, EmbeddingPart, Embeddings, Part, Results
+
+
+def _table(part: Section, id: str) -> Table:
+    return next(b for b in part.blocks if isinstance(b, Table) and b.id == id)
+
+
+def test_no_difference_is_claimed_where_there_is_none() -> None:
+    target = make_target("t", 100, 400, ["a", "b"])
+    arms = ("scratch", "freeze", "finetune")
+    runs = [make_run(target, m, m, r, 0.8 + 0.002 * r, samples=3000) for m in arms for r in range(4)]
+    study = gather([Results(runs, {"t": target})])
+    part = sizes.section(study, study.entries)
+    text = " ".join(part.discussion)
+    assert part.answer is not None
+    assert part.answer.text.startswith("No gain from transfer can be shown at 100 training images")
+    assert "nowhere shown to differ" in text
+    assert "No difference between best and runner-up can be shown anywhere" in text
+
+
+def test_harm_is_told() -> None:
+    target = make_target("t", 100, 2000, ["a", "b"])
+    runs = [
+        make_run(target, m, m, r, a, samples=3000)
+        for m, a in (("scratch", 0.9), ("freeze", 0.7))
+        for r in range(4)
+    ]
+    study = gather([Results(runs, {"t": target})])
+    part = sizes.section(study, study.entries)
+    assert "some arm is worse" in part.answer.text  # type: ignore[union-attr]
+    assert "freeze is worse than scratch" in part.discussion[1]
+
+
+def test_without_scratch_the_best_are_compared() -> None:
+    study = gather(make_size_study((100,), 3, 500, (0.0,), arms=("finetune", "freeze(copy=2)")))
+    part = sizes.section(study, study.entries)
+    assert part.answer is not None
+    assert part.answer.text.startswith("The best arm at 100 training images is finetune")
+
+
+def test_dropout_is_compared_with_itself(size_study: list) -> None:
+    study = gather(size_study)
+    part = sizes.section(study, study.entries)
+    rows = _table(part, "variants").rows
+    assert len(rows) == 12
+    assert all(r["first"] == r["second"] and r["variant"] == "dropout=0.5" for r in rows)
+    assert (
+        "no effect of dropout=0.5 on test accuracy can be shown in any of 12 comparisons"
+        in part.discussion[-1]
+    )
+
+
+def test_speed_of_convergence() -> None:
+    study = gather(make_size_study((100,), 2, 500, (0.0,)))
+    rows = _table(sizes.section(study, study.entries), "speed").rows
+    scratch, tuned = (next(r for r in rows if r["arm"] == a) for a in ("scratch", "finetune"))
+    assert tuned["first"] > scratch["first"]
+    assert tuned["scratch"] < scratch["scratch"]
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_layer_study_recovers_what_was_put_in(recorded: bool) -> None:
+    study = gather(make_layer_study(recorded=recorded))
+    (found,) = layers.collect(study, layers.of_layers(study))
+    assert (found.unit, len(found.base), found.targets, found.runs) == ("split", 5, 10, 240)
+    effects = {(e.name, e.n): e for e in found.effects}
+    assert effects["co-adaptation", 3].comparison.difference == pytest.approx(-0.03, abs=0.012)
+    assert effects["co-adaptation", 3].shown
+    assert not effects["co-adaptation", 1].shown
+    assert effects["specificity", 6].comparison.difference == pytest.approx(-0.126, abs=0.02)
+    assert effects["tuned transfer against the base", 0].comparison.difference == pytest.approx(
+        0.012, abs=0.006
+    )
+    assert found.slopes["AnB"].difference == pytest.approx(-0.022, abs=0.004)
+    assert found.budgets == (100_000, 75_000)
+
+
+def test_layer_study_on_the_page(layer_study: list) -> None:
+    document = compose(gather(layer_study), None, "")
+    text = " ".join(
+        b.text for s in document.sections if s.id == "discussion" for b in s.blocks if hasattr(b, "text")
+    )
+    assert "Co-adaptation is seen" in text
+    assert "Specificity is seen" in text
+    assert "more training than the base" in text
+    assert document.answer.chart is not None
+    assert document.answer.chart.id == "layers"
+    # The whole study is told by one section, not once more as a size study.
+    assert [s.id for s in document.sections] == ["layers", "networks", "discussion", "made"]
+
+
+def test_few_splits_fall_back_to_targets_and_runs() -> None:
+    study = gather(make_layer_study(2, 3, 100))
+    (found,) = layers.collect(study, layers.of_layers(study))
+    assert found.unit == "target"
+    study = gather(make_layer_study(1, 3, 100))
+    (found,) = layers.collect(study, layers.of_layers(study))
+    assert found.unit == "run"
+
+
+def test_a_figure_for_every_network_of_document_003() -> None:
+    study = gather(make_strategies())
+    assert [n.name for n in networks.networks(study)] == ["base", "scratch", "freeze", "freeze(copy=4)"]
+    part = networks.section(study)
+    assert part is not None
+    assert sum(isinstance(b, Chart) for b in part.blocks) == 4
+
+
+def test_overfitting_is_told() -> None:
+    study = gather(make_strategies())
+    history = study.checkpoints[0].history
+    history["test_loss"] = np.linspace(0.5, 1.5, len(history["samples_seen"]))
+    part = networks.section(study)
+    assert part is not None
+    assert "a sign of over-fitting" in part.discussion[0]
+
+
+def test_the_chosen_k_is_the_recorded_one() -> None:
+    target = make_target("t", 100, 500, ["a", "b"])
+    ks = np.arange(1, 6)
+    run = make_run(target, "knn", "knn(euclidean, uniform)", 0, 0.8, attributes={"k": 2, "layer": "dense"})
+    run.curves = {
+        "k": ks,
+        "cv_accuracy": np.array([0.7, 0.81, 0.8, 0.7, 0.6]),
+        "test_accuracy": np.array([0.7, 0.8, 0.83, 0.8, 0.7]),
+    }
+    study = gather([Results([run], {"t": target})])
+    part = neighbours.section(study)
+    assert part is not None
+    (row,) = _table(part, "neighbours").rows
+    assert (row["k"], row["best_k"]) == (2, 3)
+    assert row["best"] - row["test"] == pytest.approx(3)
+    assert "a gain that is not real" in part.discussion[1]
+    del run.attributes["k"]
+    assert neighbours.chosen(study.entries[0]) == 1
+
+
+def test_bias_and_variance_say_what_they_rest_on() -> None:
+    study = gather(make_size_study((100, 200), 3, 500, (0.0,)))
+    part = learning.section(study, study.entries)
+    for row in _table(part, "bias-variance").rows:
+        assert row["bias"] + row["variance"] == pytest.approx(row["error"])
+    assert any("one training set per size" in t for t in part.limits)
+    assert "exceeds 100 points everywhere" in " ".join(part.discussion)
+
+
+def test_forgetting() -> None:
+    target = make_target("t", 100, 500, ["a", "b"])
+    runs = [
+        make_run(
+            target,
+            m,
+            m,
+            r,
+            0.8,
+            samples=3000,
+            attributes={"source_accuracy_before": 0.7, "source_accuracy_after": 0.7 - lost},
+        )
+        for m, lost in (("freeze", 0.0), ("finetune", 0.3))
+        for r in range(3)
+    ]
+    document = compose(gather([Results(runs, {"t": target})]), None, "")
+    part = next(s for s in document.sections if s.id == "forgetting")
+    assert {r["arm"]: round(r["lost"]) for r in _table(part, "forgetting").rows} == {
+        "freeze": 0,
+        "finetune": 30,
+    }
+    assert "finetune loses 30.0" in part.discussion[0]
+
+
+def test_pictures_are_those_that_differ() -> None:
+    records = make_size_study((100,), 3, 400, (0.0,))
+    target = records[0].targets["mnist-6-9-100"]
+    part = Part(np.zeros((400, 4, 4, 1), np.uint8), target.test_labels, target.test_source_index)
+    dataset = Dataset({"train": part, "test": part}, target.class_names, np.arange(4))
+    study = gather([*records, dataset])
+    found = pictures.section(study, study.entries)
+    assert found is not None
+    by_arm = {
+        a: np.mean([e.correct for e in study.entries if e.arm == a], axis=0) for a in ("finetune", "scratch")
+    }
+    better = int(((by_arm["finetune"] > 0.5) & (by_arm["scratch"] < 0.5)).sum())
+    assert f"finetune is right and scratch wrong on {better} of 400" in found.discussion[0]
+    # Another set of test images is not mistaken for it.
+    other = Part(part.images, part.labels, part.source_index + 1)
+    study = gather([*records, Dataset({"train": other, "test": other}, target.class_names, np.arange(4))])
+    assert pictures.section(study, study.entries) is None
+
+
+def test_map_repeats_and_keeps_classes_apart() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 120)
+    points = (rng.normal(size=(120, 16)) + 8 * np.eye(16)[labels]).astype(np.float32)
+    part = EmbeddingPart(points, labels, np.arange(120))
+    embeddings = Embeddings({"test": part}, "dense", ["a", "b", "c"], np.arange(3), provenance("e.h5", ""))
+    sampled, _ = maps.sample(embeddings)
+    flat, share = maps.principal(sampled)
+    assert flat.shape == (120, 2)
+    assert share > 0.5
+    assert np.array_equal(maps.t_sne(sampled), maps.t_sne(sampled))  # type: ignore[arg-type]
+    assert "100.0\u00a0%" in maps.section(gather([embeddings])).discussion[0].replace(" %", "\u00a0%")  # type: ignore[union-attr]
