@@ -36,12 +36,14 @@ def forty_fits(record: Embeddings, metric: str, weights: str) -> np.ndarray:
     from sklearn.neighbors import KNeighborsClassifier
 
     train, test = record.parts["train"], record.parts["test"]
-    return np.stack([
-        KNeighborsClassifier(n_neighbors=k, metric=metric, weights=weights, algorithm="brute")
-        .fit(train.embeddings, train.labels)
-        .predict(test.embeddings)
-        for k in KS
-    ])
+    return np.stack(
+        [
+            KNeighborsClassifier(n_neighbors=k, metric=metric, weights=weights, algorithm="brute")
+            .fit(train.embeddings, train.labels)
+            .predict(test.embeddings)
+            for k in KS
+        ]
+    )
 
 
 def one_search(record: Embeddings, metric: str, weights: str) -> np.ndarray:

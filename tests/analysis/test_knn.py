@@ -12,13 +12,18 @@ from tlcli.errors import TlcliError, UsageError
 from tlcli.store.records import EmbeddingPart, Embeddings, Parent, Provenance
 
 
-def embeddings(train: np.ndarray, test: np.ndarray, train_labels: np.ndarray, test_labels: np.ndarray) -> Embeddings:
+def embeddings(
+    train: np.ndarray, test: np.ndarray, train_labels: np.ndarray, test_labels: np.ndarray
+) -> Embeddings:
     def part(vectors: np.ndarray, labels: np.ndarray) -> EmbeddingPart:
         return EmbeddingPart(vectors.astype(np.float32), labels.astype(np.int64), np.arange(len(labels)))
 
     names = [str(i) for i in range(1 + max(train_labels.max(), test_labels.max()))]
     origin = Provenance(
-        parents=(Parent("base.h5", "tlcli-checkpoint", "b" * 64), Parent("digits-6-9.h5", "tlcli-dataset", "d" * 64)),
+        parents=(
+            Parent("base.h5", "tlcli-checkpoint", "b" * 64),
+            Parent("digits-6-9.h5", "tlcli-dataset", "d" * 64),
+        ),
         name="e.h5",
     )
     parts = {"train": part(train, train_labels), "test": part(test, test_labels)}
@@ -52,7 +57,8 @@ def brute(points: np.ndarray, queries: np.ndarray, metric: str, own: np.ndarray 
 @given(
     seed=st.integers(0, 10_000), n=st.integers(2, 150), width=st.integers(1, 12),
     kind=st.sampled_from(["smooth", "integers", "dead units", "far away", "outlier", "all equal"]),
-    metric=st.sampled_from(neighbours.METRICS), leave_out=st.booleans(), chunk=st.sampled_from([7, 40, 16384]),
+    metric=st.sampled_from(neighbours.METRICS), leave_out=st.booleans(),
+    chunk=st.sampled_from([7, 40, 16384]),
 )  # fmt: skip
 def test_search_is_exact(seed, n, width, kind, metric, leave_out, chunk):
     rng = np.random.default_rng(seed)
@@ -90,13 +96,15 @@ def test_predictions_are_those_of_forty_fits(metric, weights):
     predictions = knn.classify(*found, train.labels, 5, range(1, 41), weights)
     for k in range(1, 41):
         fit = KNeighborsClassifier(k, metric=metric, weights=weights, algorithm="brute")
-        expected = fit.fit(train.embeddings.astype(float), train.labels).predict(test.embeddings.astype(float))
+        expected = fit.fit(train.embeddings.astype(float), train.labels).predict(
+            test.embeddings.astype(float)
+        )
         np.testing.assert_array_equal(predictions[k - 1], expected, err_msg=f"k = {k}")
 
 
 @pytest.mark.parametrize("weights", knn.WEIGHTS)
 def test_copies_and_ties_vote_as_in_scikit_learn(weights):
-    """Where no tie straddles the k-th place, which scikit-learn leaves to chance, every prediction is the same."""
+    """Where no tie straddles the k-th place, which scikit-learn leaves to chance."""
     from sklearn.neighbors import KNeighborsClassifier
 
     rng = np.random.default_rng(1)
@@ -123,7 +131,9 @@ def test_k_is_chosen_by_leaving_one_out():
     run = knn.evaluate(record, [1, 4, 9, 15]).runs[0]
     for k, accuracy in zip(run.curves["k"], run.curves["cv_accuracy"], strict=True):
         fit = KNeighborsClassifier(int(k))
-        assert accuracy == pytest.approx(cross_val_score(fit, train.embeddings, train.labels, cv=LeaveOneOut()).mean())
+        assert accuracy == pytest.approx(
+            cross_val_score(fit, train.embeddings, train.labels, cv=LeaveOneOut()).mean()
+        )
     best = int(np.argmax(run.curves["cv_accuracy"]))
     assert run.attributes["k"] == run.curves["k"][best]
     assert run.attributes["selected_on"] == "cross-validation"

@@ -20,7 +20,7 @@ EXAMPLES = [
 def archs(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", autocompletion=complete.architectures, help="Only these."),
+        typer.Argument(metavar="NAME", autocompletion=complete.architectures, help="Only these."),
     ] = None,
     input_shape: Annotated[
         str | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from types import ModuleType
 from typing import Any
 
 import typer
@@ -27,22 +28,32 @@ SUMMARIES = {
 """The first line of each command's help, which a test compares with the command itself."""
 
 
+def module(name: str) -> ModuleType:
+    """The module of a command."""
+    return importlib.import_module(f"tlcli.cli.{name.replace('-', '_')}")
+
+
 def load(name: str) -> Any:
     """The click command called `name`: the function of that name in the module of that name."""
-    identifier = name.replace("-", "_")
-    module = importlib.import_module(f"tlcli.cli.{identifier}")
+    source = module(name)
     single = typer.Typer(
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
-    single.command(name, epilog=_examples(module.EXAMPLES))(getattr(module, identifier))
+    more = source.more_help() if hasattr(source, "more_help") else []
+    function = getattr(source, name.replace("-", "_"))
+    single.command(name, epilog=_epilog([("Examples:", source.EXAMPLES), *more]))(function)
     return typer.main.get_command(single)
 
 
-def _examples(lines: list[str]) -> str:
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines) + "\n"
+def _epilog(sections: list[tuple[str, list[str]]]) -> str:
+    r"""Headings with lines below them, which \b keeps as they are."""
+    return (
+        "\n\n".join("\b\n" + "\n".join([head, *(f"  {line}" for line in lines)]) for head, lines in sections)
+        + "\n"
+    )
 
 
 class CommandGroup(TyperGroup):

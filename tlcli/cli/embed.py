@@ -64,10 +64,11 @@ def embed(
 
     sizes = {name: len(part) for name, part in embeddings.parts.items()}
     width = embeddings.parts["train"].embeddings.shape[1]
-    console.note(
-        f"{path}: layer {embeddings.layer} of {network.architecture}, {width:,} numbers for each of "
+    console.made(
+        path,
+        f"layer {embeddings.layer} of {network.architecture}, {width:,} numbers for each of "
         f"{count(sum(sizes.values()), 'image')}.",
-        f"Next: tlcli knn {path}",
+        "tlcli knn {}",
     )
     console.result(
         path,

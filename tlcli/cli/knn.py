@@ -75,10 +75,11 @@ def knn(
     run = results.runs[0]
     chosen_k, accuracy = run.attributes["k"], run.test_accuracy
     how = "on the test part itself" if select_on_test else "by leave-one-out on the training part"
-    console.note(
-        f"{path}: with k = {chosen_k} of {len(run.curves['k'])} tried (chosen {how}), {percent(accuracy)} of "
+    console.made(
+        path,
+        f"with k = {chosen_k} of {len(run.curves['k'])} tried (chosen {how}), {percent(accuracy)} of "
         f"{count(len(run.predictions), 'test image')} are classified right.",
-        f"Next: tlcli report {path}",
+        "tlcli report {}",
     )
     console.result(
         path,

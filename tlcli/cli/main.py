@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import signal
 import sys
 from types import FrameType
@@ -75,7 +76,7 @@ def run(arguments: list[str]) -> int:
             import traceback
 
             traceback.print_exc()
-        code, message = explain(error)
+        code, message = explain(error, arguments)
         if message and sys.stderr is not None:
             _say(message)
         _abandon_stdout(error)
@@ -116,12 +117,12 @@ def _abandon_stdout(error: BaseException) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def explain(error: BaseException) -> tuple[int, str | None]:
+def explain(error: BaseException, arguments: list[str]) -> tuple[int, str | None]:
     """The exit code, and the line or two that a user reads (none: nothing needs to be said)."""
     if isinstance(error, TlcliError):
         return error.exit_code, str(error)
     if isinstance(error, USAGE_ERROR):
-        return 2, _usage_message(error)
+        return 2, _usage_message(error, arguments)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return 130, "interrupted; what was not complete has not been written."
     if isinstance(error, Terminated):
@@ -165,7 +166,7 @@ def _system_message(error: OSError) -> str:
     return what + (advice or f"{error.strerror or _first_line(error)}.")
 
 
-def _usage_message(error: Any) -> str:
+def _usage_message(error: Any, arguments: list[str]) -> str:
     """Click's complaint in our words, with the nearest valid option and the way to the help."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "tlcli"
@@ -180,7 +181,19 @@ def _usage_message(error: Any) -> str:
     else:
         message = " ".join(error.format_message().split())
         message = message[:1].lower() + message[1:]
+        message = re.sub(r"Input should be ([^,]*),.*", r"expected \1", message)
+        message += _received(getattr(error, "param", None), arguments, message)
     return f"{message}\nSee `{path} --help`."
+
+
+def _received(param: Any, arguments: list[str], message: str) -> str:
+    """` (received 'x')`, where the message about an option does not say it."""
+    for option, value in zip(arguments, [*arguments[1:], ""], strict=False):
+        name, equals, attached = option.partition("=")
+        if name in getattr(param, "opts", []):
+            received = attached if equals else value
+            return "" if not received or repr(received) in message else f" (received {received!r})"
+    return ""
 
 
 if __name__ == "__main__":

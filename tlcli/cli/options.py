@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -173,6 +173,20 @@ def chosen_recipe(context: typer.Context) -> Recipe:
 
     given = {name: context.params[name] for name in RECIPE_OPTIONS}
     return Recipe.from_options(context.params["recipe"], **given)
+
+
+def recipe_help() -> list[tuple[str, list[str]]]:
+    """The named recipes and the augmentations, for the end of a help text."""
+    from tlcli.training.recipe import AUGMENTATIONS, RECIPES
+
+    def written(recipe: dict[str, Any]) -> str:
+        values = {k: ",".join(v) if isinstance(v, tuple) else v for k, v in recipe.items()}
+        return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in values.items())
+
+    return [
+        ("Recipes:", [f"{name}: {written(r) or 'adam for ten epochs'}" for name, r in RECIPES.items()]),
+        ("Augmentations:", [f"{name}: {text}" for name, text in AUGMENTATIONS.items()]),
+    ]
 
 
 def pairs(option: str, given: list[str] | None) -> dict[str, str]:

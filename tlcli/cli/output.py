@@ -28,6 +28,13 @@ class Console:
         if not self.quiet and sys.stderr is not None:
             print_to(sys.stderr, "\n".join(lines))
 
+    def made(self, path: str | Path, what: str, then: str) -> None:
+        """What was made, and what a user may want to do next; `{}` in that stands for the path."""
+        if str(path) == "-":
+            self.note(f"stdout: {what}")
+        else:
+            self.note(f"{path}: {what}", "Next: " + then.replace("{}", shlex.quote(str(path))))
+
     def warn(self, text: str) -> None:
         """Something the user should know and could overlook."""
         self.note(f"tlcli: warning: {text}")

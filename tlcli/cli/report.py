@@ -22,7 +22,7 @@ def report(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE...",
+            metavar="FILE",
             help="Results; also checkpoints (curves), embeddings (a map) and data sets (the images).",
         ),
     ],
@@ -56,10 +56,11 @@ def report(
     summary = build(records, path, title=title, command=recorded_command(context), force=force)
     for warning in summary.warnings:
         console.warn(warning)
-    console.note(
-        summary.headline,
-        f"{path}: {count(len(summary.tables), 'table')} and {count(len(summary.figures), 'figure file')}.",
-        f"Next: open {summary.page}",
+    console.note(summary.headline)
+    console.made(
+        path,
+        f"{count(len(summary.tables), 'table')} and {count(len(summary.figures), 'figure file')}.",
+        "open {}/report.html in a browser.",
     )
     console.result(
         path,

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tlcli.cli import complete
 from tlcli.cli.options import DataDir, Debug, Force, Json, Output, Quiet, Seed, chosen
 from tlcli.cli.output import Console, check_inputs, choose_output, count, recorded_command
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tlcli.store import ImageArray, Part
 
 EXAMPLES = [
     "tlcli split --dataset digits --classes 0-5",
@@ -80,7 +87,7 @@ def split(
 
     Subsets keep the shares of the classes, and with one seed the smaller is contained in the larger. Labels
     are renumbered from 0; the file keeps the original numbers, the names, and each image's position in the
-    published set.
+    published set. An output that ends in .mat is written for MATLAB.
     """
     from tlcli import data, store
 
@@ -115,21 +122,23 @@ def split(
             class_numbers=source.class_numbers,
         )
         cut = data.split(source, numbers, **how)
-        written = store.write(
-            path,
-            cut,
-            command=recorded_command(context),
-            parents=[*source.parents, *held_by_file.records],
-            force=force,
-        )
+        watched = replace(cut, parts=watch(cut.parts, progress))
+        if path.lower().endswith(".mat"):
+            data.write_mat(watched, path, force=force)
+            figures = {}
+        else:
+            parents = [*source.parents, *held_by_file.records]
+            done = store.write(path, watched, command=recorded_command(context), parents=parents, force=force)
+            figures = {"content_sha256": done.provenance.content_sha256}
     for warning in source.warnings:
         console.warn(warning)
     sizes = {name: len(part) for name, part in cut.parts.items()}
-    console.note(
-        f"{path}: {count(cut.classes, 'class', 'classes')} of {source.name}, "
+    console.made(
+        path,
+        f"{count(cut.classes, 'class', 'classes')} of {source.name}, "
         + ", ".join(f"{number:,} {name}" for name, number in sizes.items())
         + " images.",
-        f"Next: tlcli train-base {path} --arch NAME (see `tlcli archs`), or tlcli transfer BASE {path}.",
+        "tlcli train-base {} --arch NAME (see tlcli archs), or tlcli transfer BASE {}",
     )
     console.result(
         path,
@@ -137,5 +146,34 @@ def split(
         classes=cut.classes,
         class_names=cut.class_names,
         **sizes,
-        content_sha256=written.provenance.content_sha256,
+        **figures,
     )
+
+
+class _Watched:
+    """Images that are decoded on demand, with a report of how many have been."""
+
+    def __init__(self, images: ImageArray, report: Callable[[int], None]) -> None:
+        self.images, self.report = images, report
+        self.shape, self.dtype = images.shape, images.dtype
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        found = self.images[index]
+        self.report(len(found) if found.ndim == len(self.shape) else 1)
+        return found
+
+
+def watch(parts: dict[str, Part], progress: Callable[[int, int], None]) -> dict[str, Part]:
+    """The parts, reporting to `progress` as their images are read."""
+    total = sum(len(part) for part in parts.values())
+    done = 0
+
+    def report(images: int) -> None:
+        nonlocal done
+        done = min(done + images, total)
+        progress(done, total)
+
+    return {name: replace(part, images=_Watched(part.images, report)) for name, part in parts.items()}

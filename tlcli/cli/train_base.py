@@ -17,6 +17,11 @@ EXAMPLES = [
 ]
 
 
+def more_help() -> list[tuple[str, list[str]]]:
+    """What the help lists from the registers."""
+    return o.recipe_help()
+
+
 def train_base(
     context: typer.Context,
     dataset: Annotated[
@@ -102,10 +107,11 @@ def train_base(
 
     accuracy = float(checkpoint.history["test_accuracy"][-1])
     parameters = sum(array.size for array in checkpoint.weights.values())
-    console.note(
-        f"{path}: {arch} with {parameters:,} parameters, trained on {checkpoint.samples_seen:,} samples; "
+    console.made(
+        path,
+        f"{arch} with {parameters:,} parameters, trained on {checkpoint.samples_seen:,} samples; "
         f"{percent(accuracy)} of the test images are classified right.",
-        f"Next: tlcli transfer {path} DATASET --method scratch --method freeze --method finetune",
+        "tlcli transfer {} DATASET --method scratch --method freeze --method finetune",
     )
     console.result(
         path,

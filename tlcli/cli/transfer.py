@@ -22,12 +22,21 @@ EXAMPLES = [
 ]
 
 
+def more_help() -> list[tuple[str, list[str]]]:
+    """What the help lists from the registers."""
+    from tlcli.training.methods import methods
+
+    listed = [(m.name, m.summary) for m in methods().values()]
+    width = max(len(name) for name, _ in listed)
+    return [("Methods:", [f"{name:<{width}}  {summary}" for name, summary in listed]), *o.recipe_help()]
+
+
 def transfer(
     context: typer.Context,
     base: Annotated[
         str, typer.Argument(metavar="BASE", help="A checkpoint that `tlcli train-base` wrote; - is stdin.")
     ],
-    datasets: Annotated[list[str], typer.Argument(metavar="DATASET...", help="Target data sets.")],
+    datasets: Annotated[list[str], typer.Argument(metavar="DATASET", help="Target data sets.")],
     method: Annotated[
         list[str] | None,
         typer.Option(
@@ -160,7 +169,7 @@ def transfer(
             for a in arms
         ],
     )
-    console.note(f"{path}: {count(len(results.runs), 'run')}.", f"Next: tlcli report {path}")
+    console.made(path, f"{count(len(results.runs), 'run')}.", "tlcli report {}")
     console.result(
         path, "results", runs=len(results.runs), arms=arms, content_sha256=written.provenance.content_sha256
     )

@@ -18,9 +18,7 @@ EXAMPLES = ["tlcli verify digits-6-9-by-base-knn.h5", "tlcli verify base.h5 digi
 
 
 def verify(
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Files that tlcli wrote; - is stdin.")
-    ],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Files that tlcli wrote; - is stdin.")],
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,

@@ -1,0 +1,148 @@
+"""`inspect`, `verify` and the lists."""
+
+from __future__ import annotations
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+from cli_process import fails
+
+from tlcli import store
+from tlcli.cli.output import format_table, printable
+from tlcli.cli.progress import ProgressDisplay, duration
+from tlcli.cli.sheet import compose
+from tlcli.store.records import Dataset, Results, Run, Target
+
+
+def test_inspect_shows_sentence_balance_tree_and_origin(run):
+    run("knn", "pixels.h5", "-q")
+    shown = run("inspect", "digits-0-5.h5").stdout.decode()
+    assert shown.startswith("digits-0-5.h5: dataset of digits, 6 classes")
+    assert "/train/images" in shown
+    assert "869x8x8x1" in shown
+    assert "tlcli split --dataset digits --classes 0-5" in shown
+    assert shown.count("█" * 25) >= 12
+    shown = run("inspect", "pixels-knn.h5").stdout.decode()
+    assert shown.index("from pixels.h5 (embeddings") < shown.index("from digits-6-9.h5 (dataset")
+
+
+def test_bars_are_plain_where_the_terminal_is(run):
+    done = run("inspect", "digits-0-5.h5", env={"PYTHONIOENCODING": "ascii"})
+    assert "#" * 25 in done.stdout.decode("ascii")
+
+
+def test_inspect_as_json(run):
+    shown = json.loads(run("inspect", "digits-6-9.h5", "--json").stdout)
+    assert (shown["kind"], shown["details"]["classes"]) == ("dataset", 4)
+    assert shown["class_counts"]["train"].keys() == {"6", "7", "8", "9"}
+    assert {"/train/images", "/test/labels"} <= {entry["path"] for entry in shown["tree"]}
+    assert shown["provenance"]["command"] == "tlcli split --dataset digits --classes 6-9"
+
+
+def test_a_sheet_of_images(run, work):
+    from PIL import Image
+
+    assert run("inspect", "digits-0-5.h5", "--images", "sheet.png").returncode == 0
+    dataset = store.read(work / "digits-0-5.h5", Dataset)
+    sheet = np.asarray(Image.open(work / "sheet.png"))
+    np.testing.assert_array_equal(sheet, compose(dataset)[:, :, 0])
+    first = dataset.train.images[int(np.flatnonzero(dataset.train.labels == 2)[0])][:, :, 0]
+    enlarged = sheet[4 + 2 * 52 : 4 + 2 * 52 + 48, 4 : 4 + 48]
+    np.testing.assert_array_equal(enlarged[::6, ::6], first)
+    fails(run("inspect", "digits-0-5.h5", "--images", "sheet.png"), 1, "--force")
+    fails(run("inspect", "digits-0-5.h5", "--images", "sheet.jpg"), 2, ".png")
+    done = run("inspect", "pixels.h5", "--images", "other.png")
+    assert done.returncode == 1
+    assert b"expected a dataset" in done.stderr
+
+
+def test_large_trees_are_cut_unless_all_is_wanted(run, work):
+    labels = np.zeros(3, np.int64)
+    runs = [Run(f"d|scratch|{i}", "scratch", "scratch", "d", 10, i, i, 1, 1,
+                history={"samples_seen": np.array([1]), "test_accuracy": np.array([0.5])}, predictions=labels)
+            for i in range(60)]  # fmt: skip
+    target = Target("d", "", 10, ["a", "b"], labels, np.arange(3))
+    store.write(work / "many.h5", Results(runs, {"d": target}))
+    short = run("inspect", "many.h5").stdout.decode().splitlines()
+    whole = run("inspect", "many.h5", "--all").stdout.decode().splitlines()
+    assert len(short) < 80 < 300 < len(whole)
+    assert any("more; --all lists them" in line for line in short)
+
+
+def test_verify_follows_inputs(run, work):
+    run("knn", "pixels.h5", "-q")
+    done = run("verify", "pixels-knn.h5")
+    assert done.returncode == 0
+    assert done.stdout.decode().splitlines() == [
+        "ok    pixels-knn.h5",
+        "ok    pixels.h5",
+        "ok    digits-6-9.h5",
+    ]
+
+    (work / "digits-6-9.h5").rename(work / "renamed.h5")
+    assert b"input digits-6-9.h5: not here" in run("verify", "pixels.h5").stdout
+    assert b"not here" not in run("verify", "pixels.h5", "renamed.h5").stdout
+
+    run("split", "--dataset", "digits", "--classes", "6-8", "-o", "digits-6-9.h5", "-q")
+    done = run("verify", "pixels-knn.h5", "--json")
+    assert done.returncode == 1
+    verdicts = {v["path"]: v for v in json.loads(done.stdout)["files"]}
+    assert verdicts["pixels-knn.h5"]["ok"]
+    assert not verdicts["pixels.h5"]["ok"]
+
+
+@pytest.mark.parametrize("where", [0.3, 0.5, 0.7])
+def test_verify_finds_a_flipped_bit(run, work, where):
+    with h5py.File(work / "digits-0-5.h5") as file:
+        chunk = file["train/images"].id.get_chunk_info(0)
+    data = bytearray((work / "digits-0-5.h5").read_bytes())
+    data[int(chunk.byte_offset + where * chunk.size)] ^= 4
+    (work / "digits-0-5.h5").write_bytes(data)
+    done = run("verify", "digits-0-5.h5", "digits-6-9.h5")
+    assert done.returncode == 1
+    assert done.stdout.startswith(b"BAD   digits-0-5.h5\n")
+    assert b"ok    digits-6-9.h5" in done.stdout
+    assert b"tlcli: 1 file of 2 not as recorded." in done.stderr
+
+
+def test_datasets_and_their_json(run):
+    done = run("datasets")
+    assert done.stdout.decode().splitlines()[0].split() == [
+        "name",
+        "train",
+        "test",
+        "classes",
+        "image",
+        "summary",
+    ]
+    listed = {d["name"]: d for d in json.loads(run("datasets", "--json").stdout)["datasets"]}
+    assert listed["mnist"]["train"] == 60000
+    assert {"digits", "cifar10", "cifar100"} <= listed.keys()
+
+
+def test_tables_align_numbers_to_the_right():
+    assert format_table(("name", "n"), [("a", "1,000"), ("bcdef", "20")]) == [
+        "name       n", "a      1,000", "bcdef     20",
+    ]  # fmt: skip
+
+
+def test_control_characters_are_escaped():
+    assert printable("a\x1b[0m\nb – é\u202e") == "a\\x1b[0m\\nb – é\\u202e"
+
+
+def test_progress_waits_and_tells_rate_and_time_to_go(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    with ProgressDisplay("training", unit="images") as progress:
+        for second in range(200):
+            now[0] = float(second)
+            progress(10 * second, 10_000, "run 1")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3  # one a minute: this is no terminal
+    assert lines[0] == "training (run 1): 6 %, 10 images/s, 16 min to go"
+
+
+def test_durations():
+    assert [duration(s) for s in (0.4, 89, 600, 12_000)] == ["0 s", "89 s", "10 min", "3 h 20 min"]
