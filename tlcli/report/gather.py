@@ -134,8 +134,12 @@ def by(entries: Iterable[Entry], key: Any) -> dict[Any, list[Entry]]:
 
 def arm_order(method: str, arm: str) -> tuple[Any, ...]:
     """Scratch first, then the known methods; numbers in arms count as numbers."""
-    padded = "".join(part.zfill(6) if part.isdigit() else part for part in re.split(r"(\d+)", arm))
-    return METHOD_ORDER.get(method, len(METHOD_ORDER) - 1.5), method, padded
+    return METHOD_ORDER.get(method, len(METHOD_ORDER) - 1.5), method, _natural(arm)
+
+
+def _natural(text: str) -> str:
+    """A key that sorts the numbers in a text as numbers."""
+    return "".join(part.zfill(6) if part.isdigit() else part for part in re.split(r"(\d+)", text))
 
 
 def arms_of(entries: Iterable[Entry]) -> list[str]:
@@ -149,7 +153,8 @@ def sizes_of(entries: Iterable[Entry]) -> list[int]:
 
 
 def variants_of(entries: Iterable[Entry]) -> list[str]:
-    return list(dict.fromkeys(e.variant for e in entries))
+    """The variants in the order of their names: without dropout before with."""
+    return sorted({e.variant for e in entries}, key=_natural)
 
 
 def gather(records: Sequence[Record]) -> Study:

@@ -97,11 +97,11 @@ def _capacity(cells: Sequence[Cell], digits: int, suffix: str) -> Table:
         Column("train", "training accuracy (%)", "percent", digits),
         Column("test", "test accuracy (%)", "percent", digits),
         Column("gap", "gap (points)", "points", digits),
-        Column("interval", "exact interval of one network (%)", "interval", digits),
-        Column("bound", "counting bound on the gap (points)", "number", 0),
+        Column("interval", "exact 95 % interval (%)", "interval", digits),
+        Column("bound", "counting bound (points)", "number", 0),
     ]
     note = (
-        "Exact interval: Clopper and Pearson's 95 % interval for the accuracy of one network (the run in "
+        "Exact interval: Clopper and Pearson's interval for the accuracy of one network (the run in "
         "the middle) on other images of the same kind; it needs no assumption but that the test images are "
         "a random sample. Counting bound: how far training and true accuracy could lie apart, at 95 %, for "
         "all networks that the trained parameters can encode with 32 bits each (Hoeffding and the union "
@@ -224,8 +224,15 @@ def _trade(cells: Sequence[Cell], digits: int) -> str:
         return ""
     most = max(sized, key=lambda c: c.runs[0].run.trainable_parameters)
     least = min(sized, key=lambda c: c.runs[0].run.trainable_parameters)
-    if most.runs[0].run.trainable_parameters == least.runs[0].run.trainable_parameters:
-        return ""
+    high, low = most.runs[0].run.trainable_parameters, least.runs[0].run.trainable_parameters
+    if high < 2 * low:
+        return (
+            f"All arms train about as many parameters ({count(low)} to {count(high)}, at "
+            f"{count(cells[0].size)} "
+            f"training images {number(high / cells[0].size, 1)} per image): their number does not explain "
+            "the "
+            "differences between the gaps."
+        )
     texts = [
         f"{c.name} trains {plural(c.runs[0].run.trainable_parameters, 'parameter')} "
         f"({number(c.runs[0].run.trainable_parameters / c.size, 1)} per image) with a gap of "

@@ -155,6 +155,8 @@ def _recipes(study: Study) -> Table | None:
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return "none"
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
 
 

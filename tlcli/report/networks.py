@@ -181,18 +181,20 @@ def _end(network: Network) -> str:
 
 
 def _turn(network: Network) -> str:
-    """Whether the test loss has turned up again: the sign of over-fitting that a convergence figure shows."""
+    """Whether the test loss, smoothed over a tenth of the training, has clearly turned up again."""
     seen, values = matrix(network.histories, "test_loss")
     if not len(values):
         return ""
-    mean = values.mean(axis=0)
-    best = int(mean.argmin())
-    if best < len(mean) - 1 and mean[-1] > 1.05 * mean[best]:
+    window = max(1, values.shape[1] // 10)
+    smooth = np.convolve(values.mean(axis=0), np.ones(window) / window, "valid")
+    lowest, end = float(smooth.min()), float(smooth[-1])
+    if end > 1.1 * lowest and end - lowest > 0.01:
+        at = seen[int(smooth.argmin()) + window - 1]
         return (
-            f"Its test loss is lowest ({number(mean[best], 3)}) after {count(seen[best])} samples and has "
-            f"risen to {number(mean[-1], 3)} by the end, a sign of over-fitting."
+            f"Its test loss is lowest ({number(lowest, 3)}) after about {count(at)} samples and has risen to "
+            f"{number(end, 3)} by the end, a sign of over-fitting."
         )
-    return "Its test loss has not turned up again."
+    return "Its test loss has not clearly turned up again."
 
 
 def _ends(found: Sequence[Network]) -> str:

@@ -11,6 +11,7 @@ from tlcli.report.words import slug
 
 NUMERIC = {"figure", "count", "number", "percent", "points", "p", "interval"}
 LONG = 24
+MANY = 8
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -127,11 +128,12 @@ def _table(table: Table, numbers: Numbers) -> str:
         cells = [f"<td{_class(c, table.cell(row, c))}>{e(table.cell(row, c))}</td>" for c in table.visible]
         rows.append(f"<tr{mark}>{''.join(cells)}</tr>")
     n, name = numbers.table(table), f"table-{slug(table.id)}"
+    many = ' class="many"' if len(table.visible) > MANY else ""
     note = f'<p class="note">{e(table.note)}</p>' if table.note else ""
     return (
         f'<p class="caption" id="{name}"><b>Table {n}.</b> {e(table.caption)}</p>'
         f'<div class="scroll" role="region" aria-labelledby="{name}" tabindex="0">'
-        f'<table aria-labelledby="{name}">'
+        f'<table aria-labelledby="{name}"{many}>'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>{note}"
     )
 
@@ -144,4 +146,4 @@ def _class(column: Column, text: str = "") -> str:
         return ' class="digest"'
     if len(text) > LONG:
         return ' class="long"'
-    return ' class="name"' if column.key in ("arm", "variant", "first", "second", "name") else ""
+    return ' class="name"' if column.key in ("arm", "variant", "first", "second", "name", "version") else ""

@@ -48,6 +48,8 @@ th, td { padding: .28rem .8rem .28rem 0; text-align: left; vertical-align: top; 
 th:last-child, td:last-child { padding-right: 0; }
 thead th { vertical-align: bottom; border-bottom: 1.5px solid var(--muted); font-weight: 600; }
 tr.group td { border-top: 1px solid var(--grid); }
+.many { font-size: .8rem; }
+.many th, .many td { padding-right: .5rem; }
 .num { text-align: right; }
 td.num, td.name { white-space: nowrap; }
 th.num { max-width: 7.5rem; }

@@ -215,7 +215,8 @@ def convergence(entries: Sequence[Entry], digits: int) -> str:
             )
         sentences.append(
             f"At {plural(size, 'training image')}{f' ({variant})' if variant else ''} the mean curve "
-            f"reaches what scratch ends with ({percent(level, digits)} after {count(seen[-1])} samples): "
+            f"reaches the level that scratch ends with ({percent(level, digits)} after {count(seen[-1])} "
+            "samples): "
             f"{listing(parts)}."
         )
     return " ".join(sentences)

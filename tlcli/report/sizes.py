@@ -33,7 +33,7 @@ def section(study: Study, entries: Sequence[Entry], *, suffix: str = "", title: 
     if any(len(g) > 2 for g in by(entries, lambda e: (e.size, e.arm, e.variant)).values()):
         part.blocks.append(_boxes(study, entries, suffix))
     part.blocks += _curve_blocks(study, entries, suffix)
-    part.blocks += _comparison_blocks(study, control, best, changed, suffix)
+    part.blocks += _comparison_blocks(study, entries, control, best, changed, suffix)
     part.discussion = size_words.discussion(entries, control, best, changed, d)
     part.limits = size_words.limits(entries)
     text = size_words.answer(entries, control, best, d)
@@ -261,7 +261,12 @@ def curve_data(entries: Sequence[Entry], suffix: str) -> Table:
 
 
 def _comparison_blocks(
-    study: Study, control: list[Contrast], best: list[Contrast], changed: list[Contrast], suffix: str
+    study: Study,
+    entries: Sequence[Entry],
+    control: list[Contrast],
+    best: list[Contrast],
+    changed: list[Contrast],
+    suffix: str,
 ) -> list[Any]:
     blocks: list[Any] = []
     d = study.digits
@@ -280,7 +285,13 @@ def _comparison_blocks(
                 )
             )
         blocks.append(
-            contrast_table("against-scratch" + suffix, "Each arm against training from scratch.", control, d)
+            contrast_table(
+                "against-scratch" + suffix,
+                "Each arm against training from scratch.",
+                control,
+                d,
+                against="scratch",
+            )
         )
     if best:
         blocks.append(
@@ -294,7 +305,7 @@ def _comparison_blocks(
         )
     if changed:
         blocks.append(Text("What the variants change", "heading"))
-        first, others = variants_of(study.entries)[0], list(dict.fromkeys(c.variant for c in changed))
+        first, others = variants_of(entries)[0], list(dict.fromkeys(c.variant for c in changed))
         blocks.append(
             Chart(
                 "variants" + suffix,
@@ -302,7 +313,7 @@ def _comparison_blocks(
                 "paired test; hollow: no difference can be shown.",
                 f"Differences in test accuracy to the variant {first}. "
                 + size_words.changes(changed, first, d),
-                partial(size_figures.gains, changed, study.looks, label=f"change against {first} (points)"),
+                partial(size_figures.gains, changed, study.looks, label="change (points)"),
                 columns=min(2, len({c.variant for c in changed})),
             )
         )
@@ -312,23 +323,23 @@ def _comparison_blocks(
                 f"Each arm with {listing(others)} against the same arm with {first}.",
                 changed,
                 d,
-                same=True,
+                against=first,
             )
         )
     return blocks
 
 
 def contrast_table(
-    id: str, caption: str, contrasts: Sequence[Contrast], digits: int, *, note: str = "", same: bool = False
+    id: str, caption: str, contrasts: Sequence[Contrast], digits: int, *, note: str = "", against: str = ""
 ) -> Table:
-    """Paired comparisons as rows."""
+    """Paired comparisons as rows; `against` names what all are held against, if it is the same for all."""
     variants = len({c.variant for c in contrasts}) > 1
     columns = [Column("size", "training images", "count")]
     columns += [Column("variant", "variant", shown=variants)]
     columns += [Column("first", "arm"), Column("first_mean", "mean (%)", "percent", digits)]
-    columns += [] if same else [Column("second", "against")]
+    columns += [Column("second", "against", shown=not against)]
     columns += [
-        Column("second_mean", "against, mean (%)", "percent", digits),
+        Column("second_mean", f"{against or 'against, mean'} (%)", "percent", digits),
         Column("difference", "difference (points)", "points", digits),
         Column("interval", "95 % interval (points)", "interval", digits),
         Column("p", "p (Holm)", "p"),
