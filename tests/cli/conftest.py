@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +14,7 @@ import pytest
 from cli_process import Run, tlcli
 
 from tlcli import store
+from tlcli.cli import main
 from tlcli.store.records import Dataset, EmbeddingPart, Embeddings
 
 
@@ -49,3 +54,20 @@ def run(work) -> Run:
         return tlcli(*arguments, cwd=work, **options)
 
     return call
+
+
+@pytest.fixture
+def call(work, monkeypatch, capfdbinary) -> Run:
+    """The same without a new process, which takes half a second: for the many ways to fail."""
+
+    def invoke(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+        monkeypatch.chdir(work)
+        monkeypatch.setattr(sys, "argv", ["tlcli", *arguments])
+        capfdbinary.readouterr()
+        handler = signal.getsignal(signal.SIGTERM)
+        with warnings.catch_warnings():
+            code = main.run(list(arguments))
+        signal.signal(signal.SIGTERM, handler)
+        return subprocess.CompletedProcess(arguments, code, *capfdbinary.readouterr())
+
+    return invoke

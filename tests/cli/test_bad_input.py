@@ -52,35 +52,37 @@ BAD = {
 
 @pytest.mark.parametrize("command", [c for c in READERS if c != "inspect"])
 @pytest.mark.parametrize("kind", BAD)
-def test_bad_files(run, work, command, kind):
+def test_bad_files(call, work, command, kind):
     """`split --dataset` takes a path or a name, so that a missing file is a wrong name (2)."""
     make, word = BAD[kind]
     make(work / "bad.h5", work / "digits-0-5.h5")
     missing_source = command == "split" and kind == "missing"
     arguments = [a.format("bad.h5") for a in READERS[command]]
-    message = fails(run(*arguments), 2 if missing_source else 1, "bad.h5")
+    message = fails(call(*arguments), 2 if missing_source else 1, "bad.h5")
     assert command == "split" or word in message
     assert not (work / "out.h5").exists()
     assert not (work / "out").exists()
 
 
 @pytest.mark.parametrize("command", ["train-base", "transfer", "embed", "knn"])
-def test_wrong_kinds(run, work, command):
+def test_wrong_kinds(call, work, command):
     wrong = "digits-0-5.h5" if command in ("transfer", "embed", "knn") else "pixels.h5"
     arguments = [a.format(wrong) for a in READERS[command]]
-    fails(run(*arguments), 1, wrong, "expected", "tlcli-dataset" if "digits" in wrong else "tlcli-embeddings")
+    fails(
+        call(*arguments), 1, wrong, "expected", "tlcli-dataset" if "digits" in wrong else "tlcli-embeddings"
+    )
     assert not (work / "out.h5").exists()
 
 
-def test_inspect_says_what_it_sees_and_fails_only_where_there_is_nothing_to_see(run, work):
+def test_inspect_says_what_it_sees_and_fails_only_where_there_is_nothing_to_see(call, work):
     for kind in ("missing", "empty", "text", "folder"):
         BAD[kind][0](work / "bad.h5", work / "digits-0-5.h5")
-        fails(run("inspect", "bad.h5"), 1, "bad.h5")
+        fails(call("inspect", "bad.h5"), 1, "bad.h5")
         (work / "bad.h5").unlink(missing_ok=True) if not (work / "bad.h5").is_dir() else os.rmdir(
             work / "bad.h5"
         )
     _foreign(work / "bad.h5", None)
-    done = run("inspect", "bad.h5")
+    done = call("inspect", "bad.h5")
     assert done.returncode == 0
     assert b"an HDF5 file that tlcli did not write" in done.stdout
     assert b"/x" in done.stdout
@@ -110,8 +112,8 @@ def test_inspect_says_what_it_sees_and_fails_only_where_there_is_nothing_to_see(
         (["--image-size", "8"], 2, "size"),
     ],
 )
-def test_impossible_splits(run, work, arguments, code, word):
-    fails(run("split", "--dataset", "digits", "-o", "out.h5", *arguments), code, word)
+def test_impossible_splits(call, work, arguments, code, word):
+    fails(call("split", "--dataset", "digits", "-o", "out.h5", *arguments), code, word)
     assert not (work / "out.h5").exists()
 
 
@@ -119,15 +121,15 @@ def test_impossible_splits(run, work, arguments, code, word):
     ("output", "word"),
     [("no/such/folder/out.h5", "folder"), (".", "folder"), ("", "name"), ("x" * 300 + ".h5", "long")],
 )
-def test_impossible_outputs(run, output, word):
-    done = run("knn", "pixels.h5", "-o", output)
+def test_impossible_outputs(call, output, word):
+    done = call("knn", "pixels.h5", "-o", output)
     fails(done, 2 if output == "" else 1, word)
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="the superuser may write everywhere")
-def test_a_folder_without_permission(run, work):
+def test_a_folder_without_permission(call, work):
     (work / "closed").mkdir(mode=0o555)
-    fails(run("knn", "pixels.h5", "-o", "closed/out.h5"), 1, "writable")
+    fails(call("knn", "pixels.h5", "-o", "closed/out.h5"), 1, "writable")
 
 
 def _with_file_size_limit(arguments, work, limit):
@@ -150,16 +152,18 @@ def test_a_disk_that_fills_up(work, limit):
     assert (work / "digits-0-5.h5").read_bytes() == before
 
 
-def test_too_few_images_for_neighbours(run, work):
+def test_too_few_images_for_neighbours(call, work):
     with h5py.File(work / "pixels.h5") as file:
         images = len(file["train/labels"])
-    fails(run("knn", "pixels.h5", "--k", f"1-{images}"), 2, f"at most {images - 1}")
+    fails(call("knn", "pixels.h5", "--k", f"1-{images}"), 2, f"at most {images - 1}")
 
 
-def test_images_of_another_size_than_the_base(run, work):
+def test_images_of_another_size_than_the_base(call, work):
     """Also: options are checked before TensorFlow is loaded."""
-    fails(run("train-base", "digits-0-5.h5", "--arch", "cnn2", "--learning-rate", "-1"), 2, "--learning-rate")
-    fails(run("train-base", "digits-0-5.h5", "--arch", "cnn2", "--device", "tpu"), 2, "tpu", "gpu")
-    fails(run("transfer", "pixels.h5", "digits-6-9.h5", "--method", "freeze", "--runs", "0"), 2, "--runs")
+    fails(
+        call("train-base", "digits-0-5.h5", "--arch", "cnn2", "--learning-rate", "-1"), 2, "--learning-rate"
+    )
+    fails(call("train-base", "digits-0-5.h5", "--arch", "cnn2", "--device", "tpu"), 2, "tpu", "gpu")
+    fails(call("transfer", "pixels.h5", "digits-6-9.h5", "--method", "freeze", "--runs", "0"), 2, "--runs")
     shutil.rmtree(work / "out.h5.resume", ignore_errors=True)
     assert not list(work.glob("*.resume"))

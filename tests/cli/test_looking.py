@@ -16,15 +16,15 @@ from tlcli.cli.sheet import compose
 from tlcli.store.records import Dataset, Results, Run, Target
 
 
-def test_inspect_shows_sentence_balance_tree_and_origin(run):
-    run("knn", "pixels.h5", "-q")
-    shown = run("inspect", "digits-0-5.h5").stdout.decode()
+def test_inspect_shows_sentence_balance_tree_and_origin(call):
+    call("knn", "pixels.h5", "-q")
+    shown = call("inspect", "digits-0-5.h5").stdout.decode()
     assert shown.startswith("digits-0-5.h5: dataset of digits, 6 classes")
     assert "/train/images" in shown
     assert "869x8x8x1" in shown
     assert "tlcli split --dataset digits --classes 0-5" in shown
     assert shown.count("█" * 25) >= 12
-    shown = run("inspect", "pixels-knn.h5").stdout.decode()
+    shown = call("inspect", "pixels-knn.h5").stdout.decode()
     assert shown.index("from pixels.h5 (embeddings") < shown.index("from digits-6-9.h5 (dataset")
 
 
@@ -33,47 +33,47 @@ def test_bars_are_plain_where_the_terminal_is(run):
     assert "#" * 25 in done.stdout.decode("ascii")
 
 
-def test_inspect_as_json(run):
-    shown = json.loads(run("inspect", "digits-6-9.h5", "--json").stdout)
+def test_inspect_as_json(call):
+    shown = json.loads(call("inspect", "digits-6-9.h5", "--json").stdout)
     assert (shown["kind"], shown["details"]["classes"]) == ("dataset", 4)
     assert shown["class_counts"]["train"].keys() == {"6", "7", "8", "9"}
     assert {"/train/images", "/test/labels"} <= {entry["path"] for entry in shown["tree"]}
     assert shown["provenance"]["command"] == "tlcli split --dataset digits --classes 6-9"
 
 
-def test_a_sheet_of_images(run, work):
+def test_a_sheet_of_images(call, work):
     from PIL import Image
 
-    assert run("inspect", "digits-0-5.h5", "--images", "sheet.png").returncode == 0
+    assert call("inspect", "digits-0-5.h5", "--images", "sheet.png").returncode == 0
     dataset = store.read(work / "digits-0-5.h5", Dataset)
     sheet = np.asarray(Image.open(work / "sheet.png"))
     np.testing.assert_array_equal(sheet, compose(dataset)[:, :, 0])
     first = dataset.train.images[int(np.flatnonzero(dataset.train.labels == 2)[0])][:, :, 0]
     enlarged = sheet[4 + 2 * 52 : 4 + 2 * 52 + 48, 4 : 4 + 48]
     np.testing.assert_array_equal(enlarged[::6, ::6], first)
-    fails(run("inspect", "digits-0-5.h5", "--images", "sheet.png"), 1, "--force")
-    fails(run("inspect", "digits-0-5.h5", "--images", "sheet.jpg"), 2, ".png")
-    done = run("inspect", "pixels.h5", "--images", "other.png")
+    fails(call("inspect", "digits-0-5.h5", "--images", "sheet.png"), 1, "--force")
+    fails(call("inspect", "digits-0-5.h5", "--images", "sheet.jpg"), 2, ".png")
+    done = call("inspect", "pixels.h5", "--images", "other.png")
     assert done.returncode == 1
     assert b"expected a dataset" in done.stderr
 
 
-def test_large_trees_are_cut_unless_all_is_wanted(run, work):
+def test_large_trees_are_cut_unless_all_is_wanted(call, work):
     labels = np.zeros(3, np.int64)
     runs = [Run(f"d|scratch|{i}", "scratch", "scratch", "d", 10, i, i, 1, 1,
                 history={"samples_seen": np.array([1]), "test_accuracy": np.array([0.5])}, predictions=labels)
             for i in range(60)]  # fmt: skip
     target = Target("d", "", 10, ["a", "b"], labels, np.arange(3))
     store.write(work / "many.h5", Results(runs, {"d": target}))
-    short = run("inspect", "many.h5").stdout.decode().splitlines()
-    whole = run("inspect", "many.h5", "--all").stdout.decode().splitlines()
+    short = call("inspect", "many.h5").stdout.decode().splitlines()
+    whole = call("inspect", "many.h5", "--all").stdout.decode().splitlines()
     assert len(short) < 80 < 300 < len(whole)
     assert any("more; --all lists them" in line for line in short)
 
 
-def test_verify_follows_inputs(run, work):
-    run("knn", "pixels.h5", "-q")
-    done = run("verify", "pixels-knn.h5")
+def test_verify_follows_inputs(call, work):
+    call("knn", "pixels.h5", "-q")
+    done = call("verify", "pixels-knn.h5")
     assert done.returncode == 0
     assert done.stdout.decode().splitlines() == [
         "ok    pixels-knn.h5",
@@ -82,11 +82,11 @@ def test_verify_follows_inputs(run, work):
     ]
 
     (work / "digits-6-9.h5").rename(work / "renamed.h5")
-    assert b"input digits-6-9.h5: not here" in run("verify", "pixels.h5").stdout
-    assert b"not here" not in run("verify", "pixels.h5", "renamed.h5").stdout
+    assert b"input digits-6-9.h5: not here" in call("verify", "pixels.h5").stdout
+    assert b"not here" not in call("verify", "pixels.h5", "renamed.h5").stdout
 
-    run("split", "--dataset", "digits", "--classes", "6-8", "-o", "digits-6-9.h5", "-q")
-    done = run("verify", "pixels-knn.h5", "--json")
+    call("split", "--dataset", "digits", "--classes", "6-8", "-o", "digits-6-9.h5", "-q")
+    done = call("verify", "pixels-knn.h5", "--json")
     assert done.returncode == 1
     verdicts = {v["path"]: v for v in json.loads(done.stdout)["files"]}
     assert verdicts["pixels-knn.h5"]["ok"]
@@ -94,21 +94,21 @@ def test_verify_follows_inputs(run, work):
 
 
 @pytest.mark.parametrize("where", [0.3, 0.5, 0.7])
-def test_verify_finds_a_flipped_bit(run, work, where):
+def test_verify_finds_a_flipped_bit(call, work, where):
     with h5py.File(work / "digits-0-5.h5") as file:
         chunk = file["train/images"].id.get_chunk_info(0)
     data = bytearray((work / "digits-0-5.h5").read_bytes())
     data[int(chunk.byte_offset + where * chunk.size)] ^= 4
     (work / "digits-0-5.h5").write_bytes(data)
-    done = run("verify", "digits-0-5.h5", "digits-6-9.h5")
+    done = call("verify", "digits-0-5.h5", "digits-6-9.h5")
     assert done.returncode == 1
     assert done.stdout.startswith(b"BAD   digits-0-5.h5\n")
     assert b"ok    digits-6-9.h5" in done.stdout
     assert b"tlcli: 1 file of 2 not as recorded." in done.stderr
 
 
-def test_datasets_and_their_json(run):
-    done = run("datasets")
+def test_datasets_and_their_json(call):
+    done = call("datasets")
     assert done.stdout.decode().splitlines()[0].split() == [
         "name",
         "train",
@@ -117,7 +117,7 @@ def test_datasets_and_their_json(run):
         "image",
         "summary",
     ]
-    listed = {d["name"]: d for d in json.loads(run("datasets", "--json").stdout)["datasets"]}
+    listed = {d["name"]: d for d in json.loads(call("datasets", "--json").stdout)["datasets"]}
     assert listed["mnist"]["train"] == 60000
     assert {"digits", "cifar10", "cifar100"} <= listed.keys()
 
