@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shlex
 import shutil
 import signal
@@ -11,17 +13,9 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from tlcli.cli.output import Console
-from tlcli.errors import TlcliError, UsageError
+from tlcli.errors import Interrupted, UsageError
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
-
-
-class StoppedError(TlcliError):
-    """A signal ended a computation after its state was saved."""
-
-    def __init__(self, number: int, message: str) -> None:
-        super().__init__(message)
-        self.exit_code = CODES[signal.Signals(number)]
 
 
 class Resumable:
@@ -78,21 +72,21 @@ class StopSignals:
         self.received = number
         for each, handler in self._before.items():
             signal.signal(each, handler)
-        self.console.note("tlcli: stopping; the state is being saved (a second signal ends at once).")
+        if not self.console.quiet:
+            with contextlib.suppress(OSError):  # not print: the signal may have come in the middle of one
+                os.write(2, b"tlcli: stopping; the state is being saved (a second signal ends at once).\n")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        if self.received is not None and type(error).__name__ == "Interrupted":
+        if self.received is not None and isinstance(error, Interrupted):
             name = "Ctrl-C" if self.received == signal.SIGINT else "SIGTERM"
-            saved = (
-                f"what was done is saved. To go on:\n  {resume_command()}"
-                if self.saves
-                else "nothing was saved."
-            )
-            raise StoppedError(self.received, f"stopped by {name}; {saved}") from error
+            saved = f"what was done is saved. To go on:\n  {resume_command()}"
+            stopped = Interrupted(f"stopped by {name}; {saved if self.saves else 'nothing was saved.'}")
+            stopped.exit_code = CODES[signal.Signals(self.received)]
+            raise stopped from error
 
 
 def resume_command() -> str:
