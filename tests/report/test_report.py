@@ -24,6 +24,8 @@ from conftest import (
 
 from tlcli.errors import TlcliError, UsageError
 from tlcli.report import build
+from tlcli.report.gather import gather
+from tlcli.report.report import compose
 from tlcli.store.records import Dataset, EmbeddingPart, Embeddings, Part, Results
 
 EVIL = [
@@ -128,11 +130,11 @@ def test_how_it_was_made(made: tuple[Path, str, float], size_study: list) -> Non
 
 
 def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
-    records = make_strategies(2)
+    records = make_strategies()
     for name in ("a", "b"):
         build(records, tmp_path / name)
     first, second = (sorted(p for p in (tmp_path / n).rglob("*") if p.is_file()) for n in ("a", "b"))
-    assert len(first) == len(second) > 20
+    assert len(first) == len(second) > 15
     for a, b in zip(first, second, strict=True):
         assert a.read_bytes() == b.read_bytes(), a.name
 
@@ -192,7 +194,7 @@ def test_hostile_names_are_harmless(tmp_path: Path) -> None:
             0.7 + 0.02 * i,
             attributes={"architecture": EVIL[1], "base": EVIL[2]},
         )
-        for i, name in enumerate(EVIL[:7])
+        for i, name in enumerate(EVIL[1:5])
         for r in range(2)
     ]
     p = provenance(EVIL[1], "tlcli transfer '</code><script>alert(1)</script>'")
@@ -236,12 +238,11 @@ def test_hostile_names_are_harmless(tmp_path: Path) -> None:
         assert not re.search(r"<(script|image[^>]*http)", path.read_text())
 
 
-def test_a_matrix_on_request(tmp_path: Path) -> None:
-    records = make_size_study((100,), 2, 500, (0.0,))
-    summary = build(records, tmp_path / "r", confusion=["scratch"])
-    assert "figures/confusion-asked-1.png" in summary.figures
+def test_a_matrix_on_request() -> None:
+    study = gather(make_size_study((100,), 2, 500, (0.0,)))
+    assert "confusion-asked-1" in [c.id for c in compose(study, None, "", ["scratch"]).charts()]
     with pytest.raises(UsageError, match="No arm 'nothing'"):
-        build(records, tmp_path / "s", confusion=["nothing"])
+        compose(study, None, "", ["nothing"])
 
 
 def test_a_thousand_runs(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -93,10 +94,12 @@ def t_sne(points: np.ndarray) -> np.ndarray | None:
     if len(points) < 10 or not np.ptp(points, axis=0).any():
         return None
     flat, _ = principal(points, 50)
+    steps = (
+        "max_iter" if "max_iter" in signature(TSNE).parameters else "n_iter"
+    )  # its name before scikit-learn 1.5
+    settings = {"perplexity": _perplexity(len(points)), "init": "pca", "random_state": SEED, steps: 500}
     with threadpool_limits(1):
-        return TSNE(
-            perplexity=_perplexity(len(points)), init="pca", random_state=SEED, max_iter=500
-        ).fit_transform(flat)
+        return TSNE(**settings).fit_transform(flat)
 
 
 def _perplexity(n: int) -> int:

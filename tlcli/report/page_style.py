@@ -80,9 +80,9 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
   h2 { margin-top: 1.6rem; }
   thead { display: table-header-group; }
   .scroll { overflow: visible; }
-  table { font-size: 7.8pt; }
-  th, td { padding-right: .5rem; }
-  td.num, td.name { white-space: normal; }
+  table, .many { font-size: 7.4pt; }
+  th, td, .many th, .many td { padding-right: .45rem; }
+  td.name { white-space: normal; }
   td.digest { font-size: 6.6pt; min-width: 0; }
   td.long { min-width: 0; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 7.6pt; }

@@ -44,8 +44,9 @@ def section(study: Study, entries: Sequence[Entry], *, suffix: str = "") -> Sect
     rows = [_row(first, second), _row(second, first)]
     size = first[0].size
     runs = max(len(first), len(second))
+    variant = f" with {first[0].variant}" if first[0].variant else ""
     caption = (
-        f"Test images at {plural(size, 'training image')} that one arm gets right and the other "
+        f"Test images at {plural(size, 'training image')}{variant} that one arm gets right and the other "
         f"wrong{f' (in most of {runs} runs)' if runs > 1 else ''}. Below each image its class, and after "
         "the arrow what the arm that is wrong takes it for."
     )
