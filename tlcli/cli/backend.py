@@ -54,6 +54,9 @@ def _has_gpu(backend: str) -> bool:
 @contextlib.contextmanager
 def _muted() -> Iterator[None]:
     """Keep what native libraries write to stderr from the user, unless the block fails."""
+    if sys.stderr is None:
+        yield
+        return
     sys.stderr.flush()
     with tempfile.TemporaryFile() as said:
         kept = os.dup(2)

@@ -73,9 +73,10 @@ class Console:
 
 def print_path(path: str | Path) -> None:
     """One line with the path, byte for byte as the file system has it."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(os.fsencode(path) + b"\n")
-    sys.stdout.flush()
+    if sys.stdout is not None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(os.fsencode(path) + b"\n")
+        sys.stdout.flush()
 
 
 def print_json(value: Any) -> None:
