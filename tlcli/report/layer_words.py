@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tlcli.report.layers import Effect, LayerStudy
-from tlcli.report.words import between, count, evidence, number, p_value, plural, points
+from tlcli.report.words import ALPHA, between, count, evidence, number, p_value, plural, points
 
 
 def units(study: LayerStudy) -> int:
@@ -76,7 +76,7 @@ def _slope(study: LayerStudy, series: str, digits: int) -> str:
         f"{number(100 * c.difference, digits)} points per further layer, 95 % interval "
         f"{between(c.low, c.high, digits)}, {p_value(c.p)}"
     )
-    if c.p < 0.05:
+    if c.p < ALPHA:
         return f" {series} {'falls' if c.difference < 0 else 'rises'} with n ({rate})."
     return f" That {series} changes with n cannot be shown ({rate})."
 

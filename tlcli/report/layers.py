@@ -16,6 +16,7 @@ import numpy as np
 from tlcli.analysis import statistics
 from tlcli.analysis.statistics import Comparison, Summary
 from tlcli.report.gather import Entry, Study, by, last
+from tlcli.report.words import ALPHA
 from tlcli.store.records import Checkpoint
 
 SERIES = {
@@ -49,7 +50,7 @@ class Effect:
 
     @property
     def shown(self) -> bool:
-        return self.p is not None and self.p < 0.05
+        return self.p is not None and self.p < ALPHA
 
 
 @dataclass

@@ -10,6 +10,7 @@ import numpy as np
 from tlcli.analysis import statistics
 from tlcli.analysis.statistics import Comparison, Summary
 from tlcli.report.gather import Entry, arms_of, by, sizes_of, variants_of
+from tlcli.report.words import ALPHA
 
 CONTROL = "scratch"
 ENOUGH_DRAWS = 3
@@ -31,7 +32,7 @@ class Contrast:
     @property
     def shown(self) -> bool:
         """Whether the test bears the difference out after Holm's correction."""
-        return self.p is not None and self.p < 0.05
+        return self.p is not None and self.p < ALPHA
 
 
 def units(entries: Sequence[Entry]) -> list[list[Entry]]:

@@ -103,11 +103,6 @@ def evidence(c: Comparison, p: float | None, digits: int = 2) -> str:
     return ", ".join(parts) or "one run, no test"
 
 
-def shown_by(p: float | None) -> bool:
-    """Whether a test bears a difference out."""
-    return p is not None and p < ALPHA
-
-
 def listing(items: Sequence[str], word: str = "and") -> str:
     """a, b and c."""
     items = list(items)
