@@ -137,9 +137,10 @@ def arm_order(method: str, arm: str) -> tuple[Any, ...]:
     return METHOD_ORDER.get(method, len(METHOD_ORDER) - 1.5), method, _natural(arm)
 
 
-def _natural(text: str) -> str:
-    """A key that sorts the numbers in a text as numbers."""
-    return "".join(part.zfill(6) if part.isdigit() else part for part in re.split(r"(\d+)", text))
+def _natural(text: str) -> tuple[list[tuple[float, str]], str]:
+    """A key that sorts the numbers in a text as numbers, and the same text always in the same place."""
+    parts = re.split(r"(\d+(?:\.\d+)?(?:e-?\d+)?)", text)
+    return [(float(part), "") if i % 2 else (-1.0, part) for i, part in enumerate(parts)], text
 
 
 def arms_of(entries: Iterable[Entry]) -> list[str]:

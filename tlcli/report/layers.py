@@ -210,7 +210,7 @@ def _effects(study: LayerStudy) -> list[Effect]:
 def _slope(series: dict[int, dict[object, float]]) -> Comparison | None:
     """The change of accuracy per further layer: a line through each unit, then a t test of the slopes."""
     slopes = []
-    for unit in {u for units in series.values() for u in units}:
+    for unit in dict.fromkeys(u for units in series.values() for u in units):
         points = [(n, units[unit]) for n, units in series.items() if unit in units]
         if len(points) >= 2:
             n, accuracy = np.array(sorted(points)).T
