@@ -1,4 +1,4 @@
-"""One arm, compiled once and run many times: weights are assigned in place, nothing is traced again."""
+"""Arms of one shape, compiled once and run many times: weights are assigned, nothing is traced again."""
 
 from __future__ import annotations
 
@@ -50,16 +50,20 @@ class Outcome:
 
 
 class ArmTrainer:
-    """Trains one arm on datasets of one number of classes."""
+    """Trains arms of one shape: the same phases on as many classes, whatever is copied.
+
+    Where a phase adds terms to the loss, which look at what is copied, the shape includes that.
+    """
 
     def __init__(
         self, base: Checkpoint, classes: int, arm: Arm, recipe: Recipe, *, images: int,
         moving_statistics: bool = False, source_head: bool = False,
     ) -> None:  # fmt: skip
-        self.base, self.arm, self.recipe = base, arm, recipe
+        self.base, self.recipe = base, recipe
         self.images, self.moving_statistics = images, moving_statistics
         self.network = net.build(base.architecture, base.input_shape, classes, base.options)
         self.model = self.network.model
+        self.copied = tuple(self.network.groups[: arm.copy])
         terms = [term for phase in arm.phases for term in phase.terms]
         self.needs_teacher = any(term.needs_teacher for term in terms)
         self.source_share = max((term.source_share for term in terms), default=0.0)
@@ -83,11 +87,11 @@ class ArmTrainer:
         return max(stage.trainable_parameters for stage in self._stages)
 
     def run(
-        self, dataset: Dataset, seed: int, watch: Watch, doing: str,
+        self, arm: Arm, dataset: Dataset, seed: int, watch: Watch, doing: str,
         features: FeatureStore, source: Dataset | None = None,
     ) -> Outcome:  # fmt: skip
-        """Train from the base (or from scratch) with one seed."""
-        self._start(seed)
+        """Train an arm of this shape from the base (or from scratch) with one seed."""
+        self._start(self.network.groups[: arm.copy], seed)
         history: dict[str, list[float]] = {}
         seen = 0
         for number, stage in enumerate(self._stages):
@@ -120,9 +124,8 @@ class ArmTrainer:
         head = keras.layers.Dense(len(self.base.class_names), name=SOURCE_HEAD)(features)
         return keras.Model(self.network.model.inputs, [self.network.model.outputs[0], head])
 
-    def _start(self, seed: int) -> None:
+    def _start(self, copied: list[tuple[str, ...]], seed: int) -> None:
         values = net.initial_weights(self.network.model, seed, "run")
-        copied = self.network.groups[: self.arm.copy]
         values.update({k: v for k, v in self.base.weights.items() if net.in_groups(copied, k)})
         net.assign(self.network.model, values, "the base")
         if self.model is not self.network.model:
@@ -172,8 +175,7 @@ class ArmTrainer:
     def _stage(self, phase: Phase, cut: net.Cut, trainable: list[Any]) -> _Stage:
         base = self.base
         recipe = dataclasses.replace(self.recipe, learning_rate=self.recipe.rate * phase.rate)
-        copied = tuple(self.network.groups[: self.arm.copy])
-        context = Context(base, self.network, trainable, copied)
+        context = Context(base, self.network, trainable, self.copied)
         step = Step(
             cut.above, trainable, base.mean, base.std, recipe,
             terms=[factory.term(context) for factory in phase.terms],

@@ -131,7 +131,7 @@ class _Grid:
         self.datasets = list(datasets)
         self.cells = [_Cell(d, arm, run) for d in datasets for arm in arms for run in range(runs)]
         self.kept: dict[str, Run] = {}
-        self.trainers: dict[tuple[str, int], ArmTrainer] = {}
+        self.trainers: dict[Any, ArmTrainer] = {}
         self.features = FeatureStore()
 
     def run(self, progress: ProgressCallback | None, stop: StopCallback | None) -> Results:
@@ -156,18 +156,20 @@ class _Grid:
     def _train(self, cell: _Cell, watch: Watch, doing: str) -> Run:
         trainer = self._trainer(cell)
         seed = self.seed + cell.run
-        outcome = trainer.run(cell.dataset, seed, watch, doing, self.features, self.source)
+        outcome = trainer.run(cell.arm, cell.dataset, seed, watch, doing, self.features, self.source)
         run = self._run(cell, trainer, seed, outcome)
         if self.save_dir:
             self._save(cell, trainer, run)
         return run
 
     def _trainer(self, cell: _Cell) -> ArmTrainer:
-        """The compiled arm; datasets of as many classes share it."""
-        key = (cell.arm.label, cell.dataset.classes)
+        """The compiled network; all arms and datasets of one shape share it."""
+        arm = cell.arm
+        has_terms = any(phase.terms for phase in arm.phases)
+        key = (arm.phases, cell.dataset.classes, arm.copy if has_terms else None)
         if key not in self.trainers:
             self.trainers[key] = ArmTrainer(
-                self.base, cell.dataset.classes, cell.arm, self.recipe,
+                self.base, cell.dataset.classes, arm, self.recipe,
                 images=max(sum(map(len, d.parts.values())) for d in self.datasets),
                 moving_statistics=self.bn_statistics == "moving", source_head=self.source is not None,
             )  # fmt: skip

@@ -1,0 +1,188 @@
+"""The main job as users chain it: processes, pipes, kills, Makefiles."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tlcli import store
+from tlcli.store.records import Checkpoint, Embeddings, Results
+
+ROOT = Path(__file__).resolve().parent.parent
+TLCLI = [sys.executable, "-m", "tlcli.cli.main"]
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("TLCLI")}
+RECIPE = ["--batch-size", "20", "--eval-every", "500"]
+
+
+def tlcli(*arguments: str, cwd: Path, code: int = 0) -> str:
+    done = subprocess.run(
+        [*TLCLI, *arguments], cwd=cwd, capture_output=True, text=True, timeout=200, env=ENVIRONMENT
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory) -> Path:
+    """A source, a target and a base, made by commands with default names."""
+    folder = tmp_path_factory.mktemp("chain")
+    assert tlcli("split", "--dataset", "digits", "--classes", "0-5", cwd=folder) == "digits-0-5.h5"
+    target = tlcli("split", "--dataset", "digits", "--classes", "6-9", "--size", "100", cwd=folder)
+    assert target == "digits-6-9-n100.h5"
+    base = tlcli("train-base", "digits-0-5.h5", "--arch", "cnn2", "--epochs", "5", *RECIPE, cwd=folder)
+    assert base == "digits-0-5-cnn2.h5"
+    return folder
+
+
+def test_from_split_to_report(work):
+    grid = ["--method", "scratch", "--method", "freeze:copy=2", "--method", "finetune", "--runs", "2"]
+    answer = tlcli(
+        "transfer", "digits-0-5-cnn2.h5", "digits-6-9-n100.h5", *grid, "--samples", "2000", *RECIPE, "--json",
+        cwd=work,
+    )  # fmt: skip
+    told = json.loads(answer)
+    results = store.read(work / told["path"], Results)
+    assert len(results.runs) == 6
+    assert [p.name for p in results.provenance.parents] == ["digits-0-5-cnn2.h5", "digits-6-9-n100.h5"]
+    assert {a.name for a in results.provenance.ancestry} >= {"digits-0-5.h5"}
+    for run in results.runs:
+        assert list(run.history["samples_seen"]) == [500, 1000, 1500, 2000]
+        right = run.predictions == results.targets[run.dataset].test_labels
+        assert run.test_accuracy == right.mean() > 0.6
+    embeddings = tlcli("embed", "digits-0-5-cnn2.h5", "digits-6-9-n100.h5", cwd=work)
+    knn = tlcli("knn", embeddings, "--k", "1-10", cwd=work)
+    report = tlcli("report", told["path"], knn, "digits-0-5-cnn2.h5", embeddings, "-o", "report", cwd=work)
+    page = (work / report / "report.html").read_text()
+    assert "freeze(copy=2)" in page
+    digests = [p.content_sha256 for p in results.provenance.parents]
+    assert all(digest[:12] in page for digest in digests)
+
+
+def test_a_real_pipe_and_nested_commands(work):
+    program = " ".join(TLCLI)
+    piped = subprocess.run(
+        f"{program} split --dataset digits --classes 6-9 -q -o - "
+        f"| {program} embed digits-0-5-cnn2.h5 - -q -o - | {program} knn - --k 1-5 -q -o piped.h5",
+        shell=True, cwd=work, capture_output=True, text=True, timeout=200, env=ENVIRONMENT,
+    )  # fmt: skip
+    assert piped.stdout.strip() == "piped.h5", piped.stderr
+    assert store.read(work / "piped.h5", Results).runs[0].test_accuracy > 0.8
+    nested = tlcli(
+        "embed", "digits-0-5-cnn2.h5", "digits-6-9-n100.h5", "-o", "pool.h5", "--layer", "pool", cwd=work
+    )
+    assert store.read(work / nested, Embeddings).layer == "pool"
+
+
+def test_the_same_command_gives_the_same_bytes(work, tmp_path):
+    arguments = [
+        "train-base",
+        "digits-0-5.h5",
+        "--arch",
+        "cnn2",
+        "--arch-option",
+        "dropout=0.5",
+        "--epochs",
+        "2",
+    ]
+    first = tlcli(*arguments, "-o", str(tmp_path / "first.h5"), cwd=work)
+    second = tlcli(*arguments, "-o", str(tmp_path / "second.h5"), cwd=work)
+    assert Path(first).read_bytes() == Path(second).read_bytes()
+
+
+TRAIN = [
+    "train-base", "digits-0-5.h5", "--arch", "cnn2", "--arch-option", "dropout=0.5", "--samples", "30000",
+    "--optimizer", "adamw", "--weight-decay", "0.001", "--schedule", "one-cycle", "--ema", "0.99",
+    "--augment", "shift:1,rotate:5", *RECIPE,
+]  # fmt: skip
+GRID = [
+    "transfer", "digits-0-5-cnn2.h5", "digits-6-9-n100.h5", "--method", "scratch", "--method", "finetune",
+    "--runs", "3", "--samples", "6000", *RECIPE,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", [TRAIN, GRID], ids=["train-base", "transfer"])
+def test_killed_and_resumed_it_ends_in_the_same_bytes(work, tmp_path, arguments):
+    whole = tlcli(*arguments, "-o", str(tmp_path / "whole.h5"), cwd=work)
+    output, chance = tmp_path / "cut.h5", random.Random(0)
+    for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT):
+        process = subprocess.Popen(
+            [*TLCLI, *arguments, "-o", str(output), "--resume"], cwd=work, env=ENVIRONMENT, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        time.sleep(chance.uniform(6, 10))
+        process.send_signal(number)
+        sent = time.monotonic()
+        _, said = process.communicate(timeout=60)
+        if process.returncode == 0:
+            break
+        assert process.returncode == {signal.SIGTERM: 143, signal.SIGINT: 130}.get(number, -number), said
+        assert "Traceback" not in said
+        assert not output.exists()
+        if number != signal.SIGKILL:
+            assert time.monotonic() - sent < 10
+            assert "--resume" in said
+    if not output.exists():
+        tlcli(*arguments, "-o", str(output), "--resume", cwd=work)
+    assert output.read_bytes() == Path(whole).read_bytes()
+    assert not Path(f"{output}.resume").exists()
+
+
+def test_save_keeps_each_network(work, tmp_path):
+    arguments = [
+        "transfer",
+        "digits-0-5-cnn2.h5",
+        "digits-6-9-n100.h5",
+        "--method",
+        "freeze",
+        "--samples",
+        "200",
+    ]
+    tlcli(*arguments, "--save", str(tmp_path / "kept"), "-o", str(tmp_path / "r.h5"), cwd=work)
+    (kept,) = (tmp_path / "kept").iterdir()
+    base = store.read(work / "digits-0-5-cnn2.h5", Checkpoint)
+    tuned = store.read(kept, Checkpoint)
+    assert np.array_equal(tuned.weights["conv1/kernel"], base.weights["conv1/kernel"])
+    assert len(tuned.class_names) == 4
+    tlcli("embed", str(kept), "digits-6-9-n100.h5", "-o", str(tmp_path / "e.h5"), cwd=work)
+
+
+def test_bad_input_to_the_training_commands(work, tmp_path):
+    tlcli("split", "--dataset", "digits", "--classes", "6-9", "-o", str(tmp_path / "t.h5"), cwd=work)
+    for arguments, code in [
+        (["train-base", "digits-0-5.h5", "--arch", "vgg16"], 1),
+        (["train-base", "digits-0-5-cnn2.h5", "--arch", "cnn2"], 1),
+        (["train-base", "digits-0-5.h5", "--arch", "cnn2", "--arch-option", "depth=3"], 2),
+        (["train-base", "digits-0-5.h5", "--arch", "cnn2", "--epochs", "1", "--samples", "5"], 2),
+        (["transfer", "digits-0-5-cnn2.h5", str(tmp_path / "t.h5"), "--method", "freez"], 2),
+        (["transfer", "digits-0-5-cnn2.h5", str(tmp_path / "t.h5"), "--method", "freeze", "--copy", "9"], 2),
+        (["transfer", "digits-6-9-n100.h5", str(tmp_path / "t.h5"), "--method", "freeze"], 1),
+        (["embed", "digits-0-5-cnn2.h5", str(tmp_path / "t.h5"), "--layer", "conv9"], 2),
+    ]:
+        assert tlcli(*arguments, "-o", str(tmp_path / "out.h5"), cwd=work, code=code) == ""
+        assert not (tmp_path / "out.h5").exists()
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+def test_the_digits_example_is_made_in_parallel_and_not_made_twice(tmp_path):
+    make = [
+        "make", "-C", str(ROOT / "examples" / "digits"), "-j2", f"OUT={tmp_path / 'out'}",
+        f"TLCLI={' '.join(TLCLI)}", "RUNS=1", "SIZES=20 100",
+    ]  # fmt: skip
+    done = subprocess.run(make, capture_output=True, text=True, timeout=280, env=ENVIRONMENT)
+    assert done.returncode == 0, done.stderr
+    page = tmp_path / "out" / "report" / "report.html"
+    assert str(page) in done.stdout
+    assert page.exists()
+    again = subprocess.run(make, capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+    assert "transfer" not in again.stdout
