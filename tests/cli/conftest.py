@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import warnings
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -65,7 +67,7 @@ def call(work, monkeypatch, capfdbinary) -> Run:
         monkeypatch.setattr(sys, "argv", ["tlcli", *arguments])
         capfdbinary.readouterr()
         handler = signal.getsignal(signal.SIGTERM)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), mock.patch.dict(os.environ):
             code = main.run(list(arguments))
         signal.signal(signal.SIGTERM, handler)
         return subprocess.CompletedProcess(arguments, code, *capfdbinary.readouterr())

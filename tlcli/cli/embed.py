@@ -11,7 +11,7 @@ from tlcli.cli.output import Console, check_inputs, choose_output, count, record
 
 EXAMPLES = [
     "tlcli embed base.h5 digits-6-9.h5",
-    "tlcli embed base.h5 digits-6-9.h5 --layer dense -o dense.h5 --force",
+    "tlcli embed base.h5 digits-6-9.h5 --layer flatten -o flatten.h5",
     "tlcli split --dataset digits --classes 6-9 -o - | tlcli embed base.h5 - -o piped.h5",
 ]
 
@@ -29,7 +29,7 @@ def embed(
         typer.Option(
             "--layer",
             metavar="NAME",
-            help="The layer; `tlcli inspect` lists them. [default: the one below the head]",
+            help="The layer; a name that is not there lists them. [default: the one below the head]",
         ),
     ] = None,
     device: o.Device = "auto",
