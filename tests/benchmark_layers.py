@@ -1,0 +1,129 @@
+"""How much faster the layer study of the seminar (Yosinski et al.) runs than plain Keras: both in one run.
+
+    TLCLI_DATA_DIR=... python tests/benchmark_layers.py [--layers 1,3,6] [--epochs 3] [--share 0.2]
+
+A part of the grid: one base, its own half and the other, frozen and tuned, copied up to the given layers, on
+a share of the images. The plain counterpart is what a notebook does in Keras: a new model per network, weights
+copied, `trainable = False`, `compile`, `fit` with batches of 50, the test part evaluated after each epoch.
+`tlcli transfer` runs as users run the study (`make -j2 THREADS=1`): two processes of one thread, one per
+base; here both take the same base, and each does half of the layers. Not collected by pytest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+TLCLI = [sys.executable, "-m", "tlcli.cli.main"]
+
+
+def tlcli(*arguments: str) -> None:
+    subprocess.run([*TLCLI, *arguments, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+
+
+def plain_model(classes: int):
+    import keras
+    from keras import layers
+
+    x = inputs = keras.Input((32, 32, 3))
+    for width in (8, 16, 32):
+        for _ in range(2):
+            x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(width, 3, padding="same")(x)))
+        x = layers.MaxPooling2D(2)(x)
+    return keras.Model(inputs, layers.Dense(classes, activation="softmax")(layers.Flatten()(x)))
+
+
+def plain_run(base, dataset, copied: int, frozen: bool, epochs: int) -> float:
+    import numpy as np
+    from keras import layers
+
+    model = plain_model(dataset.classes)
+    convolutions = [one for one in model.layers if isinstance(one, layers.Conv2D)]
+    normalizations = [one for one in model.layers if isinstance(one, layers.BatchNormalization)]
+    for number in range(copied):
+        for layer, name, variables in (
+            (convolutions[number], f"conv{number + 1}", ("kernel", "bias")),
+            (
+                normalizations[number],
+                f"conv{number + 1}_bn",
+                ("gamma", "beta", "moving_mean", "moving_variance"),
+            ),
+        ):
+            layer.set_weights([base.weights[f"{name}/{v}"] for v in variables])
+            layer.trainable = not frozen
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+
+    def prepared(part):
+        return ((np.asarray(part.images[:]) / 255.0 - base.mean) / base.std).astype("float32")
+
+    x_test = prepared(dataset.test)
+    history = model.fit(
+        prepared(dataset.train), dataset.train.labels, batch_size=50, epochs=epochs, verbose=0,
+        validation_data=(x_test, dataset.test.labels),
+    )  # fmt: skip
+    return history.history["val_accuracy"][-1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--layers", default="1,3,6")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--share", type=float, default=0.2)
+    args = parser.parse_args()
+    layers = args.layers.split(",")
+    folder = Path(tempfile.mkdtemp())
+    os.chdir(folder)
+    share = ["--proportion", str(args.share)]
+    tlcli("split", "--dataset", "cifar10", "--classes", "random:5", "--seed", "1", *share, "-o", "a.h5")
+    tlcli("split", "--dataset", "cifar10", "--classes", "except:a.h5", "--seed", "1", *share, "-o", "b.h5")
+    tlcli("train-base", "a.h5", "--arch", "cnn6-bn", "--epochs", "3", "--batch-size", "50", "-o", "base.h5")
+
+    half = (len(layers) + 1) // 2
+    start = time.perf_counter()
+    processes = [
+        subprocess.Popen(
+            [*TLCLI, "transfer", "base.h5", "a.h5", "b.h5", "--method", "freeze", "--method", "finetune",
+             "--copy", ",".join(part), "--epochs", str(args.epochs), "--batch-size", "50", "--threads", "1", "--quiet",
+             "-o", f"results-{number}.h5"],
+            stdout=subprocess.DEVNULL,
+        )
+        for number, part in enumerate((layers[:half], layers[half:]))
+        if part
+    ]  # fmt: skip
+    if any(process.wait() for process in processes):
+        sys.exit("transfer failed")
+    ours = time.perf_counter() - start
+
+    from tlcli import store
+    from tlcli.store.records import Checkpoint, Dataset, Results
+
+    runs = [r for n in range(len(processes)) for r in store.read(f"results-{n}.h5", Results).runs]
+    base = store.read("base.h5", Checkpoint)
+    plain: dict[bool, list[float]] = {True: [], False: []}
+    seconds = {True: 0.0, False: 0.0}
+    for name in ("a.h5", "b.h5"):
+        dataset = store.read(name, Dataset)
+        for copied in map(int, layers):
+            for frozen in (True, False):
+                start = time.perf_counter()
+                plain[frozen].append(plain_run(base, dataset, copied, frozen, args.epochs))
+                seconds[frozen] += time.perf_counter() - start
+    for frozen, method in ((True, "freeze"), (False, "finetune")):
+        mine = [r.test_accuracy for r in runs if r.method == method]
+        print(
+            f"{method:9s} mean accuracy: plain {sum(plain[frozen]) / len(plain[frozen]):.4f}, "
+            f"tlcli {sum(mine) / len(mine):.4f}; plain {seconds[frozen]:.1f} s"
+        )
+    total = sum(seconds.values())
+    print(f"{len(runs)} networks: plain {total:.1f} s, tlcli {ours:.1f} s: {total / ours:.1f} times faster")
+
+
+if __name__ == "__main__":
+    main()
