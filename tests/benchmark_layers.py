@@ -3,8 +3,8 @@
     TLCLI_DATA_DIR=... python tests/benchmark_layers.py [--layers 1,3,6] [--epochs 3] [--share 0.2]
 
 A part of the grid: one base, its own half and the other, frozen and tuned, copied up to the given layers, on
-a share of the images. The plain counterpart is what a notebook does in Keras: a new model per network, weights
-copied, `trainable = False`, `compile`, `fit` with batches of 50, the test part evaluated after each epoch.
+a share of the images. The plain counterpart is what a notebook does in Keras: a new model per network,
+weights copied, `trainable = False`, `compile`, `fit` with batches of 50, the test part after each epoch.
 `tlcli transfer` runs as users run the study (`make -j2 THREADS=1`): two processes of one thread, one per
 base; here both take the same base, and each does half of the layers. Not collected by pytest.
 """
@@ -87,16 +87,16 @@ def main() -> None:
 
     half = (len(layers) + 1) // 2
     start = time.perf_counter()
+    grid = ["base.h5", "a.h5", "b.h5", "--method", "freeze", "--method", "finetune", "--batch-size", "50"]
+    grid += ["--epochs", str(args.epochs), "--threads", "1", "--quiet"]
+    parts = [part for part in (layers[:half], layers[half:]) if part]
     processes = [
         subprocess.Popen(
-            [*TLCLI, "transfer", "base.h5", "a.h5", "b.h5", "--method", "freeze", "--method", "finetune",
-             "--copy", ",".join(part), "--epochs", str(args.epochs), "--batch-size", "50", "--threads", "1", "--quiet",
-             "-o", f"results-{number}.h5"],
+            [*TLCLI, "transfer", *grid, "--copy", ",".join(part), "-o", f"results-{number}.h5"],
             stdout=subprocess.DEVNULL,
         )
-        for number, part in enumerate((layers[:half], layers[half:]))
-        if part
-    ]  # fmt: skip
+        for number, part in enumerate(parts)
+    ]
     if any(process.wait() for process in processes):
         sys.exit("transfer failed")
     ours = time.perf_counter() - start
