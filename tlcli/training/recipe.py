@@ -6,11 +6,12 @@ import dataclasses
 import difflib
 import math
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from tlcli.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "step", "cosine", "one-cycle")
@@ -89,6 +90,8 @@ class Recipe:
 
     def learning_rates(self, start: int, stop: int, total: int) -> np.ndarray:
         """The learning rate of the steps start...stop-1 of `total`: float32."""
+        import numpy as np
+
         step = np.arange(start, stop, dtype=np.float64)
         progress = (step + 0.5) / total
         warmup = self.warmup or (0.2 if self.schedule == "one-cycle" else 0.0)
