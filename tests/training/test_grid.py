@@ -219,3 +219,13 @@ def test_a_dataset_is_not_needed_as_a_file():
         base, [data.split(source, range(6, 10), size=40)], ["freeze"], recipe=Recipe(samples=80)
     ).runs[0]
     assert run.dataset == "dataset"
+
+
+def test_early_stopping_of_one_phase_does_not_end_the_next(base, target_set):
+    recipe = Recipe(learning_rate=0.01, samples=6000, eval_every=60, batch_size=20, early_stopping=2)
+    (run,) = transfer(base, [target_set], ["lp-ft"], recipe=recipe).runs
+    steps = np.diff(run.history["samples_seen"])
+    assert len(run.history["samples_seen"]) < 100
+    losses = run.history["validation_loss"]
+    assert len(losses) >= 6, "both phases measure at least best + patience"
+    assert (steps > 0).all()

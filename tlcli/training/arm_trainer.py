@@ -98,6 +98,7 @@ class ArmTrainer:
             phase_seed = seed if number == 0 else seed + 1_000_003 * number
             fit = self._fit(stage, dataset, phase_seed, features, source)
             fit.history, fit.seen_before = history, seen
+            fit.rows_before = len(history.get("samples_seen", []))
             fit.run(watch, doing)
             history, seen = fit.history, seen + fit.done * fit.batch
         x, _ = fit.examples.evaluated["test"]

@@ -49,6 +49,8 @@ class Fit:
     eval_every: int
     seen_before: int = 0
     """Samples seen in earlier phases of the same run."""
+    rows_before: int = 0
+    """Evaluations in earlier phases, which early stopping does not count."""
     history: dict[str, list[float]] = field(default_factory=dict)
     done: int = 0
     """Steps."""
@@ -145,12 +147,13 @@ class Fit:
 
     def _waited(self) -> int:
         """Evaluations since the best validation loss."""
-        losses = self.history["validation_loss"]
+        losses = self.history["validation_loss"][self.rows_before :]
         return len(losses) - 1 - int(np.argmin(losses))
 
     def _stopped_early(self) -> bool:
         patience = self.step.recipe.early_stopping
-        return bool(patience and self.history.get("validation_loss") and self._waited() >= patience)
+        measured = len(self.history.get("validation_loss", [])) > self.rows_before
+        return bool(patience and measured and self._waited() >= patience)
 
     def _swap_average(self) -> None:
         """Exchange the weights and their average (twice is nothing)."""
