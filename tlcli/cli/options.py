@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tlcli.cli import complete
+from tlcli.cli.output import stem
 from tlcli.cli.suggest import did_you_mean
 from tlcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from tlcli.training.logs import RunLogs
     from tlcli.training.recipe import Recipe
 
 
@@ -87,6 +89,17 @@ Device = Annotated[
 ]
 Threads = Annotated[
     int | None, typer.Option("--threads", metavar="N", help="CPU threads [default: one per core].")
+]
+
+CsvLog = Annotated[
+    str | None,
+    typer.Option(
+        "--csv-log", metavar="DIR", help="Write what is measured as it trains to DIR/OUTPUT/RUN.csv."
+    ),
+]
+LogDir = Annotated[
+    str | None,
+    typer.Option("--log-dir", metavar="DIR", help="Likewise for TensorBoard, to the folder DIR/OUTPUT/RUN."),
 ]
 
 # How a network is trained: train-base and transfer.
@@ -173,6 +186,19 @@ def chosen_recipe(context: typer.Context) -> Recipe:
 
     given = {name: context.params[name] for name in RECIPE_OPTIONS}
     return Recipe.from_options(context.params["recipe"], **given)
+
+
+def run_logs(context: typer.Context, output: str) -> RunLogs:
+    """The logs that this call asks for, named after its output."""
+    from tlcli.training.logs import RunLogs
+
+    given = context.params
+    return RunLogs(
+        "stdout" if output == "-" else stem(output),
+        csv=given["csv_log"],
+        tensorboard=given["log_dir"],
+        replace=given["force"] or given["resume"],
+    )
 
 
 def recipe_help() -> list[tuple[str, list[str]]]:

@@ -210,6 +210,8 @@ NOT_RECORDED = {
     "threads",
     "save",
     "images",
+    "csv_log",
+    "log_dir",
 }
 """Parameters that do not change what a file holds, and so have no place in it."""
 

@@ -55,6 +55,8 @@ def train_base(
     augment: o.Augment = None,
     ema: o.Ema = None,
     early_stopping: o.EarlyStopping = None,
+    csv_log: o.CsvLog = None,
+    log_dir: o.LogDir = None,
     seed: o.Seed = 0,
     resume: o.Resume = False,
     device: o.Device = "auto",
@@ -84,12 +86,14 @@ def train_base(
     path = choose_output(output, name, force=force, as_json=as_json)
     record = store.read(dataset, store.Dataset)
     kept = Resumable(path, resume=resume, console=console)
+    logs = o.run_logs(context, path)
     load(console, device, threads)
     from tlcli.training import train_base as train
 
     with (
         StopSignals(console, saves=kept.folder is not None) as stop,
         console.progress("training") as progress,
+        logs,
     ):
         checkpoint = train(
             record,
@@ -101,6 +105,7 @@ def train_base(
             resume=resume,
             progress=progress.report,
             stop=stop,
+            measured=logs,
         )
     written = store.write(path, checkpoint, command=recorded_command(context), parents=[record], force=force)
     kept.discard()

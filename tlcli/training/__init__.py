@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tlcli.training.logs import RunLogs
 from tlcli.training.recipe import RECIPES, Recipe
 from tlcli.training.watch import Progress
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from tlcli.training.embedding import embed
     from tlcli.training.grid import transfer
 
-__all__ = ["RECIPES", "Progress", "Recipe", "embed", "train_base", "transfer"]
+__all__ = ["RECIPES", "Progress", "Recipe", "RunLogs", "embed", "train_base", "transfer"]
 
 _LAZY = {
     "train_base": "base",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training.loop import Examples, Fit, as_history
 from tlcli.training.recipe import Recipe
 from tlcli.training.step import Engine, Step, make_engine
-from tlcli.training.watch import ProgressCallback, StopCallback, Watch
+from tlcli.training.watch import MeasuredCallback, ProgressCallback, StopCallback, Watch, rows
 
 
 def channel_statistics(images: Any, sample: int = 10_000) -> tuple[np.ndarray, np.ndarray]:
@@ -40,6 +41,7 @@ def train_base(
     resume: bool = False,
     progress: ProgressCallback | None = None,
     stop: StopCallback | None = None,
+    measured: MeasuredCallback | None = None,
 ) -> Checkpoint:
     """Train a network on a dataset from random weights.
 
@@ -54,6 +56,8 @@ def train_base(
         resume: Go on from `state_path` where it exists.
         progress: Called with a `Progress`.
         stop: Called without arguments after each chunk of steps; true stops the training.
+        measured: Called with `base` and each row of the history (a `RunLogs`, say); on resuming, first with
+            those that were measured before.
 
     Raises:
         Interrupted: after `stop`; `state_path` holds the state.
@@ -88,7 +92,10 @@ def train_base(
 
     if resume and state_path and state_path.exists():
         fit.restore(_matching_state(state_path, checkpoint(), dataset))
-    watch = Watch(progress, stop, save if state_path else None)
+    tell = None if measured is None else partial(measured, "base")
+    watch = Watch(progress, stop, save if state_path else None, tell)
+    for row in rows(fit.history):
+        watch.measure(row)
     fit.run(watch, architecture)
     predictions = fit.predict(fit.examples.evaluated["test"][0]).argmax(axis=1)
     return checkpoint(test_predictions=predictions.astype(np.int64))

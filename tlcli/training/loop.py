@@ -79,7 +79,7 @@ class Fit:
             stop = min(self.done + chunk, next(p for p in self.points if p > self.done))
             self._advance(stop)
             if self.done in self.points:
-                self._evaluate()
+                watch.measure(self._evaluate())
             watch.report(self.seen_before + self.done * self.batch, self.total * self.batch, doing)
             now = time.monotonic()
             chunk = max(1, min(4 * chunk, int(chunk * _CHUNK_SECONDS / max(now - started, 1e-3))))
@@ -125,7 +125,7 @@ class Fit:
             plan.update({key: np.stack([d[key] for d in drawn]) for key in drawn[0]})
         return plan
 
-    def _evaluate(self) -> None:
+    def _evaluate(self) -> dict[str, float]:
         if self.step.recipe.ema:
             self._swap_average()
         row: dict[str, float] = {"samples_seen": self.seen_before + self.done * self.batch}
@@ -140,6 +140,7 @@ class Fit:
             self.best = net.weights(self.model)
         if self.step.recipe.ema:
             self._swap_average()
+        return row
 
     def predict(self, x: Any) -> np.ndarray:
         """Logits of the target's head for inputs on the device: float32, N x classes."""

@@ -1,0 +1,128 @@
+"""What other tools read while a training runs: a CSV file and a TensorBoard folder per run."""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tlcli.errors import TlcliError
+
+
+class RunLogs:
+    """Drives Keras's `CSVLogger` and `TensorBoard`, one of each per run: pass it as `measured`.
+
+    The names are Keras's own: `loss` and `accuracy` on the training images, `val_loss` and `val_accuracy` on
+    the validation part, or on the test part where there is none. The CSV's `epoch` numbers the measurements;
+    TensorBoard's step is the number of samples seen.
+
+    Args:
+        name: Of the folder that all runs of one call share, below `csv` and `tensorboard`.
+        csv: Write `csv/name/RUN.csv`.
+        tensorboard: Write `tensorboard/name/RUN/train` and `.../validation`.
+        replace: Write anew what is already there, instead of refusing.
+
+    Raises:
+        TlcliError: such logs exist, or TensorBoard is wanted and not installed.
+    """
+
+    def __init__(
+        self, name: str, *, csv: str | Path | None = None, tensorboard: str | Path | None = None,
+        replace: bool = False,
+    ) -> None:  # fmt: skip
+        self.csv = None if csv is None else Path(csv) / name
+        self.tensorboard = None if tensorboard is None else Path(tensorboard) / name
+        if self.tensorboard is not None and importlib.util.find_spec("tensorboard") is None:
+            raise TlcliError(
+                "--log-dir writes logs for TensorBoard, which is not installed. "
+                "Run `pip install 'tlcli[tensorboard]'`."
+            )
+        for folder in (self.csv, self.tensorboard):
+            if folder is not None and not replace and folder.is_dir() and any(folder.iterdir()):
+                raise TlcliError(f"{folder} holds logs already. Give --force to write them anew.")
+        self._open: dict[int, _RunLog] = {}
+        """By thread: each trains one run at a time."""
+
+    def __call__(self, run: str, row: Mapping[str, float]) -> None:
+        """Write one measurement; the first one of another run in the same thread begins new files."""
+        if self.csv is None and self.tensorboard is None:
+            return
+        thread = threading.get_ident()
+        present = self._open.get(thread)
+        if present is None or present.run != run:
+            if present is not None:
+                present.close()
+            present = self._open[thread] = _RunLog(run, self.csv, self.tensorboard)
+        present.write(row)
+
+    def close(self) -> None:
+        """The files are complete."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def __enter__(self) -> RunLogs:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _RunLog:
+    """The open files of one run."""
+
+    def __init__(self, run: str, csv: Path | None, tensorboard: Path | None) -> None:
+        from keras.callbacks import CSVLogger, TensorBoard
+
+        from tlcli.training.grid import safe_name
+
+        self.run, self._rows = run, 0
+        self._csv = self._tensorboard = None
+        if csv is not None:
+            csv.mkdir(parents=True, exist_ok=True)
+            self._csv = _started(CSVLogger(csv / f"{safe_name(run)}.csv"))
+        if tensorboard is not None:
+            folder = tensorboard / safe_name(run)
+            for old in folder.glob("*/events.out.tfevents.*"):
+                old.unlink()
+            self._tensorboard = _started(TensorBoard(folder, write_graph=False))
+
+    def write(self, row: Mapping[str, float]) -> None:
+        logs = keras_names(row)
+        if self._csv is not None:
+            self._csv.on_epoch_end(self._rows, logs)
+        if self._tensorboard is not None:
+            seen = int(logs.pop("samples_seen"))
+            self._tensorboard.on_epoch_end(seen, logs)
+        self._rows += 1
+
+    def close(self) -> None:
+        for callback in (self._csv, self._tensorboard):
+            if callback is not None:
+                callback.on_train_end()
+
+
+def _started(callback: Any) -> Any:
+    callback.set_model(_Uncompiled)
+    callback.on_train_begin()
+    return callback
+
+
+class _Uncompiled:
+    """What the callbacks ask of a model that they do not fit: it has no optimizer of its own."""
+
+    optimizer = None
+
+
+_TRAIN = {"train_loss": "loss", "train_accuracy": "accuracy"}
+
+
+def keras_names(row: Mapping[str, float]) -> dict[str, float]:
+    """A row of a history by the names that Keras's `fit` would give."""
+    held_out = "validation" if "validation_loss" in row else "test"
+    names = {**_TRAIN, f"{held_out}_loss": "val_loss", f"{held_out}_accuracy": "val_accuracy"}
+    return {names.get(name, name): value for name, value in row.items()}
