@@ -100,6 +100,16 @@ def test_the_same_command_gives_the_same_bytes(work, tmp_path):
     assert Path(first).read_bytes() == Path(second).read_bytes()
 
 
+def test_runs_at_once_give_the_same_bytes(work, tmp_path):
+    arguments = [
+        "transfer", "digits-0-5-cnn2.h5", "digits-6-9-n100.h5", "--method", "scratch",
+        "--method", "freeze:copy=2", "--runs", "2", "--samples", "1000", *RECIPE,
+    ]  # fmt: skip
+    one = tlcli(*arguments, "--threads", "1", "-o", str(tmp_path / "one.h5"), cwd=work)
+    two = tlcli(*arguments, "--threads", "2", "-o", str(tmp_path / "two.h5"), cwd=work)
+    assert Path(one).read_bytes() == Path(two).read_bytes()
+
+
 TRAIN = [
     "train-base", "digits-0-5.h5", "--arch", "cnn2", "--arch-option", "dropout=0.5", "--samples", "30000",
     "--optimizer", "adamw", "--weight-decay", "0.001", "--schedule", "one-cycle", "--ema", "0.99",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
@@ -106,14 +107,17 @@ def test_runs_pair_and_repeat(base, target_set):
 def test_an_interrupted_grid_goes_on_and_ends_the_same(base, target_set, tmp_path):
     how = {"recipe": SHORT, "runs": 2, "state_dir": tmp_path / "state"}
     whole = transfer(base, [target_set], ["scratch", "freeze"], recipe=SHORT, runs=2)
-    left, interruptions = [3], 0
+    interruptions = 0
 
-    def stop() -> bool:
-        left[0] -= 1
-        return left[0] <= 0
+    def finished() -> int:
+        return len(list((tmp_path / "state").glob("*.h5")))
 
     while True:
-        left[0] = 4
+        before = finished()
+
+        def stop(before: int = before) -> bool:
+            return finished() > before
+
         try:
             resumed = transfer(base, [target_set], ["scratch", "freeze"], resume=True, stop=stop, **how)
             break
@@ -229,3 +233,24 @@ def test_early_stopping_of_one_phase_does_not_end_the_next(base, target_set):
     losses = run.history["validation_loss"]
     assert len(losses) >= 6, "both phases measure at least best + patience"
     assert (steps > 0).all()
+
+
+def test_runs_at_once_give_what_runs_one_by_one_give(base, target_set, source_set):
+    how = {"recipe": SHORT, "runs": 2, "source": source_set}
+    methods = ["scratch", "freeze:copy=1", "finetune", "lwf"]
+    seen = []
+    alone = transfer(base, [target_set], methods, **how)
+    together = transfer(base, [target_set], methods, at_once=3, progress=seen.append, **how)
+    for a, b in zip(alone.runs, together.runs, strict=True):
+        assert a.key == b.key
+        assert np.array_equal(a.predictions, b.predictions)
+        assert a.attributes == b.attributes
+        assert all(np.array_equal(a.history[k], b.history[k]) for k in a.history)
+    assert seen[-1].done == seen[-1].total
+
+
+def test_a_run_that_fails_ends_those_beside_it(base, target_set):
+    recipe = Recipe(samples=100_000, learning_rate=1000.0, optimizer="sgd")
+    with pytest.raises(TlcliError, match="diverged"):
+        transfer(base, [target_set], ["scratch", "finetune"], recipe=recipe, runs=4, at_once=2)
+    assert threading.active_count() == 1

@@ -13,8 +13,12 @@ from tlcli.cli.output import Console
 from tlcli.errors import TlcliError, UsageError
 
 
-def load(console: Console, device: str = "auto", threads: int | None = None) -> None:
-    """Import Keras on a device with so many threads, before the library does. Takes some seconds."""
+def load(console: Console, device: str = "auto", threads: int | None = None, tasks: int = 1) -> int:
+    """Import Keras on a device with so many threads, before the library does. Takes some seconds.
+
+    Where there are several tasks for a CPU, the threads are shared out among them: small networks leave the
+    second thread of an operation idle for most of the time. Returns how many tasks to do at once.
+    """
     match = re.fullmatch(r"auto|cpu|gpu(?::(\d{1,3}))?", device)
     if not match:
         raise UsageError(f"--device: received '{device}', expected auto, cpu, gpu or gpu:N.")
@@ -27,6 +31,10 @@ def load(console: Console, device: str = "auto", threads: int | None = None) -> 
         os.environ["JAX_PLATFORMS"] = "cpu"
     elif match[1] is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = match[1]
+    at_once = min(tasks, threads or _cores()) if backend == "tensorflow" else 1
+    if at_once > 1:
+        threads = (threads or _cores()) // at_once
+        os.environ["TF_NUM_INTEROP_THREADS"] = str(at_once)
     if threads is not None:
         for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ[name] = str(threads)
@@ -36,6 +44,12 @@ def load(console: Console, device: str = "auto", threads: int | None = None) -> 
         found = _has_gpu(backend)
     if device.startswith("gpu") and not found:
         raise TlcliError("--device: no GPU is visible. Use --device cpu or auto, or install `tlcli[gpu]`.")
+    return 1 if found else at_once
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _has_gpu(backend: str) -> bool:

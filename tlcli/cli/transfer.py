@@ -97,6 +97,8 @@ def transfer(
         str | None,
         typer.Option("--save", metavar="DIR", help="Keep each run's network there as a checkpoint."),
     ] = None,
+    csv_log: o.CsvLog = None,
+    log_dir: o.LogDir = None,
     seed: o.Seed = 0,
     resume: o.Resume = False,
     device: o.Device = "auto",
@@ -109,8 +111,9 @@ def transfer(
 ) -> None:
     """Train on target data sets from a base, by one or more methods, several times each.
 
-    One process runs the whole grid of data sets, methods and runs. A finished run is never lost: the same
-    command with --resume does only what is missing.
+    One process runs the whole grid of data sets, methods and runs; on a CPU as many at once as there are
+    threads, one thread each. A finished run is never lost: the same command with --resume does only what is
+    missing.
     """
     from tlcli import store
     from tlcli.cli.backend import load
@@ -133,12 +136,14 @@ def transfer(
     targets = [store.read(name, store.Dataset) for name in datasets]
     source_task = None if source is None else store.read(source, store.Dataset)
     kept = Resumable(path, resume=resume, console=console)
-    load(console, device, threads)
+    logs = o.run_logs(context, path)
+    at_once = load(console, device, threads, tasks=len(method) * len(targets) * runs)
     from tlcli.training import transfer as run_grid
 
     with (
         StopSignals(console, saves=kept.folder is not None) as stop,
         console.progress("training") as progress,
+        logs,
     ):
         results = run_grid(
             checkpoint,
@@ -154,8 +159,10 @@ def transfer(
             state_dir=kept.folder,
             resume=resume,
             save_dir=None if save is None else Path(save),
+            at_once=at_once,
             progress=progress.report,
             stop=stop,
+            measured=logs,
         )
     parents: list[store.Record] = [checkpoint, *targets, *([] if source_task is None else [source_task])]
     written = store.write(path, results, command=recorded_command(context), parents=parents, force=force)

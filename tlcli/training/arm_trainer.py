@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -16,6 +18,7 @@ from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training.arms import Arm
 from tlcli.training.loop import EVALUATION_BATCH, Examples, Fit
 from tlcli.training.methods import Context, Phase
+from tlcli.training.parallel import TRACING
 from tlcli.training.recipe import Recipe
 from tlcli.training.step import Engine, Step, make_engine
 from tlcli.training.watch import Watch
@@ -87,7 +90,7 @@ class ArmTrainer:
         return max(stage.trainable_parameters for stage in self._stages)
 
     def run(
-        self, arm: Arm, dataset: Dataset, seed: int, watch: Watch, doing: str,
+        self, arm: Arm, dataset: Dataset, seed: int, watch: Watch,
         features: FeatureStore, source: Dataset | None = None,
     ) -> Outcome:  # fmt: skip
         """Train an arm of this shape from the base (or from scratch) with one seed."""
@@ -99,7 +102,7 @@ class ArmTrainer:
             fit = self._fit(stage, dataset, phase_seed, features, source)
             fit.history, fit.seen_before = history, seen
             fit.rows_before = len(history.get("samples_seen", []))
-            fit.run(watch, doing)
+            fit.run(watch)
             history, seen = fit.history, seen + fit.done * fit.batch
         x, _ = fit.examples.evaluated["test"]
         return Outcome(history, fit.predict(x), self._train_accuracy(fit, dataset))
@@ -245,46 +248,67 @@ class ArmTrainer:
 class FeatureStore:
     """Images on the device, and what frozen layers make of them: computed once per part and cut.
 
-    Parts are known by their content, so that targets of several sizes share one test part.
+    Parts are known by their content, so that targets of several sizes share one test part. Runs in several
+    threads share one store; who wants what another is computing waits for it.
     """
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str | None], Any] = {}
         self._digests: dict[int, dict[str, str]] = {}
         self._teachers: dict[int, np.ndarray] = {}
+        self._wanted: dict[int, tuple[set[str], set[str | None]]] = {}
+        self._lock = threading.Lock()
+        self._locks: dict[Hashable, threading.Lock] = {}
 
     def inputs(self, dataset: Dataset, cut: net.Cut, below: Engine | None, engine: Engine) -> dict[str, Any]:
         """By part: images, or the activations at the cut."""
-        found = {}
-        for name, digest in self._parts(dataset).items():
-            key = (digest, cut.layer)
-            if key not in self._kept:
-                images = engine.put(np.asarray(dataset.parts[name].images[:]))
-                self._kept[key] = below.outputs(images, EVALUATION_BATCH)[0] if below else images
-            found[name] = self._kept[key]
-        return found
 
-    def keep_only(self, datasets: Iterable[Dataset | None], layers: set[str | None]) -> None:
-        """Drop all but these datasets' images and their activations at these cuts."""
-        wanted = {digest for d in datasets if d is not None for digest in self._parts(d).values()}
-        self._kept = {
-            key: value for key, value in self._kept.items() if key[0] in wanted and key[1] in {None, *layers}
+        def compute(part: str) -> Any:
+            images = engine.put(np.asarray(dataset.parts[part].images[:]))
+            return below.outputs(images, EVALUATION_BATCH)[0] if below else images
+
+        return {
+            part: self._once(self._kept, (digest, cut.layer), partial(compute, part))
+            for part, digest in self._parts(dataset).items()
         }
 
-    def _parts(self, dataset: Dataset) -> dict[str, str]:
-        if id(dataset) not in self._digests:
-            self._digests[id(dataset)] = {
-                name: hashlib.sha256(np.ascontiguousarray(part.images[:]).data).hexdigest()
-                for name, part in dataset.parts.items()
-            }
-        return self._digests[id(dataset)]
+    def keep_for(self, worker: int, datasets: Iterable[Dataset | None], layers: set[str | None]) -> None:
+        """Note what a worker needs from now on: images of these datasets and their activations at these
+        cuts. What no worker needs any more is dropped."""
+        parts = {digest for d in datasets if d is not None for digest in self._parts(d).values()}
+        with self._lock:
+            self._wanted[worker] = parts, {None, *layers}
+            for key in list(self._kept):
+                if not any(key[0] in digests and key[1] in cuts for digests, cuts in self._wanted.values()):
+                    del self._kept[key]
 
     def teacher(self, base: Checkpoint, dataset: Dataset) -> np.ndarray:
         """The base's own logits of the training images."""
-        if id(dataset) not in self._teachers:
+
+        def compute() -> np.ndarray:
             from tlcli.training.embedding import rebuild
 
-            engine = make_engine(Step(rebuild(base).model, [], base.mean, base.std, Recipe(samples=1)))
+            with TRACING:
+                step = Step(rebuild(base).model, [], base.mean, base.std, Recipe(samples=1))
+            engine = make_engine(step)
             images = engine.put(np.asarray(dataset.train.images[:]))
-            self._teachers[id(dataset)] = np.asarray(engine.outputs(images, EVALUATION_BATCH)[0])
-        return self._teachers[id(dataset)]
+            return np.asarray(engine.outputs(images, EVALUATION_BATCH)[0])
+
+        return self._once(self._teachers, id(dataset), compute)
+
+    def _parts(self, dataset: Dataset) -> dict[str, str]:
+        def compute() -> dict[str, str]:
+            return {
+                name: hashlib.sha256(np.ascontiguousarray(part.images[:]).data).hexdigest()
+                for name, part in dataset.parts.items()
+            }
+
+        return self._once(self._digests, id(dataset), compute)
+
+    def _once(self, table: dict[Any, Any], key: Hashable, compute: Callable[[], Any]) -> Any:
+        with self._lock:
+            lock = self._locks.setdefault((id(table), key), threading.Lock())
+        with lock:
+            if key not in table:
+                table[key] = compute()
+            return table[key]

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tlcli.training.parallel import TRACING
 from tlcli.training.step import Step, gather
 
 
@@ -68,7 +69,8 @@ class TensorFlowEngine:
     def outputs(self, x: Any, batch: int) -> list[tf.Tensor]:
         if self._infer is None:
             specs = tf.TensorSpec([None, *x.shape[1:]], x.dtype), tf.TensorSpec([], tf.int32)
-            self._infer = tf.function(self._forward).get_concrete_function(*specs)
+            with TRACING:
+                self._infer = tf.function(self._forward).get_concrete_function(*specs)
         return list(self._infer(x, tf.constant(batch)))
 
     def variables(self) -> dict[str, Any]:
@@ -94,7 +96,8 @@ class TensorFlowEngine:
         )
         key = tuple(sorted((k, str(spec)) for part in specs for k, spec in part.items()))
         if key not in self._train:
-            self._train[key] = tf.function(self._loop).get_concrete_function(*specs)
+            with TRACING:
+                self._train[key] = tf.function(self._loop).get_concrete_function(*specs)
         return self._train[key]
 
     def _loop(self, data: dict[str, Any], plan: dict[str, Any]) -> tuple[Any, Any]:

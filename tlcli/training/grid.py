@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from tlcli.training.arms import Arm, parse_arms
 from tlcli.training.base import require_validation
 from tlcli.training.embedding import rebuild, require_shape
 from tlcli.training.loop import EVALUATION_BATCH, as_history
+from tlcli.training.parallel import TRACING, Workers
 from tlcli.training.recipe import Recipe
-from tlcli.training.watch import Progress, ProgressCallback, StopCallback, Watch
+from tlcli.training.watch import MeasuredCallback, Progress, ProgressCallback, StopCallback, Watch, rows
 
 
 @dataclass
@@ -61,8 +63,10 @@ def transfer(
     state_dir: Path | None = None,
     resume: bool = False,
     save_dir: Path | None = None,
+    at_once: int = 1,
     progress: ProgressCallback | None = None,
     stop: StopCallback | None = None,
+    measured: MeasuredCallback | None = None,
 ) -> Results:
     """Train every arm on every dataset, several times.
 
@@ -81,8 +85,12 @@ def transfer(
         state_dir: Where finished runs are kept until all are done.
         resume: Take finished runs from `state_dir`.
         save_dir: Keep each run's network there as a checkpoint.
+        at_once: Runs to train at the same time, each in a thread of its own: for a CPU whose cores the
+            backend has been told not to share (`--threads` sees to that).
         progress: Called with a `Progress`.
         stop: Called after each chunk of steps; true stops.
+        measured: Called with a run's key and each row of its history (a `RunLogs`, say), in the thread that
+            trains it; first with those of the runs that are taken from `state_dir`.
 
     Raises:
         Interrupted: after `stop`; finished runs are in `state_dir`.
@@ -96,7 +104,11 @@ def transfer(
     _check(base, datasets, arms, recipe, source)
     grid = _Grid(base, datasets, arms, recipe, runs, seed, bn_statistics, source, state_dir, save_dir)
     grid.kept = grid.load() if resume else {}
-    return grid.run(progress, stop)
+    for key, run in grid.kept.items():
+        for row in rows(run.history):
+            if measured:
+                measured(key, row)
+    return grid.run(progress, stop, at_once, measured)
 
 
 def _check(
@@ -121,6 +133,37 @@ def _check(
                 raise UsageError(f"{arm.method} mixes in images of the source task; name them with --source.")
 
 
+def _shape(cell: _Cell) -> Hashable:
+    """What runs must share to use one compiled network."""
+    has_terms = any(phase.terms for phase in cell.arm.phases)
+    return (cell.arm.phases, cell.dataset.classes, cell.arm.copy if has_terms else None)
+
+
+class _Board:
+    """How far the runs of a grid are, together."""
+
+    def __init__(self, cells: Sequence[_Cell], recipe: Recipe) -> None:
+        self._cells = list(cells)
+        self._samples = {cell.key: recipe.total_samples(len(cell.dataset.train)) for cell in cells}
+        self._done: dict[str, int] = {}
+        self._latest = ""
+
+    def reporter(self, cell: _Cell) -> ProgressCallback:
+        """What the run calls, in its own thread."""
+        number = self._cells.index(cell) + 1
+        self._latest = f"{cell.name} {cell.arm.label} run {cell.run + 1} ({number} of {len(self._cells)})"
+        self._done[cell.key] = 0
+
+        def report(progress: Progress) -> None:
+            self._done[cell.key] = min(progress.done, self._samples[cell.key])
+
+        return report
+
+    def show(self, progress: ProgressCallback | None) -> None:
+        if progress and self._done:
+            progress(Progress(sum(self._done.copy().values()), sum(self._samples.values()), self._latest))
+
+
 class _Grid:
     def __init__(
         self, base: Checkpoint, datasets: Sequence[Dataset], arms: Sequence[Arm], recipe: Recipe, runs: int,
@@ -134,48 +177,56 @@ class _Grid:
         self.trainers: dict[Any, ArmTrainer] = {}
         self.features = FeatureStore()
 
-    def run(self, progress: ProgressCallback | None, stop: StopCallback | None) -> Results:
-        sizes = {id(d): self.recipe.total_samples(len(d.train)) for d in self.datasets}
+    def run(
+        self, progress: ProgressCallback | None, stop: StopCallback | None, at_once: int,
+        measured: MeasuredCallback | None = None,
+    ) -> Results:  # fmt: skip
         todo = [cell for cell in self.cells if cell.key not in self.kept]
-        total = sum(sizes[id(cell.dataset)] for cell in todo)
-        done = 0
-        for number, cell in enumerate(todo, start=1):
-            doing = f"{cell.name} {cell.arm.label} run {cell.run + 1} ({number} of {len(todo)})"
+        before = len(self.cells) - len(todo)
+        board = _Board(todo, self.recipe)
+        asked = stop or (lambda: False)
 
-            def report(p: Progress, before: int = done, doing: str = doing) -> None:
-                if progress:
-                    progress(Progress(before + p.done, total, doing))
+        def work(worker: int, cell: _Cell) -> Run:
+            tell = None if measured is None else partial(measured, cell.key)
+            watch = Watch(board.reporter(cell), lambda: workers.cancelled or asked(), measured=tell)
+            if watch.asked_to_stop():
+                raise Interrupted("stopped between two runs.")
+            return self._train(worker, cell, watch)
 
-            self.kept[cell.key] = self._train(cell, Watch(report, stop), doing)
+        def keep(cell: _Cell, run: Run) -> None:
+            self.kept[cell.key] = run
             self._keep(cell)
-            done += sizes[id(cell.dataset)]
-            if stop and stop() and number < len(todo):
-                raise Interrupted(f"stopped after {number} of {len(todo)} runs.")
+
+        if self.source is not None:
+            self._source_before()
+        workers = Workers(todo, work, at_once=at_once, kind=_shape)
+        try:
+            workers.run(keep, lambda: board.show(progress))
+        except Interrupted:
+            raise Interrupted(f"stopped after {len(self.kept) - before} of {len(todo)} runs.") from None
         return self._results([self.kept[cell.key] for cell in self.cells])
 
-    def _train(self, cell: _Cell, watch: Watch, doing: str) -> Run:
-        trainer = self._trainer(cell)
+    def _train(self, worker: int, cell: _Cell, watch: Watch) -> Run:
+        trainer = self._trainer(worker, cell)
+        self.features.keep_for(worker, [cell.dataset, self.source], trainer.cut_layers)
         seed = self.seed + cell.run
-        outcome = trainer.run(cell.arm, cell.dataset, seed, watch, doing, self.features, self.source)
+        outcome = trainer.run(cell.arm, cell.dataset, seed, watch, self.features, self.source)
         run = self._run(cell, trainer, seed, outcome)
         if self.save_dir:
             self._save(cell, trainer, run)
         return run
 
-    def _trainer(self, cell: _Cell) -> ArmTrainer:
-        """The compiled network; all arms and datasets of one shape share it."""
-        arm = cell.arm
-        has_terms = any(phase.terms for phase in arm.phases)
-        key = (arm.phases, cell.dataset.classes, arm.copy if has_terms else None)
+    def _trainer(self, worker: int, cell: _Cell) -> ArmTrainer:
+        """The worker's compiled network; all arms and datasets of one shape share it."""
+        key = (worker, _shape(cell))
         if key not in self.trainers:
-            self.trainers[key] = ArmTrainer(
-                self.base, cell.dataset.classes, arm, self.recipe,
-                images=max(sum(map(len, d.parts.values())) for d in self.datasets),
-                moving_statistics=self.bn_statistics == "moving", source_head=self.source is not None,
-            )  # fmt: skip
-        trainer = self.trainers[key]
-        self.features.keep_only([cell.dataset, self.source], trainer.cut_layers)
-        return trainer
+            with TRACING:
+                self.trainers[key] = ArmTrainer(
+                    self.base, cell.dataset.classes, cell.arm, self.recipe,
+                    images=max(sum(map(len, d.parts.values())) for d in self.datasets),
+                    moving_statistics=self.bn_statistics == "moving", source_head=self.source is not None,
+                )  # fmt: skip
+        return self.trainers[key]
 
     def _run(self, cell: _Cell, trainer: ArmTrainer, seed: int, outcome: Outcome) -> Run:
         base = self.base
