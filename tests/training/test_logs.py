@@ -1,0 +1,98 @@
+"""The logs for other tools hold what the files hold, whichever way a training went."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+
+from tlcli.errors import Interrupted, TlcliError
+from tlcli.training import Recipe, RunLogs, train_base, transfer
+
+COLUMNS = {
+    "samples_seen": "samples_seen",
+    "loss": "train_loss",
+    "accuracy": "train_accuracy",
+    "val_loss": "test_loss",
+    "val_accuracy": "test_accuracy",
+}
+
+
+def _read(path):
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {name: [float(row[name]) for row in rows] for name in rows[0]}
+
+
+def _agree(path, history, columns=COLUMNS):
+    logged = _read(path)
+    assert set(logged) == {"epoch", *columns}
+    for name, quantity in columns.items():
+        np.testing.assert_array_equal(logged[name], history[quantity])
+
+
+def test_every_run_of_a_grid_has_its_csv_file_also_when_resumed(base, target_set, tmp_path):
+    """With a validation part `val_` is that one, and the test part stands beside it."""
+    finished = []
+
+    def grid(logs, **options):
+        return transfer(
+            base, [target_set], ["scratch", "freeze"], runs=2, recipe=Recipe(samples=200, eval_every=50),
+            state_dir=tmp_path / "state", measured=logs, **options,
+        )  # fmt: skip
+
+    def count(key, row):
+        finished.append(key)
+
+    with pytest.raises(Interrupted):
+        grid(count, stop=lambda: len(set(finished)) > 2)
+    with RunLogs("grid", csv=tmp_path, replace=True) as logs:
+        results = grid(logs, resume=True, at_once=2)
+    assert len(list((tmp_path / "grid").iterdir())) == len(results.runs) == 4
+    columns = {**COLUMNS, "val_loss": "validation_loss", "val_accuracy": "validation_accuracy",
+               "test_loss": "test_loss", "test_accuracy": "test_accuracy"}  # fmt: skip
+    for run in results.runs:
+        _agree(tmp_path / "grid" / f"{run.key.replace('|', '--')}.csv", run.history, columns)
+
+
+def test_a_resumed_training_has_its_whole_log(source_set, tmp_path):
+    recipe = Recipe(samples=1000, eval_every=200, batch_size=50)
+    state, rows = tmp_path / "state.h5", []
+    with pytest.raises(Interrupted):
+        train_base(source_set, "cnn2", recipe=recipe, state_path=state, stop=lambda: len(rows) > 1,
+                   measured=lambda run, row: rows.append(row))  # fmt: skip
+    with RunLogs("base", csv=tmp_path) as logs:
+        made = train_base(source_set, "cnn2", recipe=recipe, state_path=state, resume=True, measured=logs)
+    assert len(made.history["samples_seen"]) == 5
+    _agree(tmp_path / "base" / "base.csv", made.history)
+
+
+def test_tensorboard_reads_what_was_measured(source_set, tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorflow.compat.v1.train import summary_iterator
+    from tensorflow.python.framework.tensor_util import MakeNdarray
+
+    recipe = Recipe(samples=400, eval_every=200)
+    for _ in range(2):  # the second replaces the first
+        with RunLogs("b", tensorboard=tmp_path, replace=True) as logs:
+            made = train_base(source_set, "cnn2", recipe=recipe, measured=logs)
+    for part, quantity in (("train", "train_loss"), ("validation", "test_loss")):
+        (events,) = (tmp_path / "b" / "base" / part).iterdir()
+        found = {
+            event.step: float(MakeNdarray(value.tensor))
+            for event in summary_iterator(str(events))
+            for value in event.summary.value
+            if value.tag == "epoch_loss"
+        }
+        assert found == pytest.approx(
+            dict(zip(made.history["samples_seen"], made.history[quantity], strict=True)), rel=1e-6
+        )
+
+
+def test_logs_are_not_overwritten_unasked(tmp_path):
+    (tmp_path / "base").mkdir()
+    RunLogs("base", csv=tmp_path)
+    (tmp_path / "base" / "base.csv").touch()
+    with pytest.raises(TlcliError, match="--force"):
+        RunLogs("base", csv=tmp_path)
