@@ -93,7 +93,7 @@ def ours(arm: str, folder: Path, args: argparse.Namespace) -> tuple[float, list[
     call = [sys.executable, __file__, "--child", arm, "--folder", str(folder), "--samples", str(args.samples)]
     done = subprocess.run(
         [*call, "--seeds", str(args.seeds), "--sizes", args.sizes, "--at-once", str(at_once)],
-        env={**os.environ, **threads}, check=True, capture_output=True, text=True,
+        env={**os.environ, **threads}, check=True, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     told = json.loads(done.stdout.splitlines()[-1])
     return told["seconds"], told["accuracies"]

@@ -239,8 +239,8 @@ def test_runs_at_once_give_what_runs_one_by_one_give(base, target_set, source_se
     how = {"recipe": SHORT, "runs": 2, "source": source_set}
     methods = ["scratch", "freeze:copy=1", "finetune", "lwf"]
     seen = []
-    alone = transfer(base, [target_set], methods, **how)
-    together = transfer(base, [target_set], methods, at_once=3, progress=seen.append, **how)
+    alone = transfer(base, [source_set, target_set], methods, **how)
+    together = transfer(base, [source_set, target_set], methods, at_once=3, progress=seen.append, **how)
     for a, b in zip(alone.runs, together.runs, strict=True):
         assert a.key == b.key
         assert np.array_equal(a.predictions, b.predictions)

@@ -26,7 +26,7 @@ from tlcli.training.recipe import Recipe
 from tlcli.training.watch import MeasuredCallback, Progress, ProgressCallback, StopCallback, Watch, rows
 
 
-@dataclass
+@dataclass(eq=False)  # each is itself alone: comparing its arrays would be slow, and fails
 class _Cell:
     """One run to do: a place in the grid."""
 
