@@ -11,7 +11,7 @@ from cli_process import fails
 
 from tlcli import store
 from tlcli.cli.output import format_table, printable
-from tlcli.cli.progress import ProgressDisplay, duration
+from tlcli.cli.progress import ProgressDisplay, duration, speed
 from tlcli.cli.sheet import compose
 from tlcli.store.records import Dataset, Results, Run, Target
 
@@ -144,5 +144,6 @@ def test_progress_waits_and_tells_rate_and_time_to_go(capsys, monkeypatch):
     assert lines[0] == "training (run 1): 6 %, 10 images/s, 16 min to go"
 
 
-def test_durations():
+def test_durations_and_speeds():
+    assert [speed(r) for r in (0.25, 9.96, 1234.5)] == ["0.2", "10.0", "1,234"]
     assert [duration(s) for s in (0.4, 89, 600, 12_000)] == ["0 s", "89 s", "10 min", "3 h 20 min"]

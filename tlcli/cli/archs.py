@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,9 @@ from tlcli.cli import complete
 from tlcli.cli import options as o
 from tlcli.cli.output import Console, print_json, print_table
 from tlcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from tlcli.models import Architecture
 
 EXAMPLES = [
     "tlcli archs",
@@ -45,7 +48,7 @@ def archs(
     Options are set with --arch-option, here and in `tlcli train-base`.
     """
     from tlcli.cli.backend import load
-    from tlcli.models import architecture, architectures, parameter_counts, parse_options
+    from tlcli.models import architecture, architectures
 
     wanted = [architecture(name) for name in names] if names else list(architectures().values())
     shape = None if input_shape is None else parse_shape(input_shape)
@@ -54,22 +57,13 @@ def archs(
     given = o.pairs("--arch-option", arch_option)
     if given and len(wanted) > 1:
         raise UsageError("--arch-option needs the network it is for: tlcli archs NAME --arch-option ...")
-    load(Console(quiet=quiet), "cpu")
+    console = Console(quiet=quiet)
+    load(console, "cpu")
     rows: list[dict[str, Any]] = []
-    for arch in wanted:
-        options = parse_options(arch.name, given)
-        in_all, trainable = parameter_counts(arch.name, shape, classes, options)
-        rows.append(
-            {
-                "name": arch.name,
-                "summary": arch.summary,
-                "input_shape": shape or arch.input_shape,
-                "classes": classes or arch.classes,
-                "parameters": in_all,
-                "trainable_parameters": trainable,
-                "options": options,
-            }
-        )
+    with console.progress("counting", "networks") as progress:
+        for arch in wanted:
+            progress(len(rows), len(wanted), arch.name)
+            rows.append(counted(arch, shape or arch.input_shape, classes or arch.classes, given))
     if as_json:
         print_json({"architectures": rows})
         return
@@ -88,6 +82,25 @@ def archs(
             for r in rows
         ],
     )
+
+
+def counted(
+    arch: Architecture, shape: tuple[int, int, int], classes: int, given: dict[str, str]
+) -> dict[str, Any]:
+    """What is listed of a network."""
+    from tlcli.models import parameter_counts, parse_options
+
+    options = parse_options(arch.name, given)
+    in_all, trainable = parameter_counts(arch.name, shape, classes, options)
+    return {
+        "name": arch.name,
+        "summary": arch.summary,
+        "input_shape": shape,
+        "classes": classes,
+        "parameters": in_all,
+        "trainable_parameters": trainable,
+        "options": options,
+    }
 
 
 def parse_shape(text: str) -> tuple[int, int, int]:

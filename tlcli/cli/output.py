@@ -64,11 +64,11 @@ class Console:
             if shown:
                 print(" " * (len(what) + 4), end="\r", file=sys.stderr, flush=True)
 
-    def progress(self, label: str) -> Any:
+    def progress(self, label: str, unit: str = "images") -> Any:
         """A context manager whose value takes the library's progress reports."""
         from tlcli.cli.progress import ProgressDisplay
 
-        return ProgressDisplay(label, silent=self.quiet)
+        return ProgressDisplay(label, unit=unit, silent=self.quiet)
 
 
 def print_path(path: str | Path) -> None:

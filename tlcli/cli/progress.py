@@ -64,7 +64,7 @@ class ProgressDisplay:
         to_go = f", {duration((total - done) / rate)} to go" if rate > 0 else ""
         return (
             f"{self.label}{f' ({detail})' if detail else ''}: {100 * done / max(total, 1):.0f} %, "
-            f"{rate:,.0f} {self.unit}/s{to_go}"
+            f"{speed(rate)} {self.unit}/s{to_go}"
         )
 
     def _draw(self, done: float, total: float, detail: str) -> None:
@@ -79,9 +79,14 @@ class ProgressDisplay:
             completed=done,
             total=total,
             label=f"{self.label} {detail}".rstrip(),
-            rate=f"{rate:,.0f} {self.unit}/s",
+            rate=f"{speed(rate)} {self.unit}/s",
             to_go=f"{duration((total - done) / rate)} to go" if rate > 0 else "",
         )
+
+
+def speed(rate: float) -> str:
+    """`1,234`, or `2.5` where whole numbers would say little."""
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
 
 
 def duration(seconds: float) -> str:

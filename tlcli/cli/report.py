@@ -52,8 +52,15 @@ def report(
     path = Path(f"{stem(files[0])}-report" if output is None else output)
     check_folder(path, force)
 
-    records = [store.read_any(name) for name in files]
-    summary = build(records, path, title=title, command=recorded_command(context), force=force)
+    with console.progress("reading", "files") as progress:
+        records = []
+        for number, name in enumerate(files):
+            progress(number, len(files), stem(name))
+            records.append(store.read_any(name))
+    with console.working("comparing"), console.progress("drawing", "figures") as progress:
+        summary = build(
+            records, path, title=title, command=recorded_command(context), force=force, progress=progress
+        )
     for warning in summary.warnings:
         console.warn(warning)
     console.note(summary.headline)

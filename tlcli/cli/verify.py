@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,8 +30,10 @@ def verify(
     files given or beside them. The exit code is 1 when something is wrong; an input that is not there is not
     wrong.
     """
+    console = Console(as_json=as_json, quiet=quiet)
     check_inputs(*files)
-    reports = collect(files)
+    with console.progress("verifying", "files") as progress:
+        reports = collect(files, progress)
     given = {report.content_sha256 for report in reports.values() if report.ok}
     verdicts = [verdict(path, report, given) for path, report in reports.items()]
     wrong = [v for v in verdicts if not v["ok"]]
@@ -40,10 +43,10 @@ def verify(
         print_lines(*(line for v in verdicts for line in lines(v)))
     if wrong:
         raise TlcliError(f"{count(len(wrong), 'file')} of {len(verdicts)} not as recorded.")
-    Console(quiet=quiet).note(f"{count(len(verdicts), 'file')} checked: all as recorded.")
+    console.note(f"{count(len(verdicts), 'file')} checked: all as recorded.")
 
 
-def collect(files: list[str]) -> dict[str, VerifyReport]:
+def collect(files: list[str], progress: Callable[[int, int, str], None]) -> dict[str, VerifyReport]:
     """The report of each file and of every input found beside it, by path."""
     from tlcli import store
 
@@ -53,6 +56,7 @@ def collect(files: list[str]) -> dict[str, VerifyReport]:
         path = waiting.pop(0)
         if path in reports:
             continue
+        progress(len(reports), len(reports) + 1 + len(waiting), path)
         reports[path] = store.verify(path)
         for check in reports[path].parents:
             if check.state == "same":

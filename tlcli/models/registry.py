@@ -53,14 +53,18 @@ def register(
     return decorate
 
 
-@lru_cache(maxsize=1)
 def architectures() -> dict[str, Architecture]:
     """Every architecture by name, in the order of their names."""
+    _import_zoo()
+    return dict(sorted(_REGISTERED.items()))
+
+
+@lru_cache(maxsize=1)
+def _import_zoo() -> None:
     from tlcli.models import zoo
 
     for module in pkgutil.iter_modules(zoo.__path__):
         importlib.import_module(f"{zoo.__name__}.{module.name}")
-    return dict(sorted(_REGISTERED.items()))
 
 
 def architecture(name: str) -> Architecture:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,8 @@ from tlcli.report.page import Drawn, html
 from tlcli.report.words import at_most, clean, plural, slug
 from tlcli.store.records import Record
 
+Progress = Callable[[int, int, str], None]
+
 MOST_TASKS = 6
 """Target tasks with sections of their own."""
 
@@ -53,6 +55,7 @@ def build(
     command: str = "",
     force: bool = False,
     confusion: Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> ReportSummary:
     """Write a report on any mix of results, checkpoints, embeddings and datasets to the folder `output`.
 
@@ -60,7 +63,8 @@ def build(
     training curves, embeddings a map, datasets the test images that one method gets right and another wrong.
     Equal
     input gives byte-identical files. `command` is what the report says it was made with; `confusion` names
-    further arms whose confusion matrix to draw.
+    further arms whose confusion matrix to draw. `progress` is called with the figures drawn, those there are
+    to draw, and the name of the next.
 
     Raises TlcliError where there is nothing to report on, or `output` exists and `force` is not set.
     """
@@ -68,7 +72,7 @@ def build(
     check_folder(output, force)
     study = gather(records)
     document = compose(study, title, command, confusion)
-    files = render(document)
+    files = render(document, progress)
     write_folder(output, files, force=force)
     return ReportSummary(
         output,
@@ -161,12 +165,15 @@ def _subtitle(study: Study) -> str:
     return " · ".join(parts)
 
 
-def render(document: Document) -> dict[str, str | bytes]:
+def render(document: Document, progress: Progress | None = None) -> dict[str, str | bytes]:
     """Every file of the report by its name in the folder."""
     files: dict[str, str | bytes] = {}
     drawn: dict[str, Drawn] = {}
+    charts = document.charts()
     with drawing.drawing_style():
-        for chart in document.charts():
+        for done, chart in enumerate(charts):
+            if progress:
+                progress(done, len(charts), chart.id)
             drawn[chart.id] = _draw(chart, files)
     for table in document.tables():
         files[f"tables/{slug(table.id)}.csv"] = csv_text(table)

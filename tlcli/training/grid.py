@@ -44,8 +44,9 @@ class _Cell:
 
 
 def target_name(dataset: Dataset) -> str:
-    """What results call a dataset: its file's name without `.h5`."""
-    return dataset.provenance.name.removesuffix(".h5") or "dataset"
+    """What results call a dataset: its file's name without `.h5`; one that is in no file by what it holds."""
+    name = dataset.provenance.name.removesuffix(".h5")
+    return name or f"{dataset.source or 'dataset'}-n{len(dataset.train)}"
 
 
 def transfer(
@@ -230,13 +231,14 @@ class _Grid:
 
     def _run(self, cell: _Cell, trainer: ArmTrainer, seed: int, outcome: Outcome) -> Run:
         base = self.base
-        own = cell.dataset.provenance.content_sha256
+        digest = cell.dataset.provenance.content_sha256
+        own = digest and digest in {p.content_sha256 for p in base.provenance.parents}
         attributes: dict[str, Any] = {
             "architecture": base.architecture,
             "architecture_options": base.options,
             "base": base.provenance.name,
             "base_sha256": base.provenance.content_sha256,
-            "relation": "own" if own in {p.content_sha256 for p in base.provenance.parents} else "other",
+            "relation": "own" if own else "other",
             "copy": cell.arm.copy,
             "freeze": cell.arm.freeze,
             "batch_size": min(self.recipe.batch_size, len(cell.dataset.train)),

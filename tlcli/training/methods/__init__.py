@@ -107,12 +107,16 @@ def register(
     return decorate
 
 
-@lru_cache(maxsize=1)
 def methods() -> dict[str, Method]:
     """Every method by name."""
+    _import_all()
+    return dict(sorted(_REGISTERED.items()))
+
+
+@lru_cache(maxsize=1)
+def _import_all() -> None:
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
-    return dict(sorted(_REGISTERED.items()))
 
 
 def method(name: str) -> Method:
