@@ -222,7 +222,7 @@ def test_a_dataset_is_not_needed_as_a_file():
     run = transfer(
         base, [data.split(source, range(6, 10), size=40)], ["freeze"], recipe=Recipe(samples=80)
     ).runs[0]
-    assert run.dataset == "dataset"
+    assert run.dataset == "digits-n40"
 
 
 def test_early_stopping_of_one_phase_does_not_end_the_next(base, target_set):

@@ -16,7 +16,7 @@ import numpy as np
 from tlcli.models import network as net
 from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training.arms import Arm
-from tlcli.training.loop import EVALUATION_BATCH, Examples, Fit
+from tlcli.training.loop import Examples, Fit
 from tlcli.training.methods import Context, Phase
 from tlcli.training.parallel import TRACING
 from tlcli.training.recipe import Recipe
@@ -115,7 +115,7 @@ class ArmTrainer:
         """The answers of the source head on the source's test part: float32, N x source classes."""
         engine = self._source_engine()
         images = engine.put(np.asarray(dataset.test.images[:]))
-        return np.asarray(engine.outputs(images, EVALUATION_BATCH)[1])
+        return np.asarray(engine.outputs(images)[1])
 
     def _source_engine(self) -> Engine:
         if not hasattr(self, "_whole"):
@@ -265,7 +265,7 @@ class FeatureStore:
 
         def compute(part: str) -> Any:
             images = engine.put(np.asarray(dataset.parts[part].images[:]))
-            return below.outputs(images, EVALUATION_BATCH)[0] if below else images
+            return below.outputs(images)[0] if below else images
 
         return {
             part: self._once(self._kept, (digest, cut.layer), partial(compute, part))
@@ -292,7 +292,7 @@ class FeatureStore:
                 step = Step(rebuild(base).model, [], base.mean, base.std, Recipe(samples=1))
             engine = make_engine(step)
             images = engine.put(np.asarray(dataset.train.images[:]))
-            return np.asarray(engine.outputs(images, EVALUATION_BATCH)[0])
+            return np.asarray(engine.outputs(images)[0])
 
         return self._once(self._teachers, id(dataset), compute)
 

@@ -8,7 +8,6 @@ import numpy as np
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models import network as net
 from tlcli.store.records import Checkpoint, Dataset, EmbeddingPart, Embeddings
-from tlcli.training.loop import EVALUATION_BATCH
 from tlcli.training.recipe import Recipe
 from tlcli.training.step import Step, make_engine
 from tlcli.training.watch import ProgressCallback, Watch
@@ -76,7 +75,7 @@ def embed(
         blocks = []
         for start in range(0, len(part), _BLOCK):
             images = engine.put(np.asarray(part.images[start : start + _BLOCK]))
-            blocks.append(np.asarray(engine.outputs(images, EVALUATION_BATCH)[0]))
+            blocks.append(np.asarray(engine.outputs(images)[0]))
             done += len(blocks[-1])
             watch.report(done, total, f"embedding {part_name}")
         parts[part_name] = EmbeddingPart(np.concatenate(blocks), part.labels, part.source_index)

@@ -11,6 +11,8 @@ import numpy as np
 
 from tlcli.training.step import Step, gather
 
+INFERENCE_BATCH = 500
+
 
 class JaxEngine:
     """Runs a `Step` with `jax.lax.scan`; Keras's variables are read before a call and set after it."""
@@ -42,9 +44,10 @@ class JaxEngine:
                 variable.assign(value)
         return np.asarray(losses), np.asarray(right)
 
-    def outputs(self, x: Any, batch: int) -> list[jax.Array]:
+    def outputs(self, x: Any) -> list[jax.Array]:
         weights = [v.value for v in self.step.model.variables]
-        found = [self._forward(weights, x[start : start + batch]) for start in range(0, len(x), batch)]
+        blocks = [x[start : start + INFERENCE_BATCH] for start in range(0, len(x), INFERENCE_BATCH)]
+        found = [self._forward(weights, block) for block in blocks]
         return [jnp.concatenate(parts) for parts in zip(*found, strict=True)]
 
     def variables(self) -> dict[str, Any]:

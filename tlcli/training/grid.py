@@ -20,7 +20,7 @@ from tlcli.training.arm_trainer import ArmTrainer, FeatureStore, Outcome
 from tlcli.training.arms import Arm, parse_arms
 from tlcli.training.base import require_validation
 from tlcli.training.embedding import rebuild, require_shape
-from tlcli.training.loop import EVALUATION_BATCH, as_history
+from tlcli.training.loop import as_history
 from tlcli.training.parallel import TRACING, Workers
 from tlcli.training.recipe import Recipe
 from tlcli.training.watch import MeasuredCallback, Progress, ProgressCallback, StopCallback, Watch, rows
@@ -183,6 +183,7 @@ class _Grid:
         measured: MeasuredCallback | None = None,
     ) -> Results:  # fmt: skip
         todo = [cell for cell in self.cells if cell.key not in self.kept]
+        todo.sort(key=lambda cell: -len(cell.dataset.train))  # the longest first, lest one be left at the end
         before = len(self.cells) - len(todo)
         board = _Board(todo, self.recipe)
         asked = stop or (lambda: False)
@@ -267,7 +268,7 @@ class _Grid:
             assert self.source is not None
             step = Step(rebuild(self.base).model, [], self.base.mean, self.base.std, Recipe(samples=1))
             engine = make_engine(step)
-            logits = engine.outputs(engine.put(np.asarray(self.source.test.images[:])), EVALUATION_BATCH)[0]
+            logits = engine.outputs(engine.put(np.asarray(self.source.test.images[:])))[0]
             answers = np.asarray(logits).argmax(axis=1)
             self._before = float((answers == self.source.test.labels).mean())
         return self._before

@@ -17,7 +17,6 @@ from tlcli.training.order import SampleOrder, evaluation_steps, rng
 from tlcli.training.step import Engine, Step
 from tlcli.training.watch import Watch
 
-EVALUATION_BATCH = 500
 _CHUNK_SECONDS = 0.7
 _SAVE_SECONDS = 60.0
 
@@ -144,7 +143,7 @@ class Fit:
 
     def predict(self, x: Any) -> np.ndarray:
         """Logits of the target's head for inputs on the device: float32, N x classes."""
-        return np.asarray(self.engine.outputs(x, EVALUATION_BATCH)[0])
+        return np.asarray(self.engine.outputs(x)[0])
 
     def _waited(self) -> int:
         """Evaluations since the best validation loss."""

@@ -116,8 +116,8 @@ class Engine(Protocol):
     def train(self, data: dict[str, Any], plan: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Run as many steps as `plan` has rows; per step the cross-entropy and the number right."""
 
-    def outputs(self, x: Any, batch: int) -> list[Any]:
-        """The model's outputs in inference mode for all of x, batch by batch: float32, on the device."""
+    def outputs(self, x: Any) -> list[Any]:
+        """The model's outputs in inference mode for all of x, in batches: float32, on the device."""
 
     def variables(self) -> dict[str, Any]:
         """What besides the model changes: the optimizer's variables and the weight average, by name."""
