@@ -66,10 +66,11 @@ def call(work, monkeypatch, capfdbinary) -> Run:
         monkeypatch.chdir(work)
         monkeypatch.setattr(sys, "argv", ["tlcli", *arguments])
         capfdbinary.readouterr()
-        handler = signal.getsignal(signal.SIGTERM)
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         with warnings.catch_warnings(), mock.patch.dict(os.environ):
             code = main.run(list(arguments))
-        signal.signal(signal.SIGTERM, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         return subprocess.CompletedProcess(arguments, code, *capfdbinary.readouterr())
 
     return invoke

@@ -185,6 +185,39 @@ def test_signals_end_it_with_a_line_and_no_file(work, number, code):
     assert not (work / "stdin-knn.h5").exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("arguments", "code"), [(["datasets"], 0), (["knn", "none.h5"], 1)])
+def test_a_signal_after_the_outcome_changes_nothing(work, arguments, code, number):
+    """Here it comes while the interpreter is taken down, when Python has given up its handlers."""
+    program = (
+        "import os, sys\n"
+        "class Late:\n"
+        f"    def __del__(self, kill=os.kill, pid=os.getpid()): kill(pid, {int(number)})\n"
+        "late = Late()\n"
+        f"sys.argv = ['tlcli', *{arguments}]\n"
+        "from tlcli.cli.main import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=work, capture_output=True, env=ENVIRONMENT)
+    assert done.returncode == code
+    assert b"Traceback" not in done.stderr
+
+
+def test_ctrl_c_while_it_starts_prints_no_traceback(work):
+    """Imports take a tenth of a second; what a shell sees is a program that Ctrl-C has ended."""
+    program = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'typer': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from tlcli.cli.main import main\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=work, capture_output=True, env=ENVIRONMENT)
+    assert done.returncode == -signal.SIGINT
+    assert done.stderr == b""
+
+
 LIGHT_COMMANDS = ("split", "knn", "inspect", "verify", "datasets", "report")
 LIGHT = [
     ["--help"], ["split", "--help"], ["train-base", "--help"], ["transfer", "--help"],

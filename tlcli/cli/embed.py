@@ -47,14 +47,16 @@ def embed(
     """
     from tlcli import store
     from tlcli.cli.backend import load
+    from tlcli.cli.resume import StopSignals
 
     console = Console(as_json=as_json, quiet=quiet)
     check_inputs(checkpoint, dataset)
     path = choose_output(output, f"{stem(dataset)}-by-{stem(checkpoint)}.h5", force=force, as_json=as_json)
     network = store.read(checkpoint, store.Checkpoint)
     images = store.read(dataset, store.Dataset)
-    load(console, device, threads)
-    from tlcli.training import embed as compute
+    with StopSignals(console):
+        load(console, device, threads)
+        from tlcli.training import embed as compute
 
     with console.progress("embedding") as progress:
         embeddings = compute(network, images, layer, progress=progress.report)

@@ -1,4 +1,5 @@
 """The program `tlcli`: runs the command, and turns whatever goes wrong into one or two plain lines."""
+# ruff: noqa: E402
 
 from __future__ import annotations
 
@@ -11,6 +12,11 @@ import sys
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
+_on_interrupt = signal.getsignal(signal.SIGINT)
+if _on_interrupt is signal.default_int_handler:
+    with contextlib.suppress(ValueError):  # in another thread than the main one no signal arrives
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while importing just ends the program
+
 import typer
 import typer.main
 
@@ -18,6 +24,9 @@ from tlcli import __version__
 from tlcli.cli.commands import CommandGroup
 from tlcli.cli.output import print_to
 from tlcli.errors import TlcliError
+
+with contextlib.suppress(ValueError):
+    signal.signal(signal.SIGINT, _on_interrupt)
 
 app = typer.Typer(
     name="tlcli",
@@ -65,13 +74,17 @@ def run(arguments: list[str]) -> int:
         import warnings
 
         warnings.simplefilter("ignore")  # the libraries' own; what a user must know goes through Console.warn
-    _prepare_terminal()
     try:
-        code = _invoke(arguments)
-        if sys.stdout is not None:
-            sys.stdout.flush()  # a full disk must be told here, not at the interpreter's exit
+        _prepare_terminal()
+        try:
+            code = _invoke(arguments)
+            if sys.stdout is not None:
+                sys.stdout.flush()  # a full disk must be told here, not at the interpreter's exit
+        finally:
+            _ignore_stops()
         return code
     except BaseException as error:
+        _ignore_stops()  # again: the one above may be what was interrupted
         if debug:
             import traceback
 
@@ -99,6 +112,15 @@ def _prepare_terminal() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _ignore_stops() -> None:
+    """The outcome is decided: a late Ctrl-C or SIGTERM must not change the exit code any more.
+
+    Only ignoring lasts until the process has ended; handlers are taken away before the interpreter has.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -87,28 +87,27 @@ def train_base(
     record = store.read(dataset, store.Dataset)
     kept = Resumable(path, resume=resume, console=console)
     logs = o.run_logs(context, path)
-    load(console, device, threads)
-    from tlcli.training import train_base as train
 
-    with (
-        StopSignals(console, saves=kept.folder is not None) as stop,
-        console.progress("training") as progress,
-        logs,
-    ):
-        checkpoint = train(
-            record,
-            arch,
-            options=options,
-            recipe=how,
-            seed=seed,
-            state_path=kept.state,
-            resume=resume,
-            progress=progress.report,
-            stop=stop,
-            measured=logs,
-        )
-    written = store.write(path, checkpoint, command=recorded_command(context), parents=[record], force=force)
-    kept.discard()
+    with StopSignals(console, saves=kept.folder is not None) as stop:
+        load(console, device, threads)
+        from tlcli.training import train_base as train
+
+        with console.progress("training") as progress, logs:
+            checkpoint = train(
+                record,
+                arch,
+                options=options,
+                recipe=how,
+                seed=seed,
+                state_path=kept.state,
+                resume=resume,
+                progress=progress.report,
+                stop=stop,
+                measured=logs,
+            )
+        command = recorded_command(context)
+        written = store.write(path, checkpoint, command=command, parents=[record], force=force)
+        kept.discard()
 
     accuracy = float(checkpoint.history["test_accuracy"][-1])
     parameters = sum(array.size for array in checkpoint.weights.values())

@@ -137,36 +137,34 @@ def transfer(
     source_task = None if source is None else store.read(source, store.Dataset)
     kept = Resumable(path, resume=resume, console=console)
     logs = o.run_logs(context, path)
-    at_once = load(console, device, threads, tasks=len(method) * len(targets) * runs)
-    from tlcli.training import transfer as run_grid
 
-    with (
-        StopSignals(console, saves=kept.folder is not None) as stop,
-        console.progress("training") as progress,
-        logs,
-    ):
-        results = run_grid(
-            checkpoint,
-            targets,
-            method,
-            copy=copy,
-            freeze=freeze,
-            recipe=how,
-            runs=runs,
-            seed=seed,
-            bn_statistics=bn_statistics,
-            source=source_task,
-            state_dir=kept.folder,
-            resume=resume,
-            save_dir=None if save is None else Path(save),
-            at_once=at_once,
-            progress=progress.report,
-            stop=stop,
-            measured=logs,
-        )
-    parents: list[store.Record] = [checkpoint, *targets, *([] if source_task is None else [source_task])]
-    written = store.write(path, results, command=recorded_command(context), parents=parents, force=force)
-    kept.discard()
+    with StopSignals(console, saves=kept.folder is not None) as stop:
+        at_once = load(console, device, threads, tasks=len(method) * len(targets) * runs)
+        from tlcli.training import transfer as run_grid
+
+        with console.progress("training") as progress, logs:
+            results = run_grid(
+                checkpoint,
+                targets,
+                method,
+                copy=copy,
+                freeze=freeze,
+                recipe=how,
+                runs=runs,
+                seed=seed,
+                bn_statistics=bn_statistics,
+                source=source_task,
+                state_dir=kept.folder,
+                resume=resume,
+                save_dir=None if save is None else Path(save),
+                at_once=at_once,
+                progress=progress.report,
+                stop=stop,
+                measured=logs,
+            )
+        parents: list[store.Record] = [checkpoint, *targets, *([] if source_task is None else [source_task])]
+        written = store.write(path, results, command=recorded_command(context), parents=parents, force=force)
+        kept.discard()
 
     arms = summarise(results)
     console.table(
