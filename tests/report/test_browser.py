@@ -38,6 +38,10 @@ def test_page(page: Path, browser: Browser, width: int, dark: bool) -> None:
     assert browser.evaluate(f"{figures}.length") == browser.evaluate(
         "document.querySelectorAll('figure').length"
     )
+    small = (
+        f"{figures}.flatMap(x => [...x.querySelectorAll('text')].map(t => t.getBoundingClientRect().height))"
+    )
+    assert browser.evaluate(f"Math.min(...{small})") > 9  # of a line, so letters of seven pixels and more
     ids = "[...document.querySelectorAll('[id]')].map(x => x.id)"
     assert browser.evaluate(f"{ids}.length === new Set({ids}).size")
     ground = browser.evaluate("getComputedStyle(document.body).backgroundColor")

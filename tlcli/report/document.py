@@ -53,14 +53,13 @@ class Table:
 
 @dataclass
 class Chart:
-    """A figure: `draw(columns)` gives a matplotlib Figure with its panels in at most so many columns."""
+    """A figure: `draw(columns)` gives a matplotlib Figure with its panels in at most so many columns; one
+    column is for a phone."""
 
     id: str
     caption: str
     alt: str
     draw: Callable[[int], Any]
-    columns: int = 1
-    """How many panels stand side by side where there is room; one on a phone."""
 
 
 @dataclass

@@ -11,8 +11,8 @@ from typing import Any
 
 from tlcli.report import style
 
-WIDE, NARROW = 7.2, 4.1
-"""Inches: the width of a figure on the page, and on a phone."""
+WIDE, SINGLE, NARROW = 7.2, 5.4, 4.1
+"""Inches: the width of a figure on the page, of one with a single panel, and on a phone."""
 DPI = 150
 PAD = 0.08
 """Inches between panels and around them."""
@@ -54,14 +54,19 @@ def grid(
     """A figure with so many panels; `height` is of one row in inches, `legend` the room on top for one."""
     from matplotlib.figure import Figure
 
+    width = width or width_for(columns, panels)
     columns = max(1, min(columns, panels))
     rows = -(-panels // columns)
-    width = width or (WIDE if columns > 1 else NARROW if panels > 1 else 5.4)
     figure = Figure(figsize=(width, rows * height + legend))
     axes = figure.subplots(rows, columns, squeeze=False, sharey=sharey, sharex=sharex).ravel().tolist()
     for extra in axes[panels:]:
         extra.set_visible(False)
     return figure, axes[:panels]
+
+
+def width_for(columns: int, panels: int) -> float:
+    """Inches for so many panels where there is room for `columns` side by side: one is a phone."""
+    return NARROW if columns == 1 else SINGLE if panels == 1 else WIDE
 
 
 def legend_on_top(figure: Any, handles: Sequence[Any], labels: Sequence[str], *, columns: int) -> None:

@@ -30,9 +30,7 @@ def section(study: Study) -> Section | None:
     )
     alt = f"Target accuracy against forgetting. {_text(entries, study.digits)}"
     part.blocks = [
-        Chart(
-            "forgetting", caption, alt, partial(draw, entries, sizes, study.looks), columns=min(2, len(sizes))
-        ),
+        Chart("forgetting", caption, alt, partial(draw, entries, sizes, study.looks)),
         _table(entries, study.digits),
     ]
     part.discussion = [_text(entries, study.digits)]
@@ -47,7 +45,7 @@ def _lost(e: Entry) -> float | None:
 def draw(entries: Sequence[Entry], sizes: Sequence[int], looks: dict[str, style.Look], columns: int) -> Any:
     """A panel per size, a cross of intervals per arm (and variant, hollow from the second)."""
     arms, variants = arms_of(entries), variants_of(entries)
-    width = drawing.NARROW if columns == 1 and len(sizes) > 1 else 5.4 if len(sizes) == 1 else drawing.WIDE
+    width = drawing.width_for(columns, len(sizes))
     room, legend_columns = drawing.legend_room(arms, width)
     figure, axes = drawing.grid(len(sizes), columns, height=2.6, legend=room, width=width)
     for ax, size in zip(axes, sizes, strict=True):

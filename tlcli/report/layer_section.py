@@ -30,7 +30,7 @@ def section(study: Study, entries: Sequence[Entry]) -> Section:
         suffix = f"-{i + 1}" if i else ""
         if found.variant:
             part.blocks.append(Text(found.variant, "heading"))
-        chart = Chart("layers" + suffix, _caption(found), _alt(found, d), partial(draw, found), columns=2)
+        chart = Chart("layers" + suffix, _caption(found), _alt(found, d), partial(draw, found))
         part.blocks += [chart, _accuracies(found, d, suffix), _effects(found, d, suffix)]
         text = [
             t
@@ -61,7 +61,7 @@ def draw(study: LayerStudy, columns: int) -> Any:
     if study.base:
         handles.append(Line2D([], [], color=style.INK, lw=1.4))
     names = [*labels, *([BASE] if study.base else [])]
-    width = drawing.WIDE if columns > 1 else drawing.NARROW
+    width = drawing.width_for(columns, 2 if study.base else 1)
     room, legend_columns = drawing.legend_room(names, width)
     figure, axes = drawing.grid(2 if study.base else 1, columns, height=3.0, legend=room, width=width)
     _base_line(axes[0], study)

@@ -167,15 +167,14 @@ def _apart(cells: Sequence[Cell], digits: int, suffix: str) -> list[Block]:
     )
     sizes = spread(sizes_of(e for c in cells for e in c.runs), MOST_PANELS)
     caption = (
-        "The test error taken apart: squared bias (what the runs get wrong together, dark) and variance "
-        "(what differs from run to run, light)."
+        "The test error taken apart: squared bias (blue: what the runs get wrong together) and variance "
+        "(orange: what differs from run to run)."
     )
     chart = Chart(
         "bias-variance" + suffix,
         caption,
         "Stacked bars of squared bias and variance. " + _reading(cells, digits),
         partial(draw, cells, sizes),
-        columns=min(2, len(sizes)),
     )
     return [
         Text("Bias and variance", "heading"),
@@ -197,20 +196,20 @@ def draw(cells: Sequence[Cell], sizes: Sequence[int], columns: int) -> Any:
 
     names = list(dict.fromkeys(c.name for c in cells))
     figure, axes = drawing.grid(len(sizes), columns, height=0.8 + 0.22 * len(names), sharey=True, legend=0.32)
-    dark, light = style.OKABE_ITO[0], style.OKABE_ITO[5]
+    steady, changing = style.OKABE_ITO[0], style.OKABE_ITO[4]
     for ax, size in zip(axes, sizes, strict=True):
         for c in cells:
             if c.size == size and c.parts is not None:
                 y, bias = names.index(c.name), 100 * max(c.parts.bias, 0)
-                ax.barh(y, bias, height=0.62, color=dark)
-                ax.barh(y, 100 * c.parts.variance, left=bias, height=0.62, color=light)
+                ax.barh(y, bias, height=0.62, color=steady)
+                ax.barh(y, 100 * c.parts.variance, left=bias, height=0.62, color=changing)
         ax.set_yticks(range(len(names)), names)
         ax.set_ylim(len(names) - 0.5, -0.5)
         ax.grid(visible=False, axis="y")
         ax.set_title(plural(size, "training image"))
         ax.set_xlabel("test error (%)")
     drawing.legend_on_top(
-        figure, [Patch(color=dark), Patch(color=light)], ["squared bias", "variance"], columns=2
+        figure, [Patch(color=steady), Patch(color=changing)], ["squared bias", "variance"], columns=2
     )
     return figure
 

@@ -53,7 +53,6 @@ def section(study: Study) -> Section | None:
                 caption,
                 f"Scatter of embeddings by class. {text}",
                 partial(draw, panels, labels, names),
-                columns=len(panels),
             )
         )
         part.blocks.append(_data(panels, labels, names, f"map-{i + 1}"))
@@ -119,7 +118,7 @@ def draw(panels: list[tuple[str, np.ndarray]], labels: np.ndarray, names: list[s
     from matplotlib.lines import Line2D
 
     shown = sorted(set(labels.tolist()))
-    width = drawing.NARROW if columns == 1 and len(panels) > 1 else 5.4 if len(panels) == 1 else drawing.WIDE
+    width = drawing.width_for(columns, len(panels))
     texts = [names[c] if c < len(names) else str(c) for c in shown]
     legend = texts if len(shown) <= 20 else []
     room, legend_columns = drawing.legend_room(legend, width)

@@ -34,7 +34,6 @@ def section(study: Study) -> Section | None:
             caption,
             f"Accuracy against k. {_text(entries, study.digits)}",
             partial(draw, drawn, several),
-            columns=min(2, len(drawn)),
         ),
         _table(entries, study.digits, several),
     ]

@@ -83,15 +83,14 @@ def _chart(network: Network, index: int) -> Chart:
     if runs > 1:
         caption += f" Mean over {plural(runs, 'run')}; the bands are one standard deviation."
     alt = f"Convergence of {network.name}. {_end(network)}"
-    return Chart(f"network-{index + 1}", caption, alt, partial(draw, network), columns=2)
+    return Chart(f"network-{index + 1}", caption, alt, partial(draw, network))
 
 
 def draw(network: Network, columns: int) -> Any:
     """Loss and accuracy over samples seen, and over epochs where the number of training images is known."""
     from matplotlib.lines import Line2D
 
-    width = drawing.WIDE if columns > 1 else drawing.NARROW
-    figure, (loss, accuracy) = drawing.grid(2, columns, height=2.6, width=width, legend=0.3)
+    figure, (loss, accuracy) = drawing.grid(2, columns, height=2.6, legend=0.3)
     _panel(loss, network, "loss", 1.0)
     _panel(accuracy, network, "accuracy", 100.0)
     loss.set_ylabel("loss (nats)")

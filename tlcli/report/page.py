@@ -17,10 +17,12 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 @dataclass(frozen=True)
 class Drawn:
-    """A chart as SVG: as wide as there is room and, where it has several panels, another for a phone."""
+    """A chart as SVG: as wide as there is room and, where that is too wide for one, another for a phone."""
 
     wide: str
     narrow: str = ""
+    single: bool = False
+    """Whether it is narrower than the page."""
 
 
 def html(document: Document, drawn: dict[str, Drawn]) -> str:
@@ -109,7 +111,7 @@ def _figure(chart: Chart, drawn: Drawn, numbers: Numbers) -> str:
         if drawn.narrow
         else drawn.wide
     )
-    kind = "panels" if chart.columns > 1 else "single"
+    kind = "single" if drawn.single else "panels"
     return (
         f'<figure id="figure-{slug(chart.id)}" class="{kind}">{picture}\n<figcaption><b>Figure '
         f"{numbers.figure(chart)}.</b> {e(chart.caption)}</figcaption></figure>"

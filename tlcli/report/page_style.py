@@ -69,7 +69,8 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
   :root { color-scheme: light; --paper: #fff; --ink: #000; --muted: #444; --grid: #ccc; --tint: #f4f4f4;
     --link: #000; --accent: #0072b2; --control: #767b85; --blue: #0072b2; --vermillion: #d55e00;
     --green: #009e73; }
-  @page { size: A4; margin: 18mm 16mm; }
+  @page { size: A4; margin: 18mm 16mm; @bottom-right { content: counter(page) " / " counter(pages);
+    font: 8pt sans-serif; color: #444; } }
   body { font-size: 10pt; }
   main { max-width: none; padding: 0; }
   nav { display: none; }
@@ -88,6 +89,7 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 7.6pt; }
   figure svg { max-height: 21cm; }
   figure svg * { stroke-linejoin: round; stroke-linecap: butt; }
-figure.single svg { max-width: 11.5cm !important; }
+  figure.panels svg { max-width: 14.6cm !important; }
+  figure.single svg { max-width: 11.5cm !important; }
 }
 """

@@ -61,9 +61,7 @@ def section(study: Study, entries: Sequence[Entry], *, suffix: str = "") -> Sect
     part = Section("pictures" + suffix, "Images that tell the methods apart")
     draw_rows = partial(draw, part_of, shown, [clean(n) for n in first[0].target.class_names])
     part.blocks.append(
-        Chart(
-            "pictures" + suffix, f"{caption} {text}", f"Two rows of test images. {text}", draw_rows, columns=2
-        )
+        Chart("pictures" + suffix, f"{caption} {text}", f"Two rows of test images. {text}", draw_rows)
     )
     part.discussion = [text]
     return part

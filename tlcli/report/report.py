@@ -184,13 +184,14 @@ def render(document: Document, progress: Progress | None = None) -> dict[str, st
 
 
 def _draw(chart: Chart, files: dict[str, str | bytes]) -> Drawn:
-    """Draw a chart for the files and the page, and again with its panels in one column for a phone."""
+    """Draw a chart for the files and the page, and again for a phone if that makes it narrower."""
     name = slug(chart.id)
-    figure = drawing.lay_out(chart.draw(chart.columns))
+    figure = drawing.lay_out(chart.draw(2))
+    width = figure.get_figwidth()
     svg = drawing.to_svg(figure)
     files[f"figures/{name}.svg"] = drawing.file_svg(svg)
     files[f"figures/{name}.png"] = drawing.to_png(figure)
     narrow = ""
-    if chart.columns > 1:
-        narrow = drawing.page_svg(drawing.to_svg(drawing.lay_out(chart.draw(1))), chart.alt, f"{name}-n")
-    return Drawn(drawing.page_svg(svg, chart.alt, name), narrow)
+    if width > drawing.NARROW and (phone := chart.draw(1)).get_figwidth() < width:
+        narrow = drawing.page_svg(drawing.to_svg(drawing.lay_out(phone)), chart.alt, f"{name}-n")
+    return Drawn(drawing.page_svg(svg, chart.alt, name), narrow, single=width < drawing.WIDE)

@@ -18,7 +18,7 @@ MOST_PANELS = 12
 def accuracy_by_size(entries: Sequence[Entry], looks: dict[str, style.Look], columns: int) -> Any:
     """Mean test accuracy and its 95 % interval against the number of training images, a panel per variant."""
     variants, arms, sizes = variants_of(entries), arms_of(entries), sizes_of(entries)
-    width = _width(columns, len(variants))
+    width = drawing.width_for(columns, len(variants))
     room, legend_columns = drawing.legend_room(arms, width)
     figure, axes = drawing.grid(len(variants), columns, height=3.0, legend=room, sharey=True, width=width)
     for ax, variant in zip(axes, variants, strict=True):
@@ -48,10 +48,10 @@ def accuracy_by_size(entries: Sequence[Entry], looks: dict[str, style.Look], col
 
 def accuracy_dots(entries: Sequence[Entry], looks: dict[str, style.Look], columns: int) -> Any:
     """For a single size: every run, the mean and its 95 % interval, one line per arm, a panel per variant."""
-    del columns
     variants, arms = variants_of(entries), arms_of(entries)
+    width = drawing.width_for(columns, 1)
     height = 0.75 + 0.3 * len(arms)
-    figure, axes = drawing.grid(len(variants), 1, height=height, sharex=True, width=5.4)
+    figure, axes = drawing.grid(len(variants), 1, height=height, sharex=True, width=width)
     for ax, variant in zip(axes, variants, strict=True):
         for i, arm in enumerate(arms):
             group = [e for e in entries if e.arm == arm and e.variant == variant]
@@ -85,7 +85,7 @@ def curves(entries: Sequence[Entry], looks: dict[str, style.Look], columns: int)
     """Mean test accuracy against samples seen, a panel per size; the band is one standard deviation."""
     arms = arms_of(e for e in entries if has_curve(e))
     sizes = spread(sizes_of(e for e in entries if has_curve(e)), MOST_PANELS)
-    width = _width(columns, len(sizes))
+    width = drawing.width_for(columns, len(sizes))
     room, legend_columns = drawing.legend_room(arms, width)
     figure, axes = drawing.grid(len(sizes), columns, height=2.5, legend=room, width=width)
     for ax, size in zip(axes, sizes, strict=True):
@@ -127,7 +127,7 @@ def gains(contrasts: Sequence[Contrast], looks: dict[str, style.Look], columns: 
     variants = list(dict.fromkeys(c.variant for c in contrasts))
     arms = [a for a in looks if any(c.first == a for c in contrasts)]
     sizes = sorted({c.size for c in contrasts})
-    width = _width(columns, len(variants))
+    width = drawing.width_for(columns, len(variants))
     room, legend_columns = drawing.legend_room(arms, width)
     figure, axes = drawing.grid(len(variants), columns, height=2.7, legend=room, sharey=True, width=width)
     for ax, variant in zip(axes, variants, strict=True):
@@ -201,10 +201,6 @@ def spread(values: Sequence[int], most: int) -> list[int]:
     if len(values) <= most:
         return list(values)
     return [values[round(i)] for i in np.linspace(0, len(values) - 1, most)]
-
-
-def _width(columns: int, panels: int) -> float:
-    return drawing.NARROW if columns == 1 and panels > 1 else 5.4 if panels == 1 else drawing.WIDE
 
 
 def _only_left(axes: Sequence[Any], columns: int) -> None:

@@ -115,7 +115,7 @@ def _measures(cell: Sequence[Entry]) -> dict[str, Any]:
 
 
 def _main_chart(study: Study, entries: Sequence[Entry], suffix: str) -> Chart:
-    sizes, arms, variants = sizes_of(entries), arms_of(entries), variants_of(entries)
+    sizes, arms = sizes_of(entries), arms_of(entries)
     single = any(len(g) == 1 for g in by(entries, lambda e: (e.size, e.arm, e.variant)).values())
     once = " Of a single run the interval is the exact binomial one, for other test images." if single else ""
     if len(sizes) == 1:
@@ -134,11 +134,11 @@ def _main_chart(study: Study, entries: Sequence[Entry], suffix: str) -> Chart:
     alt = "Line chart of test accuracy against the number of training images. " + " ".join(
         size_words.means(entries, s, study.digits) for s in (sizes[0], sizes[-1])
     )
-    return Chart("accuracy" + suffix, caption, alt, draw, columns=min(2, len(variants)))
+    return Chart("accuracy" + suffix, caption, alt, draw)
 
 
 def _boxes(study: Study, entries: Sequence[Entry], suffix: str) -> Chart:
-    sizes, variants = sizes_of(entries), variants_of(entries)
+    variants = variants_of(entries)
     caption = (
         "Test accuracy over the runs: box from the first to the third quartile, thick line at the median, "
         "whiskers over all runs, a symbol per run. Each panel has its own scale."
@@ -152,7 +152,6 @@ def _boxes(study: Study, entries: Sequence[Entry], suffix: str) -> Chart:
         caption,
         alt,
         partial(size_figures.boxes, entries, study.looks),
-        columns=min(2, len(sizes)),
     )
 
 
@@ -164,7 +163,6 @@ def _curve_blocks(study: Study, entries: Sequence[Entry], suffix: str) -> list[A
     for i, variant in enumerate(variants):
         if not (group := [e for e in drawn if e.variant == variant]):
             continue
-        sizes = sizes_of(group)
         caption = (
             "Test accuracy during training against the number of training images seen (repeats counted): "
             "mean over the runs; the band is one standard deviation. The steep beginning is cut off below."
@@ -180,7 +178,6 @@ def _curve_blocks(study: Study, entries: Sequence[Entry], suffix: str) -> list[A
                 caption,
                 alt,
                 partial(size_figures.curves, group, study.looks),
-                columns=min(2, len(sizes)),
             )
         )
     if drawn:
@@ -281,7 +278,6 @@ def _comparison_blocks(
                     "test; hollow: no difference can be shown.",
                     "Differences in test accuracy to training from scratch. " + size_words.gains(control, d),
                     partial(size_figures.gains, control, study.looks, label="gain over scratch (points)"),
-                    columns=min(2, len({c.variant for c in control})),
                 )
             )
         blocks.append(
@@ -314,7 +310,6 @@ def _comparison_blocks(
                 f"Differences in test accuracy to the variant {first}. "
                 + size_words.changes(changed, first, d),
                 partial(size_figures.gains, changed, study.looks, label="change (points)"),
-                columns=min(2, len({c.variant for c in changed})),
             )
         )
         blocks.append(
