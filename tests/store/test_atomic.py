@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -17,7 +18,7 @@ import pytest
 
 from tlcli import store
 from tlcli.errors import TlcliError
-from tlcli.store import atomic
+from tlcli.store import atomic, layout
 
 BIG = """
     import numpy as np
@@ -220,3 +221,39 @@ def test_a_long_name(dataset: store.Dataset, tmp_path: Path) -> None:
     path = tmp_path / ("é" * 126 + ".h5")
     store.write(path, dataset)
     assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("callback", ["seek", "write", "truncate", "flush"])
+def test_a_signal_while_hdf5_writes_is_not_lost(embeddings: store.Embeddings, tmp_path: Path, callback: str,
+                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception inside a callback of HDF5 would be dropped, and a damaged file written."""
+    class Stopped(BaseException):
+        pass
+
+    def stop(*_: Any) -> None:
+        raise Stopped
+
+    plain, calls = getattr(layout.Sink, callback), [0]
+
+    def interrupted(self: layout.Sink, *arguments: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == when:
+            signal.raise_signal(signal.SIGTERM)
+        return plain(self, *arguments)
+
+    path = tmp_path / "x.h5"
+    store.write(path, embeddings)
+    before = path.read_bytes()
+    monkeypatch.setattr(layout.Sink, callback, interrupted)
+    handler = signal.signal(signal.SIGTERM, stop)
+    try:
+        for when in (1, 2, 5, 20):
+            calls[0] = 0
+            with contextlib.suppress(Stopped):
+                store.write(path, embeddings, force=True)
+                assert calls[0] < when, "the signal was lost"
+            assert signal.getsignal(signal.SIGTERM) is stop
+            assert path.read_bytes() == before
+            assert os.listdir(tmp_path) == ["x.h5"]
+    finally:
+        signal.signal(signal.SIGTERM, handler)

@@ -18,6 +18,7 @@ from h5py import h5a, h5d, h5f, h5fd, h5g, h5o, h5p, h5s, h5t
 
 from tlcli.errors import TlcliError
 from tlcli.store import checks, digest, schema
+from tlcli.store.held import HeldSignals
 from tlcli.store.tree import Scalar, Tree
 
 CHUNK_BYTES = 2**18
@@ -44,14 +45,16 @@ class Sink:
     for `check`, and what follows is dropped.
     """
 
-    def __init__(self, raw: io.FileIO | io.BytesIO) -> None:
+    def __init__(self, raw: io.FileIO | io.BytesIO, held: HeldSignals) -> None:
         self._raw = raw
+        self._held = held
         self.error: OSError | None = None
 
     def check(self) -> None:
-        """Raise the error that a write met."""
+        """Raise the error that a write met; let signals that arrived meanwhile do their work."""
         if self.error is not None:
             raise self.error
+        self._held.deliver()
 
     def seek(self, offset: int, whence: int = 0) -> int:
         return self._raw.seek(offset, whence)
@@ -91,7 +94,11 @@ class Sink:
 
 def write_tree(raw: io.FileIO | io.BytesIO, tree: Tree) -> str:
     """Write a tree into an empty file and return its content digest. Raises OSError when the disk refuses."""
-    sink = Sink(raw)
+    with HeldSignals() as held:
+        return _write_tree(Sink(raw, held), tree)
+
+
+def _write_tree(sink: Sink, tree: Tree) -> str:
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_fclose_degree(h5f.CLOSE_STRONG)
     access.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_V110)  # the first whose metadata all have checksums
