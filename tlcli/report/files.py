@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import ctypes
+import errno
 import io
 import json
 import os
@@ -20,6 +22,8 @@ from tlcli.report.words import MINUS, escape_csv, number, slug
 
 OWN = {"report.html", "report.md", "report.json", "tables", "figures"}
 TEMPORARY = ".tlcli-tmp"
+OLD = f"-old{TEMPORARY}"
+"""How the name of an older report ends while it is replaced."""
 
 
 def csv_text(table: Table) -> str:
@@ -155,29 +159,52 @@ def write_folder(output: Path, files: Mapping[str, str | bytes], *, force: bool 
 
 
 def _move(temporary: Path, output: Path, force: bool) -> None:
-    """Rename into place; the report that was there is moved aside first and deleted last."""
-    old = temporary.with_name(temporary.name.replace(TEMPORARY, f"-old{TEMPORARY}"))
+    """Give the folder its final name; a report that was there takes the temporary one, and goes with it."""
     check_folder(output, force)
-    replaced = output.exists() and any(output.iterdir())
-    if replaced:
-        os.rename(output, old)
-    try:
-        os.rename(temporary, output)
-    except OSError:
-        if replaced:
-            os.rename(old, output)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    if not output.exists() or not any(output.iterdir()):
+        try:
+            os.rename(temporary, output)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            raise TlcliError(f"{output} was made by another program meanwhile; it is kept.") from None
+    elif not _exchange(temporary, output):
+        _replace(temporary, output)
     if (folder := _open_folder(output.parent)) is not None:
         os.fsync(folder)
         os.close(folder)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two names in one step, as Linux can; false where it is not possible."""
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    try:
+        swap = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    return bool(swap(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
+
+
+def _replace(temporary: Path, output: Path) -> None:
+    """In two steps: the older report is moved aside, where the next run finds it if this one is killed."""
+    old = temporary.with_name(temporary.name.replace(TEMPORARY, OLD))
+    os.rename(output, old)
+    try:
+        os.rename(temporary, output)
+    except BaseException:
+        os.rename(old, output)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _remove_left_over(output: Path) -> None:
     """Remove what killed runs left beside the target: temporary folders that nobody holds."""
     for path in output.parent.glob(f".{_glob_escape(output.name)}.*{TEMPORARY}"):
         if path.is_dir() and (lock := _lock(path)) is not None:
-            shutil.rmtree(path, ignore_errors=True)
+            if path.name.endswith(OLD) and not output.exists():
+                os.rename(path, output)
+            else:
+                shutil.rmtree(path, ignore_errors=True)
             os.close(lock)
 
 
