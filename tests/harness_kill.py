@@ -1,0 +1,437 @@
+"""Kills the writing commands at random moments, makes their writes fail, and looks at what is left.
+
+    python tests/harness_kill.py --kills 240 --failures 60 --stops 60
+
+A kill comes at a random time, or at a chosen call: of reading a dataset, of a write, an fsync, a link, a
+rename, an unlink. Afterwards: the final name is absent or holds the very bytes of an undisturbed run; with
+--force it may hold the older file instead, whole; whatever else is there has the name of a temporary file;
+and the next run of the same command ends in those bytes and leaves nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import forked
+from forked import Ended
+
+TEMPORARY = re.compile(r"\.(out|state)[^/]*\.\d+-[0-9a-f]{8}(-old)?\.tlcli-tmp(/.*)?")
+TRAINING = ["--batch-size", "20", "--samples", "400", "--eval-every", "100", "--threads", "2"]
+
+
+@dataclass
+class Command:
+    """A command to kill: its arguments, what it writes, and what an undisturbed run writes."""
+
+    name: str
+    arguments: list[str]
+    output: str
+    bytes: dict[str, bytes]
+    """Of the output: by path in it, for a folder; under the empty name, for a file."""
+    seconds: float
+    calls: dict[str, int]
+    """How often an undisturbed run calls what `moments` lists."""
+
+
+def moments() -> dict[str, tuple[Any, str]]:
+    """The functions at whose calls a kill can come."""
+    from tlcli.store import layout, opening
+
+    return {
+        "read": (opening.OpenFile, "load"), "write": (layout.Sink, "write"), "fsync": (os, "fsync"),
+        "link": (os, "link"), "replace": (os, "replace"), "rename": (os, "rename"), "unlink": (os, "unlink"),
+        "mkdir": (os, "mkdir"), "rmdir": (os, "rmdir"),
+    }  # fmt: skip
+
+
+def content(path: Path) -> dict[str, bytes] | None:
+    """The bytes of a file, or of every file in a folder; None when there is nothing."""
+    if path.is_dir():
+        return {str(p.relative_to(path)): p.read_bytes() for p in sorted(path.rglob("*")) if p.is_file()}
+    return {"": path.read_bytes()} if path.exists() else None
+
+
+class Harness:
+    """A folder with inputs, and the commands that use them."""
+
+    def __init__(self, root: Path, names: list[str], seed: int) -> None:
+        self.root, self.chance = root, random.Random(seed)
+        self.inputs = root / "inputs"
+        self.inputs.mkdir()
+        self.names = names
+        forked.warm_up(["split", "knn", "report", *names])
+        self._make_inputs()
+        self.commands = [self._measured(name) for name in names]
+        self.counts: Counter[str] = Counter()
+        self.phases: Counter[str] = Counter()
+        self.complete = 0
+
+    def _make_inputs(self) -> None:
+        def made(*arguments: str) -> None:
+            ended = forked.call(arguments, self.inputs)
+            assert ended.code == 0, ended.stderr
+
+        made("split", "--dataset", "digits", "--classes", "0-5", "-o", "source.h5")
+        made("split", "--dataset", "digits", "--classes", "6-9", "--size", "100", "-o", "target.h5")
+        pixels_of(self.inputs / "source.h5", self.inputs / "pixels.h5")
+        made("knn", "pixels.h5", "--k", "1-5", "-o", "knn.h5")
+        if {"embed", "transfer"} & set(self.names):
+            made("train-base", "source.h5", "--arch", "cnn2", *TRAINING, "-o", "base.h5")
+
+    def _arguments(self, name: str) -> list[str]:
+        base = ["train-base", "source.h5", "--arch", "cnn2", *TRAINING, "--resume"]
+        arms = ["--method", "scratch", "--method", "freeze:copy=2", "--runs", "2", *TRAINING, "--resume"]
+        return {
+            "split": ["split", "--dataset", "digits", "--classes", "0-7", "-o", "out.h5"],
+            "train-base": [*base, "-o", "out.h5"],
+            "transfer": ["transfer", "base.h5", "target.h5", *arms, "-o", "out.h5"],
+            "embed": ["embed", "base.h5", "source.h5", "-o", "out.h5"],
+            "knn": ["knn", "pixels.h5", "--k", "1-20", "-o", "out.h5"],
+            "report": ["report", "knn.h5", "-o", "out"],
+        }[name]  # fmt: skip
+
+    @contextlib.contextmanager
+    def folder(self) -> Iterator[Path]:
+        """A fresh folder with the inputs."""
+        with tempfile.TemporaryDirectory(dir=self.root) as name:
+            path = Path(name) / "work"
+            shutil.copytree(self.inputs, path, copy_function=os.link)
+            yield path
+
+    def _measured(self, name: str) -> Command:
+        """Run a command undisturbed."""
+        arguments = self._arguments(name)
+        with self.folder() as folder:
+            tally = folder.parent / "calls.json"
+            ended = forked.call(arguments, folder, lambda: count_calls(tally))
+            assert ended.code == 0, ended.stderr
+            output = arguments[-1]
+            whole = content(folder / output)
+            assert whole is not None
+            calls = json.loads(tally.read_text())
+            forced = forked.call([*arguments, "--force"], folder, lambda: count_calls(tally))
+            assert forced.code == 0, forced.stderr
+            assert content(folder / output) == whole, f"{name} is not deterministic"
+            calls = {k: max(v, calls[k]) for k, v in json.loads(tally.read_text()).items()}
+            return Command(name, arguments, output, whole, ended.seconds, calls)
+
+    def old(self, command: Command) -> dict[str, bytes]:
+        """What an older file of that name holds."""
+        if command.name == "report":
+            return {"report.html": b"old page", "report.md": b"old", "figures/a.png": b"old"}
+        return {"": (self.inputs / "knn.h5").read_bytes()}
+
+    def kill(self, command: Command) -> None:
+        """One kill, and what must hold after it; another try where the command was done before it came."""
+        before = self.counts[command.name]
+        while self.counts[command.name] == before:
+            self._try_to_kill(command)
+
+    def _try_to_kill(self, command: Command) -> None:
+        with self.folder() as folder:
+            force = self.chance.random() < 0.5
+            if force:
+                put(folder / command.output, self.old(command))
+            arguments = [*command.arguments, *(["--force"] if force else [])]
+            how = self.chance.choice(["time", "time", *(k for k, n in command.calls.items() if n)])
+            ended = self._killed(command, arguments, folder, how)
+            where = f"{command.name} {'--force ' if force else ''}killed at {how} ({ended.phase})"
+            if ended.code == -signal.SIGKILL:
+                self.counts[command.name] += 1
+                self.phases[ended.phase] += 1
+                self.complete += content(folder / command.output) == command.bytes
+            else:
+                assert ended.code == 0, f"{where}: {ended.stderr}"
+            self._check_left(command, folder, force, where)
+            if ended.code:
+                self._check_next(command, folder, where)
+
+    def _killed(self, command: Command, arguments: list[str], folder: Path, how: str) -> Ended:
+        if how == "time":
+            child = forked.start(arguments, folder, often_saved)
+            time.sleep(self.chance.uniform(0, command.seconds))
+            child.send(signal.SIGKILL)
+            return child.wait()
+        number, after = self.chance.randint(1, command.calls[how]), self.chance.random() < 0.5
+        owner, name = moments()[how]
+
+        def prepare() -> None:
+            often_saved()
+            forked.at_call(owner, name, number, forked.kill_myself, after=after)
+
+        return forked.call(arguments, folder, prepare)
+
+    def _check_left(self, command: Command, folder: Path, force: bool, where: str) -> None:
+        found = content(folder / command.output)
+        allowed = [command.bytes, self.old(command) if force else None]
+        assert found in allowed, f"{where}: the final name holds something else"
+        if found == command.bytes and command.name != "report":
+            from tlcli import store
+
+            assert store.verify(folder / command.output).ok, where
+        for name in self._extra(command, folder):
+            assert TEMPORARY.fullmatch(name), f"{where}: {name} is left"
+
+    def _extra(self, command: Command, folder: Path) -> list[str]:
+        """Files and folders that are neither inputs nor the output nor the state to go on from."""
+        known = {p.name for p in self.inputs.iterdir()} | {command.output, f"{command.output}.resume"}
+        extra = [p.name for p in folder.iterdir() if p.name not in known]
+        state = folder / f"{command.output}.resume"
+        kept = (
+            [p.name for p in state.iterdir() if not re.fullmatch(r"[^.].*\.h5", p.name)]
+            if state.is_dir()
+            else []
+        )
+        return extra + [
+            name for name in kept if not re.fullmatch(r"\..*\.h5\.\d+-[0-9a-f]{8}\.tlcli-tmp", name)
+        ]
+
+    def _check_next(self, command: Command, folder: Path, where: str) -> None:
+        """The same command again, as a user would: it ends in the same bytes and tidies up."""
+        ended = forked.call([*command.arguments, "--force"], folder)
+        assert ended.code == 0, f"{where}, then: {ended.stderr}"
+        assert content(folder / command.output) == command.bytes, f"{where}, then other bytes"
+        known = {p.name for p in self.inputs.iterdir()} | {command.output}
+        left = [p.name for p in folder.iterdir() if p.name not in known]
+        assert not left, f"{where}: the next run leaves {left}"
+
+    def stop(self, command: Command) -> None:
+        """Ctrl-C or SIGTERM at a random time: the exit code, one message, no traceback, nothing damaged."""
+        with self.folder() as folder:
+            put(folder / command.output, self.old(command))
+            number = self.chance.choice([signal.SIGINT, signal.SIGTERM])
+            child = forked.start([*command.arguments, "--force"], folder)
+            time.sleep(self.chance.uniform(0.02, command.seconds))
+            child.send(number)
+            sent = time.monotonic()
+            ended = child.wait()
+            where = f"{command.name} stopped by {number.name} ({ended.phase}): {ended.stderr}"
+            assert time.monotonic() - sent < 8, f"{where}: it took {time.monotonic() - sent:.0f} s"
+            assert "Traceback" not in ended.stderr, where
+            if ended.code and command.name in ("train-base", "transfer"):
+                assert "--resume" in ended.stderr or "Give the command again" in ended.stderr, where
+            allowed = (0, 130 if number == signal.SIGINT else 143)
+            assert ended.code in allowed, f"{where}: exit code {ended.code}"
+            found = content(folder / command.output)
+            assert (
+                found == command.bytes if ended.code == 0 else found in (command.bytes, self.old(command))
+            ), where
+            for name in self._extra(command, folder):
+                assert TEMPORARY.fullmatch(name), f"{where}: {name} is left"
+            self._check_next(command, folder, where)
+            self.counts["stopped" if ended.code else "stop came late"] += 1
+
+    def fail(self, command: Command) -> None:
+        """A write that fails: exit 1 with a reason, and the older file as it was."""
+        way = self.chance.choice([limited_file, full_disk, permission_lost, closed_folder, read_only_disk])
+        with self.folder() as folder:
+            force = way is permission_lost or self.chance.random() < 0.5
+            before = None
+            with way(self, command, folder) as (place, prepare, certain):
+                if before is None and force and way in (limited_file, permission_lost):
+                    before = self.old(command)
+                    put(place / command.output, before)
+                arguments = [*command.arguments[:-1], str(place / command.output), "--force"]
+                ended = forked.call(arguments, folder, prepare)
+                where = f"{command.name}, {way.__name__}: {ended.stderr}"
+                assert ended.code == 1 or (ended.code == 0 and not certain), (
+                    f"{where}: exit code {ended.code}"
+                )
+                assert "Traceback" not in ended.stderr, where
+                assert "internal error" not in ended.stderr, where
+                found = content(place / command.output)
+                if ended.code:
+                    assert len(ended.stderr.strip().splitlines()) <= 12, where
+                    assert found == before, f"{where}: the older file changed"
+                else:
+                    assert found == command.bytes, where
+            self.counts[f"failed write: {way.__name__}"] += 1
+
+
+def often_saved() -> None:
+    """Save the state of a training all the time, so that a kill hits a save and a resume finds one."""
+    if "tlcli.training.loop" in sys.modules:
+        sys.modules["tlcli.training.loop"]._SAVE_SECONDS = 0.0  # type: ignore[attr-defined]
+
+
+def count_calls(path: Path) -> None:
+    """In a child: count the calls of every moment, and write them at the end."""
+    often_saved()
+    calls: Counter[str] = Counter()
+    plain_write = os.write
+    for key, (owner, name) in moments().items():
+        calls[key] = 0
+        _count(owner, name, calls, key)
+    plain_exit = os._exit
+
+    def end(code: int) -> None:
+        plain_write(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), json.dumps(calls).encode())
+        plain_exit(code)
+
+    os._exit = end  # type: ignore[assignment]
+
+
+def _count(owner: Any, name: str, calls: Counter[str], key: str) -> None:
+    plain = getattr(owner, name)
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        calls[key] += 1
+        return plain(*arguments, **options)
+
+    setattr(owner, name, counted)
+
+
+def put(path: Path, files: dict[str, bytes]) -> None:
+    """Write a file, or the files of a folder."""
+    for name, data in files.items():
+        target = path / name if name else path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+
+
+def pixels_of(dataset: Path, output: Path) -> None:
+    """Embeddings without a network: the pixels."""
+    import numpy as np
+
+    from tlcli import store
+
+    record = store.read(dataset, store.Dataset)
+    parts = {}
+    for name, part in record.parts.items():
+        vectors = np.asarray(part.images[:]).reshape(len(part), -1).astype(np.float32)
+        parts[name] = store.EmbeddingPart(vectors, part.labels, part.source_index)
+    embeddings = store.Embeddings(parts, "pixels", record.class_names, record.class_original)
+    store.write(output, embeddings, parents=[record])
+
+
+Way = Iterator[tuple[Path, Callable[[], None] | None, bool]]
+"""Where to write, what the child does first, and whether the write must fail."""
+
+
+@contextlib.contextmanager
+def limited_file(harness: Harness, command: Command, folder: Path) -> Way:
+    """A limit on the size of files, as a quota has."""
+    import resource
+
+    largest = max(len(data) for data in command.bytes.values())
+    limit = harness.chance.randint(0, largest - 1)
+    yield folder, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)), True
+
+
+@contextlib.contextmanager
+def mounted(folder: Path, options: str) -> Iterator[Path]:
+    place = folder.parent / "disk"
+    place.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True)
+    if done.returncode:
+        raise Unavailable
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+class Unavailable(Exception):
+    """Only root can do this."""
+
+
+@contextlib.contextmanager
+def full_disk(harness: Harness, command: Command, folder: Path) -> Way:
+    """A small disk of its own that fills up while the command writes."""
+    total = sum(-(-len(data) // 4096) * 4096 for data in command.bytes.values())
+    size = harness.chance.randint(1, max(1, total // 4096 - 1)) * 4096
+    with mounted(folder, f"size={size}") as place:
+        yield place, None, True
+
+
+@contextlib.contextmanager
+def read_only_disk(harness: Harness, command: Command, folder: Path) -> Way:
+    with mounted(folder, "size=16m,ro") as place:
+        yield place, None, True
+
+
+@contextlib.contextmanager
+def closed_folder(harness: Harness, command: Command, folder: Path) -> Way:
+    """A folder that the user may not write to."""
+    place = folder / "closed"
+    place.mkdir(mode=0o555)
+    yield place, without_powers, True
+
+
+@contextlib.contextmanager
+def permission_lost(harness: Harness, command: Command, folder: Path) -> Way:
+    """The folder is closed while the command writes into it."""
+    place = folder / "mine"
+    place.mkdir()
+    report = command.name == "report"
+    owner, name = moments()["fsync" if report else "write"]
+    number = harness.chance.randint(1, 3)
+
+    def prepare() -> None:
+        without_powers()
+        forked.at_call(owner, name, number, lambda: place.chmod(0o555))
+
+    yield place, prepare, True
+    place.chmod(0o755)
+
+
+def without_powers() -> None:
+    """As root, give up what lets root write anywhere; everybody else has no such power."""
+    if os.geteuid() == 0:
+        header, none = struct.pack("II", 0x20080522, 0), bytes(24)
+        assert ctypes.CDLL(None).capset(header, none) == 0
+
+
+def main() -> int:
+    """Run it and print the figures as JSON; the exit code is 1 when something did not hold."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--kills", type=int, default=240)
+    parser.add_argument("--failures", type=int, default=60)
+    parser.add_argument("--stops", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", help="Where to work: a disk in memory is quick.")
+    parser.add_argument("--commands", default="split,train-base,transfer,embed,knn,report")
+    options = parser.parse_args()
+    started, broken = time.monotonic(), []
+    with tempfile.TemporaryDirectory(prefix="tlcli-kill-", dir=options.folder) as root:
+        harness = Harness(Path(root), options.commands.split(","), options.seed)
+        wanted = {"kill": options.kills, "fail": options.failures, "stop": options.stops}
+        for what, number in wanted.items():
+            for i in range(number):
+                command = harness.commands[i % len(harness.commands)]
+                try:
+                    getattr(harness, what)(command)
+                except Unavailable:
+                    harness.counts["not possible here"] += 1
+                except AssertionError as error:
+                    broken.append(str(error))
+                    print(error, file=sys.stderr, flush=True)
+    figures = {
+        "kills": sum(harness.counts[c.name] for c in harness.commands), "phases": dict(harness.phases),
+        "complete after a kill": harness.complete, "counts": dict(harness.counts), "broken": broken,
+        "seconds": round(time.monotonic() - started),
+    }  # fmt: skip
+    print(json.dumps(figures, indent=1))
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
