@@ -19,6 +19,7 @@ from tlcli.models.layerspec import resolve_layers
         ("vgg16", (32, 32, 3), 100, {}, 15_047_588, None),
         ("cnn6-bn", (32, 32, 3), 10, {"filters": "8-8-8"}, 4_626, None),
         ("cnn6-bn", (32, 32, 3), 10, {}, 23_762, 23_762 - 2 * 112),
+        ("whitened-cnn", (32, 32, 3), 100, {}, 1_998_236, 1_995_644),
         # conv 3x3x1x32, conv 3x3x32x32, dense 12*12*32 x 128, head 128 x 4, each with biases
         ("cnn2", (28, 28, 1), 4, {}, 320 + 9_248 + 589_952 + 516, 320 + 9_248 + 589_952 + 516),
     ],
@@ -135,3 +136,26 @@ def test_the_fused_layers_equal_kerass_own():
     same.set_weights([w + 0.1 for w in conv.get_weights()])
     conv.set_weights(same.get_weights())
     np.testing.assert_allclose(np.asarray(conv(x)), np.asarray(same(x)), atol=1e-5)
+
+
+def test_patch_whitening_decorrelates_the_images_it_was_made_from():
+    import keras
+
+    from tlcli.models.network import adapted_weights, assign, build
+
+    rng = np.random.default_rng(0)
+    smooth = rng.normal(size=(60, 5, 5, 3)).cumsum(axis=1).cumsum(axis=2)  # neighbours resemble each other
+    images = np.clip(128 + 20 * smooth, 0, 255).astype(np.uint8)
+    mean, std = np.float32([0.5, 0.5, 0.5]), np.float32([0.2, 0.2, 0.2])
+    network = build("whitened-cnn", (32, 32, 3), 10, {"filters": "4-4-4"})
+    made = adapted_weights(network.model, images, mean, std)
+    assert list(made) == ["whiten/kernel"]
+    assign(network.model, made)
+    kernel = made["whiten/kernel"]
+    responses = keras.ops.conv((images / 255.0 - mean).astype("float32") / std, kernel, padding="valid")
+    responses = keras.ops.convert_to_numpy(responses).reshape(-1, 24)
+    assert np.array_equal(kernel[..., :12], -kernel[..., 12:])
+    assert np.allclose(np.cov(responses[:, :12], rowvar=False), np.eye(12), atol=0.05)
+    bias, trained = network.model.get_layer("whiten").bias, network.model.trainable_variables
+    assert any(v is bias for v in trained)
+    assert not any(v is network.model.get_layer("whiten").kernel for v in trained)

@@ -254,3 +254,32 @@ def test_a_run_that_fails_ends_those_beside_it(base, target_set):
     with pytest.raises(TlcliError, match="diverged"):
         transfer(base, [target_set], ["scratch", "finetune"], recipe=recipe, runs=4, at_once=2)
     assert threading.active_count() == 1
+
+
+def test_whitening_filters_come_from_the_images_that_train_them(source_set, target_set, tmp_path):
+    """A network from scratch whitens by its own images, one that copies the layer by the base's."""
+    from tlcli.models import network as net
+    from tlcli.training import train_base
+
+    def padded(dataset: Dataset) -> Dataset:
+        parts = {
+            name: dataclasses.replace(part, images=np.pad(part.images[:], ((0, 0), (2, 2), (2, 2), (0, 0))))
+            for name, part in dataset.parts.items()
+        }
+        return dataclasses.replace(dataset, parts=parts)
+
+    source, target = padded(source_set), padded(target_set)
+    small = Recipe(samples=40, batch_size=20)
+    base = train_base(source, "whitened-cnn", options={"filters": "4-4-4"}, recipe=small)
+    transfer(base, [target], ["scratch", "finetune", "freeze:copy=1"], recipe=small, save_dir=tmp_path)
+    model = net.build("whitened-cnn", source.image_shape, 4, {"filters": "4-4-4"}).model
+
+    def made_from(dataset: Dataset) -> np.ndarray:
+        return net.adapted_weights(model, dataset.train.images, base.mean, base.std)["whiten/kernel"]
+
+    assert np.array_equal(base.weights["whiten/kernel"], made_from(source))
+    assert np.array_equal(saved(tmp_path, "scratch").weights["whiten/kernel"], made_from(target))
+    assert np.array_equal(saved(tmp_path, "finetune").weights["whiten/kernel"], made_from(source))
+    tuned, frozen = saved(tmp_path, "finetune").weights, saved(tmp_path, "freeze").weights
+    assert not np.array_equal(tuned["whiten/bias"], base.weights["whiten/bias"])
+    assert np.array_equal(frozen["whiten/bias"], base.weights["whiten/bias"])

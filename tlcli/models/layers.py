@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers
 
 
@@ -52,6 +53,43 @@ class FusedBatchNormalization(layers.BatchNormalization):
         return outputs
 
 
+class PatchWhitening(layers.Layer):
+    """A convolution whose filters are made from images, not trained: they decorrelate the pixels of a patch.
+
+    The filters are the principal components of the patches, each divided by its standard deviation, and
+    their negatives (so that what follows may be one-sided). Only the bias is trained.
+    """
+
+    def __init__(self, size: int, *, epsilon: float = 5e-4, **options: Any) -> None:
+        super().__init__(**options)
+        self.size, self.epsilon = size, epsilon
+        self.kernel_initializer = keras.initializers.get("orthogonal")
+        self.bias_initializer = keras.initializers.get("zeros")
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        components = self.size * self.size * int(input_shape[-1] or 0)
+        shape = (self.size, self.size, input_shape[-1], 2 * components)
+        self.kernel = self.add_weight(
+            name="kernel", shape=shape, initializer=self.kernel_initializer, trainable=False
+        )
+        self.bias = self.add_weight(name="bias", shape=shape[-1:], initializer=self.bias_initializer)
+
+    def call(self, inputs: Any) -> Any:
+        return keras.ops.add(keras.ops.conv(inputs, self.kernel, padding="valid"), self.bias)
+
+    def adapted(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """The filters that whiten these images (standardised, float32, N x H x W x C), by variable name."""
+        windows = np.lib.stride_tricks.sliding_window_view(images, (self.size, self.size), axis=(1, 2))
+        patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, self.size**2 * images.shape[-1])
+        patches = patches.astype(np.float64)
+        variances, components = np.linalg.eigh(np.cov(patches, rowvar=False).reshape(patches.shape[1], -1))
+        largest = components[np.abs(components).argmax(axis=0), np.arange(components.shape[1])]
+        components *= np.sign(largest)  # which of the two directions comes first is LAPACK's whim
+        filters = components / np.sqrt(np.maximum(variances, 0) + self.epsilon)
+        kernel = np.concatenate([filters, -filters], axis=1)
+        return {"kernel": kernel.reshape(self.kernel.shape).astype(np.float32)}
+
+
 def conv(
     x: Any, filters: int, *, name: str, size: int = 3, padding: str = "same", activation: str | None = None,
     bias: bool = True, strides: int = 1,
@@ -62,8 +100,9 @@ def conv(
     )(x)
 
 
-def batch_norm(x: Any, *, name: str) -> Any:
-    return FusedBatchNormalization(name=name)(x)
+def batch_norm(x: Any, *, name: str, momentum: float = 0.99) -> Any:
+    """`momentum` is the share of the old in the moving statistics; less suits short trainings."""
+    return FusedBatchNormalization(name=name, momentum=momentum)(x)
 
 
 def conv_bn_relu(x: Any, filters: int, *, number: int) -> Any:
@@ -85,6 +124,10 @@ def relu(x: Any, *, name: str) -> Any:
     return layers.ReLU(name=name)(x)
 
 
+def gelu(x: Any, *, name: str) -> Any:
+    return layers.Activation("gelu", name=name)(x)
+
+
 def max_pool(x: Any, *, name: str) -> Any:
     return layers.MaxPooling2D(2, name=name)(x)
 
@@ -95,6 +138,10 @@ def average_pool(x: Any, *, name: str) -> Any:
 
 def global_average_pool(x: Any, *, name: str) -> Any:
     return layers.GlobalAveragePooling2D(name=name)(x)
+
+
+def global_max_pool(x: Any, *, name: str) -> Any:
+    return layers.GlobalMaxPooling2D(name=name)(x)
 
 
 def flatten(x: Any) -> Any:

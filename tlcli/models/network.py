@@ -135,6 +135,27 @@ def initial_weights(model: keras.Model, seed: int, purpose: str) -> dict[str, np
     return fresh
 
 
+def adapted_weights(
+    model: keras.Model, images: Any, mean: np.ndarray, std: np.ndarray, sample: int = 5_000
+) -> dict[str, np.ndarray]:
+    """The weights that layers make from the training images, not by training (patch whitening).
+
+    Args:
+        model: Such layers come first in it: they see the images.
+        images: uint8, N x H x W x C, of which at most `sample` are looked at, evenly spaced.
+        mean: Per channel, of pixel values scaled to 0...1.
+        std: Likewise.
+    """
+    found: dict[str, np.ndarray] = {}
+    for layer in model.layers:
+        if hasattr(layer, "adapted"):
+            step = max(1, len(images) // sample)
+            pixels = np.asarray(images[::step][:sample], dtype=np.float32) / 255.0
+            made = layer.adapted((pixels - mean) / std)
+            found.update({f"{layer.name}/{name}": value for name, value in made.items()})
+    return found
+
+
 def seed_states(model: keras.Model) -> dict[str, Any]:
     """The variables that hold the random state of dropout, by layer name."""
     return {

@@ -94,7 +94,7 @@ class ArmTrainer:
         features: FeatureStore, source: Dataset | None = None,
     ) -> Outcome:  # fmt: skip
         """Train an arm of this shape from the base (or from scratch) with one seed."""
-        self._start(self.network.groups[: arm.copy], seed)
+        self._start(self.network.groups[: arm.copy], seed, dataset)
         history: dict[str, list[float]] = {}
         seen = 0
         for number, stage in enumerate(self._stages):
@@ -128,16 +128,18 @@ class ArmTrainer:
         head = keras.layers.Dense(len(self.base.class_names), name=SOURCE_HEAD)(features)
         return keras.Model(self.network.model.inputs, [self.network.model.outputs[0], head])
 
-    def _start(self, copied: list[tuple[str, ...]], seed: int) -> None:
-        values = net.initial_weights(self.network.model, seed, "run")
-        values.update({k: v for k, v in self.base.weights.items() if net.in_groups(copied, k)})
-        net.assign(self.network.model, values, "the base")
-        if self.model is not self.network.model:
+    def _start(self, copied: list[tuple[str, ...]], seed: int, dataset: Dataset) -> None:
+        base, model = self.base, self.network.model
+        values = net.initial_weights(model, seed, "run")
+        values.update(net.adapted_weights(model, dataset.train.images, base.mean, base.std))
+        values.update({k: v for k, v in base.weights.items() if net.in_groups(copied, k)})
+        net.assign(model, values, "the base")
+        if self.model is not model:
             net.assign(
                 self.model,
                 {
                     f"{SOURCE_HEAD}/{k.split('/', 1)[1]}": v
-                    for k, v in self.base.weights.items()
+                    for k, v in base.weights.items()
                     if k.startswith(f"{net.HEAD}/")
                 },
             )

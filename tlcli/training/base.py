@@ -75,6 +75,7 @@ def train_base(
         eval_every=recipe.eval_every or len(dataset.train),
     )  # fmt: skip
     net.assign(network.model, net.initial_weights(network.model, seed, "base"))
+    net.assign(network.model, net.adapted_weights(network.model, dataset.train.images, mean, std))
     net.reset_seed_states(network.model, seed)
     engine.reset()
 

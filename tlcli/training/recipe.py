@@ -116,12 +116,12 @@ RECIPES: dict[str, dict[str, Any]] = {
     "fast": {
         "optimizer": "sgd",
         "learning_rate": 0.2,
-        "momentum": 0.85,
+        "momentum": 0.9,
         "schedule": "one-cycle",
-        "weight_decay": 5e-4,
+        "weight_decay": 5e-3,  # decoupled: as 5e-4 in the gradient with momentum 0.9
         "batch_size": 200,
-        "epochs": 30,
-        "augment": ("flip", "crop:3"),
+        "epochs": 60,
+        "augment": ("flip", "crop:4"),
         "ema": 0.999,
     },
 }
