@@ -196,7 +196,7 @@ def test_bad_input_to_the_training_commands(work, tmp_path):
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 def test_the_digits_example_is_made_in_parallel_and_not_made_twice(tmp_path):
     make = [
-        "make", "-C", str(ROOT / "examples" / "digits"), "-j2", f"OUT={tmp_path / 'out'}",
+        "make", "-C", str(ROOT / "examples" / "digits"), "-j8", f"OUT={tmp_path / 'out'}",
         f"TLCLI={' '.join(TLCLI)}", "RUNS=1", "SIZES=20 100",
     ]  # fmt: skip
     done = subprocess.run(make, capture_output=True, text=True, timeout=280, env=ENVIRONMENT)

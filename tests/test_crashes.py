@@ -1,0 +1,82 @@
+"""Kills, stops and failing writes, a few of each with a seed; `harness_kill.py` does hundreds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tlcli import store
+
+TESTS = Path(__file__).parent
+TLCLI = [sys.executable, "-m", "tlcli.cli.main"]
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("TLCLI")}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the harness forks")
+def test_killed_stopped_and_refused_writers_lose_nothing(tmp_path: Path) -> None:
+    """The harness asserts what must hold after each; its commands here are those without a network."""
+    command = [
+        sys.executable, str(TESTS / "harness_kill.py"), "--commands", "split,knn,split,knn,report",
+        "--seed", "1", "--kills", "15", "--failures", "10", "--stops", "5", "--folder", str(tmp_path),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["kills"] == 15
+
+
+def test_two_commands_with_one_output(tmp_path: Path) -> None:
+    """One wins, the others say so, and the file is whole."""
+    arguments = [*TLCLI, "split", "--dataset", "digits", "-o", "x.h5"]
+    together = [
+        subprocess.Popen([*arguments, "--seed", str(seed)], cwd=tmp_path, env=ENVIRONMENT, text=True,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for seed in range(4)
+    ]  # fmt: skip
+    said = [process.communicate(timeout=120) for process in together]
+    codes = [process.returncode for process in together]
+    assert sorted(codes) == [0, 1, 1, 1]
+    for code, (out, err) in zip(codes, said, strict=True):
+        assert out == ("x.h5\n" if code == 0 else "")
+        assert code == 0 or "exists already" in err or "made by another program meanwhile" in err
+    assert store.verify(tmp_path / "x.h5").ok
+    winner = codes.index(0)
+    assert store.read(tmp_path / "x.h5", store.Dataset).options["seed"] == winner
+    assert os.listdir(tmp_path) == ["x.h5"]
+
+
+WRITER = """
+    import sys
+    import numpy as np
+    from tlcli import store
+
+    def record(seed):
+        rng = np.random.default_rng(seed)
+        def part(n):
+            return store.EmbeddingPart(rng.random((n, 64), np.float32), rng.integers(0, 3, n), np.arange(n))
+        return store.Embeddings({"train": part(4000), "test": part(9)}, "dense", list("abc"), np.arange(3))
+
+    kinds = [record(0), record(1)]
+    for i in range(60):
+        store.write("x.h5", kinds[i % 2], force=True)
+"""
+
+
+def test_readers_see_whole_files_while_they_are_replaced(tmp_path: Path) -> None:
+    """Every read gives one of the two files that are written in turn, to the last digest."""
+    writer = subprocess.Popen([sys.executable, "-c", textwrap.dedent(WRITER)], cwd=tmp_path)
+    reads, digests = 0, set()
+    while writer.poll() is None:
+        if not (tmp_path / "x.h5").exists():
+            continue
+        digests.add(store.read(tmp_path / "x.h5", store.Embeddings).provenance.content_sha256)
+        reads += 1
+    assert writer.returncode == 0
+    assert reads > 10
+    assert len(digests) == 2
+    assert os.listdir(tmp_path) == ["x.h5"]
