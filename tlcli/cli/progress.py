@@ -23,7 +23,7 @@ class ProgressDisplay:
         self.silent = silent or sys.stderr is None
         self._bar: Any = None
         self._started = self._shown = self._base_time = time.monotonic()
-        self._base_done = 0.0
+        self._base_done: float | None = None
 
     def __enter__(self) -> ProgressDisplay:
         self._started = self._shown = self._base_time = time.monotonic()
@@ -41,7 +41,7 @@ class ProgressDisplay:
         if self.silent:
             return
         now = time.monotonic()
-        if done < self._base_done or self._base_done == 0:
+        if self._base_done is None or done < self._base_done:
             self._base_done, self._base_time = done, now  # what a resumed call skips does not count as speed
         if now - self._started < PATIENCE:
             return
@@ -57,7 +57,7 @@ class ProgressDisplay:
 
     def _rate(self, done: float, now: float) -> float:
         """Units a second since the first report."""
-        return (done - self._base_done) / max(now - self._base_time, 1e-9)
+        return (done - (self._base_done or 0)) / max(now - self._base_time, 1e-9)
 
     def _line(self, done: float, total: float, detail: str, now: float) -> str:
         rate = self._rate(done, now)
@@ -68,10 +68,10 @@ class ProgressDisplay:
         )
 
     def _draw(self, done: float, total: float, detail: str) -> None:
-        if self._bar is None:
+        first = self._bar is None
+        if first:
             self._bar = _make_bar()
             self._task = self._bar.add_task("", total=total, label="", rate="", to_go="")
-            self._bar.start()
         now = time.monotonic()
         rate = self._rate(done, now)
         self._bar.update(
@@ -79,9 +79,11 @@ class ProgressDisplay:
             completed=done,
             total=total,
             label=f"{self.label} {detail}".rstrip(),
-            rate=f"{speed(rate)} {self.unit}/s",
+            rate=f"{speed(rate)} {self.unit}/s" if rate > 0 else "",
             to_go=f"{duration((total - done) / rate)} to go" if rate > 0 else "",
         )
+        if first:
+            self._bar.start()
 
 
 def speed(rate: float) -> str:
