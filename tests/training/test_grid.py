@@ -11,7 +11,7 @@ import pytest
 from tlcli import data, store
 from tlcli.errors import Interrupted, TlcliError, UsageError
 from tlcli.store.records import Checkpoint, Dataset
-from tlcli.training import Recipe, transfer
+from tlcli.training import Recipe, embed, transfer
 from tlcli.training.arms import parse_arms
 from tlcli.training.methods import methods
 
@@ -283,3 +283,23 @@ def test_whitening_filters_come_from_the_images_that_train_them(source_set, targ
     tuned, frozen = saved(tmp_path, "finetune").weights, saved(tmp_path, "freeze").weights
     assert not np.array_equal(tuned["whiten/bias"], base.weights["whiten/bias"])
     assert np.array_equal(frozen["whiten/bias"], base.weights["whiten/bias"])
+
+
+def test_a_head_with_hidden_layers_takes_the_flattened_convolutions(base, target_set, tmp_path):
+    how = {"recipe": SHORT, "head_units": "16,8"}
+    results = transfer(base, [target_set], ["freeze", "finetune:copy=1"], save_dir=tmp_path, **how)
+    frozen, tuned = results.runs
+    assert [run.arm for run in results.runs] == ["freeze(head=16-8)", "finetune(copy=1,head=16-8)"]
+    flat = base.weights["dense1/kernel"].shape[0]
+    new = flat * 16 + 16 + 16 * 8 + 8 + 8 * 4 + 4
+    convolutions = sum(base.weights[f"conv{n}/{v}"].size for n in (1, 2) for v in ("kernel", "bias"))
+    assert frozen.trainable_parameters == new
+    assert frozen.parameters == tuned.trainable_parameters == convolutions + new
+    kept = saved(tmp_path, "freeze")
+    assert np.array_equal(kept.weights["conv2/kernel"], base.weights["conv2/kernel"])
+    rebuilt = embed(kept, target_set)
+    assert rebuilt.parts["test"].embeddings.shape[1] == 8
+    with pytest.raises(UsageError, match="base's own head"):
+        transfer(base, [target_set], ["lwf"], **how)
+    with pytest.raises(UsageError, match="numbers of units"):
+        transfer(base, [target_set], ["freeze"], recipe=SHORT, head_units="many")

@@ -87,6 +87,14 @@ def transfer(
             "What frozen batch normalization normalises by: its own statistics, or those of the batch.",
         ),
     ] = "frozen",
+    head_units: Annotated[
+        str | None,
+        typer.Option(
+            "--head-units",
+            metavar="N[,N]",
+            help="Hidden layers of the new head, which then takes the flattened convolutional features.",
+        ),
+    ] = None,
     source: Annotated[
         str | None,
         typer.Option(
@@ -153,6 +161,7 @@ def transfer(
                 runs=runs,
                 seed=seed,
                 bn_statistics=bn_statistics,
+            head_units=head_units,
                 source=source_task,
                 state_dir=kept.folder,
                 resume=resume,

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from tlcli.errors import TlcliError
-from tlcli.models.registry import architecture, input_error, parse_options
+from tlcli.models.registry import HEAD_UNITS, architecture, input_error, parse_options
 
 HEAD = "head"
 """The name of the last, classifying layer of every architecture."""
@@ -30,6 +30,11 @@ class Network:
     classes: int
     model: keras.Model
     groups: list[tuple[str, ...]]
+
+    @property
+    def has_linear_head(self) -> bool:
+        """Is its head one layer?"""
+        return HEAD_UNITS not in self.options
 
     @property
     def below_head(self) -> int:
@@ -55,10 +60,23 @@ def build(
     values = parse_options(name, options or {})
     inputs = keras.Input(input_shape, name="images")
     try:
-        model = keras.Model(inputs, arch.build(inputs, classes, **values), name=name)
+        own = {key: value for key, value in values.items() if key != HEAD_UNITS}
+        model = keras.Model(inputs, arch.build(inputs, classes, **own), name=name)
+        if HEAD_UNITS in values:
+            units = [int(number) for number in values[HEAD_UNITS].split("-")]
+            model = _with_hidden_head(model, units, classes)
     except (ValueError, ZeroDivisionError) as cause:
         raise input_error(name, input_shape, cause) from None
     return Network(name, values, input_shape, classes, model, weighted_groups(model))
+
+
+def _with_hidden_head(model: keras.Model, units: list[int], classes: int) -> keras.Model:
+    """The network up to its last layer with spatial extent, flattened, and a head with hidden layers."""
+    last = next(layer for layer in reversed(model.layers) if len(layer.output.shape) == 4)
+    x = keras.layers.Flatten(name=f"{HEAD}_flatten")(last.output)
+    for number, width in enumerate(units, start=1):
+        x = keras.layers.Dense(width, activation="relu", name=f"{HEAD}_dense{number}")(x)
+    return keras.Model(model.inputs, keras.layers.Dense(classes, name=HEAD)(x), name=model.name)
 
 
 def counts(model: keras.Model) -> tuple[int, int]:
@@ -68,12 +86,14 @@ def counts(model: keras.Model) -> tuple[int, int]:
 
 
 def weighted_groups(model: keras.Model) -> list[tuple[str, ...]]:
-    """The weighted layers in order; a layer without a kernel belongs to the one before it."""
+    """The weighted layers in order; a layer without a kernel belongs to the one before it, and a head with
+    hidden layers is one."""
     groups: list[list[str]] = []
     for layer in model.layers:
         if not any(not _is_seed(w) for w in layer.weights):
             continue
-        if hasattr(layer, "kernel") or not groups:
+        continues_head = bool(groups) and groups[-1][0].startswith(f"{HEAD}_")
+        if (hasattr(layer, "kernel") and not continues_head) or not groups:
             groups.append([layer.name])
         else:
             groups[-1].append(layer.name)

@@ -18,6 +18,9 @@ from tlcli.errors import TlcliError, UsageError
 
 Builder = Callable[..., Any]
 
+HEAD_UNITS = "head_units"
+"""The option that every architecture has: hidden layers in the head, `512` or `512-256`."""
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -90,11 +93,21 @@ def parse_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     arch = architecture(name)
     options = dict(arch.defaults)
     for key, value in given.items():
-        if key not in options:
+        if key == HEAD_UNITS:
+            options[key] = _head_units(value)
+        elif key not in options:
             has = ", ".join(f"{k} (default {v})" for k, v in options.items()) or "none"
             raise UsageError(f"{name} has no option {key!r}; its options: {has}.")
-        options[key] = _coerce(name, key, value, options[key])
+        else:
+            options[key] = _coerce(name, key, value, options[key])
     return options
+
+
+def _head_units(value: Any) -> str:
+    units = str(value).replace("-", ",").split(",")
+    if not all(u.strip().isdigit() and 0 < int(u) <= 65_536 for u in units):
+        raise UsageError(f"--head-units: received {value!r}, expected numbers of units such as 512,256.")
+    return "-".join(str(int(u)) for u in units)
 
 
 def _coerce(name: str, key: str, value: Any, default: Any) -> Any:

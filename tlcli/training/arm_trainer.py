@@ -59,12 +59,13 @@ class ArmTrainer:
     """
 
     def __init__(
-        self, base: Checkpoint, classes: int, arm: Arm, recipe: Recipe, *, images: int,
+        self, base: Checkpoint, classes: int, arm: Arm, recipe: Recipe, *,
+        options: dict[str, Any], images: int,
         moving_statistics: bool = False, source_head: bool = False,
     ) -> None:  # fmt: skip
         self.base, self.recipe = base, recipe
         self.images, self.moving_statistics = images, moving_statistics
-        self.network = net.build(base.architecture, base.input_shape, classes, base.options)
+        self.network = net.build(base.architecture, base.input_shape, classes, options)
         self.model = self.network.model
         self.copied = tuple(self.network.groups[: arm.copy])
         terms = [term for phase in arm.phases for term in phase.terms]

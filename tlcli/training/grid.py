@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from tlcli import store
 from tlcli.errors import Interrupted, TlcliError, UsageError
 from tlcli.models import network as net
+from tlcli.models.registry import HEAD_UNITS, parse_options
 from tlcli.store.records import Checkpoint, Dataset, Results, Run, Target
 from tlcli.training.arm_trainer import ArmTrainer, FeatureStore, Outcome
 from tlcli.training.arms import Arm, parse_arms
@@ -60,6 +62,7 @@ def transfer(
     runs: int = 1,
     seed: int = 0,
     bn_statistics: str = "frozen",
+    head_units: str | None = None,
     source: Dataset | None = None,
     state_dir: Path | None = None,
     resume: bool = False,
@@ -82,6 +85,8 @@ def transfer(
         seed: Of the first run.
         bn_statistics: `frozen`, or `moving`: frozen batch normalization goes on normalising by the batch
             and moving its statistics, as `requires_grad=False` leaves it in PyTorch.
+        head_units: Hidden layers of the new head, `512` or `512,256`; it then takes the flattened
+            activations of the base's last layer with spatial extent.
         source: The source task: every run then also measures what it forgot, and replay draws from it.
         state_dir: Where finished runs are kept until all are done.
         resume: Take finished runs from `state_dir`.
@@ -100,10 +105,18 @@ def transfer(
     recipe = recipe or Recipe(epochs=10)
     if bn_statistics not in ("frozen", "moving"):
         raise UsageError(f"--bn-statistics: received {bn_statistics!r}, expected frozen or moving.")
-    groups = net.weighted_groups(rebuild(base).model)
-    arms = parse_arms(methods, groups, copy=copy, freeze=freeze)
-    _check(base, datasets, arms, recipe, source)
-    grid = _Grid(base, datasets, arms, recipe, runs, seed, bn_statistics, source, state_dir, save_dir)
+    rebuild(base)  # whatever does not fit is found now
+    options = dict(base.options)
+    if head_units is not None:
+        options = parse_options(base.architecture, {**options, HEAD_UNITS: head_units})
+    network = net.build(base.architecture, base.input_shape, len(base.class_names), options)
+    arms = parse_arms(methods, network.groups, copy=copy, freeze=freeze)
+    if head_units is not None:
+        arms = [_with_head(arm, options[HEAD_UNITS]) for arm in arms]
+    _check(base, datasets, arms, recipe, source, options)
+    grid = _Grid(
+        base, options, datasets, arms, recipe, runs, seed, bn_statistics, source, state_dir, save_dir
+    )  # fmt: skip
     grid.kept = grid.load() if resume else {}
     for key, run in grid.kept.items():
         for row in rows(run.history):
@@ -112,9 +125,16 @@ def transfer(
     return grid.run(progress, stop, at_once, measured)
 
 
+def _with_head(arm: Arm, units: str) -> Arm:
+    """The arm, its label with the hidden layers of its head."""
+    plain = arm.label.removesuffix(")")
+    return dataclasses.replace(arm, label=f"{plain}{',' if '(' in plain else '('}head={units})")
+
+
 def _check(
-    base: Checkpoint, datasets: Sequence[Dataset], arms: Sequence[Arm], recipe: Recipe, source: Dataset | None
-) -> None:
+    base: Checkpoint, datasets: Sequence[Dataset], arms: Sequence[Arm], recipe: Recipe,
+    source: Dataset | None, options: Mapping[str, Any],
+) -> None:  # fmt: skip
     for dataset in [*datasets, *([source] if source else [])]:
         require_shape(base, dataset)
     for dataset in datasets:
@@ -128,6 +148,11 @@ def _check(
             f"(received {len(source.class_names)}, expected {len(base.class_names)}: "
             f"{', '.join(base.class_names[:5])}, ...)."
         )
+    if HEAD_UNITS in options:
+        needing = [a.method for a in arms if any(t.needs_source_head for p in a.phases for t in p.terms)]
+        if source is not None or needing:
+            what = "--source" if source is not None else needing[0]
+            raise UsageError(f"--head-units: {what} needs the base's own head, which has no place beside it.")
     if source is None:
         for arm in arms:
             if any(term.source_share for phase in arm.phases for term in phase.terms):
@@ -167,9 +192,11 @@ class _Board:
 
 class _Grid:
     def __init__(
-        self, base: Checkpoint, datasets: Sequence[Dataset], arms: Sequence[Arm], recipe: Recipe, runs: int,
-        seed: int, bn_statistics: str, source: Dataset | None, state_dir: Path | None, save_dir: Path | None,
+        self, base: Checkpoint, options: Mapping[str, Any], datasets: Sequence[Dataset], arms: Sequence[Arm],
+        recipe: Recipe, runs: int, seed: int, bn_statistics: str, source: Dataset | None,
+        state_dir: Path | None, save_dir: Path | None,
     ) -> None:  # fmt: skip
+        self.options = dict(options)
         self.base, self.recipe, self.seed, self.source = base, recipe, seed, source
         self.bn_statistics, self.state_dir, self.save_dir = bn_statistics, state_dir, save_dir
         self.datasets = list(datasets)
@@ -224,7 +251,7 @@ class _Grid:
         if key not in self.trainers:
             with TRACING:
                 self.trainers[key] = ArmTrainer(
-                    self.base, cell.dataset.classes, cell.arm, self.recipe,
+                    self.base, cell.dataset.classes, cell.arm, self.recipe, options=self.options,
                     images=max(sum(map(len, d.parts.values())) for d in self.datasets),
                     moving_statistics=self.bn_statistics == "moving", source_head=self.source is not None,
                 )  # fmt: skip
@@ -236,7 +263,7 @@ class _Grid:
         own = digest and digest in {p.content_sha256 for p in base.provenance.parents}
         attributes: dict[str, Any] = {
             "architecture": base.architecture,
-            "architecture_options": base.options,
+            "architecture_options": self.options,
             "base": base.provenance.name,
             "base_sha256": base.provenance.content_sha256,
             "relation": "own" if own else "other",
@@ -277,7 +304,7 @@ class _Grid:
         assert self.save_dir is not None
         self.save_dir.mkdir(parents=True, exist_ok=True)
         record = Checkpoint(
-            architecture=self.base.architecture, options=self.base.options, input_shape=self.base.input_shape,
+            architecture=self.base.architecture, options=self.options, input_shape=self.base.input_shape,
             class_names=cell.dataset.class_names, class_original=cell.dataset.class_original,
             mean=self.base.mean, std=self.base.std, weights=trainer.weights(),
             recipe={**self.recipe.as_json(), "method": cell.arm.label}, seed=run.seed,
