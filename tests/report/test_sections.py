@@ -143,8 +143,13 @@ def test_the_chosen_k_is_the_recorded_one() -> None:
     assert (row["k"], row["best_k"]) == (2, 3)
     assert row["best"] - row["test"] == pytest.approx(3)
     assert "a gain that is not real" in part.discussion[1]
-    del run.attributes["k"]
-    assert neighbours.chosen(study.entries[0]) == 1
+    for recorded in (None, "two", 99):
+        run.attributes["k"] = recorded
+        assert neighbours.chosen(study.entries[0]) == 1
+    for curve in ("test_accuracy", "cv_accuracy"):
+        run.curves[curve] = run.curves[curve][:2]
+        assert neighbours.section(study) is None  # a curve is cut short: there is nothing to show
+        run.curves[curve] = np.linspace(0, 1, 5)
 
 
 def test_bias_and_variance_say_what_they_rest_on() -> None:

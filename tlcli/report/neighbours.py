@@ -17,7 +17,7 @@ from tlcli.report.words import at_most, clean, count, listing, percent, plural, 
 
 def section(study: Study) -> Section | None:
     """A panel per training set and arm, and the table of the chosen k."""
-    entries = [e for e in study.entries if len(e.run.curves.get("k", ()))]
+    entries = [e for e in study.entries if _is_whole(e)]
     if not entries:
         return None
     entries.sort(key=lambda e: (e.variant, e.size, arm_order(e.method, e.arm)))
@@ -46,12 +46,18 @@ def section(study: Study) -> Section | None:
     return part
 
 
+def _is_whole(e: Entry) -> bool:
+    """Whether the curves are there, with a value for each k."""
+    k, cv = len(e.run.curves.get("k", ())), len(_curve(e, "cv_accuracy"))
+    return k > 0 and len(_curve(e, "test_accuracy")) == k and cv in (0, k)
+
+
 def chosen(e: Entry) -> int:
     """The position of the chosen k on the curve: the recorded one, else the best of the cross-validation."""
     ks = np.asarray(e.run.curves["k"])
     recorded = e.run.attributes.get("k")
-    if recorded is not None and (ks == int(recorded)).any():
-        return int(np.flatnonzero(ks == int(recorded))[0])
+    if type(recorded) is int and (ks == recorded).any():
+        return int(np.flatnonzero(ks == recorded)[0])
     return int(np.argmax(_curve(e, "cv_accuracy"))) if "cv_accuracy" in e.run.curves else 0
 
 

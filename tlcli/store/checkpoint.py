@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tlcli.errors import TlcliError
-from tlcli.store.common import check_labels, put_classes, put_series, take_classes, take_series
+from tlcli.store.common import check_counts, check_labels, put_classes, put_series, take_classes, take_series
 from tlcli.store.records import Checkpoint
 from tlcli.store.tree import Tree
 
@@ -36,6 +36,7 @@ def to_tree(record: Checkpoint) -> Tree:
 def from_tree(tree: Tree) -> Checkpoint:
     """The checkpoint of a tree. Raises TlcliError where its parts contradict each other."""
     names, original = take_classes(tree)
+    check_counts({name: tree.get("", name) for name in ("seed", "samples_seen")}, "the file")
     predictions = tree.datasets.get("test/predictions")
     if predictions is not None:
         check_labels(predictions, len(names), "test/predictions")

@@ -105,7 +105,7 @@ class Rules:
 
     def check_attributes(self, outline: Outline, attributes: dict[str, dict[str, Any]]) -> None:
         """Every attribute is known and has its type, and none is missing."""
-        for path in {"", *attributes, *_groups_of(outline)}:
+        for path in {"", *attributes, *outline, *_groups_of(outline)}:
             found = attributes.get(path, {})
             expected = self._expected(path, outline)
             for name, value in found.items():

@@ -40,6 +40,13 @@ def _series_order(name: str) -> tuple[int, str]:
     return (HISTORY_ORDER.index(name) if name in HISTORY_ORDER else len(HISTORY_ORDER), name)
 
 
+def check_counts(counts: Mapping[str, int], where: str) -> None:
+    """Refuse counts below 0."""
+    for name, value in counts.items():
+        if value < 0:
+            raise TlcliError(f"the attribute {name!r} of {where} is {value}; expected 0 or more.")
+
+
 def check_labels(labels: np.ndarray, classes: int, where: str) -> None:
     """Refuse labels outside 0...classes-1."""
     if labels.size and not (int(labels.min()) >= 0 and int(labels.max()) < classes):

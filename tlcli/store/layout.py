@@ -22,6 +22,8 @@ from tlcli.store.held import HeldSignals
 from tlcli.store.tree import Scalar, Tree
 
 CHUNK_BYTES = 2**18
+VERSIONS = (h5f.LIBVER_V110, h5f.LIBVER_V110)
+"""Of HDF5's own format, lowest and highest: the first whose metadata all have checksums."""
 BLOCK_BYTES = 2**24
 """How much of a lazy array is in memory at a time."""
 _LINKS = h5p.create(h5p.LINK_CREATE)
@@ -101,7 +103,7 @@ def write_tree(raw: io.FileIO | io.BytesIO, tree: Tree) -> str:
 def _write_tree(sink: Sink, tree: Tree) -> str:
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_fclose_degree(h5f.CLOSE_STRONG)
-    access.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_V110)  # the first whose metadata all have checksums
+    access.set_libver_bounds(*VERSIONS)
     access.set_fileobj_driver(h5fd.fileobj_driver, sink)
     try:
         file = h5f.create(repr(sink).encode(), h5f.ACC_TRUNC, _plain(h5p.FILE_CREATE), access)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tlcli.errors import TlcliError
-from tlcli.store.common import check_labels, put_series, take_series
+from tlcli.store.common import check_counts, check_labels, put_series, take_series
 from tlcli.store.records import Results, Run, Target
 from tlcli.store.tree import Tree
 
@@ -93,6 +93,7 @@ def _take_run(tree: Tree, key: str, targets: dict[str, Target]) -> Run:
         check_labels(predictions, len(target.class_names), f"runs/{key}/test/predictions")
     texts = {name: tree.get("", name) for name in _TEXTS}
     counts = {name: tree.get("", name) for name in _COUNTS}
+    check_counts(counts, f"runs/{key}")
     return Run(key=key, **texts, **counts, attributes=tree.get_json("", "attributes"),
                history=take_series(tree, "history"), predictions=predictions,
                curves=take_series(tree, "curves"))
@@ -103,5 +104,6 @@ def _take_target(tree: Tree, name: str) -> Target:
     names = tree.datasets[f"{group}/classes/names"]
     labels = tree.datasets[f"{group}/test/labels"]
     check_labels(labels, len(names), f"{group}/test/labels")
+    check_counts({"train_size": tree.get(group, "train_size")}, group)
     return Target(name, tree.get(group, "content_sha256"), tree.get(group, "train_size"), names, labels,
                   tree.datasets[f"{group}/test/source_index"], tree.get(group, "source"))
