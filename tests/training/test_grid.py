@@ -303,3 +303,47 @@ def test_a_head_with_hidden_layers_takes_the_flattened_convolutions(base, target
         transfer(base, [target_set], ["lwf"], **how)
     with pytest.raises(UsageError, match="numbers of units"):
         transfer(base, [target_set], ["freeze"], recipe=SHORT, head_units="many")
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_solved_heads_are_those_of_scikit_learn(base, tmp_path, classes):
+    """The network with the solved head answers as scikit-learn's pipeline on the embeddings does."""
+    from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    from tlcli.training.solved import PENALTIES
+
+    target = data.split(data.load_source("digits"), range(6, 6 + classes), size=40 * classes)
+    ridge, logistic = transfer(base, [target], ["ridge", "logistic"], save_dir=tmp_path).runs
+    features = embed(base, target).parts
+    x, y, test = features["train"].embeddings, features["train"].labels, features["test"].embeddings
+    expected = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=PENALTIES)).fit(x, y)
+    assert np.array_equal(ridge.predictions, expected.predict(test))
+    assert ridge.attributes["chosen"]["ridge"]["penalty"] == expected[-1].alpha_
+    chosen = logistic.attributes["chosen"]["logistic"]["C"]
+    expected = make_pipeline(StandardScaler(), LogisticRegression(C=chosen, max_iter=1000)).fit(x, y)
+    assert (logistic.predictions == expected.predict(test)).mean() > 0.995
+    assert ridge.test_accuracy > 0.9
+    assert list(ridge.history["samples_seen"]) == [len(y)]
+    assert ridge.trainable_parameters == 128 * classes + classes
+    kept = saved(tmp_path, "logistic")
+    assert np.array_equal(kept.weights["dense1/kernel"], base.weights["dense1/kernel"])
+
+
+def test_anchored_starts_from_the_solved_head_and_its_parts_can_be_left_out(base, source_set, target_set):
+    recipe = Recipe(samples=200, eval_every=100, batch_size=50, augment=("shift:1",), learning_rate=1e-4)
+    arms = ["logistic", "anchored", "anchored:probe=0", "anchored:alpha=0,rate_decay=1", "anchored:replay=1"]
+    solved, whole, headless, plain, replayed = transfer(
+        base, [target_set], arms, recipe=recipe, source=source_set
+    ).runs
+    assert whole.history["test_accuracy"][0] == solved.test_accuracy
+    n = len(target_set.train)
+    assert whole.history["samples_seen"].tolist() == [n, n + 100, n + 200]
+    assert headless.history["test_accuracy"][0] < solved.test_accuracy - 0.2
+    assert plain.arm == "anchored(alpha=0,rate_decay=1)"
+    assert replayed.attributes["source_accuracy_after"] > 0.5
+    with pytest.raises(UsageError, match="linear"):
+        transfer(base, [target_set], ["ridge"], head_units="8")
+    with pytest.raises(UsageError, match="linear"):
+        transfer(base, [target_set], ["ridge:copy=2"])

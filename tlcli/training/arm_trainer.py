@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import threading
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from tlcli.training.loop import Examples, Fit
 from tlcli.training.methods import Context, Phase
 from tlcli.training.parallel import TRACING
 from tlcli.training.recipe import Recipe
+from tlcli.training.solved import SOLVERS
 from tlcli.training.step import Engine, Step, make_engine
 from tlcli.training.watch import Watch
 
@@ -50,6 +51,8 @@ class Outcome:
     """float32, N x classes: on the test part."""
     train_accuracy: float
     """In inference mode, on at most 2,000 of the training images."""
+    chosen: dict[str, Any] = field(default_factory=dict)
+    """What was chosen on the training images, by what chose it."""
 
 
 class ArmTrainer:
@@ -97,16 +100,30 @@ class ArmTrainer:
         """Train an arm of this shape from the base (or from scratch) with one seed."""
         self._start(self.network.groups[: arm.copy], seed, dataset)
         history: dict[str, list[float]] = {}
+        chosen: dict[str, Any] = {}
         seen = 0
         for number, stage in enumerate(self._stages):
             phase_seed = seed if number == 0 else seed + 1_000_003 * number
             fit = self._fit(stage, dataset, phase_seed, features, source)
             fit.history, fit.seen_before = history, seen
             fit.rows_before = len(history.get("samples_seen", []))
-            fit.run(watch)
-            history, seen = fit.history, seen + fit.done * fit.batch
+            if stage.phase.solve:
+                chosen[stage.phase.solve] = self._solve(stage, fit, dataset, seed)
+                watch.measure(fit.record_solution())
+            else:
+                fit.run(watch)
+            history, seen = fit.history, fit.seen_before + fit.done * fit.batch
         x, _ = fit.examples.evaluated["test"]
-        return Outcome(history, fit.predict(x), self._train_accuracy(fit, dataset))
+        return Outcome(history, fit.predict(x), self._train_accuracy(fit, dataset), chosen)
+
+    def _solve(self, stage: _Stage, fit: Fit, dataset: Dataset, seed: int) -> dict[str, Any]:
+        """Put the solution of the linear head in its place; what was chosen for it on the way."""
+        assert stage.phase.solve is not None
+        features = np.asarray(fit.examples.train["x"]).reshape(len(dataset.train), -1)
+        found = SOLVERS[stage.phase.solve](features, dataset.train.labels, dataset.classes, seed)
+        weights = {f"{net.HEAD}/kernel": found.kernel, f"{net.HEAD}/bias": found.bias}
+        net.assign(self.network.model, weights, "the solved head")
+        return found.chosen
 
     def weights(self) -> dict[str, np.ndarray]:
         """The weights as the last run left them, the source head apart."""
@@ -146,17 +163,18 @@ class ArmTrainer:
             )
         net.reset_seed_states(self.model, seed)
 
-    def _set_frozen(self, count: int) -> None:
+    def _set_frozen(self, phase: Phase) -> None:
         """Frozen layers do not learn, and their batch normalization runs in inference mode."""
         for number, group in enumerate(self.network.groups):
             for name in group:
                 layer = self.model.get_layer(name)
                 normalizes = isinstance(layer, keras.layers.BatchNormalization)
-                layer.trainable = number >= count or (self.moving_statistics and normalizes)
+                learns = number >= phase.frozen and not (normalizes and phase.frozen_statistics)
+                layer.trainable = learns or (normalizes and self.moving_statistics)
 
     def _compile(self, phase: Phase) -> _Stage:
         frozen = self.network.groups[: phase.frozen]
-        self._set_frozen(phase.frozen)
+        self._set_frozen(phase)
         trainable = [
             v
             for group in self.network.groups[phase.frozen :]
@@ -165,7 +183,8 @@ class ArmTrainer:
         ]
         if self.trains_source_head and phase.terms:
             trainable += self.model.get_layer(SOURCE_HEAD).trainable_variables
-        return self._stage(phase, self._cut(frozen), trainable)
+        cut = net.cut(self.model, frozen) if phase.solve else self._cut(frozen)
+        return self._stage(phase, cut, trainable)
 
     def _cut(self, frozen: list[tuple[str, ...]]) -> net.Cut:
         """Cut behind the frozen layers where their activations can be kept: not when images are augmented
@@ -182,6 +201,8 @@ class ArmTrainer:
     def _stage(self, phase: Phase, cut: net.Cut, trainable: list[Any]) -> _Stage:
         base = self.base
         recipe = dataclasses.replace(self.recipe, learning_rate=self.recipe.rate * phase.rate)
+        if phase.solve:
+            recipe = Recipe(samples=1, batch_size=recipe.batch_size)  # there is no step to average or augment
         context = Context(base, self.network, trainable, self.copied)
         step = Step(
             cut.above, trainable, base.mean, base.std, recipe,
@@ -206,7 +227,7 @@ class ArmTrainer:
     def _fit(
         self, stage: _Stage, dataset: Dataset, seed: int, features: FeatureStore, source: Dataset | None
     ) -> Fit:
-        self._set_frozen(stage.phase.frozen)
+        self._set_frozen(stage.phase)
         stage.engine.reset()
         examples = self._examples(stage, dataset, features, source)
         return Fit(

@@ -113,7 +113,7 @@ def transfer(
     arms = parse_arms(methods, network.groups, copy=copy, freeze=freeze)
     if head_units is not None:
         arms = [_with_head(arm, options[HEAD_UNITS]) for arm in arms]
-    _check(base, datasets, arms, recipe, source, options)
+    _check(base, datasets, arms, recipe, source, options, network.below_head)
     grid = _Grid(
         base, options, datasets, arms, recipe, runs, seed, bn_statistics, source, state_dir, save_dir
     )  # fmt: skip
@@ -133,7 +133,7 @@ def _with_head(arm: Arm, units: str) -> Arm:
 
 def _check(
     base: Checkpoint, datasets: Sequence[Dataset], arms: Sequence[Arm], recipe: Recipe,
-    source: Dataset | None, options: Mapping[str, Any],
+    source: Dataset | None, options: Mapping[str, Any], below_head: int,
 ) -> None:  # fmt: skip
     for dataset in [*datasets, *([source] if source else [])]:
         require_shape(base, dataset)
@@ -153,6 +153,12 @@ def _check(
         if source is not None or needing:
             what = "--source" if source is not None else needing[0]
             raise UsageError(f"--head-units: {what} needs the base's own head, which has no place beside it.")
+    for arm in arms:
+        if any(phase.solve for phase in arm.phases) and (HEAD_UNITS in options or arm.copy != below_head):
+            raise UsageError(
+                f"{arm.label}: a head is solved for on the base's own features, so that it is linear and all "
+                "layers below it are copied; leave out --head-units and --copy."
+            )
     if source is None:
         for arm in arms:
             if any(term.source_share for phase in arm.phases for term in phase.terms):
@@ -273,6 +279,8 @@ class _Grid:
             "samples": int(outcome.history["samples_seen"][-1]),
             "train_accuracy": outcome.train_accuracy,
         }
+        if outcome.chosen:
+            attributes["chosen"] = outcome.chosen
         if "test_accuracy" in base.history:
             attributes["base_accuracy"] = float(base.history["test_accuracy"][-1])
         if self.source is not None:

@@ -67,6 +67,10 @@ class Phase:
     rate_decay: float = 1.0
     """Further factor per weighted layer below the head (discriminative learning rates)."""
     terms: tuple[TermFactory, ...] = ()
+    solve: str | None = None
+    """How the head is solved for on the features below it (`ridge`, `logistic`); None: trained by steps."""
+    frozen_statistics: bool = False
+    """Batch normalization runs in inference mode although other weights of its layer learn."""
 
 
 Phases = Callable[..., "list[Phase]"]

@@ -1,0 +1,30 @@
+"""The recommended method: a solved head, then careful fine-tuning held to the base."""
+
+from __future__ import annotations
+
+from tlcli.training.methods import Phase, TermFactory, register
+from tlcli.training.methods.l2_sp import PullToBase
+from tlcli.training.methods.replay import Rehearsal
+
+
+@register("anchored", "recommended: a solved head, then all layers held near the base (LP-FT with L2-SP)")
+def anchored(
+    copy: int, freeze: int, *,
+    probe: float = 1, alpha: float = 0.01, statistics: float = 1, rate: float = 1, rate_decay: float = 0.9,
+    replay: float = 0,
+) -> list[Phase]:  # fmt: skip
+    """Composed of parts that can be left out one by one, which is what an ablation needs.
+
+    `probe=0`: a random head instead of the solved one (Kumar et al. 2022: a random head distorts the
+    features while it learns). `alpha=0`: no pull to the base's weights (Li et al. 2018). `statistics=0`:
+    batch normalization goes on following the batches, which are few and small on a small target.
+    `rate_decay=1`: one learning rate for all layers instead of less for the general ones (Howard & Ruder
+    2018). `replay`: weight of batches of the source task (needs --source).
+    """
+    terms: list[TermFactory] = [PullToBase(alpha, 0.0)] if alpha else []
+    if replay:
+        terms.append(Rehearsal(replay, 1.0))
+    tuning = Phase(
+        frozen=0, rate=rate, rate_decay=rate_decay, terms=tuple(terms), frozen_statistics=bool(statistics)
+    )
+    return [Phase(frozen=copy, share=0.0, solve="logistic"), tuning] if probe else [tuning]
