@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import io
+import os
 import pickle
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -184,16 +185,39 @@ def test_npz_that_cannot_be_used(tmp_path, arrays, words):
         load_source(npz(tmp_path / "bad.npz", **arrays))
 
 
-def test_npz_that_declares_terabytes(tmp_path):
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        header, {"shape": (10**6, 10**6), "fortran_order": False, "descr": "|u1"}
-    )
-    with zipfile.ZipFile(tmp_path / "bomb.npz", "w") as archive:
-        archive.writestr("images.npy", header.getvalue() + b"12")
+def npz_with_header(path, header, content=b"12"):
+    """An array whose header was written by hand."""
+    size = len(header).to_bytes(2, "little")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("images.npy", b"\x93NUMPY\x01\x00" + size + header + content)
         archive.writestr("labels.npy", b"")
-    with pytest.raises(TlcliError, match="bytes: more than"):
-        load_source(str(tmp_path / "bomb.npz"))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        (b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000, 1000000), }", "bytes: more than"),
+        (b"{'descr': '|u1', 'fortran_order': False, 'shape': (-1,), }", "expected sizes from 0"),
+        (b"{'descr': '|u1', 'fortran_order': False, 'shape': (", "its header is damaged"),
+        (b"{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }\n(", "its header is damaged"),
+        (b"(" * 9000, "its header is damaged"),
+        (b"__import__('os').system('touch was-here')", "its header is damaged"),
+    ],
+)
+def test_npz_with_a_header_that_lies(tmp_path, monkeypatch, header, words):
+    """With no memory taken for what is declared: behind the header are megabytes that would unpack."""
+    monkeypatch.chdir(tmp_path)
+    path = npz_with_header(tmp_path / "bomb.npz", header, bytes(10**7))
+    tracemalloc.start()
+    with pytest.raises(TlcliError, match=words):
+        load_source(path)
+    assert tracemalloc.get_traced_memory()[1] < 3e6
+    tracemalloc.stop()
+    assert os.listdir(tmp_path) == ["bomb.npz"]
+
+
+def test_npz_that_is_none(tmp_path):
     (tmp_path / "bomb.npz").write_bytes(pickle.dumps(Evil()))
     with pytest.raises(TlcliError, match="cannot be read as"):
         load_source(str(tmp_path / "bomb.npz"))

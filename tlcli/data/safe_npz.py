@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -14,7 +13,7 @@ import numpy as np
 from tlcli.errors import TlcliError
 
 LARGEST = 8 << 30
-"""Bytes that one array may take."""
+"""Bytes that one array may take; TLCLI_MAX_BYTES lowers it."""
 
 _KINDS = "buif"
 
@@ -44,38 +43,52 @@ def read_npz(path: Path, names: Sequence[str], *, strings: bool = False) -> dict
 def _open(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+    except Exception as error:  # zipfile raises nearly anything on a damaged file
         raise TlcliError(f"{path.name} cannot be read as .npz: {error}") from None
 
 
 def _read(archive: zipfile.ZipFile, path: Path, name: str, kinds: str) -> np.ndarray:
+    where = f"array {name!r} of {path.name}"
     member = archive.getinfo(name + ".npy")
     try:
         with archive.open(member) as file:
             shape, fortran, dtype = _header(file)  # type: ignore[arg-type]
             if dtype.hasobject:
-                raise TlcliError(f"array {name!r} of {path.name} holds Python objects, which could run code: "
+                raise TlcliError(f"{where} holds Python objects, which could run code: "
                                  "save it again as numbers")
             if dtype.kind not in kinds:
-                raise TlcliError(f"array {name!r} of {path.name} is of type {dtype}: expected numbers")
-            size = math.prod(shape) * dtype.itemsize
-            if size > LARGEST or size > member.file_size:
-                bound = "allowed" if size > LARGEST else "the file holds"
-                raise TlcliError(f"array {name!r} of {path.name} declares {shape} {dtype}, "
-                                 f"{size} bytes: more than {bound}")
+                raise TlcliError(f"{where} is of type {dtype}: expected numbers")
+            size = _size(shape, dtype, member.file_size, where)
             content = file.read(size)
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, RuntimeError) as error:
-        raise TlcliError(f"array {name!r} of {path.name} cannot be read: {error}") from None
+    except TlcliError:
+        raise
+    except Exception as error:  # as above
+        raise TlcliError(f"{where} cannot be read: {error}") from None
     if len(content) != size:
-        raise TlcliError(f"array {name!r} of {path.name} ends early: {len(content)} of {size} bytes")
+        raise TlcliError(f"{where} ends early: {len(content)} of {size} bytes")
     return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _size(shape: tuple[int, ...], dtype: np.dtype, held: int, where: str) -> int:
+    """The bytes of an array, if that many can be held and are allowed."""
+    from tlcli.store.gate import max_bytes
+
+    size, allowed = math.prod(shape) * dtype.itemsize, min(LARGEST, max_bytes())
+    if any(n < 0 for n in shape):
+        raise TlcliError(f"{where} declares the shape {shape}: expected sizes from 0")
+    if size > min(allowed, held):
+        bound = "allowed" if size > allowed else "the file holds"
+        raise TlcliError(f"{where} declares {shape} {dtype}, {size} bytes: more than {bound}")
+    return size
 
 
 def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, order and dtype of a `.npy` stream; raises ValueError."""
     version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    if version == (2, 0):
-        return np.lib.format.read_array_header_2_0(file)
-    raise ValueError(f"unknown .npy version {version}")
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"unknown .npy version {version}")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    try:
+        return read(file)
+    except Exception as error:  # numpy parses it as Python does, and raises nearly anything
+        raise ValueError(f"its header is damaged ({str(error)[:100]!r})") from error
