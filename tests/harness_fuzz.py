@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import dataclasses
 import gzip
 import io
@@ -21,6 +22,7 @@ import pickle
 import resource
 import select
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -28,6 +30,7 @@ import time
 import traceback
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -626,6 +629,67 @@ def _zip() -> list[bytes]:
                 archive.writestr(zipfile.ZipInfo(f"set/{'ab'[i % 2]}/{i}.{['png', 'bmp'][i % 2]}"), content)
         files.append(file.getvalue())
     return files
+
+
+# --- formats with checksums of their own: mutated below them ------------------------------------------------
+
+
+def _edit_members(path: Path, rng: np.random.Generator) -> None:
+    """A zip archive with right checksums over mutated members, or with other names."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = _any([*members], rng)
+    members[name] = mutate([*members.values()], rng) if rng.random() < 0.3 else mutate([members[name]], rng)
+    if rng.random() < 0.15:
+        members[_any(["../x.npy", "/etc/x", "x" * 300, "set/a/../../y.png", "labels.npy", ""], rng)] = b"x"
+    if rng.random() < 0.15:
+        del members[_any([*members], rng)]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name or "nameless"), content)
+
+
+def _edit_png(path: Path, rng: np.random.Generator) -> None:
+    """Chunks with right checksums over mutated contents, reordered, repeated, left out."""
+    content, chunks, place = path.read_bytes(), [], 8
+    while place < len(content):
+        size = struct.unpack(">I", content[place : place + 4])[0]
+        chunks.append((content[place + 4 : place + 8], content[place + 8 : place + 8 + size]))
+        place += size + 12
+    for _ in range(int(rng.integers(1, 3))):
+        i, choice = int(rng.integers(len(chunks))), rng.random()
+        if choice < 0.1:
+            chunks.append(chunks.pop(i))
+        elif choice < 0.2:
+            chunks.insert(i, chunks[i])
+        elif choice < 0.3 and len(chunks) > 1:
+            del chunks[i]
+        elif choice < 0.5 and chunks[i][0] == b"IDAT":
+            with contextlib.suppress(zlib.error):
+                chunks[i] = (b"IDAT", zlib.compress(mutate([zlib.decompress(chunks[i][1])], rng)))
+        else:
+            chunks[i] = (chunks[i][0], mutate([chunks[i][1] or b"\0"], rng))
+    parts = [struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b)) for k, b in chunks]
+    path.write_bytes(content[:8] + b"".join(parts))
+
+
+def _edit_gzip(path: Path, rng: np.random.Generator) -> None:
+    """A gzipped file with a right checksum over mutated contents."""
+    content = path.read_bytes()
+    content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    path.write_bytes(gzip.compress(mutate([content], rng), mtime=0))
+
+
+KINDS["npz, repacked"] = Kind("npz, repacked", ".npz", _npz, _open_source, _edit_members)
+KINDS["zip of images, repacked"] = Kind(
+    "zip of images, repacked", ".zip", _zip, _open_source, _edit_members, PIXEL_MEMORY
+)
+KINDS["PNG, repacked"] = Kind("PNG, repacked", ".png", _png, _open_image, _edit_png, PIXEL_MEMORY)
+KINDS["idx, repacked"] = Kind("idx, repacked", "-idx.gz", _idx, _open_idx, _edit_gzip)
+KINDS["CIFAR, archive, repacked"] = Kind(
+    "CIFAR, archive, repacked", ".tar.gz", _cifar_archive, _open_archive, _edit_gzip
+)
 
 
 # --- running cases ------------------------------------------------------------------------------------------
