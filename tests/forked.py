@@ -35,7 +35,7 @@ def warm_up(commands: Sequence[str]) -> None:
         modules += ["tlcli.report", "matplotlib.figure", "matplotlib.backends.backend_svg"]
         modules += ["matplotlib.backends.backend_agg"]
     if set(commands) - set(LIGHT):
-        modules += ["keras", "tensorflow", "tlcli.training", "tlcli.training.engine_tensorflow"]
+        modules += ["keras", "tensorflow", "tlcli.training.base", "tlcli.training.grid"]
     for module in modules:
         importlib.import_module(module)
 

@@ -269,8 +269,9 @@ class Harness:
 
 def often_saved() -> None:
     """Save the state of a training all the time, so that a kill hits a save and a resume finds one."""
-    if "tlcli.training.loop" in sys.modules:
-        sys.modules["tlcli.training.loop"]._SAVE_SECONDS = 0.0  # type: ignore[attr-defined]
+    loop: Any = sys.modules.get("tlcli.training.loop")
+    if loop is not None:
+        loop._SAVE_SECONDS = loop._CHUNK_SECONDS = 0.1
 
 
 def count_calls(path: Path) -> None:
@@ -418,6 +419,8 @@ def main() -> int:
         for what, number in wanted.items():
             for i in range(number):
                 command = harness.commands[i % len(harness.commands)]
+                if sys.stderr.isatty():
+                    print(f"{what} {i + 1} of {number}", end="\r", file=sys.stderr)
                 try:
                     getattr(harness, what)(command)
                 except Unavailable:
