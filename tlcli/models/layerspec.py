@@ -27,8 +27,10 @@ def resolve_layers(expression: str | int | None, groups: list[tuple[str, ...]], 
             found.append(0)
         elif owner:
             found.append(owner[0])
-        elif match := re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part):
+        elif match := re.fullmatch(r"([0-9]{1,4})(?:-([0-9]{1,4}))?", part):
             first, last = int(match[1]), int(match[2] or match[1])
+            if first > last:
+                raise UsageError(f"{option}: the range {part} runs backwards; expected {last}-{first}.")
             found.extend(range(first, last + 1))
         else:
             names = ", ".join(group[0] for group in groups[:-1])
