@@ -58,6 +58,15 @@ def test_missing_runs_are_named() -> None:
     assert gather([results]).warnings == ["1 run is missing from the grid: finetune on mnist-6-9-200, run 1."]
 
 
+def test_missing_layers_of_one_base_are_named() -> None:
+    records = make_layer_study(splits=2, images=50)
+    first = next(r for r in records if isinstance(r, Results))
+    gone = first.runs.pop()
+    (warning,) = gather(records).warnings
+    assert warning.startswith("1 run is missing from the grid: ")
+    assert gone.arm in warning
+
+
 def test_runs_of_two_machines_merge() -> None:
     whole = make_size_study((100,), 4, 100, (0.0,))[0]
     halves = [copy.deepcopy(whole), copy.deepcopy(whole)]
