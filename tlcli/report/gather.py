@@ -308,7 +308,8 @@ def _gaps(entries: list[Entry]) -> list[str]:
         cells = by(group, lambda e: (e.dataset, e.arm))
         wanted = {e.run.run for e in group}
         repeated = {e.arm for e in group if e.run.run > 0}
-        swept = any(e.run.arm != e.run.method for e in group)  # then another base's grid tells what is missing
+        # In a sweep over layers, the grid of another base tells what this one lacks.
+        swept = any(e.run.arm != e.run.method for e in group)
         alike = [e for e in trained if e.variant == group[0].variant] if swept else group
         for arm in arms_of(alike):
             for dataset, name in datasets.items():
