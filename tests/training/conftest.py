@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import numpy as np
 import pytest
 
 from tlcli import data, store
@@ -25,6 +28,20 @@ def target_set(folder) -> Dataset:
     path = folder / "digits-6-9.h5"
     store.write(path, data.split(data.load_source("digits"), range(6, 10), size=150, validation=0.2))
     return store.read(path, Dataset)
+
+
+@pytest.fixture(scope="session")
+def padded():
+    """Give a data set of 8x8 images a margin of two pixels, for networks that halve it three times."""
+
+    def pad(dataset: Dataset) -> Dataset:
+        parts = {
+            name: dataclasses.replace(part, images=np.pad(part.images[:], ((0, 0), (2, 2), (2, 2), (0, 0))))
+            for name, part in dataset.parts.items()
+        }
+        return dataclasses.replace(dataset, parts=parts)
+
+    return pad
 
 
 @pytest.fixture(scope="session")

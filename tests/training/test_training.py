@@ -77,10 +77,22 @@ def test_batch_normalization_trains_as_in_plain_keras(source_set):
             assert np.abs(ours.weights[key] - value).mean() < 0.1 * moved, key
 
 
-@pytest.mark.parametrize("recipe", [EVERYTHING, Recipe(epochs=3, batch_size=64)])
-def test_an_interrupted_training_ends_in_the_same_arrays(source_set, tmp_path, recipe):
+WHITENED = Recipe.from_options("fast", epochs=3, batch_size=64, augment=["alternating-flip", "crop:1"])
+
+
+@pytest.mark.parametrize(
+    ("arch", "options", "recipe"),
+    [
+        ("cnn2", {"dropout": 0.5}, EVERYTHING),
+        ("cnn2", {"dropout": 0.5}, Recipe(epochs=3, batch_size=64)),
+        ("whitened-cnn", {"filters": "4-8-8"}, WHITENED),
+    ],
+)
+def test_an_interrupted_training_ends_in_the_same_arrays(source_set, padded, tmp_path, arch, options, recipe):
+    dataset = padded(source_set) if arch == "whitened-cnn" else source_set
+
     def train(**how):
-        return train_base(source_set, "cnn2", options={"dropout": 0.5}, recipe=recipe, seed=5, **how)
+        return train_base(dataset, arch, options=options, recipe=recipe, seed=5, **how)
 
     whole = train()
     state, interruptions, chance = tmp_path / "state.h5", 0, random.Random(1)
@@ -202,6 +214,20 @@ def test_augmentation_moves_pixels_as_it_says():
     quarter = np.asarray(augment.apply(images, {"angle": np.full(3, np.pi / 2, "float32")}, {"rotate": 90}))
     turns = [np.rot90(images, k, axes=(1, 2)) for k in (1, 3)]
     assert any(np.allclose(quarter, t, atol=1e-4) for t in turns)
+
+
+def test_alternating_flips_show_both_sides_in_two_epochs():
+    from tlcli.training import augment
+
+    order = SampleOrder(30, seed=1)
+    sides = {}
+    for start in range(0, 120, 40):  # stretches that straddle the epochs, as chunks of steps do
+        index = order.take(start, start + 40).reshape(8, 5)
+        flips = augment.alternating_flips(index, start, 30, np.random.default_rng(4))
+        for number, flip in zip(index.ravel(), flips.ravel(), strict=True):
+            sides.setdefault(number, []).append(flip)
+    assert all(seen in ([0, 1, 0, 1], [1, 0, 1, 0]) for seen in sides.values())
+    assert 5 < sum(seen[0] for seen in sides.values()) < 25
 
 
 def test_embeddings_are_what_the_head_sees(base, source_set):

@@ -57,14 +57,14 @@ class PatchWhitening(layers.Layer):
     """A convolution whose filters are made from images, not trained: they decorrelate the pixels of a patch.
 
     The filters are the principal components of the patches, each divided by its standard deviation, and
-    their negatives (so that what follows may be one-sided). Only the bias is trained.
+    their negatives (so that what follows may be one-sided). Without a bias there is nothing to train, and no
+    gradient has to pass the layer that sees the most pixels.
     """
 
     def __init__(self, size: int, *, epsilon: float = 5e-4, **options: Any) -> None:
         super().__init__(**options)
         self.size, self.epsilon = size, epsilon
         self.kernel_initializer = keras.initializers.get("orthogonal")
-        self.bias_initializer = keras.initializers.get("zeros")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         components = self.size * self.size * int(input_shape[-1] or 0)
@@ -72,10 +72,9 @@ class PatchWhitening(layers.Layer):
         self.kernel = self.add_weight(
             name="kernel", shape=shape, initializer=self.kernel_initializer, trainable=False
         )
-        self.bias = self.add_weight(name="bias", shape=shape[-1:], initializer=self.bias_initializer)
 
     def call(self, inputs: Any) -> Any:
-        return keras.ops.add(keras.ops.conv(inputs, self.kernel, padding="valid"), self.bias)
+        return keras.ops.conv(inputs, self.kernel, padding="valid")
 
     def adapted(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """The filters that whiten these images (standardised, float32, N x H x W x C), by variable name."""
@@ -142,6 +141,14 @@ def global_average_pool(x: Any, *, name: str) -> Any:
 
 def global_max_pool(x: Any, *, name: str) -> Any:
     return layers.GlobalMaxPooling2D(name=name)(x)
+
+
+def scaled(x: Any, scale: float, *, name: str) -> Any:
+    return layers.Rescaling(scale, name=name)(x)
+
+
+def add(xs: list[Any], *, name: str) -> Any:
+    return layers.Add(name=name)(xs)
 
 
 def flatten(x: Any) -> Any:

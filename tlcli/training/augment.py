@@ -45,6 +45,21 @@ def draw(
     return plan
 
 
+def alternating_flips(index: np.ndarray, start: int, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Which images of a stretch of the stream are mirrored: drawn for the first epoch, in turn thereafter.
+
+    An image is so seen from both sides in any two epochs (Jordan 2024, section 3.6).
+
+    Args:
+        index: The images' numbers, steps x batch.
+        start: Where in the stream the stretch begins.
+        size: Of an epoch.
+        rng: The same for every stretch of a training.
+    """
+    epoch = (start + np.arange(index.size).reshape(index.shape)) // size
+    return ((rng.integers(0, 2, size)[index] + epoch) % 2).astype(np.float32)
+
+
 def apply(images: Any, plan: dict[str, Any], augmentation: dict[str, float]) -> Any:
     """Augment a batch (float32, B x H x W x C, standardised so that 0 is the mean grey)."""
     from keras import ops

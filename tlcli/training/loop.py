@@ -130,6 +130,9 @@ class Fit:
                 for number in range(start, stop)
             ]
             plan.update({key: np.stack([d[key] for d in drawn]) for key in drawn[0]})
+        if "alternating-flip" in self.step.augmentation:
+            sides = rng(self.seed, "side")
+            plan["flip"] = augment.alternating_flips(plan["index"], start * batch, self.examples.size, sides)
         return plan
 
     def _evaluate(self) -> dict[str, float]:

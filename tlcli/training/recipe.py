@@ -17,6 +17,7 @@ OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "step", "cosine", "one-cycle")
 AUGMENTATIONS = {
     "flip": "mirror left-right, half of the images",
+    "alternating-flip": "mirror each image every other time it is seen",
     "shift": "shift by up to N pixels, edges reflected (shift:4)",
     "crop": "the same as shift: pad by N, reflected, and crop (crop:4)",
     "rotate": "rotate by up to N degrees (rotate:10)",
@@ -113,16 +114,19 @@ class Recipe:
 
 RECIPES: dict[str, dict[str, Any]] = {
     "default": {},
+    # Jordan's settings (arXiv 2404.00498) for batches of 200 and five times the epochs: in his units a rate
+    # of 12 and a decay of 0.012 per 1024 images at the peak. No label smoothing, which makes features
+    # transfer worse (Kornblith et al. 2021).
     "fast": {
         "optimizer": "sgd",
         "learning_rate": 0.2,
         "momentum": 0.9,
         "schedule": "one-cycle",
-        "weight_decay": 5e-3,  # decoupled: as 5e-4 in the gradient with momentum 0.9
+        "weight_decay": 0.01,
         "batch_size": 200,
-        "epochs": 60,
-        "augment": ("flip", "crop:4"),
-        "ema": 0.999,
+        "epochs": 50,
+        "augment": ("alternating-flip", "crop:4"),
+        "ema": 0.998,
     },
 }
 
@@ -138,7 +142,9 @@ def recipe_values(name: str) -> dict[str, Any]:
 
 def _parse_augmentation(text: str) -> tuple[str, float]:
     name, _, strength = text.partition(":")
-    default = {"flip": 0.5, "shift": 4, "crop": 4, "rotate": 10, "cutout": 8, "mixup": 0.2}
+    default = {
+        "flip": 0.5, "alternating-flip": 1, "shift": 4, "crop": 4, "rotate": 10, "cutout": 8, "mixup": 0.2
+    }  # fmt: skip
     if name not in default:
         raise UsageError(f"there is no augmentation {name!r}. They are: {', '.join(default)}.")
     try:

@@ -9,32 +9,42 @@ from tlcli.models.registry import register
 
 @register(
     "whitened-cnn",
-    "for fast training: patch whitening, 3 blocks of 2 convolutions, batch norm, GELU: 2.0 M parameters",
+    "for fast training: whitened patches, 3 residual blocks of 3 convolutions, batch norm, GELU: 2.5 M",
     input_shape=(32, 32, 3),
     classes=100,
 )
-def whitened_cnn(inputs: Any, classes: int, *, filters: str = "64-256-256") -> Any:
+def whitened_cnn(inputs: Any, classes: int, *, filters: str = "64-192-256", depth: int = 3) -> Any:
     """After Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU" (arXiv 2404.00498, 2024), section 3.
 
     Fixed 2x2 whitening filters made from the training images (Page, "How to train your ResNet", 2018), no
     biases before batch normalization, each block halved by its first convolution's max-pool, and the largest
-    activation of each channel for the head. `filters` per block.
+    activation of each channel for the head, scaled down so that the head learns no faster than the rest.
+    `filters` per block; `depth` convolutions in each, from 3 on with a shortcut around all but the first.
+    64-256-256 of depth 2 is the network of the article's quickest training.
     """
     from tlcli.models.layers import (
         PatchWhitening,
+        add,
         batch_norm,
         conv,
         dense,
         gelu,
         global_max_pool,
         max_pool,
+        scaled,
     )
 
     x = gelu(PatchWhitening(2, name="whiten")(inputs), name="whiten_gelu")
     for block, width in enumerate(map(int, filters.split("-")), start=1):
-        for number in (2 * block - 1, 2 * block):
-            x = conv(x, width, name=f"conv{number}", bias=False)
-            if number % 2:
+        first = None
+        for position in range(1, depth + 1):
+            name = f"conv{(block - 1) * depth + position}"
+            x = conv(x, width, name=name, bias=False)
+            if position == 1:
                 x = max_pool(x, name=f"pool{block}")
-            x = gelu(batch_norm(x, name=f"conv{number}_bn", momentum=0.9), name=f"conv{number}_gelu")
-    return dense(global_max_pool(x, name="gmp"), classes, name="head")
+            x = batch_norm(x, name=f"{name}_bn", momentum=0.9)
+            if position == depth >= 3:
+                x = add([first, x], name=f"{name}_add")
+            x = gelu(x, name=f"{name}_gelu")
+            first = x if position == 1 else first
+    return dense(scaled(global_max_pool(x, name="gmp"), 1 / 9, name="features"), classes, name="head")
