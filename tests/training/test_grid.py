@@ -14,6 +14,7 @@ from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training import Recipe, embed, transfer
 from tlcli.training.arms import parse_arms
 from tlcli.training.methods import methods
+from tlcli.training.selection import held_out
 
 GROUPS = [("conv1",), ("conv2",), ("dense1",), ("head",)]
 SHORT = Recipe(samples=300, eval_every=100, batch_size=50)
@@ -339,3 +340,30 @@ def test_anchored_starts_from_the_solved_head_and_its_parts_can_be_left_out(base
         transfer(base, [target_set], ["ridge"], head_units="8")
     with pytest.raises(UsageError, match="linear"):
         transfer(base, [target_set], ["ridge:copy=2"])
+
+
+def test_alternatives_are_chosen_on_held_out_training_images(base, target_set, tmp_path):
+    (arm,) = parse_arms(["finetune:rate=0.001|1,copy=2"], GROUPS)
+    assert arm.label == "finetune(copy=2,rate=0.001|1)"
+    assert [a.label for a in arm.choices] == ["finetune(copy=2,rate=0.001)", "finetune(copy=2)"]
+    assert [a.phases[0].rate for a in arm.choices] == [0.001, 1.0]
+    with pytest.raises(UsageError, match="too many"):
+        parse_arms(["lp-ft:probe=" + "|".join(f"0.{n:03}" for n in range(1, 102))], GROUPS)
+
+    parts = {name: part for name, part in target_set.parts.items() if name != "validation"}
+    small = dataclasses.replace(target_set, parts=parts)
+    folds = held_out(small, 3)
+    assert len(folds) == 5
+    tested = np.concatenate([fold.test.source_index for fold in folds])
+    assert sorted(tested) == sorted(small.train.source_index)
+    assert not any(set(f.test.source_index) & set(f.train.source_index) for f in folds)
+    (fold,) = held_out(target_set, 3)
+    assert np.array_equal(fold.test.labels, target_set.parts["validation"].labels)
+
+    hopeless = Recipe(samples=600, eval_every=300, batch_size=20)
+    (run,) = transfer(base, [small], ["finetune:rate=0.00001|1"], recipe=hopeless, save_dir=tmp_path).runs
+    (direct,) = transfer(base, [small], ["finetune"], recipe=hopeless).runs
+    assert run.attributes["chosen"]["arm"] == "finetune"
+    scores = run.attributes["chosen"]["held_out_accuracy"]
+    assert scores["finetune"] > scores["finetune(rate=1e-05)"]
+    assert np.array_equal(run.predictions, direct.predictions)

@@ -306,6 +306,12 @@ class FeatureStore:
                 if not any(key[0] in digests and key[1] in cuts for digests, cuts in self._wanted.values()):
                     del self._kept[key]
 
+    def forget(self, datasets: Iterable[Dataset]) -> None:
+        """Datasets that are about to end: what is known of them by their identity must end too."""
+        for dataset in datasets:
+            self._digests.pop(id(dataset), None)
+            self._teachers.pop(id(dataset), None)
+
     def teacher(self, base: Checkpoint, dataset: Dataset) -> np.ndarray:
         """The base's own logits of the training images."""
 

@@ -22,9 +22,10 @@ from tlcli.training.arm_trainer import ArmTrainer, FeatureStore, Outcome
 from tlcli.training.arms import Arm, parse_arms
 from tlcli.training.base import require_validation
 from tlcli.training.embedding import rebuild, require_shape
-from tlcli.training.loop import as_history
+from tlcli.training.loop import as_history, score
 from tlcli.training.parallel import TRACING, Workers
 from tlcli.training.recipe import Recipe
+from tlcli.training.selection import held_out
 from tlcli.training.watch import MeasuredCallback, Progress, ProgressCallback, StopCallback, Watch, rows
 
 
@@ -154,6 +155,8 @@ def _check(
             what = "--source" if source is not None else needing[0]
             raise UsageError(f"--head-units: {what} needs the base's own head, which has no place beside it.")
     for arm in arms:
+        if arm.choices and recipe.early_stopping:
+            raise UsageError("--early-stopping and alternatives (a|b) would choose on the same images.")
         if any(phase.solve for phase in arm.phases) and (HEAD_UNITS in options or arm.copy != below_head):
             raise UsageError(
                 f"{arm.label}: a head is solved for on the base's own features, so that it is linear and all "
@@ -165,10 +168,10 @@ def _check(
                 raise UsageError(f"{arm.method} mixes in images of the source task; name them with --source.")
 
 
-def _shape(cell: _Cell) -> Hashable:
+def _shape(arm: Arm, classes: int) -> Hashable:
     """What runs must share to use one compiled network."""
-    has_terms = any(phase.terms for phase in cell.arm.phases)
-    return (cell.arm.phases, cell.dataset.classes, cell.arm.copy if has_terms else None)
+    has_terms = any(phase.terms for phase in arm.phases)
+    return (arm.phases, classes, arm.copy if has_terms else None)
 
 
 class _Board:
@@ -234,7 +237,7 @@ class _Grid:
 
         if self.source is not None:
             self._source_before()
-        workers = Workers(todo, work, at_once=at_once, kind=_shape)
+        workers = Workers(todo, work, at_once=at_once, kind=lambda c: _shape(c.arm, c.dataset.classes))
         try:
             workers.run(keep, lambda: board.show(progress))
         except Interrupted:
@@ -242,22 +245,48 @@ class _Grid:
         return self._results([self.kept[cell.key] for cell in self.cells])
 
     def _train(self, worker: int, cell: _Cell, watch: Watch) -> Run:
-        trainer = self._trainer(worker, cell)
-        self.features.keep_for(worker, [cell.dataset, self.source], trainer.cut_layers)
         seed = self.seed + cell.run
-        outcome = trainer.run(cell.arm, cell.dataset, seed, watch, self.features, self.source)
+        arm, scores = self._select(worker, cell, seed, watch) if cell.arm.choices else (cell.arm, {})
+        trainer, outcome = self._fit(worker, arm, cell.dataset, seed, watch)
+        if scores:
+            outcome.chosen["arm"], outcome.chosen["held_out_accuracy"] = arm.label, scores
         run = self._run(cell, trainer, seed, outcome)
         if self.save_dir:
             self._save(cell, trainer, run)
         return run
 
-    def _trainer(self, worker: int, cell: _Cell) -> ArmTrainer:
+    def _fit(
+        self, worker: int, arm: Arm, dataset: Dataset, seed: int, watch: Watch
+    ) -> tuple[ArmTrainer, Outcome]:
+        trainer = self._trainer(worker, arm, dataset.classes)
+        self.features.keep_for(worker, [dataset, self.source], trainer.cut_layers)
+        return trainer, trainer.run(arm, dataset, seed, watch, self.features, self.source)
+
+    def _select(
+        self, worker: int, cell: _Cell, seed: int, watch: Watch
+    ) -> tuple[Arm, dict[str, float]]:
+        """The candidate that does best on held-out training images, and how each did: accuracy, then loss."""
+        quiet = Watch(stop=watch.stop)
+        folds = held_out(cell.dataset, seed)
+        results: dict[str, tuple[float, float]] = {}
+        for arm in cell.arm.choices:
+            scored = []
+            for fold in folds:
+                _, outcome = self._fit(worker, arm, fold, seed, quiet)
+                loss, accuracy = score(outcome.logits, fold.test.labels)
+                scored.append((accuracy, -loss))
+            results[arm.label] = tuple(np.mean(scored, axis=0).tolist())
+        best = max(cell.arm.choices, key=lambda arm: results[arm.label])
+        self.features.forget(folds)
+        return best, {label: accuracy for label, (accuracy, _) in results.items()}
+
+    def _trainer(self, worker: int, arm: Arm, classes: int) -> ArmTrainer:
         """The worker's compiled network; all arms and datasets of one shape share it."""
-        key = (worker, _shape(cell))
+        key = (worker, _shape(arm, classes))
         if key not in self.trainers:
             with TRACING:
                 self.trainers[key] = ArmTrainer(
-                    self.base, cell.dataset.classes, cell.arm, self.recipe, options=self.options,
+                    self.base, classes, arm, self.recipe, options=self.options,
                     images=max(sum(map(len, d.parts.values())) for d in self.datasets),
                     moving_statistics=self.bn_statistics == "moving", source_head=self.source is not None,
                 )  # fmt: skip
