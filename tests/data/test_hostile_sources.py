@@ -1,0 +1,157 @@
+"""Sources that strangers send: no other file is read, nothing runs, what is declared takes no memory.
+
+Pickles, archives and headers of .npz are in test_published.py and test_arrays.py, HDF5 in tests/store.
+"""
+
+from __future__ import annotations
+
+import ast
+import resource
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+import tlcli
+from tlcli.data import load_source, matlab
+from tlcli.data.decoding import UnreadableError, decode_one
+from tlcli.errors import TlcliError
+
+SECRET = np.full((20, 6, 6), 77, np.uint8)
+LABELS = np.arange(20) % 2
+
+
+def memory() -> int:
+    """The most KiB that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def test_mat_5_that_declares_terabytes(tmp_path):
+    """By hand: a matrix of double precision whose dimensions are a lie."""
+
+    def element(kind: int, content: bytes) -> bytes:
+        return struct.pack("<II", kind, len(content)) + content + bytes(-len(content) % 8)
+
+    for sides in ((10**5, 10**5, 100), (2**31 - 1, 2**31 - 1, 3), (20, -6, 6)):
+        matrix = (element(6, struct.pack("<II", 6, 0)) + element(5, struct.pack("<3i", *sides))
+                  + element(1, b"images") + element(9, bytes(80)))  # fmt: skip
+        labels = (element(6, struct.pack("<II", 6, 0)) + element(5, struct.pack("<2i", 1, 20))
+                  + element(1, b"labels") + element(9, bytes(160)))  # fmt: skip
+        head = (matlab.HEADER_V5 + b", made by hand").ljust(124) + b"\x00\x01IM"
+        (tmp_path / "x.mat").write_bytes(head + element(14, matrix) + element(14, labels))
+        before = memory()
+        with pytest.raises(TlcliError, match=r"x\.mat"):
+            load_source(str(tmp_path / "x.mat"))
+        assert memory() - before < 50_000
+
+
+def external_link(file: h5py.File) -> None:
+    file["images"] = h5py.ExternalLink("secret.h5", "/images")
+
+
+def soft_link(file: h5py.File) -> None:
+    file["inside"] = SECRET.T
+    file["images"] = h5py.SoftLink("/inside")
+
+
+def external_storage(file: h5py.File) -> None:
+    file.create_dataset("images", shape=(6, 6, 20), dtype=np.uint8, external=[("secret.h5", 0, 720)])
+
+
+def virtual_dataset(file: h5py.File) -> None:
+    plan = h5py.VirtualLayout((20, 6, 6), np.uint8)
+    plan[:] = h5py.VirtualSource("secret.h5", "images", (20, 6, 6))
+    file.create_virtual_dataset("images", plan)
+
+
+def terabytes(file: h5py.File) -> None:
+    file.create_dataset("images", (10**6, 10**4, 20), np.uint8, chunks=(100, 100, 20))
+
+
+def variable_length(file: h5py.File) -> None:
+    file.create_dataset("images", (6, 6, 20), h5py.vlen_dtype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    "attack", [external_link, soft_link, external_storage, virtual_dataset, terabytes, variable_length]
+)
+def test_mat_73_passes_the_gate(tmp_path, monkeypatch, attack: Callable[[h5py.File], None]):
+    monkeypatch.chdir(tmp_path)
+    with h5py.File("secret.h5", "w") as file:
+        file["images"] = SECRET
+    with h5py.File("x.mat", "w", userblock_size=512) as file:
+        attack(file)
+        file["labels"] = LABELS.astype(float)[:, None]
+    with open("x.mat", "r+b") as raw:
+        raw.write(matlab.HEADER_V73.ljust(124) + b"\x00\x02IM")
+    before = memory()
+    with pytest.raises(TlcliError, match="expected x_train"):  # what is refused is as if it were not there
+        load_source("x.mat")
+    assert memory() - before < 50_000
+
+
+def bomb(path: Path, side: int = 60_000) -> None:
+    """A small image whose header says that it is a huge one."""
+    Image.fromarray(SECRET[0]).resize((64, 64)).save(path, lossless=True)
+    content = bytearray(path.read_bytes())
+    if path.suffix == ".bmp":
+        content[18:26] = struct.pack("<ii", side, side)
+    elif path.suffix == ".jpg":
+        frame = content.index(b"\xff\xc0")
+        content[frame + 5 : frame + 9] = struct.pack(">HH", side, side)
+    else:  # WebP: the size stands in 14 bits each, behind the signature of VP8L; 16383 is the most
+        start = content.index(b"VP8L") + 9
+        bits = struct.unpack("<I", content[start : start + 4])[0] >> 28 << 28 | 16382 << 14 | 16382
+        content[start : start + 4] = struct.pack("<I", bits)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".jpg", ".webp"])
+def test_images_that_declare_too_many_pixels(tmp_path, suffix):
+    bomb(tmp_path / f"x{suffix}")
+    before = memory()
+    with pytest.raises(UnreadableError):
+        decode_one(tmp_path / f"x{suffix}")
+    assert memory() - before < 50_000
+
+
+FORBIDDEN = {
+    "load_model", "clone_model", "model_from_json", "model_from_config", "deserialize",
+    "deserialize_keras_object", "enable_unsafe_deserialization", "get_custom_objects", "eval", "exec",
+    "__import__", "system", "popen", "Popen", "fromfile", "Unpickler", "loads_pickle", "unsafe_load",
+}  # fmt: skip
+UNSAFE = {
+    "pickle": {"load", "loads", "Unpickler"}, "np": {"load"}, "numpy": {"load"}, "yaml": {"load"},
+    "marshal": {"load", "loads"}, "joblib": {"load"}, "torch": {"load"}, "shelve": {"open"},
+}  # fmt: skip
+
+
+def calls_of(source: str) -> list[tuple[str, str]]:
+    """Every call in a module, as the name before the dot (or nothing) and the name."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            function: Any = node.func
+            if isinstance(function, ast.Name):
+                found.append(("", function.id))
+            elif isinstance(function, ast.Attribute):
+                owner = function.value.id if isinstance(function.value, ast.Name) else "?"
+                found.append((owner, function.attr))
+    return found
+
+
+def test_nothing_in_the_package_loads_code():
+    """Keras's loaders, pickle, eval and the like run what is in a file; none of them is called anywhere."""
+    modules = list(Path(tlcli.__file__).parent.rglob("*.py"))
+    assert len(modules) > 80
+    for module in modules:
+        for owner, name in calls_of(module.read_text()):
+            assert name not in FORBIDDEN, f"{module.name} calls {name}"
+            assert name not in UNSAFE.get(owner, ()), f"{module.name} calls {owner}.{name}"
+    assert ("np", "load") in calls_of("np.load(path)")
+    assert ("", "eval") in calls_of("x = [eval(text)]")
