@@ -15,6 +15,9 @@ from tlcli.errors import UsageError
 if TYPE_CHECKING:
     from tlcli.store import Results
 
+RECOMMENDED = "anchored"
+"""What is trained where no method is named."""
+
 EXAMPLES = [
     "tlcli transfer base.h5 digits-6-9.h5 --method scratch --method freeze --method finetune --runs 3",
     "tlcli transfer base.h5 digits-6-9.h5 --method freeze --copy 1-2 --samples 2000 -o sweep.h5",
@@ -43,7 +46,8 @@ def transfer(
             "--method",
             metavar="NAME[:KEY=VALUE,...]",
             autocompletion=complete.methods,
-            help="How to train, for example scratch, finetune or freeze:copy=2; repeatable.",
+            help="How to train, for example scratch, finetune or freeze:copy=2; repeatable. "
+            f"[default: {RECOMMENDED}]",
         ),
     ] = None,
     copy: Annotated[
@@ -130,10 +134,7 @@ def transfer(
 
     console = Console(as_json=as_json, quiet=quiet)
     check_inputs(base, *datasets, source)
-    if not method:
-        raise UsageError(
-            "no --method was given. Name one or more, for example --method scratch --method freeze."
-        )
+    method = method or [RECOMMENDED]
     if runs < 1:
         raise UsageError(f"--runs: received {runs}, expected a number from 1.")
     for spec in method:
