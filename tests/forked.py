@@ -61,7 +61,7 @@ class Child:
     folder: Path
     started: float = field(default_factory=time.monotonic)
 
-    def wait(self, limit: float = 120.0) -> Ended:
+    def wait(self, limit: float = 600.0) -> Ended:
         """Its end; after `limit` seconds it is killed and counted as a hang."""
         while True:
             pid, status = os.waitpid(self.pid, os.WNOHANG)

@@ -205,6 +205,18 @@ def _open_hdf5(path: Path) -> str:
     return record.provenance.content_sha256
 
 
+def _open_pipe(path: Path) -> str:
+    """As `-`: HDF5 then reads through Python from memory, which is another way through its code."""
+    from types import SimpleNamespace
+    from unittest import mock
+
+    from tlcli import store
+
+    stdin = SimpleNamespace(buffer=io.BytesIO(path.read_bytes()), isatty=lambda: False)
+    with mock.patch.object(sys, "stdin", stdin):
+        return store.read_any("-").provenance.content_sha256
+
+
 def _edit_hdf5(path: Path, rng: np.random.Generator) -> None:
     """What h5py lets anyone do to a file."""
     import h5py
@@ -433,6 +445,11 @@ def _add_hdf5_kinds() -> None:
         KINDS[f"{name}, without checksums"] = Kind(f"{name}, without checksums", ".h5", old, _open_hdf5)
         KINDS[f"{name}, edited"] = Kind(f"{name}, edited", ".h5", make, _open_hdf5, _edit_hdf5)
         KINDS[f"{name}, forged"] = Kind(f"{name}, forged", ".h5", make, _open_forged, _forge_hdf5)
+
+    def both() -> list[bytes]:
+        return [_written(record, old=old) for record in _records().values() for old in (False, True)]
+
+    KINDS["through a pipe"] = Kind("through a pipe", ".h5", both, _open_pipe)
 
 
 def _maker(name: str, *, old: bool) -> Make:
