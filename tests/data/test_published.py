@@ -356,6 +356,16 @@ def test_a_wrong_checksum_leaves_nothing_behind(tmp_path, server):
     assert list((tmp_path / "cache" / "mnist").iterdir()) == []
 
 
+def test_what_a_killed_download_left_is_removed(tmp_path, server):
+    url, _ = server
+    digests = idx_files(tmp_path / "www")
+    cache = tmp_path / "cache" / "mnist"
+    cache.mkdir(parents=True)
+    (cache / f".{idx.FILES[0]}.gz.123-abcdef01.tlcli-tmp").write_bytes(b"half of it")
+    check_grey(idx.load(replace(mnist.SET, mirrors=(url,), checksums=digests), Request()))
+    assert sorted(p.name for p in cache.iterdir()) == sorted(f"{name}.gz" for name in idx.FILES)
+
+
 def test_no_server_and_no_permission(tmp_path, server, monkeypatch):
     url, asked = server
     nowhere = replace(mnist.SET, mirrors=("http://127.0.0.1:9/",))

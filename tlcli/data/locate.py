@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,24 +76,22 @@ def fetch_all(set_name: str, downloads: Sequence[Download], request: Request) ->
 def _fetch(set_name: str, download: Download, target: Path, downloads: Sequence[Download],
            progress: Progress | None) -> None:
     """Try each address in turn; the target appears only complete and checked."""
+    from tlcli import store
+
     problems = []
     for url in download.urls:
-        partial = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tlcli-tmp")
         try:
-            digest = _copy(url, partial, download.limit, progress)
-            if digest == download.sha256:
-                os.replace(partial, target)
-                return
-            problems.append(f"{url}: wrong SHA-256 {digest[:12]}..., expected {download.sha256[:12]}...")
+            with store.atomic_file(target, force=True) as partial:
+                digest = _copy(url, partial, download.limit, progress)
+                if digest != download.sha256:
+                    raise ValueError(f"wrong SHA-256 {digest[:12]}..., expected {download.sha256[:12]}...")
+            return
         except urllib.error.HTTPError as error:
             problems.append(f"{url}: HTTP {error.code}")
         except urllib.error.URLError as error:
             problems.append(f"{url}: {error.reason}")
         except (OSError, ValueError) as error:
             problems.append(f"{url}: {error}")
-        finally:
-            with suppress(FileNotFoundError):
-                partial.unlink()
     raise TlcliError(_nowhere(set_name, downloads, "; ".join(problems)))
 
 
@@ -103,7 +99,7 @@ def _copy(url: str, target: Path, limit: int, progress: Progress | None) -> str:
     """Copy a URL to a file; returns the SHA-256."""
     request = urllib.request.Request(url, headers={"User-Agent": f"tlcli/{__version__}"})
     digest, done = hashlib.sha256(), 0
-    with urllib.request.urlopen(request, timeout=_TIMEOUT) as reply, open(target, "xb") as out:
+    with urllib.request.urlopen(request, timeout=_TIMEOUT) as reply, open(target, "wb") as out:
         length = reply.headers.get("Content-Length")
         total = min(int(length), limit) if length and length.isdigit() else limit
         while block := reply.read(_BLOCK):
