@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 import zlib
 
 import numpy as np
@@ -219,10 +220,42 @@ def test_a_zip_is_read_where_it_is(folder, tmp_path):
             archive.writestr(name, b"x")
         with pytest.raises(TlcliError, match="points outside"):
             load_source(str(tmp_path / "evil.zip"))
+    for name in ("cat//evil.png", "./cat/evil.png", "cat/./evil.png", "//evil.png"):
+        with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
+            archive.writestr("cat/0.png", b"x")
+            archive.writestr(name, b"x")
+        with pytest.raises(TlcliError, match=r"empty step|points outside"):
+            load_source(str(tmp_path / "evil.zip"))
     (tmp_path / "evil.zip").write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(TlcliError, match="zip"):
         load_source(str(tmp_path / "evil.zip"))
     assert not list(tmp_path.rglob("evil.png"))
+
+
+def test_many_and_deep_folders_take_no_time(folder, tmp_path):
+    """Both are quick to write and were slow to look through: minutes, and a recursion without end."""
+    import zipfile
+
+    root = folder(["cat", "dog"])
+    with zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:
+        for name in ("cat", "dog"):
+            for number, image in enumerate(sorted((root / name).iterdir())):
+                archive.write(image, f"{name}/{number}/{'d/' * 50}{image.name}")
+        for number in range(20_000):
+            archive.writestr(f"cat/{number}/x/y/none.txt", b"")
+    started = time.process_time()
+    _, cut = everything(tmp_path / "many.zip")
+    assert time.process_time() - started < 10
+    assert np.array_equal(cut.train.images[:], everything(root)[1].train.images[:])
+    for name, words in (("cat/" + "d/" * 99 + "x.png", "64 deep"), ("cat/0/x/y/none.txt/z", "as a folder")):
+        with zipfile.ZipFile(tmp_path / "many.zip", "a") as archive:
+            archive.writestr(name, b"x")
+        with pytest.raises(TlcliError, match=words):
+            load_source(str(tmp_path / "many.zip"))
+        with zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:
+            archive.writestr("cat/0/x/y/none.txt", b"")
+    (root / "cat" / ("d/" * 300)).mkdir(parents=True)
+    assert len(everything(root)[1].train) == len(cut.train)
 
 
 def test_only_the_chosen_classes_are_decoded(folder):

@@ -33,7 +33,7 @@ _TURNS = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANS
 
 
 class Readable(Protocol):
-    """A file that can be opened: a `pathlib.Path` or a `zipfile.Path`."""
+    """A file that can be opened: a `pathlib.Path` or a `ZipEntry`."""
 
     def open(self, mode: str) -> Any: ...
 

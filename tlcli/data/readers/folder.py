@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from tlcli.data.archives import check_member
 from tlcli.data.decoding import SUFFIXES, Readable, UnreadableError, decode_all, decode_one
 from tlcli.data.sampling import holdout
 from tlcli.data.source import Progress, Request, Source, class_part, path_reader
+from tlcli.data.zipped import open_zip
 from tlcli.errors import TlcliError
 from tlcli.store.records import ImageArray, Part
 
@@ -219,11 +218,15 @@ def _entries(folder: Any) -> list[Any]:
 
 def _walk(folder: Any) -> Iterator[Any]:
     """All files below a folder. Linked folders below a class are passed by: they could run in circles."""
-    for entry in _entries(folder):
-        if not entry.is_dir():
+    pending = [iter(_entries(folder))]
+    while pending:
+        entry = next(pending[-1], None)
+        if entry is None:
+            pending.pop()
+        elif not entry.is_dir():
             yield entry
         elif not (hasattr(entry, "is_symlink") and entry.is_symlink()):
-            yield from _walk(entry)
+            pending.append(iter(_entries(entry)))
 
 
 def _is_image(name: str) -> bool:
@@ -244,13 +247,7 @@ def _published_numbers(names: Sequence[str]) -> list[int]:
 
 def _inside_zip(path: Path) -> Any:
     """The folder in a zip that has the class folders: its root, or its only folder."""
-    try:
-        archive = zipfile.ZipFile(path)
-        for name in archive.namelist():
-            check_member(path.name, name)
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise TlcliError(f"{path.name} cannot be read as a zip archive: {error}") from None
-    root: Any = zipfile.Path(archive)
+    root: Any = open_zip(path)
     entries = _entries(root)
     if len(entries) == 1 and entries[0].is_dir() and _has_only_folders(entries[0]):
         return entries[0]

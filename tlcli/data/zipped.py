@@ -1,0 +1,72 @@
+"""The folders in a zip archive, as much like `pathlib` as reading images needs.
+
+`zipfile.Path` looks through all names for every folder, and goes in circles for some; here the tree is built
+once.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from tlcli.data.archives import check_member
+from tlcli.errors import TlcliError
+
+MAX_DEPTH = 64
+"""Folders in folders."""
+
+
+class ZipEntry:
+    """A file or a folder in an archive."""
+
+    __slots__ = ("_archive", "_children", "_path", "name")
+
+    def __init__(self, archive: zipfile.ZipFile, path: str, name: str, *, folder: bool) -> None:
+        self._archive, self._path, self.name = archive, path, name
+        self._children: dict[str, ZipEntry] | None = {} if folder else None
+
+    def __str__(self) -> str:
+        return f"{self._archive.filename}/{self._path}".rstrip("/")
+
+    def is_dir(self) -> bool:
+        return self._children is not None
+
+    def iterdir(self) -> Iterator[ZipEntry]:
+        """What is in the folder."""
+        yield from (self._children or {}).values()
+
+    def open(self, mode: str = "rb") -> IO[bytes]:
+        """The content of a file, unpacked while it is read."""
+        return self._archive.open(self._path)
+
+    def add(self, steps: list[str], *, folder: bool) -> None:
+        """Add what lies at a path below this folder. Raises TlcliError where a file is in the way."""
+        here = self
+        for number, step in enumerate(steps, start=1):
+            last = number == len(steps)
+            if here._children is None:
+                raise TlcliError(f"{self.name} holds {here._path!r:.100} as a file and as a folder: refused")
+            if step not in here._children:
+                path = f"{here._path}/{step}".lstrip("/")
+                here._children[step] = ZipEntry(self._archive, path, step, folder=folder or not last)
+            here = here._children[step]
+
+
+def open_zip(path: Path) -> ZipEntry:
+    """The root of an archive. Raises TlcliError for one that is damaged or has names that lead elsewhere."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except Exception as error:  # zipfile raises nearly anything on a damaged file
+        raise TlcliError(f"{path.name} cannot be read as a zip archive: {error}") from None
+    root = ZipEntry(archive, "", path.name, folder=True)
+    for name in archive.namelist():
+        check_member(path.name, name)
+        steps = name.removesuffix("/").split("/")
+        if "" in steps or "." in steps:
+            raise TlcliError(f"{path.name} holds {name!r:.100}, a path with an empty step: refused")
+        if len(steps) > MAX_DEPTH:
+            raise TlcliError(f"{path.name} has folders more than {MAX_DEPTH} deep: refused")
+        root.add(steps, folder=name.endswith("/"))
+    return root
