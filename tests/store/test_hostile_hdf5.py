@@ -415,7 +415,7 @@ def test_every_bit_counts(record: store.Record, tmp_path: Path) -> None:
 
 
 def test_every_bit_of_the_data_counts(record: store.Record, tmp_path: Path) -> None:
-    """Flips within the stored bytes of every dataset of every kind are found; of the smallest, in each byte."""
+    """Flips in the stored bytes of every dataset of every kind are found; of the smallest, in each byte."""
     store.write(tmp_path / "x.h5", record, command="made")
     image = (tmp_path / "x.h5").read_bytes()
     rng = np.random.default_rng(0)
