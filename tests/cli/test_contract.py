@@ -125,7 +125,6 @@ def test_impossible_combinations(call):
     fails(call("knn", "pixels.h5", "-o", "-", "--json"), 2, "--json")
     fails(call("transfer", "-", "-", "--method", "scratch"), 2, "2 inputs are '-'")
     fails(call("split", "--dataset", "digits", "--size", "10", "--proportion", "0.1"), 2)
-    fails(call("transfer", "pixels.h5", "digits-6-9.h5"), 2, "--method")
     fails(call("report", "pixels.h5", "-o", "-"), 2, "folder")
 
 
