@@ -22,6 +22,7 @@ from tlcli.models.layerspec import resolve_layers
         # whitening 2x2x3x24 and the moving statistics are not trained; per block gamma, beta and they
         ("whitened-cnn", (32, 32, 3), 100, {}, 2_515_844, 2_515_844 - 288 - 3 * 2 * (64 + 192 + 256)),
         ("whitened-cnn", (32, 32, 3), 100, {"filters": "64-256-256", "depth": 2}, 1_998_212, 1_995_620),
+        ("small-cnn", (32, 32, 3), 10, {}, 49_146, 47_162),
         # conv 3x3x1x32, conv 3x3x32x32, dense 12*12*32 x 128, head 128 x 4, each with biases
         ("cnn2", (28, 28, 1), 4, {}, 320 + 9_248 + 589_952 + 516, 320 + 9_248 + 589_952 + 516),
     ],
@@ -30,6 +31,10 @@ def test_parameter_counts(name, shape, classes, options, total, trainable):
     counted = parameter_counts(name, shape, classes, options)
     assert total in (None, counted[0])
     assert trainable in (None, counted[1])
+
+
+def test_the_small_network_has_fewer_than_50_000_parameters():
+    assert parameter_counts("small-cnn")[0] < 50_000
 
 
 def test_vgg_head_has_5130_parameters():

@@ -11,10 +11,9 @@ import pytest
 from tlcli import data, store
 from tlcli.errors import Interrupted, TlcliError, UsageError
 from tlcli.store.records import Checkpoint, Dataset
-from tlcli.training import Recipe, embed, transfer
+from tlcli.training import Recipe, transfer
 from tlcli.training.arms import parse_arms
 from tlcli.training.methods import methods
-from tlcli.training.selection import held_out
 
 GROUPS = [("conv1",), ("conv2",), ("dense1",), ("head",)]
 SHORT = Recipe(samples=300, eval_every=100, batch_size=50)
@@ -276,94 +275,3 @@ def test_whitening_filters_come_from_the_images_that_train_them(source_set, targ
     assert np.array_equal(saved(tmp_path, "finetune").weights["whiten/kernel"], made_from(source))
     frozen = saved(tmp_path, "freeze").weights
     assert np.array_equal(frozen["whiten/kernel"], base.weights["whiten/kernel"])
-
-
-def test_a_head_with_hidden_layers_takes_the_flattened_convolutions(base, target_set, tmp_path):
-    how = {"recipe": SHORT, "head_units": "16,8"}
-    results = transfer(base, [target_set], ["freeze", "finetune:copy=1"], save_dir=tmp_path, **how)
-    frozen, tuned = results.runs
-    assert [run.arm for run in results.runs] == ["freeze(head=16-8)", "finetune(copy=1,head=16-8)"]
-    flat = base.weights["dense1/kernel"].shape[0]
-    new = flat * 16 + 16 + 16 * 8 + 8 + 8 * 4 + 4
-    convolutions = sum(base.weights[f"conv{n}/{v}"].size for n in (1, 2) for v in ("kernel", "bias"))
-    assert frozen.trainable_parameters == new
-    assert frozen.parameters == tuned.trainable_parameters == convolutions + new
-    kept = saved(tmp_path, "freeze")
-    assert np.array_equal(kept.weights["conv2/kernel"], base.weights["conv2/kernel"])
-    rebuilt = embed(kept, target_set)
-    assert rebuilt.parts["test"].embeddings.shape[1] == 8
-    with pytest.raises(UsageError, match="base's own head"):
-        transfer(base, [target_set], ["lwf"], **how)
-    with pytest.raises(UsageError, match="numbers of units"):
-        transfer(base, [target_set], ["freeze"], recipe=SHORT, head_units="many")
-
-
-@pytest.mark.parametrize("classes", [2, 4])
-def test_solved_heads_are_those_of_scikit_learn(base, tmp_path, classes):
-    """The network with the solved head answers as scikit-learn's pipeline on the embeddings does."""
-    from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    from tlcli.training.solved import PENALTIES
-
-    target = data.split(data.load_source("digits"), range(6, 6 + classes), size=40 * classes)
-    ridge, logistic = transfer(base, [target], ["ridge", "logistic"], save_dir=tmp_path).runs
-    features = embed(base, target).parts
-    x, y, test = features["train"].embeddings, features["train"].labels, features["test"].embeddings
-    expected = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=PENALTIES)).fit(x, y)
-    assert np.array_equal(ridge.predictions, expected.predict(test))
-    assert ridge.attributes["chosen"]["ridge"]["penalty"] == expected[-1].alpha_
-    chosen = logistic.attributes["chosen"]["logistic"]["C"]
-    expected = make_pipeline(StandardScaler(), LogisticRegression(C=chosen, max_iter=1000)).fit(x, y)
-    assert (logistic.predictions == expected.predict(test)).mean() > 0.995
-    assert ridge.test_accuracy > 0.9
-    assert list(ridge.history["samples_seen"]) == [len(y)]
-    assert ridge.trainable_parameters == 128 * classes + classes
-    kept = saved(tmp_path, "logistic")
-    assert np.array_equal(kept.weights["dense1/kernel"], base.weights["dense1/kernel"])
-
-
-def test_anchored_starts_from_the_solved_head_and_its_parts_can_be_left_out(base, source_set, target_set):
-    recipe = Recipe(samples=200, eval_every=100, batch_size=50, augment=("shift:1",), learning_rate=1e-4)
-    arms = ["logistic", "anchored", "anchored:probe=0", "anchored:alpha=0,rate_decay=1", "anchored:replay=1"]
-    solved, whole, headless, plain, replayed = transfer(
-        base, [target_set], arms, recipe=recipe, source=source_set
-    ).runs
-    assert whole.history["test_accuracy"][0] == solved.test_accuracy
-    n = len(target_set.train)
-    assert whole.history["samples_seen"].tolist() == [n, n + 100, n + 200]
-    assert headless.history["test_accuracy"][0] < solved.test_accuracy - 0.2
-    assert plain.arm == "anchored(alpha=0,rate_decay=1)"
-    assert replayed.attributes["source_accuracy_after"] > 0.5
-    with pytest.raises(UsageError, match="linear"):
-        transfer(base, [target_set], ["ridge"], head_units="8")
-    with pytest.raises(UsageError, match="linear"):
-        transfer(base, [target_set], ["ridge:copy=2"])
-
-
-def test_alternatives_are_chosen_on_held_out_training_images(base, target_set, tmp_path):
-    (arm,) = parse_arms(["finetune:rate=0.001|1,copy=2"], GROUPS)
-    assert arm.label == "finetune(copy=2,rate=0.001|1)"
-    assert [a.label for a in arm.choices] == ["finetune(copy=2,rate=0.001)", "finetune(copy=2)"]
-    assert [a.phases[0].rate for a in arm.choices] == [0.001, 1.0]
-    with pytest.raises(UsageError, match="too many"):
-        parse_arms(["lp-ft:probe=" + "|".join(f"0.{n:03}" for n in range(1, 102))], GROUPS)
-
-    parts = {name: part for name, part in target_set.parts.items() if name != "validation"}
-    small = dataclasses.replace(target_set, parts=parts)
-    folds = held_out(small, 3)
-    assert len(folds) == 5
-    tested = np.concatenate([fold.test.source_index for fold in folds])
-    assert sorted(tested) == sorted(small.train.source_index)
-    assert not any(set(f.test.source_index) & set(f.train.source_index) for f in folds)
-    (fold,) = held_out(target_set, 3)
-    assert np.array_equal(fold.test.labels, target_set.parts["validation"].labels)
-
-    hopeless = Recipe(samples=600, eval_every=300, batch_size=20)
-    (run,) = transfer(base, [small], ["finetune:rate=0.00001|1"], recipe=hopeless, save_dir=tmp_path).runs
-    (direct,) = transfer(base, [small], ["finetune"], recipe=hopeless).runs
-    assert run.attributes["chosen"]["arm"] == "finetune"
-    scores = run.attributes["chosen"]["held_out_accuracy"]
-    assert scores["finetune"] > scores["finetune(rate=1e-05)"]
-    assert np.array_equal(run.predictions, direct.predictions)

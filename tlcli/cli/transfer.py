@@ -99,6 +99,12 @@ def transfer(
             help="Hidden layers of the new head, which then takes the flattened convolutional features.",
         ),
     ] = None,
+    head_dropout: Annotated[
+        float | None,
+        typer.Option(
+            "--head-dropout", metavar="P", help="Dropout on the inputs of each layer of such a head."
+        ),
+    ] = None,
     source: Annotated[
         str | None,
         typer.Option(
@@ -162,7 +168,8 @@ def transfer(
                 runs=runs,
                 seed=seed,
                 bn_statistics=bn_statistics,
-            head_units=head_units,
+                head_units=head_units,
+                head_dropout=head_dropout,
                 source=source_task,
                 state_dir=kept.folder,
                 resume=resume,

@@ -53,6 +53,14 @@ class FusedBatchNormalization(layers.BatchNormalization):
         return outputs
 
 
+class Depthwise(layers.DepthwiseConv2D):
+    """Keras's depthwise convolution, its initializer named after its variable as in every other layer."""
+
+    def __init__(self, size: int, **options: Any) -> None:
+        super().__init__(size, **options)
+        self.kernel_initializer = self.depthwise_initializer
+
+
 class PatchWhitening(layers.Layer):
     """A convolution whose filters are made from images, not trained: they decorrelate the pixels of a patch.
 
@@ -97,6 +105,19 @@ def conv(
     return FusedConv2D(
         filters, size, strides=strides, padding=padding, activation=activation, use_bias=bias, name=name
     )(x)
+
+
+def depthwise(x: Any, *, name: str, size: int = 3) -> Any:
+    """One filter for each channel, without a bias."""
+    return Depthwise(size, padding="same", use_bias=False, name=name)(x)
+
+
+def squeeze_excitation(x: Any, units: int, *, name: str) -> Any:
+    """Each channel weighted by what all channels' means say (Hu et al. 2018)."""
+    weight = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_mean")(x)
+    weight = conv(weight, units, name=f"{name}_in", size=1, activation="relu")
+    weight = conv(weight, x.shape[-1], name=f"{name}_out", size=1, activation="sigmoid")
+    return layers.Multiply(name=name)([x, weight])
 
 
 def batch_norm(x: Any, *, name: str, momentum: float = 0.99) -> Any:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from tlcli.errors import TlcliError
-from tlcli.models.registry import HEAD_UNITS, architecture, input_error, parse_options
+from tlcli.models.registry import HEAD_DROPOUT, HEAD_UNITS, architecture, input_error, parse_options
 
 HEAD = "head"
 """The name of the last, classifying layer of every architecture."""
@@ -30,6 +30,8 @@ class Network:
     classes: int
     model: keras.Model
     groups: list[tuple[str, ...]]
+    features: Any
+    """The tensor that the architecture's own head classifies; a head with hidden layers takes another."""
 
     @property
     def has_linear_head(self) -> bool:
@@ -60,23 +62,29 @@ def build(
     values = parse_options(name, options or {})
     inputs = keras.Input(input_shape, name="images")
     try:
-        own = {key: value for key, value in values.items() if key != HEAD_UNITS}
+        own = {key: value for key, value in values.items() if key not in (HEAD_UNITS, HEAD_DROPOUT)}
         model = keras.Model(inputs, arch.build(inputs, classes, **own), name=name)
+        features = model.get_layer(HEAD).input
         if HEAD_UNITS in values:
             units = [int(number) for number in values[HEAD_UNITS].split("-")]
-            model = _with_hidden_head(model, units, classes)
+            model = _with_hidden_head(model, units, values.get(HEAD_DROPOUT, 0.0), classes)
     except (ValueError, ZeroDivisionError) as cause:
         raise input_error(name, input_shape, cause) from None
-    return Network(name, values, input_shape, classes, model, weighted_groups(model))
+    return Network(name, values, input_shape, classes, model, weighted_groups(model), features)
 
 
-def _with_hidden_head(model: keras.Model, units: list[int], classes: int) -> keras.Model:
+def _with_hidden_head(model: keras.Model, units: list[int], dropout: float, classes: int) -> keras.Model:
     """The network up to its last layer with spatial extent, flattened, and a head with hidden layers."""
+
+    def dropped(x: Any, number: int) -> Any:
+        return keras.layers.Dropout(dropout, name=f"{HEAD}_dropout{number}")(x) if dropout else x
+
     last = next(layer for layer in reversed(model.layers) if len(layer.output.shape) == 4)
     x = keras.layers.Flatten(name=f"{HEAD}_flatten")(last.output)
     for number, width in enumerate(units, start=1):
-        x = keras.layers.Dense(width, activation="relu", name=f"{HEAD}_dense{number}")(x)
-    return keras.Model(model.inputs, keras.layers.Dense(classes, name=HEAD)(x), name=model.name)
+        x = keras.layers.Dense(width, activation="relu", name=f"{HEAD}_dense{number}")(dropped(x, number))
+    outputs = keras.layers.Dense(classes, name=HEAD)(dropped(x, len(units) + 1))
+    return keras.Model(model.inputs, outputs, name=model.name)
 
 
 def counts(model: keras.Model) -> tuple[int, int]:

@@ -18,8 +18,9 @@ from tlcli.errors import TlcliError, UsageError
 
 Builder = Callable[..., Any]
 
-HEAD_UNITS = "head_units"
-"""The option that every architecture has: hidden layers in the head, `512` or `512-256`."""
+HEAD_UNITS, HEAD_DROPOUT = "head_units", "head_dropout"
+"""Options that every architecture has: hidden layers in the head, `512` or `512-256`, and the dropout on the
+inputs of each of its layers."""
 
 
 @dataclass(frozen=True)
@@ -94,16 +95,25 @@ def parse_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     options = dict(arch.defaults)
     for key, value in given.items():
         if key == HEAD_UNITS:
-            options[key] = _head_units(value)
+            options[key] = parse_head_units(value)
+        elif key == HEAD_DROPOUT:
+            options[key] = _coerce(name, key, value, 0.0)
         elif key not in options:
             has = ", ".join(f"{k} (default {v})" for k, v in options.items()) or "none"
             raise UsageError(f"{name} has no option {key!r}; its options: {has}.")
         else:
             options[key] = _coerce(name, key, value, options[key])
+    if HEAD_DROPOUT in options and HEAD_UNITS not in options:
+        raise UsageError("--head-dropout: there is no hidden layer to drop from; give --head-units too.")
     return options
 
 
-def _head_units(value: Any) -> str:
+def parse_head_units(value: Any) -> str:
+    """The widths of hidden layers, `512` or `512-256` (or with commas), in one form.
+
+    Raises:
+        UsageError: no such widths.
+    """
     units = str(value).replace("-", ",").split(",")
     if not all(u.strip().isdigit() and 0 < int(u) <= 65_536 for u in units):
         raise UsageError(f"--head-units: received {value!r}, expected numbers of units such as 512,256.")

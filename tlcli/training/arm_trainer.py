@@ -5,22 +5,24 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import threading
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from tlcli.models import network as net
 from tlcli.store.records import Checkpoint, Dataset
+from tlcli.training import augment
 from tlcli.training.arms import Arm
 from tlcli.training.loop import Examples, Fit
 from tlcli.training.methods import Context, Phase
 from tlcli.training.parallel import TRACING
 from tlcli.training.recipe import Recipe
-from tlcli.training.solved import SOLVERS
+from tlcli.training.solved import SOLVERS, Problem
 from tlcli.training.step import Engine, Step, make_engine
 from tlcli.training.watch import Watch
 
@@ -62,12 +64,12 @@ class ArmTrainer:
     """
 
     def __init__(
-        self, base: Checkpoint, classes: int, arm: Arm, recipe: Recipe, *,
-        options: dict[str, Any], images: int,
+        self, base: Checkpoint, classes: int, arm: Arm, recipe: Recipe, *, images: int,
         moving_statistics: bool = False, source_head: bool = False,
     ) -> None:  # fmt: skip
         self.base, self.recipe = base, recipe
         self.images, self.moving_statistics = images, moving_statistics
+        options = {**base.options, **dict(arm.head)}
         self.network = net.build(base.architecture, base.input_shape, classes, options)
         self.model = self.network.model
         self.copied = tuple(self.network.groups[: arm.copy])
@@ -77,6 +79,8 @@ class ArmTrainer:
         self.trains_source_head = any(term.needs_source_head for term in terms)
         if self.trains_source_head or source_head:
             self.model = self._with_source_head()
+        own = {layer.name for layer in self.network.model.layers}
+        self.source_layers = [layer for layer in self.model.layers if layer.name not in own]
         self._stages = [self._compile(phase) for phase in arm.phases]
 
     @property
@@ -102,13 +106,13 @@ class ArmTrainer:
         history: dict[str, list[float]] = {}
         chosen: dict[str, Any] = {}
         seen = 0
-        for number, stage in enumerate(self._stages):
+        for number, (stage, phase) in enumerate(zip(self._stages, arm.phases, strict=True)):
             phase_seed = seed if number == 0 else seed + 1_000_003 * number
-            fit = self._fit(stage, dataset, phase_seed, features, source)
+            fit = self._fit(stage, phase, dataset, phase_seed, features, source)
             fit.history, fit.seen_before = history, seen
             fit.rows_before = len(history.get("samples_seen", []))
-            if stage.phase.solve:
-                chosen[stage.phase.solve] = self._solve(stage, fit, dataset, seed)
+            if phase.solve:
+                chosen[phase.solve] = self._solve(phase.solve, fit, dataset, seed)
                 watch.measure(fit.record_solution())
             else:
                 fit.run(watch)
@@ -116,11 +120,16 @@ class ArmTrainer:
         x, _ = fit.examples.evaluated["test"]
         return Outcome(history, fit.predict(x), self._train_accuracy(fit, dataset), chosen)
 
-    def _solve(self, stage: _Stage, fit: Fit, dataset: Dataset, seed: int) -> dict[str, Any]:
+    def _solve(self, how: str, fit: Fit, dataset: Dataset, seed: int) -> dict[str, Any]:
         """Put the solution of the linear head in its place; what was chosen for it on the way."""
-        assert stage.phase.solve is not None
-        features = np.asarray(fit.examples.train["x"]).reshape(len(dataset.train), -1)
-        found = SOLVERS[stage.phase.solve](features, dataset.train.labels, dataset.classes, seed)
+        n = len(dataset.train)
+        x = np.asarray(fit.examples.train["x"]).reshape(fit.examples.views, n, -1)
+        validation = None
+        if "validation" in fit.examples.evaluated:
+            held, labels = fit.examples.evaluated["validation"]
+            validation = np.asarray(held).reshape(len(labels), -1), labels
+        problem = Problem(x, dataset.train.labels, dataset.classes, seed, validation)
+        found = SOLVERS[how](problem)
         weights = {f"{net.HEAD}/kernel": found.kernel, f"{net.HEAD}/bias": found.bias}
         net.assign(self.network.model, weights, "the solved head")
         return found.chosen
@@ -142,8 +151,9 @@ class ArmTrainer:
         return self._whole
 
     def _with_source_head(self) -> keras.Model:
-        features = self.network.model.get_layer(net.HEAD).input
-        head = keras.layers.Dense(len(self.base.class_names), name=SOURCE_HEAD)(features)
+        """The network with the base's head beside its own; and, where its head takes other features, with
+        the layers between the two."""
+        head = keras.layers.Dense(len(self.base.class_names), name=SOURCE_HEAD)(self.network.features)
         return keras.Model(self.network.model.inputs, [self.network.model.outputs[0], head])
 
     def _start(self, copied: list[tuple[str, ...]], seed: int, dataset: Dataset) -> None:
@@ -152,15 +162,10 @@ class ArmTrainer:
         values.update(net.adapted_weights(model, dataset.train.images, base.mean, base.std))
         values.update({k: v for k, v in base.weights.items() if net.in_groups(copied, k)})
         net.assign(model, values, "the base")
-        if self.model is not model:
-            net.assign(
-                self.model,
-                {
-                    f"{SOURCE_HEAD}/{k.split('/', 1)[1]}": v
-                    for k, v in base.weights.items()
-                    if k.startswith(f"{net.HEAD}/")
-                },
-            )
+        for layer in self.source_layers:
+            name = net.HEAD if layer.name == SOURCE_HEAD else layer.name
+            own = {k.split("/", 1)[1]: v for k, v in base.weights.items() if k.startswith(f"{name}/")}
+            net.assign(self.model, {f"{layer.name}/{variable}": v for variable, v in own.items()}, "the base")
         net.reset_seed_states(self.model, seed)
 
     def _set_frozen(self, phase: Phase) -> None:
@@ -171,6 +176,11 @@ class ArmTrainer:
                 normalizes = isinstance(layer, keras.layers.BatchNormalization)
                 learns = number >= phase.frozen and not (normalizes and phase.frozen_statistics)
                 layer.trainable = learns or (normalizes and self.moving_statistics)
+        for layer in self.source_layers:
+            layer.trainable = self._trains_source_layers(phase)
+
+    def _trains_source_layers(self, phase: Phase) -> bool:
+        return self.trains_source_head and bool(phase.terms)
 
     def _compile(self, phase: Phase) -> _Stage:
         frozen = self.network.groups[: phase.frozen]
@@ -181,26 +191,30 @@ class ArmTrainer:
             for name in group
             for v in self.model.get_layer(name).trainable_variables
         ]
-        if self.trains_source_head and phase.terms:
-            trainable += self.model.get_layer(SOURCE_HEAD).trainable_variables
-        cut = net.cut(self.model, frozen) if phase.solve else self._cut(frozen)
-        return self._stage(phase, cut, trainable)
+        if self._trains_source_layers(phase):
+            trainable += [v for layer in self.source_layers for v in layer.trainable_variables]
+        return self._stage(phase, self._cut(phase, frozen), trainable)
 
-    def _cut(self, frozen: list[tuple[str, ...]]) -> net.Cut:
+    def _cut(self, phase: Phase, frozen: list[tuple[str, ...]]) -> net.Cut:
         """Cut behind the frozen layers where their activations can be kept: not when images are augmented
-        or statistics move, nor when they would not fit into memory."""
+        anew at every step or statistics move, nor when they would not fit into memory."""
+        if phase.solve:
+            return net.cut(self.model, frozen)
         whole = net.Cut(None, self.model, None)
         moving = self.moving_statistics and any(len(group) > 1 for group in frozen)
-        if not frozen or self.recipe.augment or moving:
+        anew = self.recipe.augment and phase.augment and not phase.views
+        if not frozen or anew or moving:
             return whole
         cut = net.cut(self.model, frozen)
-        if cut.below is None or 4 * self.images * int(np.prod(cut.below.output.shape[1:])) > FEATURE_BYTES:
+        images = self.images * (1 + phase.views)
+        if cut.below is None or 4 * images * int(np.prod(cut.below.output.shape[1:])) > FEATURE_BYTES:
             return whole
         return cut
 
     def _stage(self, phase: Phase, cut: net.Cut, trainable: list[Any]) -> _Stage:
-        base = self.base
-        recipe = dataclasses.replace(self.recipe, learning_rate=self.recipe.rate * phase.rate)
+        base, recipe = self.base, self.recipe
+        if cut.below is not None or not phase.augment:
+            recipe = dataclasses.replace(recipe, augment=())
         if phase.solve:
             recipe = Recipe(samples=1, batch_size=recipe.batch_size)  # there is no step to average or augment
         context = Context(base, self.network, trainable, self.copied)
@@ -225,25 +239,35 @@ class ArmTrainer:
         return {v.path: phase.rate_decay ** (below - owner.get(v.path, below)) for v in trainable}
 
     def _fit(
-        self, stage: _Stage, dataset: Dataset, seed: int, features: FeatureStore, source: Dataset | None
-    ) -> Fit:
-        self._set_frozen(stage.phase)
+        self, stage: _Stage, phase: Phase, dataset: Dataset, seed: int, features: FeatureStore,
+        source: Dataset | None,
+    ) -> Fit:  # fmt: skip
+        """The training of a phase, which differs from the compiled one in rate and length at most."""
+        self._set_frozen(phase)
+        rate = self.recipe.rate * phase.rate
+        stage.step.recipe = dataclasses.replace(stage.step.recipe, learning_rate=rate)
         stage.engine.reset()
-        examples = self._examples(stage, dataset, features, source)
+        examples = self._examples(stage, dataset, seed, features, source)
         return Fit(
             stage.step, stage.engine, examples, self.model, seed,
-            total_samples=round(self.recipe.total_samples(len(dataset.train)) * stage.phase.share),
+            total_samples=round(self.recipe.total_samples(len(dataset.train)) * phase.share),
             eval_every=self.recipe.eval_every or len(dataset.train),
         )  # fmt: skip
 
     def _examples(
-        self, stage: _Stage, dataset: Dataset, features: FeatureStore, source: Dataset | None
+        self, stage: _Stage, dataset: Dataset, seed: int, features: FeatureStore, source: Dataset | None
     ) -> Examples:
         engine = stage.engine
         inputs = features.inputs(dataset, stage.cut, stage.below, engine)
         train = {"x": inputs["train"], "y": engine.put(dataset.train.labels)}
         if self.needs_teacher and stage.phase.terms:
             train["teacher"] = engine.put(features.teacher(self.base, dataset))
+        views = 1
+        if stage.phase.views and stage.below is not None:
+            kept = [inputs["train"], *self._views(stage, dataset, seed)]
+            views = len(kept)
+            train = {key: ops.concatenate([value] * views) for key, value in train.items()}
+            train["x"] = ops.concatenate(kept)
         batch = min(self.recipe.batch_size, len(dataset.train))
         source_batch = 0
         if self.source_share and stage.phase.terms:
@@ -261,11 +285,20 @@ class ArmTrainer:
             },
             source_size=len(source.train) if source else 0,
             source_batch=source_batch,
+            views=views,
         )
+
+    def _views(self, stage: _Stage, dataset: Dataset, seed: int) -> Iterator[Any]:
+        """What the frozen layers make of augmented views of the training images, one view after the other."""
+        assert stage.below is not None
+        images, augmentation = np.asarray(dataset.train.images[:]), self.recipe.augmentation()
+        for number in range(stage.phase.views):
+            view = augment.view(images, augmentation, number, seed, self.base.mean, self.base.std)
+            yield stage.below.outputs(stage.below.put(view))[0]
 
     def _train_accuracy(self, fit: Fit, dataset: Dataset, sample: int = 2_000) -> float:
         step = -(-len(dataset.train) // sample)
-        logits = fit.predict(fit.examples.train["x"][::step])
+        logits = fit.predict(fit.examples.train["x"][: len(dataset.train) : step])
         return float((logits.argmax(axis=1) == dataset.train.labels[::step]).mean())
 
 

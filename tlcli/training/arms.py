@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tlcli.errors import UsageError
+from tlcli.models.registry import HEAD_DROPOUT, HEAD_UNITS, parse_head_units
 from tlcli.training.methods import Method, Phase, method
 
-RATE = "rate"
-"""The option that every method has: a factor on the learning rate."""
+Groups = list[tuple[str, ...]]
+Options = dict[str, float | str]
+
+RATE, AUGMENT, VIEWS = "rate", "augment", "views"
+COMMON: Options = {RATE: 1.0, AUGMENT: 1.0, VIEWS: 0.0, HEAD_UNITS: "", HEAD_DROPOUT: 0.0}
+"""The options that every method has: a factor on the learning rate, whether images are augmented as the
+recipe says, how many augmented views of each image frozen layers keep, and hidden layers in the head."""
 
 
 @dataclass(frozen=True)
@@ -25,29 +31,35 @@ class Arm:
     freeze: int
     """Weighted layers frozen in the first phase."""
     phases: tuple[Phase, ...]
+    head: tuple[tuple[str, float | str], ...] = ()
+    """The options of a head with hidden layers, for the architecture; empty for the base's kind of head."""
     choices: tuple[Arm, ...] = ()
     """Candidates of which each run takes the one that does best on held-out training images."""
 
 
 def parse_arms(
-    specs: Sequence[str], groups: list[tuple[str, ...]], *, copy: str | None = None, freeze: str | None = None
-) -> list[Arm]:
+    specs: Sequence[str], groups: Groups, *, copy: str | None = None, freeze: str | None = None,
+    head: Mapping[str, str | float] | None = None, hidden: Callable[[], Groups] | None = None,
+) -> list[Arm]:  # fmt: skip
     """The arms that method specifications mean for a network of these weighted layers.
 
-    A specification is `NAME` or `NAME:key=value,key=value` with the keys `copy`, `freeze`, `rate` (a factor
-    on the learning rate) and the method's own options. A range (`copy=1-6`) is a sweep: one arm for each
-    value. Alternatives (`rate=0.1|0.3|1`) are one arm, whose runs choose on held-out training images.
+    A specification is `NAME` or `NAME:key=value,key=value` with the keys `copy`, `freeze`, those of `COMMON`
+    and the method's own options. A range (`copy=1-6`) is a sweep: one arm for each value. Alternatives
+    (`rate=0.1|0.3|1`) are one arm, whose runs choose on held-out training images.
 
     Args:
         specs: The specifications.
         groups: The network's weighted layers in order, the head last.
         copy: For methods that copy and do not say themselves how much; default all below the head.
         freeze: Likewise for methods that freeze; default what is copied.
+        head: `head_units` and `head_dropout` of arms that do not say.
+        hidden: The weighted layers under a head with hidden layers, asked for where an arm has one.
 
     Raises:
         UsageError: an unknown method, option or layer; the same arm twice.
     """
-    arms = [arm for spec in specs for arm in _expand(spec, groups, copy, freeze)]
+    common = {**COMMON, **{key: _value(key, str(value)) for key, value in (head or {}).items()}}
+    arms = [arm for spec in specs for arm in _expand(spec, groups, hidden, copy, freeze, common)]
     if not arms:
         raise UsageError("received no --method; name one or more, for example --method freeze.")
     labels = [arm.label for arm in arms]
@@ -56,22 +68,25 @@ def parse_arms(
     return arms
 
 
-def _expand(spec: str, groups: list[tuple[str, ...]], copy: str | None, freeze: str | None) -> list[Arm]:
+def _expand(
+    spec: str, groups: Groups, hidden: Callable[[], Groups] | None, copy: str | None, freeze: str | None,
+    common: Options,
+) -> list[Arm]:  # fmt: skip
     from tlcli.models.layerspec import resolve_layers
 
     name, given = _parse(spec)
     chosen = method(name)
+    copied_text, frozen_text = given.pop("copy", None), given.pop("freeze", None)
+    alternatives = _alternatives(chosen, given, common)
+    if len(kinds := {bool(options[HEAD_UNITS]) for options in alternatives}) > 1:
+        raise UsageError(f"{spec}: a linear head and one with hidden layers are not alternatives of one arm.")
+    if hidden and kinds.pop():
+        groups = hidden()
     below = len(groups) - 1
-    if not chosen.copies:
-        _refuse(chosen, given, "copy", "freeze")
-        copies: list[int] = [0]
-    else:
-        copies = resolve_layers(given.pop("copy", copy), groups, "--copy")
-    said = given.pop("freeze", None) if chosen.freezes else None
-    if not chosen.freezes:
-        _refuse(chosen, given, "freeze")
-    frozen = said or (freeze if chosen.freezes else None)
-    alternatives = _alternatives(chosen, given)
+    _refuse(chosen, copy=copied_text if not chosen.copies else None)
+    _refuse(chosen, freeze=frozen_text if not chosen.freezes else None)
+    copies = resolve_layers(copied_text or copy, groups, "--copy") if chosen.copies else [0]
+    frozen = (frozen_text or freeze) if chosen.freezes else None
     arms = []
     freezes = resolve_layers(frozen, groups, "--freeze") if frozen else [None]
     for copied, held in itertools.product(copies, freezes):
@@ -83,17 +98,18 @@ def _expand(spec: str, groups: list[tuple[str, ...]], copy: str | None, freeze: 
         choices = tuple(
             Arm(
                 _label(name, {**shown, **_shown(chosen, options), **held_back}), name, copied, stays,
-                tuple(_phases(chosen, copied, stays, options)),
+                tuple(_phases(chosen, copied, stays, options)), _head(options),
             )
             for options in alternatives
         )  # fmt: skip
         if len(choices) == 1:
             arms.append(choices[0])
             continue
-        every = {key: "|".join(dict.fromkeys(f"{o[key]:g}" for o in alternatives)) for key in alternatives[0]}
+        every = {key: "|".join(dict.fromkeys(_text(o[key]) for o in alternatives)) for key in alternatives[0]}
         differing = {key: text for key, text in every.items() if "|" in text or key in given}
         label = _label(name, {**shown, **differing, **held_back})
-        arms.append(Arm(label, name, copied, stays, choices[0].phases, choices))
+        first = choices[0]
+        arms.append(Arm(label, name, copied, stays, first.phases, first.head, choices))
     return arms
 
 
@@ -101,17 +117,33 @@ def _label(name: str, shown: dict[str, str]) -> str:
     return name + (f"({','.join(f'{k}={v}' for k, v in shown.items())})" if shown else "")
 
 
-def _shown(chosen: Method, options: dict[str, float]) -> dict[str, str]:
+def _shown(chosen: Method, options: Options) -> dict[str, str]:
     """The options that are not at their defaults."""
-    defaults = {RATE: 1.0, **chosen.defaults}
-    return {key: f"{value:g}" for key, value in options.items() if value != defaults[key]}
+    defaults = {**COMMON, **chosen.defaults}
+    return {key: _text(value) for key, value in options.items() if value != defaults[key]}
 
 
-def _phases(chosen: Method, copied: int, stays: int, options: dict[str, float]) -> list[Phase]:
+def _text(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def _head(options: Options) -> tuple[tuple[str, float | str], ...]:
+    if not options[HEAD_UNITS]:
+        if options[HEAD_DROPOUT]:
+            raise UsageError(f"{HEAD_DROPOUT}: there is no hidden layer to drop from; give {HEAD_UNITS} too.")
+        return ()
+    return tuple((key, options[key]) for key in (HEAD_UNITS, HEAD_DROPOUT) if options[key])
+
+
+def _phases(chosen: Method, copied: int, stays: int, options: Options) -> list[Phase]:
     own = {key: value for key, value in options.items() if key in chosen.defaults}
-    phases = chosen.phases(copied, stays, **own)
-    factor = 1.0 if RATE in chosen.defaults else options.get(RATE, 1.0)
-    return [dataclasses.replace(phase, rate=phase.rate * factor) for phase in phases]
+    factor = 1.0 if RATE in chosen.defaults else float(options[RATE])
+    return [
+        dataclasses.replace(
+            phase, rate=phase.rate * factor, augment=bool(options[AUGMENT]), views=int(options[VIEWS])
+        )
+        for phase in chosen.phases(copied, stays, **own)
+    ]
 
 
 def _parse(spec: str) -> tuple[str, dict[str, str]]:
@@ -125,32 +157,35 @@ def _parse(spec: str) -> tuple[str, dict[str, str]]:
     return name.strip(), given
 
 
-def _refuse(chosen: Method, given: dict[str, str], *keys: str) -> None:
-    for key in keys:
-        if key in given:
+def _refuse(chosen: Method, **given: str | None) -> None:
+    for key, value in given.items():
+        if value is not None:
             raise UsageError(f"{chosen.name} takes no {key}=.")
 
 
-def _alternatives(chosen: Method, given: dict[str, str]) -> list[dict[str, float]]:
+def _alternatives(chosen: Method, given: dict[str, str], common: Options) -> list[Options]:
     """Every combination of the given values; one where no option has several."""
-    known = {RATE: 1.0, **chosen.defaults}
-    values = {key: [default] for key, default in known.items()}
+    known: Options = {**common, **chosen.defaults}
+    values: dict[str, list[float | str]] = {key: [default] for key, default in known.items()}
     for key, text in given.items():
         if key not in known:
             has = ", ".join(["copy"] * chosen.copies + ["freeze"] * chosen.freezes + list(known))
             raise UsageError(f"{chosen.name} has no option {key!r}; its options: {has}.")
-        values[key] = [_number(chosen, key, each) for each in text.split("|")]
+        values[key] = [_value(key, each, f"{chosen.name}: ") for each in text.split("|")]
     combined = [dict(zip(values, each, strict=True)) for each in itertools.product(*values.values())]
     if len(combined) > 100:
         raise UsageError(f"{chosen.name}: {len(combined)} combinations of options are too many; 100 at most.")
     return combined
 
 
-def _number(chosen: Method, key: str, text: str) -> float:
+def _value(key: str, text: str, where: str = "") -> float | str:
+    if key == HEAD_UNITS:
+        return "" if text in ("0", "none") else parse_head_units(text)
     try:
         value = float(text)
     except ValueError:
-        raise UsageError(f"{chosen.name}: {key}={text!r} is no number.") from None
-    if not 0 <= value < 1e6:
-        raise UsageError(f"{chosen.name}: {key}={text} is out of range.")
+        raise UsageError(f"{where}{key}={text!r} is no number.") from None
+    limit = 1 if key == HEAD_DROPOUT else 100 if key == VIEWS else 1e6
+    if not 0 <= value < limit:
+        raise UsageError(f"{where}{key}={text} is out of range.")
     return value

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from tlcli.training.order import rng
+
 DRAWN = ("flip", "offset", "angle", "corner", "partner", "weight")
 """Every name that a plan of augmentation may hold."""
 
@@ -58,6 +60,36 @@ def alternating_flips(index: np.ndarray, start: int, size: int, rng: np.random.G
     """
     epoch = (start + np.arange(index.size).reshape(index.shape)) // size
     return ((rng.integers(0, 2, size)[index] + epoch) % 2).astype(np.float32)
+
+
+def view(
+    images: np.ndarray, augmentation: dict[str, float], number: int, seed: int,
+    mean: np.ndarray, std: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """One augmented view of every image: uint8 as they are, N x H x W x C.
+
+    Args:
+        images: uint8, N x H x W x C.
+        augmentation: What each goes through by itself (no mixup).
+        number: Of the view, from 0; with alternating flips every other view is mirrored.
+        seed: Of what is drawn.
+        mean: Per channel, of pixel values scaled to 0...1: the grey of a cut-out.
+        std: Likewise.
+    """
+    from keras import ops
+
+    made = np.empty_like(images)
+    sides = rng(seed, "side").integers(0, 2, len(images))
+    for start in range(0, len(images), 1_000):
+        some = slice(start, start + 1_000)
+        batch = images[some]
+        plan = draw(augmentation, len(batch), batch.shape[1:], rng(seed, "view", number, start))
+        if "alternating-flip" in augmentation:
+            plan["flip"] = ((sides[some] + number) % 2).astype(np.float32)
+        pixels = (batch.astype(np.float32) / 255.0 - mean) / std
+        changed = ops.convert_to_numpy(apply(ops.convert_to_tensor(pixels), plan, augmentation))
+        made[some] = np.clip(np.rint((changed * std + mean) * 255.0), 0, 255).astype(np.uint8)
+    return made
 
 
 def apply(images: Any, plan: dict[str, Any], augmentation: dict[str, float]) -> Any:

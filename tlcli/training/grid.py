@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 from tlcli import store
 from tlcli.errors import Interrupted, TlcliError, UsageError
 from tlcli.models import network as net
-from tlcli.models.registry import HEAD_UNITS, parse_options
+from tlcli.models.registry import HEAD_DROPOUT, HEAD_UNITS
 from tlcli.store.records import Checkpoint, Dataset, Results, Run, Target
 from tlcli.training.arm_trainer import ArmTrainer, FeatureStore, Outcome
 from tlcli.training.arms import Arm, parse_arms
@@ -64,6 +64,7 @@ def transfer(
     seed: int = 0,
     bn_statistics: str = "frozen",
     head_units: str | None = None,
+    head_dropout: float | None = None,
     source: Dataset | None = None,
     state_dir: Path | None = None,
     resume: bool = False,
@@ -86,8 +87,9 @@ def transfer(
         seed: Of the first run.
         bn_statistics: `frozen`, or `moving`: frozen batch normalization goes on normalising by the batch
             and moving its statistics, as `requires_grad=False` leaves it in PyTorch.
-        head_units: Hidden layers of the new head, `512` or `512,256`; it then takes the flattened
-            activations of the base's last layer with spatial extent.
+        head_units: Hidden layers of the new head, `512` or `512,256`, in arms that do not say; it then takes
+            the flattened activations of the base's last layer with spatial extent.
+        head_dropout: Dropout on the inputs of each layer of such a head.
         source: The source task: every run then also measures what it forgot, and replay draws from it.
         state_dir: Where finished runs are kept until all are done.
         resume: Take finished runs from `state_dir`.
@@ -107,17 +109,19 @@ def transfer(
     if bn_statistics not in ("frozen", "moving"):
         raise UsageError(f"--bn-statistics: received {bn_statistics!r}, expected frozen or moving.")
     rebuild(base)  # whatever does not fit is found now
-    options = dict(base.options)
-    if head_units is not None:
-        options = parse_options(base.architecture, {**options, HEAD_UNITS: head_units})
-    network = net.build(base.architecture, base.input_shape, len(base.class_names), options)
-    arms = parse_arms(methods, network.groups, copy=copy, freeze=freeze)
-    if head_units is not None:
-        arms = [_with_head(arm, options[HEAD_UNITS]) for arm in arms]
-    _check(base, datasets, arms, recipe, source, options, network.below_head)
-    grid = _Grid(
-        base, options, datasets, arms, recipe, runs, seed, bn_statistics, source, state_dir, save_dir
+
+    def groups(**options: Any) -> list[tuple[str, ...]]:
+        built = net.build(base.architecture, base.input_shape, 2, {**base.options, **options})
+        return built.groups
+
+    own = groups()
+    head = {HEAD_UNITS: head_units, HEAD_DROPOUT: head_dropout}
+    arms = parse_arms(
+        methods, own, copy=copy, freeze=freeze, hidden=lambda: groups(**{HEAD_UNITS: "1"}),
+        head={key: value for key, value in head.items() if value is not None},
     )  # fmt: skip
+    _check(base, datasets, arms, recipe, source, below_head=len(own) - 1)
+    grid = _Grid(base, datasets, arms, recipe, runs, seed, bn_statistics, source, state_dir, save_dir)
     grid.kept = grid.load() if resume else {}
     for key, run in grid.kept.items():
         for row in rows(run.history):
@@ -126,15 +130,9 @@ def transfer(
     return grid.run(progress, stop, at_once, measured)
 
 
-def _with_head(arm: Arm, units: str) -> Arm:
-    """The arm, its label with the hidden layers of its head."""
-    plain = arm.label.removesuffix(")")
-    return dataclasses.replace(arm, label=f"{plain}{',' if '(' in plain else '('}head={units})")
-
-
 def _check(
     base: Checkpoint, datasets: Sequence[Dataset], arms: Sequence[Arm], recipe: Recipe,
-    source: Dataset | None, options: Mapping[str, Any], below_head: int,
+    source: Dataset | None, below_head: int,
 ) -> None:  # fmt: skip
     for dataset in [*datasets, *([source] if source else [])]:
         require_shape(base, dataset)
@@ -149,29 +147,43 @@ def _check(
             f"(received {len(source.class_names)}, expected {len(base.class_names)}: "
             f"{', '.join(base.class_names[:5])}, ...)."
         )
-    if HEAD_UNITS in options:
-        needing = [a.method for a in arms if any(t.needs_source_head for p in a.phases for t in p.terms)]
-        if source is not None or needing:
-            what = "--source" if source is not None else needing[0]
-            raise UsageError(f"--head-units: {what} needs the base's own head, which has no place beside it.")
+    if source is not None and HEAD_UNITS in base.options:
+        raise UsageError("--source: the base's own head has hidden layers and cannot stand beside another.")
     for arm in arms:
         if arm.choices and recipe.early_stopping:
             raise UsageError("--early-stopping and alternatives (a|b) would choose on the same images.")
-        if any(phase.solve for phase in arm.phases) and (HEAD_UNITS in options or arm.copy != below_head):
+        for choice in arm.choices or (arm,):
+            _check_arm(base, choice, recipe, source, below_head)
+
+
+def _check_arm(base: Checkpoint, arm: Arm, recipe: Recipe, source: Dataset | None, below_head: int) -> None:
+    hidden = bool(arm.head) or HEAD_UNITS in base.options
+    if any(phase.solve for phase in arm.phases) and (hidden or arm.copy != below_head):
+        raise UsageError(
+            f"{arm.label}: a head is solved for on the base's own features, so that it is linear and all "
+            "layers below it are copied; leave out --head-units and --copy."
+        )
+    terms = [term for phase in arm.phases for term in phase.terms]
+    if source is None and any(term.source_share for term in terms):
+        raise UsageError(f"{arm.method} mixes in images of the source task; name them with --source.")
+    if HEAD_UNITS in base.options and any(term.needs_source_head for term in terms):
+        raise UsageError(f"{arm.method} needs the base's own head, and that has hidden layers.")
+    if any(phase.views for phase in arm.phases):
+        augmentation = recipe.augmentation()
+        if not augmentation or "mixup" in augmentation:
             raise UsageError(
-                f"{arm.label}: a head is solved for on the base's own features, so that it is linear and all "
-                "layers below it are copied; leave out --head-units and --copy."
+                f"{arm.label}: views are kept of images augmented one by one; name how with --augment "
+                "(not mixup, which mixes two)."
             )
-    if source is None:
-        for arm in arms:
-            if any(term.source_share for phase in arm.phases for term in phase.terms):
-                raise UsageError(f"{arm.method} mixes in images of the source task; name them with --source.")
+        if not any(phase.frozen for phase in arm.phases):
+            raise UsageError(f"{arm.label}: no layer is frozen, so that there is nothing to keep views of.")
 
 
 def _shape(arm: Arm, classes: int) -> Hashable:
-    """What runs must share to use one compiled network."""
+    """What runs must share to use one compiled network, which is given its learning rate and its length."""
     has_terms = any(phase.terms for phase in arm.phases)
-    return (arm.phases, classes, arm.copy if has_terms else None)
+    phases = tuple(dataclasses.replace(phase, rate=1.0, share=1.0) for phase in arm.phases)
+    return (phases, arm.head, classes, arm.copy if has_terms else None)
 
 
 class _Board:
@@ -201,11 +213,9 @@ class _Board:
 
 class _Grid:
     def __init__(
-        self, base: Checkpoint, options: Mapping[str, Any], datasets: Sequence[Dataset], arms: Sequence[Arm],
-        recipe: Recipe, runs: int, seed: int, bn_statistics: str, source: Dataset | None,
-        state_dir: Path | None, save_dir: Path | None,
+        self, base: Checkpoint, datasets: Sequence[Dataset], arms: Sequence[Arm], recipe: Recipe, runs: int,
+        seed: int, bn_statistics: str, source: Dataset | None, state_dir: Path | None, save_dir: Path | None,
     ) -> None:  # fmt: skip
-        self.options = dict(options)
         self.base, self.recipe, self.seed, self.source = base, recipe, seed, source
         self.bn_statistics, self.state_dir, self.save_dir = bn_statistics, state_dir, save_dir
         self.datasets = list(datasets)
@@ -246,39 +256,43 @@ class _Grid:
 
     def _train(self, worker: int, cell: _Cell, watch: Watch) -> Run:
         seed = self.seed + cell.run
-        arm, scores = self._select(worker, cell, seed, watch) if cell.arm.choices else (cell.arm, {})
+        arm, selection = cell.arm, dict[str, Any]()
+        if cell.arm.choices:
+            arm, selection = self._select(worker, cell, seed, watch)
         trainer, outcome = self._fit(worker, arm, cell.dataset, seed, watch)
-        if scores:
-            outcome.chosen["arm"], outcome.chosen["held_out_accuracy"] = arm.label, scores
-        run = self._run(cell, trainer, seed, outcome)
+        run = self._run(cell, arm, trainer, seed, outcome)
+        if selection:
+            run.attributes["selection"] = selection
         if self.save_dir:
             self._save(cell, trainer, run)
         return run
 
     def _fit(
-        self, worker: int, arm: Arm, dataset: Dataset, seed: int, watch: Watch
+        self, worker: int, arm: Arm, dataset: Dataset, seed: int, watch: Watch, keep: Sequence[Dataset] = ()
     ) -> tuple[ArmTrainer, Outcome]:
+        """Train an arm; the features of `keep` stay for what comes next."""
         trainer = self._trainer(worker, arm, dataset.classes)
-        self.features.keep_for(worker, [dataset, self.source], trainer.cut_layers)
+        self.features.keep_for(worker, [dataset, *keep, self.source], trainer.cut_layers)
         return trainer, trainer.run(arm, dataset, seed, watch, self.features, self.source)
 
-    def _select(
-        self, worker: int, cell: _Cell, seed: int, watch: Watch
-    ) -> tuple[Arm, dict[str, float]]:
-        """The candidate that does best on held-out training images, and how each did: accuracy, then loss."""
-        quiet = Watch(stop=watch.stop)
-        folds = held_out(cell.dataset, seed)
-        results: dict[str, tuple[float, float]] = {}
+    def _select(self, worker: int, cell: _Cell, seed: int, watch: Watch) -> tuple[Arm, dict[str, Any]]:
+        """The candidate that is best on held-out training images (accuracy, then loss), and how each did."""
+        folds, what = held_out(cell.dataset, seed)
+        total = len(folds) * len(cell.arm.choices)
+        tried: dict[str, dict[str, float]] = {}
         for arm in cell.arm.choices:
             scored = []
             for fold in folds:
-                _, outcome = self._fit(worker, arm, fold, seed, quiet)
-                loss, accuracy = score(outcome.logits, fold.test.labels)
-                scored.append((accuracy, -loss))
-            results[arm.label] = tuple(np.mean(scored, axis=0).tolist())
-        best = max(cell.arm.choices, key=lambda arm: results[arm.label])
+                quiet = Watch(stop=watch.stop)
+                _, outcome = self._fit(worker, arm, fold, seed, quiet, keep=[cell.dataset, *folds])
+                scored.append(score(outcome.logits, fold.test.labels))
+                watch.report(0, total, f"{arm.label} on {what}")
+            loss, accuracy = np.mean(scored, axis=0).tolist()
+            tried[arm.label] = {"accuracy": accuracy, "loss": loss}
         self.features.forget(folds)
-        return best, {label: accuracy for label, (accuracy, _) in results.items()}
+        scores = {label: (found["accuracy"], -found["loss"]) for label, found in tried.items()}
+        best = max(cell.arm.choices, key=lambda arm: scores[arm.label])
+        return best, {"arm": best.label, "on": what, "candidates": tried}
 
     def _trainer(self, worker: int, arm: Arm, classes: int) -> ArmTrainer:
         """The worker's compiled network; all arms and datasets of one shape share it."""
@@ -286,19 +300,19 @@ class _Grid:
         if key not in self.trainers:
             with TRACING:
                 self.trainers[key] = ArmTrainer(
-                    self.base, classes, arm, self.recipe, options=self.options,
+                    self.base, classes, arm, self.recipe,
                     images=max(sum(map(len, d.parts.values())) for d in self.datasets),
                     moving_statistics=self.bn_statistics == "moving", source_head=self.source is not None,
                 )  # fmt: skip
         return self.trainers[key]
 
-    def _run(self, cell: _Cell, trainer: ArmTrainer, seed: int, outcome: Outcome) -> Run:
+    def _run(self, cell: _Cell, arm: Arm, trainer: ArmTrainer, seed: int, outcome: Outcome) -> Run:
         base = self.base
         digest = cell.dataset.provenance.content_sha256
         own = digest and digest in {p.content_sha256 for p in base.provenance.parents}
         attributes: dict[str, Any] = {
             "architecture": base.architecture,
-            "architecture_options": self.options,
+            "architecture_options": self.base.options,
             "base": base.provenance.name,
             "base_sha256": base.provenance.content_sha256,
             "relation": "own" if own else "other",
@@ -307,6 +321,7 @@ class _Grid:
             "batch_size": min(self.recipe.batch_size, len(cell.dataset.train)),
             "samples": int(outcome.history["samples_seen"][-1]),
             "train_accuracy": outcome.train_accuracy,
+            **dict(arm.head),
         }
         if outcome.chosen:
             attributes["chosen"] = outcome.chosen
@@ -341,7 +356,8 @@ class _Grid:
         assert self.save_dir is not None
         self.save_dir.mkdir(parents=True, exist_ok=True)
         record = Checkpoint(
-            architecture=self.base.architecture, options=self.options, input_shape=self.base.input_shape,
+            architecture=self.base.architecture, options=trainer.network.options,
+            input_shape=self.base.input_shape,
             class_names=cell.dataset.class_names, class_original=cell.dataset.class_original,
             mean=self.base.mean, std=self.base.std, weights=trainer.weights(),
             recipe={**self.recipe.as_json(), "method": cell.arm.label}, seed=run.seed,

@@ -32,6 +32,8 @@ class Examples:
     source_size: int = 0
     """Images of the replayed source task."""
     source_batch: int = 0
+    views: int = 1
+    """Versions of every image in `train`, the images themselves first; each step draws one of each."""
 
 
 @dataclass
@@ -121,6 +123,8 @@ class Fit:
             "index": self.order.take(start * batch, stop * batch).reshape(steps, batch),
             "learning_rate": self.step.recipe.learning_rates(start, stop, self.total),
         }
+        if (views := self.examples.views) > 1:
+            plan["index"] += self.examples.size * self._drawn_views(start, steps, views)
         if share := self.examples.source_batch:
             plan["index_source"] = self.source_order.take(start * share, stop * share).reshape(steps, share)
         if self.step.augmentation:
@@ -134,6 +138,10 @@ class Fit:
             sides = rng(self.seed, "side")
             plan["flip"] = augment.alternating_flips(plan["index"], start * batch, self.examples.size, sides)
         return plan
+
+    def _drawn_views(self, start: int, steps: int, views: int) -> np.ndarray:
+        draws = [rng(self.seed, "view", start + n).integers(0, views, self.batch) for n in range(steps)]
+        return np.stack(draws)
 
     def _evaluate(self) -> dict[str, float]:
         if self.step.recipe.ema:

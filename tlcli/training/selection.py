@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from tlcli.errors import TlcliError
 from tlcli.store.records import Dataset, Part
 
 FOLDS = 5
@@ -13,23 +14,33 @@ SMALL = 1_000
 """Up to so many training images every fold is held out once; beyond, one fold is enough."""
 
 
-def held_out(dataset: Dataset, seed: int) -> list[Dataset]:
-    """Datasets to choose on: each trains on a share of the training images and tests on the rest of them.
+def held_out(dataset: Dataset, seed: int) -> tuple[list[Dataset], str]:
+    """Datasets to choose on, and what they are called: each trains on some and tests on other images.
 
     Args:
         dataset: Its validation part is what is tested on where it has one, and then there is one dataset.
             Otherwise a fifth of the training images, stratified; up to 1,000 images every fifth in turn.
         seed: Of the folds.
+
+    Raises:
+        TlcliError: a class with one training image, of which none can be held out.
     """
     if "validation" in dataset.parts:
-        return [_with(dataset, dataset.train, dataset.parts["validation"])]
+        return [_with(dataset, dataset.train, dataset.parts["validation"])], "the validation part"
     from sklearn.model_selection import StratifiedKFold
 
     labels = dataset.train.labels
-    folds = max(2, min(FOLDS, int(np.bincount(labels).min())))
+    folds = min(FOLDS, int(np.bincount(labels, minlength=dataset.classes).min()))
+    if folds < 2:
+        raise TlcliError(
+            "alternatives (a|b) are chosen on held-out training images, and a class has only one image.\n"
+            "Give one value, or a data set with a validation part (tlcli split --validation)."
+        )
     cuts = StratifiedKFold(folds, shuffle=True, random_state=seed).split(np.zeros(len(labels)), labels)
     taken = list(cuts)[: folds if len(labels) <= SMALL else 1]
-    return [_with(dataset, _rows(dataset.train, train), _rows(dataset.train, rest)) for train, rest in taken]
+    what = f"{folds} folds of the training part" if len(taken) > 1 else f"one of {folds} folds held out"
+    made = [_with(dataset, _rows(dataset.train, train), _rows(dataset.train, rest)) for train, rest in taken]
+    return made, what
 
 
 def _rows(part: Part, rows: np.ndarray) -> Part:

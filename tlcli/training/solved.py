@@ -1,18 +1,62 @@
-"""Heads that are solved for on stored features, with scikit-learn, instead of trained step by step."""
+"""Linear heads that are solved for on stored features instead of trained step by step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-PENALTIES = np.logspace(-1, 5, 13)
+from tlcli.training.loop import score
+
+PENALTIES = np.logspace(-1, 6, 15)
 """Of ridge regression, on standardised features."""
 INVERSE_PENALTIES = np.logspace(-5, 1, 7)
 """C of logistic regression, likewise."""
 FOLDS = 5
+SMALL = 5_000
+"""Up to so many training images every fold is held out once; beyond, one fold is enough."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The features of the training images, and what the penalty may be chosen on. Never the test part."""
+
+    x: np.ndarray
+    """views x N x D: first the images themselves, then augmented views of them, if any."""
+    labels: np.ndarray
+    """int, N, 0...classes-1."""
+    classes: int
+    seed: int
+    """Of the folds."""
+    validation: tuple[np.ndarray, np.ndarray] | None = None
+    """Features and labels of the validation part, where there is one; otherwise the folds are of `x`."""
+
+    def all(self) -> tuple[np.ndarray, np.ndarray]:
+        """Every view of every image with its label."""
+        return self._rows(np.arange(len(self.labels)))
+
+    def trials(self) -> tuple[list[tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]], str]:
+        """What to solve on and what to score on, and what that is called.
+
+        All views of an image are on one side; what is scored on is the images themselves.
+        """
+        if self.validation is not None:
+            return [(self.all(), self.validation)], "validation part"
+        folds = min(FOLDS, int(np.bincount(self.labels, minlength=self.classes).min()))
+        if folds < 2:
+            return [], ""
+        from sklearn.model_selection import StratifiedKFold
+
+        cuts = StratifiedKFold(folds, shuffle=True, random_state=self.seed).split(self.labels, self.labels)
+        taken = list(cuts)[: folds if len(self.labels) <= SMALL else 1]
+        held = f"{folds} folds" if len(taken) == folds else f"one of {folds} folds"
+        return [(self._rows(train), (self.x[0, rest], self.labels[rest])) for train, rest in taken], held
+
+    def _rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        views, width = len(self.x), self.x.shape[2]
+        return self.x[:, rows].reshape(-1, width), np.tile(self.labels[rows], views)
 
 
 @dataclass(frozen=True)
@@ -24,62 +68,91 @@ class Solution:
     bias: np.ndarray
     """float32, classes."""
     chosen: dict[str, Any]
-    """The penalty that cross-validation chose, and its score."""
+    """The penalty, what it was chosen on, and how every candidate did there."""
 
 
-def ridge(x: np.ndarray, labels: np.ndarray, classes: int, seed: int) -> Solution:
-    """Ridge regression on targets of -1 and 1, its penalty chosen by leave-one-out in closed form.
+def ridge(problem: Problem) -> Solution:
+    """Ridge regression on targets of -1 and 1, in closed form, its penalty chosen by the squared error.
 
-    Args:
-        x: Features, N x D, of the training images alone.
-        labels: int, N, 0...classes-1.
-        classes: How many there are.
-        seed: Not used: nothing is drawn.
+    Features are standardised and there is an intercept, as in scikit-learn's RidgeClassifier.
     """
-    from sklearn.linear_model import RidgeClassifierCV
+    trials, held = problem.trials()
+    errors = np.zeros(len(PENALTIES))
+    for (x, y), (tested, labels) in trials:
+        goal = _signed(labels, problem.classes)
+        for number, (kernel, bias) in enumerate(_ridge_path(x, y, problem.classes, PENALTIES)):
+            errors[number] += np.square(tested @ kernel + bias - goal).mean() / len(trials)
+    best = int(errors.argmin()) if trials else len(PENALTIES) // 2
+    ((kernel, bias),) = _ridge_path(*problem.all(), problem.classes, PENALTIES[best : best + 1])
+    scores = {f"{p:.3g}": float(e) for p, e in zip(PENALTIES, errors, strict=True)} if trials else {}
+    chosen = {"penalty": float(PENALTIES[best]), "on": held, "squared_error": scores}
+    return Solution(kernel.astype(np.float32), bias.astype(np.float32), chosen)
 
+
+def _ridge_path(
+    x: np.ndarray, labels: np.ndarray, classes: int, penalties: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Kernel and bias for each penalty, from one decomposition of the smaller Gram matrix."""
     scaled, mean, scale = _standardised(x)
-    found = RidgeClassifierCV(alphas=PENALTIES).fit(scaled, labels)
-    kernel, bias = _head(found.coef_, found.intercept_, mean, scale, classes)
-    return Solution(kernel, bias, {"penalty": float(found.alpha_), "loo_score": float(found.best_score_)})
+    goal = _signed(labels, classes)
+    middle = goal.mean(axis=0)
+    n, width = scaled.shape
+    if n > width:
+        values, vectors = np.linalg.eigh(scaled.T @ scaled)
+        right, left = vectors.T @ (scaled.T @ (goal - middle)), vectors
+    else:
+        values, vectors = np.linalg.eigh(scaled @ scaled.T)
+        right, left = vectors.T @ (goal - middle), scaled.T @ vectors
+    for penalty in penalties:
+        weights = left @ (right / (np.maximum(values, 0)[:, None] + penalty))
+        yield _unscaled(weights, middle, mean, scale)
 
 
-def logistic(x: np.ndarray, labels: np.ndarray, classes: int, seed: int) -> Solution:
-    """Multinomial logistic regression, its penalty chosen by the likelihood in five-fold cross-validation.
+def logistic(problem: Problem) -> Solution:
+    """Multinomial logistic regression (scikit-learn's, by L-BFGS), its penalty chosen by the likelihood.
 
-    Args:
-        x: Features, N x D, of the training images alone.
-        labels: int, N, 0...classes-1.
-        classes: How many there are.
-        seed: Of the folds, which are stratified. Where a class has a single image there can be none, and C
-            is 0.01.
+    The path goes from the strongest penalty to weaker ones, each starting at the one before, and ends where
+    the likelihood of what is held out falls. Where nothing can be held out, C is 0.01.
     """
+    trials, held = problem.trials()
+    parts = [(_standardised(x), y, tested, labels) for (x, y), (tested, labels) in trials]
+    models = [_logistic_model() for _ in parts]
+    losses: dict[float, float] = {}
+    for c in INVERSE_PENALTIES.tolist() if parts else []:
+        found = []
+        for model, ((x, mean, scale), y, tested, labels) in zip(models, parts, strict=True):
+            model.set_params(C=c).fit(x, y)
+            kernel, bias = _as_head(model, mean, scale, problem.classes)
+            found.append(score(tested @ kernel + bias, labels)[0])
+        losses[c] = float(np.mean(found))
+        if losses[c] > min(losses.values()):
+            break
+    best = min(losses, key=lambda c: losses[c]) if losses else 0.01
+    x, y = problem.all()
+    scaled, mean, scale = _standardised(x)
+    model = _logistic_model().set_params(C=best).fit(scaled, y)
+    kernel, bias = _as_head(model, mean, scale, problem.classes)
+    chosen = {"C": best, "on": held, "log_loss": {f"{c:.3g}": loss for c, loss in losses.items()}}
+    return Solution(kernel.astype(np.float32), bias.astype(np.float32), chosen)
+
+
+def _logistic_model() -> Any:
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_score
 
-    scaled, mean, scale = _standardised(x)
-    folds = min(FOLDS, int(np.bincount(labels).min()))
-    scores: dict[float, float] = {}
-    if folds > 1:
-        parts = StratifiedKFold(folds, shuffle=True, random_state=seed)
-        for c in INVERSE_PENALTIES.tolist():
-            model = LogisticRegression(C=c, max_iter=1000)
-            scores[c] = float(
-                cross_val_score(model, scaled, labels, cv=parts, scoring="neg_log_loss").mean()
-            )  # fmt: skip
-            if scores[c] < max(scores.values()):
-                break  # the likelihood has one maximum along the path, and weaker penalties take longest
-    best = max(scores, key=lambda c: scores[c]) if scores else 0.01
-    found = LogisticRegression(C=best, max_iter=1000).fit(scaled, labels)
-    kernel, bias = _head(found.coef_, found.intercept_, mean, scale, classes)
-    chosen = {"C": best} | ({"cv_log_loss": -scores[best]} if scores else {})
-    return Solution(kernel, bias, chosen)
+    return LogisticRegression(max_iter=1000, warm_start=True)
 
 
-SOLVERS: dict[str, Callable[[np.ndarray, np.ndarray, int, int], Solution]] = {
-    "ridge": ridge,
-    "logistic": logistic,
-}
+def _as_head(model: Any, mean: np.ndarray, scale: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """scikit-learn's coefficients (one row where there are two classes), for features as they are."""
+    weights, intercept = model.coef_.T.astype(np.float64), model.intercept_.astype(np.float64)
+    if classes == 2:
+        weights = np.concatenate([-weights, weights], axis=1) / 2
+        intercept = np.concatenate([-intercept, intercept]) / 2
+    return _unscaled(weights, intercept, mean, scale)
+
+
+def _signed(labels: np.ndarray, classes: int) -> np.ndarray:
+    return 2.0 * np.eye(classes)[labels] - 1.0
 
 
 def _standardised(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -89,14 +162,12 @@ def _standardised(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return (x - mean) / scale, mean, scale
 
 
-def _head(
-    weights: np.ndarray, intercept: np.ndarray, mean: np.ndarray, scale: np.ndarray, classes: int
+def _unscaled(
+    weights: np.ndarray, intercept: np.ndarray, mean: np.ndarray, scale: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """scikit-learn's coefficients, classes x D (one row for two classes), for features as they are."""
-    weights, intercept = np.atleast_2d(weights), np.atleast_1d(intercept)
-    if classes == 2:
-        weights = np.concatenate([-weights, weights]) / 2
-        intercept = np.concatenate([-intercept, intercept]) / 2
-    kernel = (weights / scale).T
-    bias = intercept - mean @ kernel
-    return kernel.astype(np.float32), bias.astype(np.float32)
+    """A head on standardised features (D x classes), for features as they are."""
+    kernel = weights / scale[:, None]
+    return kernel, intercept - mean @ kernel
+
+
+SOLVERS: dict[str, Callable[[Problem], Solution]] = {"ridge": ridge, "logistic": logistic}

@@ -69,6 +69,10 @@ class Phase:
     terms: tuple[TermFactory, ...] = ()
     solve: str | None = None
     """How the head is solved for on the features below it (`ridge`, `logistic`); None: trained by steps."""
+    augment: bool = True
+    """Its images are augmented as the recipe says."""
+    views: int = 0
+    """Augmented views of each image whose activations are kept; 0: they are computed anew at every step."""
     frozen_statistics: bool = False
     """Batch normalization runs in inference mode although other weights of its layer learn."""
 

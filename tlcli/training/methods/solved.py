@@ -5,7 +5,7 @@ from __future__ import annotations
 from tlcli.training.methods import Phase, register
 
 
-@register("ridge", "a linear head by ridge regression on the features, penalty by leave-one-out")
+@register("ridge", "a linear head by ridge regression on the features, penalty by cross-validation")
 def ridge(copy: int, freeze: int) -> list[Phase]:
     return [Phase(frozen=copy, solve="ridge")]
 
