@@ -58,6 +58,8 @@ class Fit:
     pending: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     """Since the last evaluation: sum of the losses, samples right, samples."""
     best: dict[str, np.ndarray] = field(default_factory=dict)
+    _measured: np.ndarray | None = None
+    """Logits of the test part at the last evaluation; None where the weights have changed since."""
 
     def __post_init__(self) -> None:
         recipe = self.step.recipe
@@ -93,6 +95,7 @@ class Fit:
                 saved = time.monotonic()
         if self.best:
             net.assign(self.model, self.best)
+            self._measured = None
         elif self.step.recipe.ema:
             self._swap_average()
 
@@ -150,7 +153,10 @@ class Fit:
         loss, right, seen = self.pending
         row["train_loss"], row["train_accuracy"] = loss / seen, right / seen
         for part, (x, labels) in self.examples.evaluated.items():
-            row[f"{part}_loss"], row[f"{part}_accuracy"] = score(self.predict(x), labels)
+            logits = self.predict(x)
+            row[f"{part}_loss"], row[f"{part}_accuracy"] = score(logits, labels)
+            if part == "test":
+                self._measured = logits
         for key, value in row.items():
             self.history.setdefault(key, []).append(value)
         self.pending = [0.0, 0.0, 0.0]
@@ -163,6 +169,12 @@ class Fit:
     def predict(self, x: Any) -> np.ndarray:
         """Logits of the target's head for inputs on the device: float32, N x classes."""
         return np.asarray(self.engine.outputs(x)[0])
+
+    def test_logits(self) -> np.ndarray:
+        """Logits of the test part with the final weights, on which the last evaluation was: float32, N x classes."""
+        if self._measured is None:
+            self._measured = self.predict(self.examples.evaluated["test"][0])
+        return self._measured
 
     def _waited(self) -> int:
         """Evaluations since the best validation loss."""
