@@ -171,7 +171,7 @@ class Fit:
         return np.asarray(self.engine.outputs(x)[0])
 
     def test_logits(self) -> np.ndarray:
-        """Logits of the test part with the final weights, on which the last evaluation was: float32, N x classes."""
+        """Logits of the test part with the final weights, as last evaluated: float32, N x classes."""
         if self._measured is None:
             self._measured = self.predict(self.examples.evaluated["test"][0])
         return self._measured
