@@ -6,8 +6,8 @@ The grid: four sizes x (scratch, convolutions frozen, all tuned), each run `samp
 accuracy taken every 1000 samples. The plain counterpart is what a notebook does: one model per run, `fit`,
 and a callback that calls `evaluate` with batches of 100 every tenth batch, on all cores. Ours trains as many
 runs at once as there are cores, one thread each, as `tlcli transfer` does by default; it runs in a process
-of its own, since the threads are set when TensorFlow starts. Neither time includes importing TensorFlow.
-Not collected by pytest.
+of its own, since the threads are set when TensorFlow starts: once the whole grid, and once the frozen arms
+alone. Neither time includes importing TensorFlow. Not collected by pytest.
 """
 
 from __future__ import annotations
@@ -86,13 +86,14 @@ def plain_run(arm: str, base: Checkpoint, dataset: Dataset, samples: int, seed: 
     return watcher.accuracies[-1]
 
 
-def ours(arm: str, folder: Path, args: argparse.Namespace) -> tuple[float, list[float]]:
-    """Seconds and accuracies of `transfer`, in a process with one thread for each of the runs at once."""
+def ours(arms: list[str], folder: Path, args: argparse.Namespace) -> tuple[float, dict[str, list[float]]]:
+    """Seconds and accuracies by arm of `transfer`, in a process with a thread for each run at once."""
     at_once = len(os.sched_getaffinity(0))
     threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": str(at_once)}
-    call = [sys.executable, __file__, "--child", arm, "--folder", str(folder), "--samples", str(args.samples)]
+    call = [sys.executable, __file__, "--child", *arms, "--folder", str(folder)]
+    call += ["--samples", str(args.samples), "--seeds", str(args.seeds), "--sizes", args.sizes]
     done = subprocess.run(
-        [*call, "--seeds", str(args.seeds), "--sizes", args.sizes, "--at-once", str(at_once)],
+        [*call, "--at-once", str(at_once)],
         env={**os.environ, **threads}, check=True, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     told = json.loads(done.stdout.splitlines()[-1])
@@ -104,11 +105,14 @@ def child(args: argparse.Namespace) -> None:
     sets = [store.read(args.folder / f"n{n}.h5", Dataset) for n in args.sizes.split(",")]
     recipe = Recipe(samples=args.samples, eval_every=1000)
     start = time.perf_counter()
-    results = transfer(
-        base, sets, [ARMS[args.child]], recipe=recipe, runs=args.seeds, at_once=args.at_once
-    )  # fmt: skip
+    methods = [ARMS[arm] for arm in args.child]
+    runs = transfer(base, sets, methods, recipe=recipe, runs=args.seeds, at_once=args.at_once).runs
     seconds = time.perf_counter() - start
-    print(json.dumps({"seconds": seconds, "accuracies": [run.test_accuracy for run in results.runs]}))
+    names = {arm: ARMS[arm].split(":")[0] for arm in args.child}
+    accuracies = {
+        arm: [run.test_accuracy for run in runs if run.method == name] for arm, name in names.items()
+    }
+    print(json.dumps({"seconds": seconds, "accuracies": accuracies}))
 
 
 def main() -> None:
@@ -116,7 +120,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=24_000)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--sizes", default="100,200,2300,23900")
-    parser.add_argument("--child", choices=ARMS, help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs="+", choices=ARMS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--at-once", type=int, default=1, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -136,25 +140,22 @@ def compare(folder: Path, args: argparse.Namespace) -> None:
         store.write(folder / f"n{n}.h5", data.split(source, range(6, 10), size=int(n)))
         for n in args.sizes.split(",")
     ]  # fmt: skip
-    table: dict[str, dict[str, list[float]]] = {}
+    whole, accuracies = ours(list(ARMS), folder, args)
+    frozen, _ = ours(["frozen"], folder, args)
+    seconds: dict[str, float] = {}
     for arm in ARMS:
-        seconds, accuracies = ours(arm, folder, args)
         start = time.perf_counter()
         plain = [
             plain_run(arm, base, dataset, args.samples, seed)
             for dataset in sets
             for seed in range(args.seeds)
         ]  # fmt: skip
-        plain_seconds = time.perf_counter() - start
-        table[arm] = {"plain_s": [plain_seconds], "ours_s": [seconds], "plain": plain, "ours": accuracies}
-        print(
-            f"{arm:8s} plain {plain_seconds:7.1f} s  tlcli {seconds:7.1f} s  {plain_seconds / seconds:5.1f} x"
-        )
-        print("   accuracies, plain:", " ".join(f"{a:.4f}" for a in plain))
-        print("   accuracies, tlcli:", " ".join(f"{a:.4f}" for a in accuracies), flush=True)
-    plain_all, ours_all = (sum(row[key][0] for row in table.values()) for key in ("plain_s", "ours_s"))
-    print(f"all      plain {plain_all:7.1f} s  tlcli {ours_all:7.1f} s  {plain_all / ours_all:5.1f} x")
-    print(json.dumps(table))
+        seconds[arm] = time.perf_counter() - start
+        print(f"{arm:8s} plain {seconds[arm]:7.1f} s; accuracies " + " ".join(f"{a:.4f}" for a in plain))
+        print(" " * 24 + "tlcli: " + " ".join(f"{a:.4f}" for a in accuracies[arm]), flush=True)
+    everything = sum(seconds.values())
+    for name, plain_s, ours_s in (("all", everything, whole), ("frozen", seconds["frozen"], frozen)):
+        print(f"{name:8s} plain {plain_s:7.1f} s  tlcli {ours_s:7.1f} s  {plain_s / ours_s:5.1f} x")
 
 
 if __name__ == "__main__":
