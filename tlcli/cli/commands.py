@@ -16,10 +16,12 @@ from tlcli.errors import UsageError
 SUMMARIES = {
     "split": "Cut a data set into training and test images of chosen classes.",
     "train-base": "Train a network on a data set: the base of a transfer.",
+    "import-weights": "Make a base of weights that Keras saved elsewhere.",
     "transfer": "Train on target data sets from a base, by one or more methods, several times each.",
     "embed": "Compute what a layer of a network makes of every image.",
     "knn": "Classify embeddings by their nearest neighbours, for many k at once.",
     "report": "Turn results into a page with tables, figures and a discussion.",
+    "export-weights": "Write a network for Keras alone.",
     "inspect": "Show what a file is, what it holds and where it comes from.",
     "verify": "Check that files are intact and that their inputs are what they were.",
     "datasets": "List the data sets that are built in.",

@@ -3,9 +3,9 @@
 from tlcli.data import classes
 from tlcli.data.lab import write_mat
 from tlcli.data.naming import default_name
-from tlcli.data.source import Source, SourceInfo, load_source, sources
+from tlcli.data.source import Source, SourceInfo, load_source, published_classes, sources
 from tlcli.data.splitting import split
 from tlcli.store.records import Part
 
-__all__ = ["Part", "Source", "SourceInfo", "classes", "default_name", "load_source", "sources", "split",
-           "write_mat"]
+__all__ = ["Part", "Source", "SourceInfo", "classes", "default_name", "load_source", "published_classes",
+           "sources", "split", "write_mat"]

@@ -82,6 +82,7 @@ class _Published:
     info: SourceInfo
     load: Callable[[Request], Source]
     options: frozenset[str]
+    class_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -95,13 +96,14 @@ _published: dict[str, _Published] = {}
 _path_readers: list[_PathReader] = []
 
 
-def published(info: SourceInfo, *, options: Sequence[str] = ()) -> Callable[[Any], Any]:
+def published(info: SourceInfo, *, class_names: Sequence[str], options: Sequence[str] = ()
+              ) -> Callable[[Any], Any]:
     """Register the decorated `load(request) -> Source` under `info.name`.
 
     `options` names the fields of `Request` that it heeds beside the folder; the others are refused.
     """
     def register(load: Callable[[Request], Source]) -> Callable[[Request], Source]:
-        _published[info.name] = _Published(info, load, frozenset(options))
+        _published[info.name] = _Published(info, load, frozenset(options), tuple(class_names))
         return load
     return register
 
@@ -125,6 +127,12 @@ def sources() -> list[SourceInfo]:
     """The published sets that are built in, by name. Reads nothing."""
     _discover()
     return sorted((p.info for p in _published.values()), key=lambda info: info.name)
+
+
+def published_classes(name: str) -> list[str] | None:
+    """The names of a published set's classes, in its order; None when no set is called so. Reads nothing."""
+    _discover()
+    return list(_published[name].class_names) if name in _published else None
 
 
 def load_source(name_or_path: str, *, data_dir: str | Path | None = None,

@@ -26,6 +26,10 @@ class FusedConv2D(layers.Conv2D):
             outputs = tf.nn.bias_add(outputs, self.bias)
         return self.activation(outputs)
 
+    def counterpart(self) -> layers.Layer:
+        """The layer of Keras's own that does the same, without weights: for files that go elsewhere."""
+        return layers.Conv2D.from_config(self.get_config())
+
 
 class FusedBatchNormalization(layers.BatchNormalization):
     """Keras's batch normalization on TensorFlow's fused kernel: same variables, same results, faster.
@@ -52,6 +56,10 @@ class FusedBatchNormalization(layers.BatchNormalization):
             moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
         return outputs
 
+    def counterpart(self) -> layers.Layer:
+        """The layer of Keras's own that does the same, without weights."""
+        return layers.BatchNormalization.from_config(self.get_config())
+
 
 class Depthwise(layers.DepthwiseConv2D):
     """Keras's depthwise convolution, its initializer named after its variable as in every other layer."""
@@ -59,6 +67,10 @@ class Depthwise(layers.DepthwiseConv2D):
     def __init__(self, size: int, **options: Any) -> None:
         super().__init__(size, **options)
         self.kernel_initializer = self.depthwise_initializer
+
+    def counterpart(self) -> layers.Layer:
+        """The layer of Keras's own that does the same, without weights."""
+        return layers.DepthwiseConv2D.from_config(self.get_config())
 
 
 class PatchWhitening(layers.Layer):
@@ -83,6 +95,11 @@ class PatchWhitening(layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         return keras.ops.conv(inputs, self.kernel, padding="valid")
+
+    def counterpart(self) -> layers.Layer:
+        """The layer of Keras's own that does the same, without weights."""
+        filters = self.kernel.shape[-1]
+        return layers.Conv2D(filters, self.size, use_bias=False, trainable=False, name=self.name)
 
     def adapted(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """The filters that whiten these images (standardised, float32, N x H x W x C), by variable name."""

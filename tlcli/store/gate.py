@@ -330,3 +330,26 @@ def read_attribute(attribute: Any) -> Any:
     number = np.zeros((), np.dtype(dtype).newbyteorder("<"))
     attribute.read(number, kind)
     return number.item()
+
+
+def list_length(attribute: Any) -> int:
+    """How many texts an attribute lists, as Keras's weights files name layers; no file of tlcli has such.
+
+    An empty list is one of numbers there. Raises UnsafeError for anything else.
+    """
+    kind, shape = attribute.get_type(), _shape(attribute.get_space())
+    if shape == (0,):
+        return 0
+    if len(shape) != 1 or kind.get_class() != h5t.STRING:
+        raise UnsafeError(f"{_dtype(kind)} of the shape {shape}; expected a list of texts")
+    if shape[0] * kind.get_size() > MAX_ATTRIBUTE_BYTES:
+        raise UnsafeError(f"a list of {shape[0]:,} texts; expected {MAX_ATTRIBUTE_BYTES:,} bytes at most")
+    return shape[0]
+
+
+def read_fixed_texts(attribute: Any, count: int) -> list[bytes]:
+    """The texts of an attribute that lists so many, all of one length in bytes."""
+    kind = attribute.get_type()
+    texts = np.zeros(count, f"S{kind.get_size()}")
+    attribute.read(texts, kind)
+    return texts.tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 import sys
@@ -11,12 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from h5py import h5a, h5f, h5fd, h5g, h5p
+from h5py import h5a, h5f, h5fd, h5g, h5o, h5p
 
 from tlcli.errors import TlcliError
 from tlcli.store import gate
 from tlcli.store.chunks import load_dataset
 from tlcli.store.gate import HDF5_ERRORS, Item, UnsafeError
+from tlcli.store.heap import VariableTexts
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -24,11 +26,23 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 class OpenFile:
     """An open file: `items` lists what it holds and checks it, `load` reads one dataset that passed."""
 
-    def __init__(self, file: Any, name: str, size: int) -> None:
+    def __init__(self, file: Any, name: str, size: int, source: Path | io.BytesIO) -> None:
         self._file = file
+        self._source = source
+        self._variable_texts = VariableTexts(source, size)
         self.name = name
         """What messages call it."""
         self.size = size
+
+    def sha256(self) -> str:
+        """The digest of the whole file, byte by byte: for files that do not carry one of their own."""
+        if isinstance(self._source, io.BytesIO):
+            return hashlib.sha256(self._source.getbuffer()).hexdigest()
+        digest = hashlib.sha256()
+        with self._source.open("rb") as raw:
+            while block := raw.read(2**20):
+                digest.update(block)
+        return digest.hexdigest()
 
     def root_attribute(self, name: str) -> int | float | str | None:
         """One plain attribute of the root; None when it is missing or not plain."""
@@ -37,6 +51,31 @@ class OpenFile:
             if h5a.exists(root, name.encode()):
                 return gate.read_attribute(h5a.open(root, name.encode()))
         return None
+
+    def texts(self, path: str, name: str) -> list[str] | None:
+        """An attribute that lists texts, of a group that passed the gate; None when there is none."""
+        with self._plain_words():
+            group = h5g.open(self._file, f"/{path}".encode())
+            if not h5a.exists(group, name.encode()):
+                return None
+            try:
+                return [text.decode() for text in self._list(group, name)]
+            except (UnsafeError, UnicodeDecodeError) as error:
+                why = error if isinstance(error, UnsafeError) else "text that is not UTF-8"
+                where = path or "the root"
+                raise UnsafeError(f"the attribute {name!r} of {where!r:.100} is {why}") from error
+
+    def _list(self, group: Any, name: str) -> list[bytes]:
+        attribute = h5a.open(group, name.encode())
+        count = gate.list_length(attribute)
+        if not count:
+            return []
+        if not attribute.get_type().is_variable_str():
+            return gate.read_fixed_texts(attribute, count)
+        properties = self._file.get_create_plist()
+        if properties.get_sizes() != (8, 8) or properties.get_userblock():
+            raise UnsafeError("variable-length text in a file of another form than Keras's")
+        return self._variable_texts.read(h5o.get_info(group).addr, name, count)
 
     def items(self, strict: bool = True) -> dict[str, Item]:
         """Everything in the file, by path, the root as the empty string.
@@ -67,23 +106,27 @@ class OpenFile:
 
 
 @contextlib.contextmanager
-def open_hdf5(path: str | Path, user_block: int = 0) -> Iterator[OpenFile]:
+def open_hdf5(
+    path: str | Path, user_block: int = 0, expected: str = "one that tlcli wrote"
+) -> Iterator[OpenFile]:
     """Open a file, or stdin for `-`, without reading its data. Raises TlcliError when it is no HDF5 file.
 
     user_block: the bytes of another format before HDF5's own; MATLAB has 512.
+    expected: what a message says that it should be.
     """
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_fclose_degree(h5f.CLOSE_STRONG)
     access.set_file_locking(False, True)  # files never change once they are there; not every disk has locks
+    source: Path | io.BytesIO
     if str(path) == "-":
         name = "stdin"
-        image, size = _stdin_image()
-        access.set_fileobj_driver(h5fd.fileobj_driver, image)
-        where = repr(image).encode()
+        source, size = _stdin_image(expected)
+        access.set_fileobj_driver(h5fd.fileobj_driver, source)
+        where = repr(source).encode()
     else:
-        name = str(path)
-        size = _check_file(Path(path), user_block)
-        where = os.fsencode(Path(path))
+        name, source = str(path), Path(path)
+        size = _check_file(source, user_block, expected)
+        where = os.fsencode(source)
     try:
         file = h5f.open(where, h5f.ACC_RDONLY, access)
     except HDF5_ERRORS as error:
@@ -91,7 +134,7 @@ def open_hdf5(path: str | Path, user_block: int = 0) -> Iterator[OpenFile]:
     finally:
         access.close()  # left to the end of the program, its Python file object crashes it
     try:
-        yield OpenFile(file, name, size)
+        yield OpenFile(file, name, size, source)
     finally:
         with contextlib.suppress(*HDF5_ERRORS):
             file.close()
@@ -101,7 +144,7 @@ def _damaged(name: str) -> TlcliError:
     return TlcliError(f"{name} is cut short or damaged: HDF5 cannot read it. Copy it or make it again.")
 
 
-def _stdin_image() -> tuple[io.BytesIO, int]:
+def _stdin_image(expected: str) -> tuple[io.BytesIO, int]:
     """All of stdin: HDF5 cannot read a pipe."""
     if sys.stdin.isatty():
         raise TlcliError("The input is - (stdin), which is a terminal; pipe a file into it, or name a file.")
@@ -111,11 +154,11 @@ def _stdin_image() -> tuple[io.BytesIO, int]:
         image.write(block)
         if image.tell() > limit:
             raise TlcliError(f"stdin holds more than {limit:,} bytes; set TLCLI_MAX_BYTES to allow more.")
-    _check_start("stdin", image.getbuffer()[:8].tobytes(), image.tell())
+    _check_start("stdin", image.getbuffer()[:8].tobytes(), image.tell(), expected)
     return image, image.tell()
 
 
-def _check_file(path: Path, user_block: int) -> int:
+def _check_file(path: Path, user_block: int, expected: str) -> int:
     """The size of a regular file that starts like HDF5."""
     try:
         if path.is_dir():
@@ -132,12 +175,12 @@ def _check_file(path: Path, user_block: int) -> int:
         number = getattr(error, "errno", None)
         reason = os.strerror(number).lower() if number else str(error)
         raise TlcliError(f"{path} could not be read: {reason}.") from error
-    _check_start(str(path), start, size)
+    _check_start(str(path), start, size, expected)
     return size
 
 
-def _check_start(name: str, start: bytes, size: int) -> None:
+def _check_start(name: str, start: bytes, size: int, expected: str) -> None:
     if not size:
         raise TlcliError(f"{name} is empty (0 bytes); expected an HDF5 file.")
     if start != SIGNATURE:
-        raise TlcliError(f"{name} is not an HDF5 file; expected one that tlcli wrote.")
+        raise TlcliError(f"{name} is not an HDF5 file; expected {expected}.")

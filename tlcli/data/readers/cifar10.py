@@ -26,7 +26,7 @@ LAYOUT = cifar.Layout(
 )
 
 
-@published(INFO)
+@published(INFO, class_names=LAYOUT.class_names)
 def load(request: Request) -> Source:
     """The published order: the five training batches one after the other."""
     return cifar.load(LAYOUT, request)

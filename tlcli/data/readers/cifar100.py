@@ -51,7 +51,7 @@ LAYOUT = cifar.Layout(
 )
 
 
-@published(INFO, options=("label_mode",))
+@published(INFO, class_names=FINE, options=("label_mode",))
 def load(request: Request) -> Source:
     """With `label_mode` "coarse", the 20 groups of five classes, as the source `cifar100-coarse`.
 

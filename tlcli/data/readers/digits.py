@@ -13,11 +13,13 @@ from tlcli.store.records import Part
 
 INFO = SourceInfo("digits", "handwritten digits, carried by scikit-learn", 1442, 355, 10, (8, 8, 1))
 
+CLASSES = [str(digit) for digit in range(10)]
+
 SCALE = 15
 """Pixels of 0...16 become 0...240: a whole factor, so that dividing by 15 gives the published values back."""
 
 
-@published(INFO)
+@published(INFO, class_names=CLASSES)
 def load(request: Request) -> Source:
     """The published set has no test part: every fifth image of each digit, in the published order, is one.
 
@@ -31,7 +33,7 @@ def load(request: Request) -> Source:
         return class_part(images[index], labels[index], index)
 
     train, test = holdout(labels)
-    return Source("digits", part(train), part(test), [str(digit) for digit in range(10)])
+    return Source("digits", part(train), part(test), list(CLASSES))
 
 
 def _table() -> np.ndarray:

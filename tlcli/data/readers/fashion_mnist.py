@@ -23,7 +23,7 @@ SET = idx.IdxSet(
 )
 
 
-@published(INFO)
+@published(INFO, class_names=SET.class_names)
 def load(request: Request) -> Source:
     """From the user's folder, Keras's cache, or a download.
 

@@ -1,0 +1,206 @@
+"""`tlcli import-weights`."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tlcli.cli import complete
+from tlcli.cli import options as o
+from tlcli.cli.archs import parse_shape
+from tlcli.cli.output import Console, check_inputs, choose_output, count, recorded_command, stem
+from tlcli.cli.suggest import did_you_mean
+from tlcli.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tlcli.models import Architecture
+    from tlcli.store import Dataset
+
+EXAMPLES = [
+    "tlcli import-weights cifar100vgg.h5 --arch vgg16 --dataset cifar100 --mean 121.936 --std 68.389",
+    "tlcli import-weights base.weights.h5 --arch cnn2 --dataset digits-0-5.h5 --mean 74.2 --std 91.8",
+    "tlcli import-weights base.weights.h5 --arch cnn2 --classes 6 --input 8x8x1 -o again.h5",
+]
+
+
+def import_weights(
+    context: typer.Context,
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="A weights file of Keras, .h5 or .weights.h5; - is stdin."),
+    ],
+    arch: Annotated[
+        str,
+        typer.Option(
+            "--arch",
+            metavar="NAME",
+            autocompletion=complete.architectures,
+            help="The network that the weights are for; see `tlcli archs`.",
+        ),
+    ],
+    arch_option: Annotated[
+        list[str] | None,
+        typer.Option("--arch-option", metavar="NAME=VALUE", help="An option of the network; repeatable."),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--dataset",
+            metavar="NAME|FILE",
+            autocompletion=complete.datasets,
+            help="What it was trained on, for the classes and the size of the images: a built-in data set or "
+            "a file that `tlcli split` wrote.",
+        ),
+    ] = None,
+    classes: Annotated[
+        int | None,
+        typer.Option("--classes", metavar="N", help="The number of classes, instead of --dataset."),
+    ] = None,
+    input_shape: Annotated[
+        str | None,
+        typer.Option(
+            "--input",
+            metavar="HxWxC",
+            help="The size of the images, with --classes [default: what the network was made for].",
+        ),
+    ] = None,
+    mean: Annotated[
+        str,
+        typer.Option(
+            "--mean",
+            metavar="M[,M,M]",
+            help="What was subtracted from pixel values of 0...255: one number, or one per channel.",
+        ),
+    ] = "0",
+    std: Annotated[
+        str,
+        typer.Option(
+            "--std", metavar="S[,S,S]", help="What they were divided by then; 1 for raw pixel values."
+        ),
+    ] = "255",
+    output: o.Output = None,
+    force: o.Force = False,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    debug: o.Debug = False,
+) -> None:
+    """Make a base of weights that Keras saved elsewhere.
+
+    Two layouts are read: the legacy one (cifar100vgg.h5, or a whole model in one .h5) and that of Keras 3.
+    The arrays are matched layer by layer, in order, to those of the network named here; a layer of another
+    shape is named and nothing is written. Nothing in the file is run. The checkpoint records the file's name
+    and SHA-256.
+    """
+    from tlcli import store
+    from tlcli.cli.backend import load
+    from tlcli.cli.resume import StopSignals
+    from tlcli.models import architecture, parse_options
+    from tlcli.store.keras_weights import open_weights
+
+    console = Console(as_json=as_json, quiet=quiet)
+    check_inputs(file, dataset)
+    known = architecture(arch)
+    options = parse_options(arch, o.pairs("--arch-option", arch_option))
+    path = choose_output(output, f"{_stem(file)}-{arch}.h5", force=force, as_json=as_json)
+    task = Task(known, dataset, classes, input_shape)
+    channels = task.input_shape[2]
+    means, stds = per_channel("--mean", mean, channels), per_channel("--std", std, channels)
+    if min(stds) < 1:
+        console.warn(f"--std {std}: pixel values are 0...255 here; multiply by 255 what is meant for 0...1.")
+    with open_weights(file) as weights:
+        with StopSignals(console):
+            load(console, "cpu")
+            from tlcli.models import network as net
+            from tlcli.models.exchange import import_weights as imported
+
+        network = net.build(arch, task.input_shape, len(task.class_names), options)
+        checkpoint = imported(
+            weights, network, task.class_names, task.class_original, means / 255, stds / 255
+        )
+    written = store.write(
+        path, checkpoint, command=recorded_command(context), parents=task.parents, force=force
+    )
+
+    parameters = sum(array.size for array in checkpoint.weights.values())
+    console.made(
+        path,
+        f"{arch} with {parameters:,} parameters and {count(len(task.class_names), 'class', 'classes')}, "
+        f"out of {weights.layout}.",
+        "tlcli transfer {} DATASET",
+    )
+    console.result(
+        path,
+        "checkpoint",
+        architecture=arch,
+        parameters=parameters,
+        classes=len(task.class_names),
+        imported_sha256=checkpoint.recipe["imported_sha256"],
+        content_sha256=written.provenance.content_sha256,
+    )
+
+
+class Task:
+    """What a network was trained for, as the user says it: its classes and the shape of its images."""
+
+    class_names: list[str]
+    class_original: np.ndarray
+    input_shape: tuple[int, int, int]
+    parents: list[Dataset]
+
+    def __init__(
+        self, arch: Architecture, dataset: str | None, classes: int | None, input_shape: str | None
+    ) -> None:
+        import numpy as np
+
+        from tlcli import data, store
+
+        if (dataset is None) == (classes is None):
+            raise UsageError("what are the classes? Give either --dataset NAME|FILE or --classes N.")
+        if dataset is not None and input_shape is not None:
+            raise UsageError("--input and --dataset both say how large the images are; take one of them.")
+        self.parents = []
+        if classes is not None:
+            if not 1 <= classes <= 100_000:
+                raise UsageError(f"--classes: received {classes}, expected a number from 1.")
+            self.class_names = [str(number) for number in range(classes)]
+            self.input_shape = parse_shape(input_shape) if input_shape else arch.input_shape
+        elif (published := data.published_classes(str(dataset))) is not None:
+            self.class_names = published
+            self.input_shape = next(s.image_shape for s in data.sources() if s.name == dataset)
+        else:
+            self._check_there(str(dataset), [s.name for s in data.sources()])
+            record = store.read(str(dataset), store.Dataset)
+            self.class_names, self.input_shape = record.class_names, record.image_shape
+            self.parents = [record]
+        self.class_original = np.arange(len(self.class_names))
+        if self.parents:
+            self.class_original = self.parents[0].class_original
+
+    def _check_there(self, dataset: str, published: list[str]) -> None:
+        if dataset != "-" and not os.path.exists(dataset):
+            hint = did_you_mean(dataset, published) or f" Built in are {', '.join(published)}."
+            raise UsageError(f"--dataset: no data set and no file is called '{dataset}'.{hint}")
+
+
+def per_channel(option: str, text: str, channels: int) -> np.ndarray:
+    """`121.9` or `125.3,123.0,113.9` as one float32 per channel. Raises UsageError."""
+    import numpy as np
+
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    positive = option != "--std" or all(value > 0 for value in values)
+    if len(values) not in (1, channels) or not all(map(math.isfinite, values)) or not positive:
+        above = " above 0" if option == "--std" else ""
+        raise UsageError(f"{option}: received '{text}', expected a number{above}, or {channels} with commas.")
+    return np.broadcast_to(np.array(values, np.float64), channels).astype(np.float32)
+
+
+def _stem(path: str) -> str:
+    return stem(path).removesuffix(".weights")

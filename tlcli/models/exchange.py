@@ -1,0 +1,137 @@
+"""To and from Keras's own files: weights that others trained, and networks for programs without tlcli."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from tlcli.models import network as net
+from tlcli.store.atomic import atomic_file, write_error
+from tlcli.store.keras_weights import Place, WeightsFile
+from tlcli.store.records import Checkpoint
+
+WEIGHTS_SUFFIX, MODEL_SUFFIX = ".weights.h5", ".keras"
+
+
+def import_weights(
+    file: WeightsFile, network: net.Network, class_names: Sequence[str], class_original: np.ndarray,
+    mean: np.ndarray, std: np.ndarray,
+) -> Checkpoint:  # fmt: skip
+    """A checkpoint of a network with the weights in a file of Keras; its `recipe` says which file.
+
+    Args:
+        file: From `store.keras_weights.open_weights`.
+        network: What the weights are for: as many layers with weights as the file has, of the same shapes.
+        class_names: One for each logit.
+        class_original: int64, the number of each class in the published set.
+        mean: float32, one per channel, of pixel values scaled to 0...1: what was subtracted in training.
+        std: Likewise what was divided by.
+
+    Raises:
+        TlcliError: the weights are those of another network, or no finite numbers.
+    """
+    weights = file.read(places(network.model), network.architecture)
+    return Checkpoint(
+        architecture=network.architecture, options=network.options, input_shape=network.input_shape,
+        class_names=list(class_names), class_original=class_original, mean=mean, std=std, weights=weights,
+        recipe={"imported_from": file.name, "imported_sha256": file.sha256(), "imported_layout": file.layout},
+    )  # fmt: skip
+
+
+def export_model(path: str | Path, network: net.Network, mean: np.ndarray, std: np.ndarray, *,
+                 force: bool = False) -> None:  # fmt: skip
+    """Write a network for Keras alone, whole or not at all.
+
+    `x.keras` takes pixel values 0...255 and gives logits; `keras.models.load_model` needs nothing else.
+    `x.weights.h5` holds the arrays only, for `load_weights` of a network of the same layers, which takes
+    standardised pixels. The same network gives the same bytes, with the same version of Keras.
+
+    Raises:
+        TlcliError: the file exists and `force` is not given, or cannot be written.
+    """
+    model = standard(network.model, mean, std)
+    net.assign(model, net.weights(network.model))
+    net.reset_seed_states(model, 0)
+    with atomic_file(path, force) as temporary, tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / f"model{MODEL_SUFFIX}"
+        model.save(saved)
+        try:
+            if str(path).endswith(WEIGHTS_SUFFIX):
+                with zipfile.ZipFile(saved) as archive:
+                    temporary.write_bytes(archive.read("model.weights.h5"))
+            else:
+                _copy_without_times(saved, temporary)
+        except OSError as error:
+            raise write_error(path, error) from error
+
+
+def standard(model: keras.Model, mean: np.ndarray, std: np.ndarray) -> keras.Model:
+    """The same network of Keras's own layers, by the same names, with other weights, for pixels 0...255."""
+    inputs = keras.Input(model.input_shape[1:], name="images")
+    pixels = keras.layers.Rescaling(
+        [1 / (255 * float(s)) for s in std],
+        [-float(m) / float(s) for m, s in zip(mean, std, strict=True)],
+        name="standardize",
+    )
+    made = {model.layers[0].name: pixels(inputs)}
+    parents = net._parents(model)
+    for layer in model.layers[1:]:
+        below = [made[parent] for parent in parents[layer.name]]
+        made[layer.name] = _counterpart(layer)(below if len(below) > 1 else below[0])
+    return keras.Model(inputs, made[net.HEAD], name=model.name)
+
+
+def places(model: keras.Model) -> list[Place]:
+    """The layers with weights in the network's order, as Keras's files know them."""
+    shapes: dict[str, dict[str, tuple[int, ...]]] = {}
+    for key, variable in net.variables(model).items():
+        layer, name = key.split("/", 1)
+        shapes.setdefault(layer, {})[name] = tuple(variable.shape)
+    return [Place(layer, _kind(model.get_layer(layer)), of_layer) for layer, of_layer in shapes.items()]
+
+
+def _counterpart(layer: Any) -> Any:
+    """The layer of Keras's own for one of ours; a fresh one where it is Keras's own already."""
+    if hasattr(layer, "counterpart"):
+        return layer.counterpart()
+    return type(layer).from_config(layer.get_config())
+
+
+def _kind(layer: Any) -> str:
+    """The name of a layer's class as Keras writes it into files: `Conv2D` is `conv2d`."""
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", type(_counterpart(layer)).__name__)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _copy_without_times(saved: Path, target: Path) -> None:
+    """A `.keras` file without the times in it, and with numbers for what are addresses in memory."""
+    with zipfile.ZipFile(saved) as archive, zipfile.ZipFile(target, "w") as plain:
+        for name in archive.namelist():
+            content = archive.read(name)
+            if name == "metadata.json":
+                content = json.dumps({"keras_version": json.loads(content)["keras_version"]}).encode()
+            elif name == "config.json":
+                content = json.dumps(_numbered(json.loads(content), {})).encode()
+            member = zipfile.ZipInfo(name)
+            member.external_attr = 0o644 << 16
+            plain.writestr(member, content)
+
+
+def _numbered(value: Any, known: dict[int, int]) -> Any:
+    """JSON whose `shared_object_id`s count 1, 2, ... in the order in which they come."""
+    if isinstance(value, list):
+        return [_numbered(inner, known) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: known.setdefault(inner, len(known) + 1) if key == "shared_object_id" else _numbered(inner, known)
+        for key, inner in value.items()
+    }

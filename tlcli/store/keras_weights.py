@@ -1,0 +1,194 @@
+"""Weights files of Keras, read through the gate as arrays and nothing else.
+
+Two layouts. The legacy one (Keras 2, `cifar100vgg.h5`; in a whole model under `model_weights`): an attribute
+`layer_names` in the network's order, for each layer a group with an attribute `weight_names`, and the arrays
+below it. The one of Keras 3 (`.weights.h5`): `layers/<class>_<number>/vars/0...`, layers counted within their
+class; TensorFlow 2.13 says `_layer_checkpoint_dependencies` for `layers`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tlcli.errors import TlcliError
+from tlcli.store import schema
+from tlcli.store.gate import Item
+from tlcli.store.opening import OpenFile, open_hdf5
+from tlcli.store.tree import base_name
+
+LEGACY, KERAS_3 = "legacy Keras weights", "Keras 3 weights"
+_ROOTS = ("layers", "_layer_checkpoint_dependencies")
+_Stored = list[tuple[str, list[Item]]]
+"""Layers by name, each with its arrays in order."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A layer of a network that takes arrays."""
+
+    layer: str
+    kind: str
+    """Its class as Keras's files name it: `conv2d`, `batch_normalization`."""
+    shapes: dict[str, tuple[int, ...]]
+    """By variable, in the order in which Keras stores them."""
+
+
+class WeightsFile:
+    """An open weights file, whose outline has passed the gate."""
+
+    def __init__(self, file: OpenFile, name: str) -> None:
+        self._file = file
+        self.name = name
+        """Without folder, or `stdin`."""
+        self._items = file.items(strict=False)  # attributes that are not read may be of any type
+        for item in self._items.values():
+            if item.problem:
+                raise TlcliError(f"{file.name} is refused: {item.problem}.")
+        legacy = self._legacy_layers()
+        self.layout = KERAS_3 if legacy is None else LEGACY
+        self._stored = self._keras_3_layers() if legacy is None else legacy
+        if not self._stored:
+            raise TlcliError(f"{file.name} holds no layers with weights.")
+
+    def sha256(self) -> str:
+        """The digest of the file's bytes."""
+        return self._file.sha256()
+
+    def read(self, places: Sequence[Place], network: str) -> dict[str, np.ndarray]:
+        """The arrays (float32) by `layer/variable`, after every layer's shapes have been compared.
+
+        Args:
+            places: The network's layers with weights, in its order.
+            network: What messages call it.
+
+        Raises:
+            TlcliError: the file of another network, with the first layer that differs; no finite numbers.
+        """
+        stored = self._stored if self.layout == LEGACY else self._in_order(places, network)
+        for number, (place, (name, items)) in enumerate(zip(places, stored, strict=False), start=1):
+            self._compare(place, name, items, f"layer {number} of {len(stored)}", network)
+        if len(stored) != len(places):
+            raise TlcliError(
+                f"{self._file.name} holds {len(stored)} layers with weights; {network} has {len(places)}.\n"
+                f"The first {min(len(stored), len(places))} fit. {_ADVICE}"
+            )
+        return {
+            f"{place.layer}/{variable}": self._array(item)
+            for place, (_, items) in zip(places, stored, strict=True)
+            for variable, item in zip(place.shapes, items, strict=True)
+        }
+
+    def _legacy_layers(self) -> _Stored | None:
+        """The layers with weights in the file's order; None when it has another layout."""
+        for root in ("", "model_weights/"):
+            group = self._items.get(root.rstrip("/"))
+            names = self._names(group.path, "layer_names") if group and group.kind == "group" else None
+            if names is not None:
+                layers = [(name, self._legacy_arrays(root + name)) for name in names]
+                return [(name, items) for name, items in layers if items]
+        return None
+
+    def _names(self, path: str, attribute: str) -> list[str] | None:
+        names = self._file.texts(path, attribute)
+        if names is not None and len(set(names)) < len(names):
+            raise TlcliError(
+                f"{self._file.name}: {attribute} of {path or 'the root'!r:.80} lists a name twice."
+            )
+        return names
+
+    def _legacy_arrays(self, path: str) -> list[Item]:
+        if path not in self._items or self._items[path].kind != "group":
+            raise TlcliError(f"{self._file.name} lists the layer {path!r:.80}, which is not there.")
+        names = self._names(path, "weight_names")
+        if names is None:
+            raise TlcliError(f"{self._file.name}: the layer {path!r:.80} lacks the attribute 'weight_names'.")
+        found = [self._items.get(f"{path}/{name}") for name in names]
+        for name, item in zip(names, found, strict=True):
+            if item is None or item.kind != "dataset":
+                raise TlcliError(f"{self._file.name}: {path!r:.80} lists {name!r:.80}, which is not there.")
+        return [item for item in found if item is not None]
+
+    def _keras_3_layers(self) -> _Stored:
+        """The layers in the order of their names; nothing else below `layers` may hold arrays."""
+        below: dict[str, list[tuple[int, Item]]] = {}
+        datasets = [item for item in self._items.values() if item.kind == "dataset"]
+        for item in datasets:
+            root, *rest = item.path.split("/")
+            if root not in _ROOTS or "seed_generator" in rest:
+                continue  # the optimizer; the random state of dropout
+            if len(rest) != 3 or rest[1] != "vars" or not re.fullmatch("[0-9]{1,3}", rest[2]):
+                raise TlcliError(
+                    f"{self._file.name} holds {item.path!r:.80}: a network within a network, or a layer of "
+                    "layers. Expected one network of plain layers."
+                )
+            below.setdefault(f"{root}/{rest[0]}", []).append((int(rest[2]), item))
+        if not below:
+            raise TlcliError(
+                f"{self._file.name} is no weights file of Keras: expected an attribute 'layer_names', or "
+                "groups 'layers/.../vars'."
+            )
+        ordered = {path: sorted(found, key=lambda numbered: numbered[0]) for path, found in below.items()}
+        return [(path, [item for _, item in found]) for path, found in sorted(ordered.items())]
+
+    def _in_order(self, places: Sequence[Place], network: str) -> _Stored:
+        """The layers of a Keras 3 file, which counts them within their class, in the network's order."""
+        held, root = dict(self._stored), self._stored[0][0].split("/")[0]
+        seen: Counter[str] = Counter()
+        ordered: _Stored = []
+        for place in places:
+            path = f"{root}/{place.kind}" + (f"_{seen[place.kind]}" if seen[place.kind] else "")
+            seen[place.kind] += 1
+            if path not in held:
+                raise TlcliError(
+                    f"{self._file.name} lacks {path!r}, which would be {place.layer} of {network}.\n{_ADVICE}"
+                )
+            ordered.append((path, held.pop(path)))
+        return [*ordered, *held.items()]
+
+    def _compare(self, place: Place, name: str, items: list[Item], which: str, network: str) -> None:
+        received = [item.shape for item in items]
+        if received == list(place.shapes.values()):
+            return
+        pairs = itertools.zip_longest(place.shapes.items(), received)
+        variable, expected, found = next(
+            ((p[0], p[1], s) if p else ("", None, s)) for p, s in pairs if not p or p[1] != s
+        )
+        raise TlcliError(
+            f"{self._file.name}: {which}, {name!r:.80}, has {_shape(found)} where {network} expects "
+            f"{_shape(expected)} ({place.layer}{'/' + variable if variable else ''}).\n{_ADVICE}"
+        )
+
+    def _array(self, item: Item) -> np.ndarray:
+        if item.dtype not in schema.FLOATS:
+            raise TlcliError(f"{self._file.name}: {item.path!r:.100} holds {item.dtype}; expected floats.")
+        with np.errstate(over="ignore"):
+            array = np.asarray(self._file.load(item)).astype(np.float32)
+        if not np.isfinite(array).all():
+            raise TlcliError(f"{self._file.name}: {item.path!r:.100} holds NaN or infinite values.")
+        return array
+
+
+_EXPECTED = "a weights file of Keras (in a .keras archive that is the member model.weights.h5)"
+_ADVICE = "Give the --arch, --arch-option and classes of the very network that the weights were saved from."
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return "no array" if shape is None else f"the shape {shape}"
+
+
+@contextlib.contextmanager
+def open_weights(path: str | Path) -> Iterator[WeightsFile]:
+    """Open a weights file of Keras, or stdin for `-`. Nothing in it is run, and nothing outside it read.
+
+    Raises TlcliError: the gate refuses it, or it has neither of the two layouts.
+    """
+    with open_hdf5(path, expected=_EXPECTED) as file:
+        yield WeightsFile(file, base_name(path))
