@@ -395,6 +395,12 @@ def test_a_newer_version_says_so(path: Path) -> None:
         file.attrs.modify("format_version", np.int64(2))
     with pytest.raises(TlcliError, match="has format version 2; this tlcli reads 1"):
         store.read_any(path)
+    with h5py.File(path, "r+") as file:
+        del file.attrs["format_version"]
+        file.attrs["format_version"] = np.bytes_(b"[" * 3000)
+    with pytest.raises(TlcliError) as refused:
+        store.read_any(path)
+    assert len(str(refused.value)) < 200
 
 
 def test_every_bit_counts(record: store.Record, tmp_path: Path) -> None:
@@ -486,6 +492,7 @@ def forge(tmp_path: Path, record: store.Record, change: Callable[[tree.Tree], No
 @pytest.mark.parametrize(("kind", "change", "words"), [
     ("dataset", lambda t: t.datasets["train/labels"].__setitem__(0, 10**9), "holds the label 1000000000"),
     ("dataset", lambda t: t.datasets["train/labels"].__setitem__(0, -1), "holds -1"),
+    ("dataset", lambda t: t.datasets["classes/original"].__setitem__(0, -1), "classes/original holds -1"),
     ("dataset", lambda t: t.datasets.update({"classes/names": ["a", "a", "b"]}), "more than once"),
     ("dataset", lambda t: t.datasets.update({"train/labels": np.zeros(19, np.int64)}), "expected N = 20"),
     ("dataset", lambda t: t.datasets.update({"ancestry": '[{"name": 1}]'}), "another form"),

@@ -65,7 +65,7 @@ def check_kind(file: OpenFile, kinds: tuple[type, ...]) -> schema.Format:
         raise TlcliError(f"{file.name} has format version {version}; this tlcli reads 1...{schema.VERSION}.\n"
                          "Install a newer tlcli to read it.")
     if type(version) is not int or version < 1:
-        raise TlcliError(f"{file.name} has the format version {version!r}; expected {schema.VERSION}.")
+        raise TlcliError(f"{file.name} has the format version {version!r:.40}; expected {schema.VERSION}.")
     return kind
 
 

@@ -95,7 +95,7 @@ def _classes(prefix: str = "", scope: int = 1) -> tuple[Array, ...]:
         Array(f"{prefix}classes/names", "string", ("n",), "The name of each class.", values="names",
               scope=scope),
         Array(f"{prefix}classes/original", "int64", ("n",), "The number of each class in the published set.",
-              scope=scope),
+              values="index", scope=scope),
     )
 
 
