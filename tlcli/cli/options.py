@@ -85,7 +85,13 @@ Resume = Annotated[
     bool, typer.Option("--resume", help="Go on from where an interrupted call of this command was cut off.")
 ]
 Device = Annotated[
-    str, typer.Option("--device", metavar="NAME", help="Compute on auto, cpu, gpu or gpu:0, gpu:1...")
+    str,
+    typer.Option(
+        "--device",
+        metavar="NAME",
+        help="Compute on auto, cpu, gpu (the first; train-base: all that are visible, together) or gpu:0, "
+        "gpu:1...",
+    ),
 ]
 Threads = Annotated[
     int | None, typer.Option("--threads", metavar="N", help="CPU threads [default: one per core].")
@@ -173,10 +179,19 @@ EarlyStopping = Annotated[
         help="Stop after N measurements without gain on the validation part, and keep the best.",
     ),
 ]
+Precision = Annotated[
+    str | None,
+    chosen(
+        "--precision",
+        ("float32", "mixed", "auto"),
+        "mixed: layers compute in bfloat16, weights and logits stay float32; auto: mixed on GPUs with tensor "
+        "cores for it (NVIDIA Ampere and later), never on a CPU, where it is slower.",
+    ),
+]
 
 RECIPE_OPTIONS = (
     "epochs", "samples", "eval_every", "optimizer", "learning_rate", "momentum", "schedule", "warmup",
-    "weight_decay", "label_smoothing", "batch_size", "augment", "ema", "early_stopping",
+    "weight_decay", "label_smoothing", "batch_size", "augment", "ema", "early_stopping", "precision",
 )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,14 +51,27 @@ class Network:
 
 
 def build(
-    name: str, input_shape: tuple[int, int, int], classes: int, options: Mapping[str, Any] | None = None
-) -> Network:
+    name: str, input_shape: tuple[int, int, int], classes: int, options: Mapping[str, Any] | None = None,
+    precision: str = "float32",
+) -> Network:  # fmt: skip
     """Build a registered architecture with random weights.
+
+    Args:
+        name: Of the architecture.
+        input_shape: Height, width, channels.
+        classes: How many logits it gives.
+        options: The architecture's own.
+        precision: `mixed`: all layers below the last compute in bfloat16; variables are float32 anyway.
 
     Raises:
         UsageError: an unknown architecture or option.
         TlcliError: images that it cannot take.
     """
+    if precision == "mixed":
+        with _policy("mixed_bfloat16"):
+            network = build(name, input_shape, classes, options)
+        network.model.get_layer(HEAD).dtype_policy = keras.DTypePolicy("float32")
+        return network
     arch = architecture(name)
     values = parse_options(name, options or {})
     inputs = keras.Input(input_shape, name="images")
@@ -71,6 +85,17 @@ def build(
     except (ValueError, ZeroDivisionError) as cause:
         raise input_error(name, input_shape, cause) from None
     return Network(name, values, input_shape, classes, model, weighted_groups(model), features)
+
+
+@contextmanager
+def _policy(name: str) -> Iterator[None]:
+    """What the layers that are made meanwhile compute in."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _with_hidden_head(model: keras.Model, units: list[int], dropout: float, classes: int) -> keras.Model:
@@ -117,7 +142,7 @@ def embedding_layer(model: keras.Model) -> str:
 
 def weights(model: keras.Model) -> dict[str, np.ndarray]:
     """Every weight as an array, by `layer/variable`, in the network's order."""
-    return {key: keras.ops.convert_to_numpy(v.value) for key, v in variables(model).items()}
+    return {key: v.numpy() for key, v in variables(model).items()}
 
 
 def variables(model: keras.Model) -> dict[str, Any]:

@@ -70,7 +70,7 @@ class ArmTrainer:
         self.base, self.recipe = base, recipe
         self.images, self.moving_statistics = images, moving_statistics
         options = {**base.options, **dict(arm.head)}
-        self.network = net.build(base.architecture, base.input_shape, classes, options)
+        self.network = net.build(base.architecture, base.input_shape, classes, options, recipe.precision)
         self.model = self.network.model
         self.copied = tuple(self.network.groups[: arm.copy])
         terms = [term for phase in arm.phases for term in phase.terms]
@@ -117,8 +117,7 @@ class ArmTrainer:
             else:
                 fit.run(watch)
             history, seen = fit.history, fit.seen_before + fit.done * fit.batch
-        x, _ = fit.examples.evaluated["test"]
-        return Outcome(history, fit.predict(x), self._train_accuracy(fit, dataset), chosen)
+        return Outcome(history, fit.test_logits(), self._train_accuracy(fit, dataset), chosen)
 
     def _solve(self, how: str, fit: Fit, dataset: Dataset, seed: int) -> dict[str, Any]:
         """Put the solution of the linear head in its place; what was chosen for it on the way."""

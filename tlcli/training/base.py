@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from tlcli.errors import TlcliError, UsageError
 from tlcli.models import network as net
 from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training.loop import Examples, Fit, as_history
+from tlcli.training.precision import settled
 from tlcli.training.recipe import Recipe
-from tlcli.training.step import Engine, Step, make_engine
+from tlcli.training.step import Engine, Step, make_engine, several_devices
 from tlcli.training.watch import MeasuredCallback, ProgressCallback, StopCallback, Watch, rows
 
 
@@ -42,6 +43,7 @@ def train_base(
     progress: ProgressCallback | None = None,
     stop: StopCallback | None = None,
     measured: MeasuredCallback | None = None,
+    devices: Sequence[str] | None = None,
 ) -> Checkpoint:
     """Train a network on a dataset from random weights.
 
@@ -58,17 +60,20 @@ def train_base(
         stop: Called without arguments after each chunk of steps; true stops the training.
         measured: Called with `base` and each row of the history (a `RunLogs`, say); on resuming, first with
             those that were measured before.
+        devices: Share each batch among these (`GPU:0`, `GPU:1`); by default all GPUs that TensorFlow sees.
 
     Raises:
         Interrupted: after `stop`; `state_path` holds the state.
         TlcliError: images that the architecture cannot take, a state of another training.
     """
-    recipe = recipe or Recipe(epochs=10)
+    recipe = settled(recipe or Recipe(epochs=10))
     require_validation(recipe, dataset)
-    network = net.build(architecture, dataset.image_shape, dataset.classes, options)
     mean, std = channel_statistics(dataset.train.images)
-    step = Step(network.model, network.model.trainable_variables, mean, std, recipe)
-    engine = make_engine(step)
+    with several_devices(devices, min(recipe.batch_size, len(dataset.train))) as sharing:
+        network = net.build(architecture, dataset.image_shape, dataset.classes, options, recipe.precision)
+        step = Step(network.model, network.model.trainable_variables, mean, std, recipe)
+        engine = make_engine(step)
+    how = recipe.as_json() | ({"devices": sharing} if sharing > 1 else {})
     fit = Fit(
         step, engine, examples(engine, dataset), network.model, seed,
         total_samples=recipe.total_samples(len(dataset.train)),
@@ -83,7 +88,7 @@ def train_base(
         return Checkpoint(
             architecture=architecture, options=network.options, input_shape=network.input_shape,
             class_names=dataset.class_names, class_original=dataset.class_original, mean=mean, std=std,
-            recipe=recipe.as_json(), seed=seed, samples_seen=fit.done * fit.batch,
+            recipe=how, seed=seed, samples_seen=fit.done * fit.batch,
             history=as_history(fit.history), **{"weights": net.weights(network.model), **changes},
         )  # fmt: skip
 
@@ -98,7 +103,7 @@ def train_base(
     for row in rows(fit.history):
         watch.measure(row)
     fit.run(watch, architecture)
-    predictions = fit.predict(fit.examples.evaluated["test"][0]).argmax(axis=1)
+    predictions = fit.test_logits().argmax(axis=1)
     return checkpoint(test_predictions=predictions.astype(np.int64))
 
 

@@ -68,7 +68,10 @@ class JaxEngine:
         return tuple([v.value for v in variables] for variables in self._variables())
 
     def _scan(self, state: Any, data: dict[str, Any], plan: dict[str, Any]) -> Any:
-        return jax.lax.scan(lambda carry, row: self._one(carry, gather(data, row), row), state, plan)
+        def one(carry: Any, row: dict[str, Any]) -> Any:
+            return self._one(carry, self.step.presented(gather(data, row)), row)
+
+        return jax.lax.scan(one, state, plan)
 
     def _one(self, state: Any, batch: dict[str, Any], row: dict[str, Any]) -> Any:
         trainable, others, optimizer, average = state

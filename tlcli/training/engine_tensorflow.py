@@ -55,9 +55,19 @@ def inference_batch(model: keras.Model) -> int:
     return int(np.clip((4 << 20) // largest, 50, 500))
 
 
-def _compile(function: Callable[..., Any]) -> Any:
+def graph(function: Callable[..., Any]) -> Any:
     """Without AutoGraph, which takes a second to rewrite what is written for graphs already."""
     return tf.function(function, autograph=False)
+
+
+def open_shape(tensor: Any, dims: int) -> tf.TensorSpec:
+    """Its kind, whatever its first dimensions are."""
+    return tf.TensorSpec([None] * dims + tensor.shape[dims:], tensor.dtype)
+
+
+def plan_specs(plan: dict[str, Any]) -> dict[str, tf.TensorSpec]:
+    """The kinds of the arrays of a plan, for any number of steps and images per step."""
+    return {key: open_shape(t, min(2, t.shape.rank)) for key, t in plan.items()}
 
 
 def _handle(variable: Any) -> Any:
@@ -70,7 +80,7 @@ class TensorFlowEngine:
     def __init__(self, step: Step) -> None:
         self.step = step
         self.optimizer = step.optimizer(FusedAdam, FusedSGD)
-        self._first = [keras.ops.convert_to_numpy(v.value) for v in self.optimizer.variables]
+        self._first = [v.numpy() for v in self.optimizer.variables]
         decay = step.recipe.ema
         self.average = [tf.Variable(v.value, trainable=False) for v in step.trainable] if decay else []
         self._scales = [step.rate_scales.get(v.path, 1.0) for v in step.trainable]
@@ -90,7 +100,7 @@ class TensorFlowEngine:
         if self._infer is None:
             specs = tf.TensorSpec([None, *x.shape[1:]], x.dtype), tf.TensorSpec([], tf.int32)
             with TRACING:
-                self._infer = _compile(self._forward).get_concrete_function(*specs)
+                self._infer = graph(self._forward).get_concrete_function(*specs)
         return list(self._infer(x, tf.constant(self._inference_batch)))
 
     def variables(self) -> dict[str, Any]:
@@ -107,17 +117,11 @@ class TensorFlowEngine:
     def _compiled(self, data: dict[str, Any], plan: dict[str, Any]) -> Any:
         """The traced loop for these kinds of arrays, whatever their lengths."""
 
-        def open_shape(t: Any, dims: int) -> tf.TensorSpec:
-            return tf.TensorSpec([None] * dims + t.shape[dims:], t.dtype)
-
-        specs = (
-            {key: open_shape(t, 1) for key, t in data.items()},
-            {key: open_shape(t, min(2, t.shape.rank)) for key, t in plan.items()},
-        )
+        specs = {key: open_shape(t, 1) for key, t in data.items()}, plan_specs(plan)
         key = tuple(sorted((k, str(spec)) for part in specs for k, spec in part.items()))
         if key not in self._train:
             with TRACING:
-                self._train[key] = _compile(self._loop).get_concrete_function(*specs)
+                self._train[key] = graph(self._loop).get_concrete_function(*specs)
         return self._train[key]
 
     def _loop(self, data: dict[str, Any], plan: dict[str, Any]) -> tuple[Any, Any]:
@@ -127,7 +131,7 @@ class TensorFlowEngine:
 
         def body(i: Any, losses: Any, right: Any) -> tuple[Any, Any, Any]:
             row = {key: value[i] for key, value in plan.items()}
-            loss, correct = self._one(gather(data, row), row["learning_rate"])
+            loss, correct = self._advance(data, row)
             return i + 1, losses.write(i, loss), right.write(i, correct)
 
         _, losses, right = tf.while_loop(
@@ -135,10 +139,17 @@ class TensorFlowEngine:
         )
         return losses.stack(), right.stack()
 
-    def _one(self, batch: dict[str, Any], rate: Any) -> tuple[Any, Any]:
+    def _advance(self, data: dict[str, Any], row: dict[str, Any]) -> tuple[Any, Any]:
+        """The step that a row of the plan means; its cross-entropy and the number right."""
+        return self._one(self.step.presented(gather(data, row)), row["learning_rate"])
+
+    def _one(self, batch: dict[str, Any], rate: Any, weight: Any = None) -> tuple[Any, Any]:
+        """A step on a presented batch, which may be a share of one: `weight` is then that share."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in self.step.trainable])
             total, cross_entropy, right = self.step.loss(batch)
+            if weight is not None:
+                total *= weight
         variables = self.step.trainable
         gradients = tape.gradient(total, [v.value for v in variables])
         self.optimizer.learning_rate.assign(rate)
@@ -162,7 +173,7 @@ class TensorFlowEngine:
 
     def _forward(self, x: Any, batch: Any) -> list[Any]:
         count = tf.shape(x)[0]
-        steps = (count + batch - 1) // batch
+        steps = tf.maximum(1, (count + batch - 1) // batch)  # none, too, gives arrays of a shape
         heads = len(self.step.model.outputs)
         found = [tf.TensorArray(tf.float32, size=steps, infer_shape=False) for _ in range(heads)]
 

@@ -24,6 +24,7 @@ from tlcli.training.base import require_validation
 from tlcli.training.embedding import rebuild, require_shape
 from tlcli.training.loop import as_history, score
 from tlcli.training.parallel import TRACING, Workers
+from tlcli.training.precision import settled
 from tlcli.training.recipe import Recipe
 from tlcli.training.selection import held_out
 from tlcli.training.watch import MeasuredCallback, Progress, ProgressCallback, StopCallback, Watch, rows
@@ -105,7 +106,7 @@ def transfer(
         Interrupted: after `stop`; finished runs are in `state_dir`.
         UsageError, TlcliError: arms or images that do not fit the base.
     """
-    recipe = recipe or Recipe(epochs=10)
+    recipe = settled(recipe or Recipe(epochs=10))
     if bn_statistics not in ("frozen", "moving"):
         raise UsageError(f"--bn-statistics: received {bn_statistics!r}, expected frozen or moving.")
     rebuild(base)  # whatever does not fit is found now

@@ -190,17 +190,16 @@ class Fit:
         """Exchange the weights and their average (twice is nothing)."""
         average = [v for key, v in self.engine.variables().items() if key.startswith("average/")]
         for a, v in zip(average, self.step.trainable, strict=True):
-            held = keras.ops.convert_to_numpy(v.value)
+            held = v.numpy()
             v.assign(a.value if isinstance(a, keras.Variable) else a)
             a.assign(held)
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that a resumed training needs, as arrays by name."""
-        as_array = keras.ops.convert_to_numpy
         state = {f"weights/{key}": value for key, value in net.weights(self.model).items()}
         state.update({f"best/{key}": value for key, value in self.best.items()})
-        state.update({key: as_array(_value(v)) for key, v in self.engine.variables().items()})
-        state.update({f"dropout/{key}": as_array(v.value) for key, v in net.seed_states(self.model).items()})
+        state.update({key: np.asarray(v.numpy()) for key, v in self.engine.variables().items()})
+        state.update({f"dropout/{key}": v.numpy() for key, v in net.seed_states(self.model).items()})
         state.update({f"history/{key}": np.asarray(values) for key, values in self.history.items()})
         state["loop/done"] = np.array(self.done)
         state["loop/pending"] = np.array(self.pending)
@@ -238,7 +237,3 @@ def as_history(columns: Mapping[str, list[float]]) -> dict[str, np.ndarray]:
         key: np.asarray(values, dtype=np.int64 if key == "samples_seen" else np.float64)
         for key, values in columns.items()
     }
-
-
-def _value(variable: Any) -> Any:
-    return variable.value if isinstance(variable, keras.Variable) else variable

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "step", "cosine", "one-cycle")
+PRECISIONS = ("float32", "mixed", "auto")
 AUGMENTATIONS = {
     "flip": "mirror left-right, half of the images",
     "alternating-flip": "mirror each image every other time it is seen",
@@ -52,6 +53,8 @@ class Recipe:
     """Decay of the weight average that is evaluated and kept instead of the last weights."""
     early_stopping: int | None = None
     """Evaluations without a better validation loss before the training ends; keeps the best weights."""
+    precision: str = "float32"
+    """`mixed`: layers compute in bfloat16, weights and logits stay float32; `auto`: so where it pays."""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -74,8 +77,10 @@ class Recipe:
         return cls(**values)
 
     def as_json(self) -> dict[str, Any]:
-        """Every value, with the learning rate resolved."""
+        """Every value, with the learning rate resolved; the precision where it is not float32."""
         values = dataclasses.asdict(self)
+        if self.precision == "float32":  # as in files that are older than the choice
+            del values["precision"]
         values["learning_rate"] = self.rate
         values["augment"] = list(self.augment)
         return values
@@ -177,6 +182,8 @@ def _check(recipe: Recipe) -> None:
            f"{', '.join(OPTIMIZERS)}.")  # fmt: skip
     expect(recipe.schedule in SCHEDULES, f"--schedule: received {recipe.schedule!r}, expected one of "
            f"{', '.join(SCHEDULES)}.")  # fmt: skip
+    expect(recipe.precision in PRECISIONS, f"--precision: received {recipe.precision!r}, expected one of "
+           f"{', '.join(PRECISIONS)}.")  # fmt: skip
     number("learning_rate", 0, 1000, open_low=True)
     number("momentum", 0, 0.9999)
     number("warmup", 0, 0.9)

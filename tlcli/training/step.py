@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -76,19 +78,27 @@ class Step:
         outputs = self.model(x, training=training)
         return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
 
-    def loss(self, batch: Batch) -> tuple[Any, Any, Any]:
-        """Loss to minimise, cross-entropy alone, and how many of the batch are classified right."""
-        x = self.prepare(batch["x"])
+    def presented(self, batch: Batch) -> Batch:
+        """A batch as the loss takes it: `x` standardised and augmented, and `target`, the probability of
+        each class (smoothed and mixed as the recipe says), beside `y`. What was drawn is used up.
+        """
         plan = {key: value for key, value in batch.items() if key in augment.DRAWN}
+        made = {key: value for key, value in batch.items() if key not in plan}
+        made["x"] = self.prepare(batch["x"])
         if plan:
-            x = augment.apply(x, plan, self.augmentation)
+            made["x"] = augment.apply(made["x"], plan, self.augmentation)
+        made["target"] = self._target(batch)
+        return made
+
+    def loss(self, batch: Batch) -> tuple[Any, Any, Any]:
+        """Loss to minimise, cross-entropy alone, and how many of a presented batch are classified right."""
+        x, labels = batch["x"], batch["y"]
         size = ops.shape(x)[0]
         if "x_source" in batch:
             x = ops.concatenate([x, self.prepare(batch["x_source"])], axis=0)
         everything = self.outputs(x, training=True)
         logits = everything[0][:size]
-        labels = batch["y"]
-        cross_entropy = self._cross_entropy(logits, labels, batch)
+        cross_entropy = -ops.mean(ops.sum(batch["target"] * ops.log_softmax(logits, axis=-1), axis=-1))
         answers = ops.argmax(logits, axis=-1)
         right = ops.sum(ops.cast(ops.equal(answers, ops.cast(labels, answers.dtype)), "float32"))
         total = cross_entropy
@@ -96,22 +106,22 @@ class Step:
             total = total + term(everything, batch)
         return total, cross_entropy, right
 
-    def _cross_entropy(self, logits: Any, labels: Any, batch: Batch) -> Any:
-        classes = logits.shape[-1]
-        target = ops.one_hot(labels, classes, dtype="float32")
+    def _target(self, batch: Batch) -> Any:
+        classes = self.model.outputs[0].shape[-1]
+        target = ops.one_hot(batch["y"], classes, dtype="float32")
         if "partner" in batch:
             weight = ops.expand_dims(batch["weight"], 1)
             target = weight * target + (1 - weight) * ops.take(target, batch["partner"], axis=0)
         if self.recipe.label_smoothing:
             target = target * (1 - self.recipe.label_smoothing) + self.recipe.label_smoothing / classes
-        return -ops.mean(ops.sum(target * ops.log_softmax(logits, axis=-1), axis=-1))
+        return target
 
 
 class Engine(Protocol):
     """What runs the step: the only part that knows the backend."""
 
     def put(self, array: np.ndarray) -> Any:
-        """An array on the device, to be passed to `train` and `logits` again and again."""
+        """An array on the device, to be passed to `train` and `outputs` again and again."""
 
     def train(self, data: dict[str, Any], plan: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Run as many steps as `plan` has rows; per step the cross-entropy and the number right."""
@@ -126,8 +136,25 @@ class Engine(Protocol):
         """Put the optimizer back to its first step and the average onto the weights."""
 
 
+def several_devices(devices: Sequence[str] | None, batch: int) -> AbstractContextManager[int]:
+    """Where to build a network and make its engine, so that each batch is shared among several devices.
+
+    Args:
+        devices: Such as `GPU:0` and `GPU:1`; by default all GPUs that TensorFlow sees.
+        batch: Images per step; there is no use for more devices than that.
+
+    Returns:
+        A context; what it gives is how many devices share a batch (1 under JAX).
+    """
+    if keras.backend.backend() != "tensorflow":
+        return nullcontext(1)
+    from tlcli.training.engine_mirrored import mirrored
+
+    return mirrored(devices, batch)
+
+
 def make_engine(step: Step) -> Engine:
-    """The engine of the backend that Keras runs on.
+    """The engine of the backend that Keras runs on, for one device or those of `several_devices`.
 
     Raises:
         TlcliError: a backend for which there is none.
@@ -136,9 +163,12 @@ def make_engine(step: Step) -> Engine:
 
     backend = keras.backend.backend()
     if backend == "tensorflow":
+        import tensorflow as tf
+
+        from tlcli.training.engine_mirrored import MirroredEngine
         from tlcli.training.engine_tensorflow import TensorFlowEngine
 
-        return TensorFlowEngine(step)
+        return MirroredEngine(step) if tf.distribute.has_strategy() else TensorFlowEngine(step)
     if backend == "jax":
         from tlcli.training.engine_jax import JaxEngine
 

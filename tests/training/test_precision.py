@@ -1,0 +1,72 @@
+"""Mixed precision: what computes in bfloat16 and what does not, and where `auto` chooses it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tlcli.training import Recipe, embed, train_base, transfer
+from tlcli.training.precision import settled
+
+
+@pytest.mark.parametrize(
+    ("arch", "options"),
+    [
+        ("cnn2", {"dropout": 0.2}),
+        ("whitened-cnn", {"filters": "8-8-16", "depth": 2}),
+        ("small-cnn", {"filters": "8-8", "blocks": "1-1"}),
+    ],
+)
+def test_a_mixed_training_is_close_to_one_in_float32(source_set, padded, arch, options):
+    how = {"batch_size": 50, "optimizer": "sgd", "learning_rate": 0.01, "ema": 0.9}
+    made = {}
+    for precision in ("float32", "mixed"):
+        recipe = Recipe(epochs=2, precision=precision, **how)
+        made[precision] = train_base(padded(source_set), arch, options=options, recipe=recipe, seed=2)
+    full, mixed = made["float32"], made["mixed"]
+    assert mixed.recipe == {**full.recipe, "precision": "mixed"}
+    assert all(value.dtype == np.float32 for value in mixed.weights.values())
+    losses = full.history["train_loss"], mixed.history["train_loss"]
+    assert not np.array_equal(*losses)
+    np.testing.assert_allclose(*losses, rtol=0.05)
+    np.testing.assert_allclose(full.history["test_loss"], mixed.history["test_loss"], rtol=0.1)
+    assert embed(mixed, padded(source_set)).parts["test"].embeddings.dtype == np.float32
+
+
+def test_layers_compute_in_bfloat16_and_the_head_in_float32():
+    from tlcli.models import network as net
+
+    model = net.build("small-cnn", (12, 12, 3), 5, {"filters": "8-8"}, "mixed").model
+    assert {v.dtype for v in model.variables if v.dtype != "int64"} == {"float32"}
+    dtypes = {layer.name: layer.compute_dtype for layer in model.layers[1:]}
+    assert dtypes.pop("head") == "float32"
+    assert set(dtypes.values()) == {"bfloat16"}
+    assert model(np.zeros((2, 12, 12, 3), "float32")).dtype == "float32"
+    after = net.build("small-cnn", (12, 12, 3), 5, {"filters": "8-8"}).model
+    assert {layer.compute_dtype for layer in after.layers} == {"float32"}
+
+
+def test_transfer_in_mixed_precision(base, source_set, target_set):
+    recipe = Recipe(samples=1500, batch_size=20, precision="mixed")
+    arms = ["freeze", "finetune:rate_decay=0.5", "lwf", "ridge"]
+    results = transfer(base, [target_set], arms, recipe=recipe, source=source_set)
+    assert results.recipe["precision"] == "mixed"
+    for run in results.runs:
+        assert run.test_accuracy > 0.75, run.arm
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "chosen"),
+    [([], "float32"), ([(7, 5)], "float32"), ([(8, 0)], "mixed"), ([(9, 0), (7, 0)], "float32"),
+     ([None], "float32")],
+)  # fmt: skip
+def test_auto_is_mixed_where_every_gpu_has_the_cores_for_it(monkeypatch, capabilities, chosen):
+    import tensorflow as tf
+
+    def details(gpu):
+        return {"compute_capability": gpu} if gpu else {}
+
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: capabilities)
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", details)
+    assert settled(Recipe(epochs=1, precision="auto")).precision == chosen
+    assert settled(Recipe(epochs=1, precision="mixed")).precision == "mixed"
