@@ -227,7 +227,7 @@ class Harness:
             where = f"{command.name} stopped by {number.name} ({ended.phase}): {ended.stderr}"
             assert time.monotonic() - sent < 8, f"{where}: it took {time.monotonic() - sent:.0f} s"
             assert "Traceback" not in ended.stderr, where
-            if ended.code and command.name in ("train-base", "transfer"):
+            if ended.code and (folder / f"{command.output}.resume").exists():
                 assert "--resume" in ended.stderr or "Give the command again" in ended.stderr, where
             allowed = (0, 130 if number == signal.SIGINT else 143)
             assert ended.code in allowed, f"{where}: exit code {ended.code}"

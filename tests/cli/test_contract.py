@@ -202,6 +202,23 @@ def test_a_signal_after_the_outcome_changes_nothing(work, arguments, code, numbe
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_result_is_told_of_changes_nothing(work, number):
+    program = (
+        "import os, sys\n"
+        "from tlcli.cli import output\n"
+        "told = output.Console.made\n"
+        f"output.Console.made = lambda *all: (os.kill(os.getpid(), {int(number)}), told(*all))\n"
+        "sys.argv = ['tlcli', 'train-base', 'digits-0-5.h5', '--arch', 'cnn2', '--samples', '100', '-o',\n"
+        f"            'told-{int(number)}.h5', '--force']\n"
+        "from tlcli.cli.main import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=work, capture_output=True, env=ENVIRONMENT)
+    assert (done.returncode, done.stdout.decode()) == (0, f"told-{int(number)}.h5\n"), done.stderr
+    assert "stop" not in done.stderr.decode()
+
+
 def test_ctrl_c_while_it_starts_prints_no_traceback(work):
     """Imports take a tenth of a second; what a shell sees is a program that Ctrl-C has ended."""
     program = (

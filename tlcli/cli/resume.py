@@ -59,7 +59,7 @@ class StopSignals:
         self.console = console
         self.saves = saves
         self.received: int | None = None
-        self._begun = False
+        self._begun = self._complete = False
         self._stderr = 2
         self._before: dict[int, Any] = {}
 
@@ -67,6 +67,10 @@ class StopSignals:
         """Whether the computation should save and stop."""
         self._begun = True
         return self.received is not None
+
+    def complete(self) -> None:
+        """The result is written: while it is told of, a signal changes nothing; a second one ends that."""
+        self._complete = True
 
     def __enter__(self) -> StopSignals:
         with contextlib.suppress(OSError):  # stderr is closed
@@ -82,7 +86,7 @@ class StopSignals:
             os._exit(CODES[number])
         self.received = number
         self._give_back()
-        if not self.console.quiet:
+        if not (self.console.quiet or self._complete):
             self._say("stopping; what was done is being saved (a second signal ends at once).")
 
     def _say(self, text: str) -> None:

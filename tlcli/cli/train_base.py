@@ -109,22 +109,23 @@ def train_base(
         command = recorded_command(context)
         written = store.write(path, checkpoint, command=command, parents=[record], force=force)
         kept.discard()
+        stop.complete()
 
-    accuracy = float(checkpoint.history["test_accuracy"][-1])
-    parameters = sum(array.size for array in checkpoint.weights.values())
-    console.made(
-        path,
-        f"{arch} with {parameters:,} parameters, trained on {checkpoint.samples_seen:,} samples; "
-        f"{percent(accuracy)} of the test images are classified right.",
-        "tlcli transfer {} DATASET --method scratch --method freeze --method finetune",
-    )
-    console.result(
-        path,
-        "checkpoint",
-        architecture=arch,
-        parameters=parameters,
-        samples=checkpoint.samples_seen,
-        test_accuracy=accuracy,
-        train_accuracy=float(checkpoint.history["train_accuracy"][-1]),
-        content_sha256=written.provenance.content_sha256,
-    )
+        accuracy = float(checkpoint.history["test_accuracy"][-1])
+        parameters = sum(array.size for array in checkpoint.weights.values())
+        console.made(
+            path,
+            f"{arch} with {parameters:,} parameters, trained on {checkpoint.samples_seen:,} samples; "
+            f"{percent(accuracy)} of the test images are classified right.",
+            "tlcli transfer {} DATASET --method scratch --method freeze --method finetune",
+        )
+        console.result(
+            path,
+            "checkpoint",
+            architecture=arch,
+            parameters=parameters,
+            samples=checkpoint.samples_seen,
+            test_accuracy=accuracy,
+            train_accuracy=float(checkpoint.history["train_accuracy"][-1]),
+            content_sha256=written.provenance.content_sha256,
+        )

@@ -183,19 +183,24 @@ def transfer(
         parents: list[store.Record] = [checkpoint, *targets, *([] if source_task is None else [source_task])]
         written = store.write(path, results, command=recorded_command(context), parents=parents, force=force)
         kept.discard()
+        stop.complete()
 
-    arms = summarise(results)
-    console.table(
-        ("data set", "training images", "method", "runs", "test accuracy"),
-        [
-            (a["dataset"], f"{a['size']:,}", a["arm"], str(a["runs"]), percent(a["test_accuracy"]))
-            for a in arms
-        ],
-    )
-    console.made(path, f"{count(len(results.runs), 'run')}.", "tlcli report {}")
-    console.result(
-        path, "results", runs=len(results.runs), arms=arms, content_sha256=written.provenance.content_sha256
-    )
+        arms = summarise(results)
+        console.table(
+            ("data set", "training images", "method", "runs", "test accuracy"),
+            [
+                (a["dataset"], f"{a['size']:,}", a["arm"], str(a["runs"]), percent(a["test_accuracy"]))
+                for a in arms
+            ],
+        )
+        console.made(path, f"{count(len(results.runs), 'run')}.", "tlcli report {}")
+        console.result(
+            path,
+            "results",
+            runs=len(results.runs),
+            arms=arms,
+            content_sha256=written.provenance.content_sha256,
+        )
 
 
 def default_name(base: str, datasets: list[str]) -> str:
