@@ -333,6 +333,34 @@ def test_no_other_file_is_opened(name: str, path: Path) -> None:
     assert len(done.stdout.splitlines()) == 2
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("group", ["/", "train"])
+def test_a_list_of_free_space_in_a_circle(group: str, tmp_path: Path) -> None:
+    """HDF5 itself follows it for ever and takes more memory at each turn."""
+    with h5py.File(tmp_path / "x.h5", "w", libver="earliest") as file:
+        file.create_group("train/labels")
+        place = h5py.h5o.get_info(file[group].id).addr
+    store.describe(tmp_path / "x.h5")
+    content = bytearray((tmp_path / "x.h5").read_bytes())
+    heap = content.index(b"HEAP", place)
+    size, free, start = (int.from_bytes(content[heap + n : heap + n + 8], "little") for n in (8, 16, 24))
+    assert 8 <= free < size - 16
+    content[start + free : start + free + 8] = free.to_bytes(8, "little")
+    (tmp_path / "x.h5").write_bytes(content)
+    described = store.describe(tmp_path / "x.h5")
+    assert "does not hang together" in described.problems[0]
+    with pytest.raises(TlcliError, match="none that tlcli wrote"):
+        store.read_any(tmp_path / "x.h5")
+
+
+def test_addresses_of_another_size(path: Path) -> None:
+    properties = h5p.create(h5p.FILE_CREATE)
+    properties.set_sizes(4, 4)
+    h5py.h5f.create(str(path).encode(), h5py.h5f.ACC_TRUNC, properties).close()
+    with pytest.raises(TlcliError, match="do not have 8 bytes"):
+        store.describe(path)
+
+
 def test_many_objects_have_a_limit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with h5py.File(path, "r+") as file:
         many_objects(file)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t, h5z
+from h5py import h5a, h5d, h5g, h5l, h5s, h5t, h5z
 
 from tlcli.errors import TlcliError
 from tlcli.store.tree import UNPRINTABLE
@@ -94,8 +94,10 @@ def max_bytes() -> int:
 class Walk:
     """One walk over all objects of a file, each visited once."""
 
-    def __init__(self, file: Any, size: int, strict: bool) -> None:
+    def __init__(self, file: Any, size: int, strict: bool, check_group: Callable[[int], None]) -> None:
+        """`check_group` takes the address of a group's header; raises UnsafeError if it cannot be listed."""
         self._file = file
+        self._check_group = check_group
         self._size = size
         self._strict = strict
         self._items: dict[str, Item] = {}
@@ -107,7 +109,7 @@ class Walk:
 
     def run(self) -> dict[str, Item]:
         root = h5g.open(self._file, b"/")
-        self._seen.add(h5o.get_info(root).addr)
+        self._seen.add(address_of(root))
         item = Item("", "group")
         self._items[""] = item
         self._checked(item, lambda: self._attributes(item, root))
@@ -129,6 +131,13 @@ class Walk:
     def _group(self, group: Any, path: str, depth: int) -> list[tuple[Any, str]]:
         """List the members of a group; returns its groups."""
         item = self._items[path]
+        try:
+            self._check_group(address_of(group))
+        except UnsafeError as error:
+            item.problem = f"{path or 'the root'!r:.100} is {error}"
+            if self._strict:
+                raise UnsafeError(item.problem) from error
+            return []
         if group.get_num_objs() + len(self._items) > MAX_OBJECTS:
             item.problem = f"it holds more than {MAX_OBJECTS:,} objects"
         elif depth > MAX_DEPTH and group.get_num_objs():
@@ -160,17 +169,18 @@ class Walk:
             article = "an" if item.kind[0] == "e" else "a"
             raise UnsafeError(f"{item.path!r:.100} is {article} {item.kind}; expected none")
         check_name(name)
-        info = h5o.get_info(group, name)
-        if info.addr in self._seen:
+        info = h5g.get_objinfo(group, name)  # `h5o.get_info` also looks into a group's heap
+        address = _joined(info.objno)
+        if address in self._seen:
             item.kind = "repeated object"
             raise UnsafeError(f"{item.path!r:.100} leads to an object that another name leads to")
-        self._seen.add(info.addr)
-        if info.type == h5o.TYPE_GROUP:
+        self._seen.add(address)
+        if info.type == h5g.GROUP:
             item.kind = "group"
             opened = h5g.open(group, name)
             self._attributes(item, opened)
             return opened
-        if info.type != h5o.TYPE_DATASET:
+        if info.type != h5g.DATASET:
             item.kind = "named type"
             raise UnsafeError(f"{item.path!r:.100} is a named type; expected groups and datasets")
         item.kind = "dataset"
@@ -257,6 +267,16 @@ class Walk:
                 if self._strict:
                     where = item.path or "the root"
                     raise UnsafeError(f"the attribute {text!r:.80} of {where!r:.100} is {error}") from error
+
+
+def address_of(group: Any) -> int:
+    """Where the header of an open group stands in the file."""
+    return _joined(h5g.get_objinfo(group).objno)
+
+
+def _joined(halves: tuple[int, int]) -> int:
+    """An address, which HDF5 gives in two where a C `long` has four bytes."""
+    return int(halves[0]) | int(halves[1]) << 32
 
 
 _EXPECTED_TYPES = "numbers or fixed-length UTF-8 text"

@@ -1,9 +1,13 @@
-"""Lists of texts of variable length, read from the bytes of a file and not by HDF5.
+"""What is read from the bytes of a file and not by HDF5, because a file can harm HDF5 1.14 by it.
 
-Newer versions of h5py store Keras's lists of names so. HDF5 1.14 makes room for as much as such an attribute
-says, up to 4 GiB for each text, then copies as much as its heap says, and only then compares the two: a file
-can overwrite memory. The form of what is read here is described in the HDF5 File Format Specification 3.0:
-IV.A.1 (object headers), IV.A.2.m (attributes), III.E (the global heap).
+- The names in a group of the older format lie in a local heap whose free space is a linked list. HDF5 follows
+  it round and round where it is a circle, and keeps every turn in memory.
+- Lists of texts of variable length are how newer versions of h5py store the names in Keras's files. HDF5
+  makes room for as much as the attribute says, up to 4 GiB for each text, then copies as much as the global
+  heap says, and only then compares the two: memory is overwritten.
+
+The forms are those of the HDF5 File Format Specification 3.0: III.D and III.E (the heaps), IV.A.1 (object
+headers), IV.A.2.m and r (attributes, symbol tables).
 """
 
 from __future__ import annotations
@@ -11,27 +15,48 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator
-from pathlib import Path
+from typing import BinaryIO
 
 from tlcli.store.gate import UnsafeError
 
 ROOM = 2**24
-"""Bytes of headers and heaps that are looked through in one file; Keras's take some thousands."""
-_ATTRIBUTE, _CONTINUATION = 0x0C, 0x10
+"""Bytes of headers and heaps that are looked through, beside twice the file's own: they may overlap."""
+_ATTRIBUTE, _CONTINUATION, _SYMBOL_TABLE = 0x0C, 0x10, 0x11
 _SHARED = 0x02
+_END_OF_LIST = 1
 _REFERENCE = struct.Struct("<IQI")
 """A text in an attribute: its length, the address of its heap, its number there."""
 
 
-class VariableTexts:
-    """The lists of texts in the attributes of one file, whose addresses and lengths have eight bytes."""
+class RawFile:
+    """The bytes of one file whose addresses and lengths have eight bytes, as all have that h5py writes.
 
-    def __init__(self, source: Path | io.BytesIO, size: int) -> None:
-        self._source, self._size = source, size
-        self._room = ROOM
+    base: where the addresses count from: the size of another format's block before HDF5's own.
+    """
+
+    def __init__(self, raw: BinaryIO, size: int, base: int) -> None:
+        self._raw, self._size, self._base = raw, size, base
+        self._room = ROOM + 2 * size
         self._heaps: dict[int, dict[int, bytes]] = {}
 
-    def read(self, header: int, name: str, count: int) -> list[bytes]:
+    def check_group(self, header: int) -> None:
+        """Refuse a group, whose header has this address, if listing it would not end. Raises UnsafeError."""
+        for kind, message in self._messages(header):
+            if kind == _SYMBOL_TABLE:
+                self._check_free_list(int.from_bytes(message[8:16], "little"))
+
+    def _check_free_list(self, address: int) -> None:
+        mark, size, place, start = struct.unpack("<4s4xQQQ", self._take(address, 32))
+        if mark != b"HEAP":
+            raise _damaged()
+        data, steps = self._take(start, size), 0
+        while place != _END_OF_LIST:
+            steps += 1
+            if place + 16 > size or 16 * steps > size:
+                raise _damaged()
+            place = int.from_bytes(data[place : place + 8], "little")
+
+    def texts(self, header: int, name: str, count: int) -> list[bytes]:
         """The texts of an attribute of the object whose header has this address. Raises UnsafeError."""
         for kind, message in self._messages(header):
             if kind == _ATTRIBUTE:
@@ -42,13 +67,13 @@ class VariableTexts:
 
     def _take(self, start: int, length: int) -> bytes:
         self._room -= length
+        start += self._base
         if self._room < 0 or start + length > self._size:
             raise _damaged()
-        if isinstance(self._source, io.BytesIO):
-            return bytes(self._source.getbuffer()[start : start + length])
-        with self._source.open("rb") as raw:
-            raw.seek(start)
-            return raw.read(length).ljust(length, b"\0")
+        if isinstance(self._raw, io.BytesIO):  # HDF5 reads it too, from where it stands
+            return bytes(self._raw.getbuffer()[start : start + length])
+        self._raw.seek(start)
+        return self._raw.read(length).ljust(length, b"\0")
 
     def _messages(self, header: int) -> Iterator[tuple[int, bytes]]:
         """The messages of an object header of version 1 or 2, shared ones left out."""
@@ -120,4 +145,4 @@ def _attribute_data(message: bytes, name: bytes, length: int) -> bytes | None:
 
 
 def _damaged() -> UnsafeError:
-    return UnsafeError("variable-length text that does not hang together")
+    return UnsafeError("stored in a way that does not hang together")

@@ -10,15 +10,15 @@ import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from h5py import h5a, h5f, h5fd, h5g, h5o, h5p
+from h5py import h5a, h5f, h5fd, h5g, h5p
 
 from tlcli.errors import TlcliError
 from tlcli.store import gate
 from tlcli.store.chunks import load_dataset
 from tlcli.store.gate import HDF5_ERRORS, Item, UnsafeError
-from tlcli.store.heap import VariableTexts
+from tlcli.store.heap import RawFile
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -26,22 +26,25 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 class OpenFile:
     """An open file: `items` lists what it holds and checks it, `load` reads one dataset that passed."""
 
-    def __init__(self, file: Any, name: str, size: int, source: Path | io.BytesIO) -> None:
+    def __init__(self, file: Any, name: str, size: int, raw: BinaryIO) -> None:
         self._file = file
-        self._source = source
-        self._variable_texts = VariableTexts(source, size)
+        self._bytes = raw
         self.name = name
         """What messages call it."""
         self.size = size
+        with self._plain_words():
+            properties = file.get_create_plist()
+            self._plain_sizes = properties.get_sizes() == (8, 8)
+            self._raw = RawFile(raw, size, properties.get_userblock())
 
     def sha256(self) -> str:
         """The digest of the whole file, byte by byte: for files that do not carry one of their own."""
-        if isinstance(self._source, io.BytesIO):
-            return hashlib.sha256(self._source.getbuffer()).hexdigest()
+        if isinstance(self._bytes, io.BytesIO):
+            return hashlib.sha256(self._bytes.getbuffer()).hexdigest()
         digest = hashlib.sha256()
-        with self._source.open("rb") as raw:
-            while block := raw.read(2**20):
-                digest.update(block)
+        self._bytes.seek(0)
+        while block := self._bytes.read(2**20):
+            digest.update(block)
         return digest.hexdigest()
 
     def root_attribute(self, name: str) -> int | float | str | None:
@@ -72,10 +75,7 @@ class OpenFile:
             return []
         if not attribute.get_type().is_variable_str():
             return gate.read_fixed_texts(attribute, count)
-        properties = self._file.get_create_plist()
-        if properties.get_sizes() != (8, 8) or properties.get_userblock():
-            raise UnsafeError("variable-length text in a file of another form than Keras's")
-        return self._variable_texts.read(h5o.get_info(group).addr, name, count)
+        return self._raw.texts(gate.address_of(group), name, count)
 
     def items(self, strict: bool = True) -> dict[str, Item]:
         """Everything in the file, by path, the root as the empty string.
@@ -83,7 +83,9 @@ class OpenFile:
         strict: raise TlcliError at the first object that is not let through; else list it with its `problem`.
         """
         with self._plain_words():
-            return gate.Walk(self._file, self.size, strict).run()
+            if not self._plain_sizes:
+                raise UnsafeError("its addresses and lengths do not have 8 bytes")
+            return gate.Walk(self._file, self.size, strict, self._raw.check_group).run()
 
     def load(self, item: Item) -> Any:
         """The data of one dataset: an array, a text or a list of texts. Raises TlcliError."""
@@ -117,27 +119,29 @@ def open_hdf5(
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_fclose_degree(h5f.CLOSE_STRONG)
     access.set_file_locking(False, True)  # files never change once they are there; not every disk has locks
-    source: Path | io.BytesIO
+    raw: BinaryIO
     if str(path) == "-":
         name = "stdin"
-        source, size = _stdin_image(expected)
-        access.set_fileobj_driver(h5fd.fileobj_driver, source)
-        where = repr(source).encode()
+        raw, size = _stdin_image(expected)
+        access.set_fileobj_driver(h5fd.fileobj_driver, raw)
+        where = repr(raw).encode()
     else:
-        name, source = str(path), Path(path)
-        size = _check_file(source, user_block, expected)
-        where = os.fsencode(source)
-    try:
-        file = h5f.open(where, h5f.ACC_RDONLY, access)
-    except HDF5_ERRORS as error:
-        raise _damaged(name) from error
-    finally:
-        access.close()  # left to the end of the program, its Python file object crashes it
-    try:
-        yield OpenFile(file, name, size, source)
-    finally:
-        with contextlib.suppress(*HDF5_ERRORS):
-            file.close()
+        name = str(path)
+        size = _check_file(Path(path), user_block, expected)
+        where = os.fsencode(Path(path))
+        raw = open(path, "rb")  # noqa: SIM115
+    with contextlib.closing(raw):
+        try:
+            file = h5f.open(where, h5f.ACC_RDONLY, access)
+        except HDF5_ERRORS as error:
+            raise _damaged(name) from error
+        finally:
+            access.close()  # left to the end of the program, its Python file object crashes it
+        try:
+            yield OpenFile(file, name, size, raw)
+        finally:
+            with contextlib.suppress(*HDF5_ERRORS):
+                file.close()
 
 
 def _damaged(name: str) -> TlcliError:
