@@ -219,6 +219,28 @@ def test_a_signal_while_the_result_is_told_of_changes_nothing(work, number):
     assert "stop" not in done.stderr.decode()
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_within_a_callback_is_not_lost(work, number, code):
+    """Python drops exceptions there, and the program would go on."""
+    program = (
+        "import os, sys, time, weakref\n"
+        "from tlcli.cli import main\n"
+        "class Short: pass\n"
+        "def slow(arguments):\n"
+        "    short = Short()\n"
+        f"    watch = weakref.ref(short, lambda _: os.kill(os.getpid(), {int(number)}))\n"
+        "    del short\n"
+        "    time.sleep(20)\n"
+        "main._invoke = slow\n"
+        "main.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=work, capture_output=True, env=ENVIRONMENT, timeout=15
+    )
+    assert done.returncode == code
+    assert len(done.stderr.decode().splitlines()) == 1, done.stderr
+
+
 def test_ctrl_c_while_it_starts_prints_no_traceback(work):
     """Imports take a tenth of a second; what a shell sees is a program that Ctrl-C has ended."""
     program = (

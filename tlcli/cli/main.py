@@ -109,6 +109,7 @@ def _invoke(arguments: list[str]) -> int:
 def _prepare_terminal() -> None:
     """SIGTERM becomes an exception, and a name that the terminal cannot show is escaped, not an error."""
     signal.signal(signal.SIGTERM, _terminate)
+    sys.unraisablehook = _hear_again
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -125,6 +126,19 @@ def _ignore_stops() -> None:
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
+
+
+def _hear_again(dropped: sys.UnraisableHookArgs) -> None:
+    """Send a signal again that came within a destructor or a callback, where Python drops its exception."""
+    if not isinstance(dropped.exc_value, KeyboardInterrupt | Terminated):
+        sys.__unraisablehook__(dropped)
+        return
+    import threading
+
+    number = signal.SIGINT if isinstance(dropped.exc_value, KeyboardInterrupt) else signal.SIGTERM
+    again = threading.Timer(0.01, os.kill, (os.getpid(), number))  # later: not within this very function
+    again.daemon = True
+    again.start()
 
 
 def _say(message: str) -> None:
