@@ -82,7 +82,7 @@ def standard(model: keras.Model, mean: np.ndarray, std: np.ndarray) -> keras.Mod
         name="standardize",
     )
     made = {model.layers[0].name: pixels(inputs)}
-    parents = net._parents(model)
+    parents = net.parent_layers(model)
     for layer in model.layers[1:]:
         below = [made[parent] for parent in parents[layer.name]]
         made[layer.name] = _counterpart(layer)(below if len(below) > 1 else below[0])

@@ -253,7 +253,7 @@ def cut(model: keras.Model, frozen: Iterable[tuple[str, ...]]) -> Cut:
     in inference mode).
     """
     frozen_layers = {name for group in frozen for name in group}
-    parents = _parents(model)
+    parents = parent_layers(model)
     outputs = model.outputs
     fixed: set[str] = set()
     for layer in model.layers:
@@ -287,7 +287,7 @@ def _producer(tensor: Any) -> Any:
     return tensor._keras_history.operation
 
 
-def _parents(model: keras.Model) -> dict[str, list[str]]:
+def parent_layers(model: keras.Model) -> dict[str, list[str]]:
     """The layers each layer takes its input from."""
     return {
         layer.name: [_producer(t).name for t in layer._inbound_nodes[0].input_tensors]
