@@ -175,7 +175,9 @@ def test_signals_end_it_with_a_line_and_no_file(work, number, code):
         [sys.executable, "-m", "tlcli.cli.main", "knn", "-"], cwd=work, stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT,
     )  # fmt: skip
-    time.sleep(1.5)  # it now waits for stdin
+    assert process.stdin is not None
+    process.stdin.write(b"\x89HDF\r\n\x1a\n" + bytes(1 << 20))  # more than a pipe holds: it is being read
+    process.stdin.flush()
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert process.returncode == code
