@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_two_commands_with_one_output(tmp_path: Path) -> None:
 
 
 WRITER = """
-    import sys
+    import select, sys
     import numpy as np
     from tlcli import store
 
@@ -62,21 +63,25 @@ WRITER = """
         return store.Embeddings({"train": part(4000), "test": part(9)}, "dense", list("abc"), np.arange(3))
 
     kinds = [record(0), record(1)]
-    for i in range(60):
-        store.write("x.h5", kinds[i % 2], force=True)
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        store.write("x.h5", kinds[0], force=True)
+        kinds.reverse()
 """
 
 
 def test_readers_see_whole_files_while_they_are_replaced(tmp_path: Path) -> None:
     """Every read gives one of the two files that are written in turn, to the last digest."""
-    writer = subprocess.Popen([sys.executable, "-c", textwrap.dedent(WRITER)], cwd=tmp_path)
-    reads, digests = 0, set()
-    while writer.poll() is None:
+    writer = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(WRITER)], cwd=tmp_path, stdin=subprocess.PIPE
+    )
+    reads, digests, ends = 0, set(), time.monotonic() + 60
+    while (reads < 40 or len(digests) < 2) and writer.poll() is None and time.monotonic() < ends:
         if not (tmp_path / "x.h5").exists():
             continue
         digests.add(store.read(tmp_path / "x.h5", store.Embeddings).provenance.content_sha256)
         reads += 1
+    writer.communicate()  # the end of its input is its sign to stop
     assert writer.returncode == 0
-    assert reads > 10
+    assert reads >= 40
     assert len(digests) == 2
     assert os.listdir(tmp_path) == ["x.h5"]

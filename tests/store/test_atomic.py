@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import os
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import types
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import pytest
 
 from tlcli import store
 from tlcli.errors import TlcliError
-from tlcli.store import atomic, layout
+from tlcli.store import atomic, layout, opening
 
 BIG = """
     import numpy as np
@@ -46,6 +48,28 @@ def test_an_existing_file_is_not_overwritten(dataset: store.Dataset, tmp_path: P
     store.write(path, dataset, force=True)
     assert store.verify(path).ok
     assert os.listdir(tmp_path) == ["x.h5"]
+
+
+def test_a_file_that_is_replaced_while_it_is_opened(
+    dataset: store.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is opened for HDF5 and for its raw bytes, which must be those of one file."""
+    store.write(tmp_path / "x.h5", dataset)
+    newer = dataclasses.replace(dataset, source="another, which makes it longer" * 400)
+    newer = store.write(tmp_path / "newer.h5", newer)
+    really = opening.h5f.open
+
+    def replacing(*arguments: Any) -> Any:
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(tmp_path / "newer.h5", tmp_path / "x.h5")
+        return really(*arguments)
+
+    names = {name: getattr(opening.h5f, name) for name in ("ACC_RDONLY", "CLOSE_STRONG")}
+    monkeypatch.setattr(opening, "h5f", types.SimpleNamespace(open=replacing, **names))
+    found = store.read(tmp_path / "x.h5", store.Dataset)
+    assert found.provenance.content_sha256 == newer.provenance.content_sha256
+    with opening.open_hdf5(tmp_path / "x.h5") as file:
+        assert file.size == os.stat(tmp_path / "x.h5").st_size
 
 
 @pytest.mark.parametrize(("name", "words"), [

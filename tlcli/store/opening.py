@@ -120,28 +120,42 @@ def open_hdf5(
     access.set_fclose_degree(h5f.CLOSE_STRONG)
     access.set_file_locking(False, True)  # files never change once they are there; not every disk has locks
     raw: BinaryIO
-    if str(path) == "-":
-        name = "stdin"
-        raw, size = _stdin_image(expected)
-        access.set_fileobj_driver(h5fd.fileobj_driver, raw)
-        where = repr(raw).encode()
-    else:
-        name = str(path)
-        size = _check_file(Path(path), user_block, expected)
-        where = os.fsencode(Path(path))
-        raw = open(path, "rb")  # noqa: SIM115
-    with contextlib.closing(raw):
+    try:
+        if str(path) == "-":
+            name = "stdin"
+            raw, size = _stdin_image(expected)
+            access.set_fileobj_driver(h5fd.fileobj_driver, raw)
+            file = h5f.open(repr(raw).encode(), h5f.ACC_RDONLY, access)
+        else:
+            name = str(path)
+            _check_file(Path(path), user_block, expected)
+            file, raw = _open_twice(Path(path), access)
+            size = os.fstat(raw.fileno()).st_size
+    except HDF5_ERRORS as error:
+        raise _damaged(name) from error
+    finally:
+        access.close()  # left to the end of the program, its Python file object crashes it
+    try:
+        yield OpenFile(file, name, size, raw)
+    finally:
+        with contextlib.suppress(*HDF5_ERRORS):
+            file.close()
+        raw.close()
+
+
+def _open_twice(path: Path, access: Any) -> tuple[Any, BinaryIO]:
+    """The file for HDF5, and its raw bytes; again where another one has taken its name in between."""
+    while True:
+        raw = path.open("rb")
         try:
-            file = h5f.open(where, h5f.ACC_RDONLY, access)
-        except HDF5_ERRORS as error:
-            raise _damaged(name) from error
-        finally:
-            access.close()  # left to the end of the program, its Python file object crashes it
-        try:
-            yield OpenFile(file, name, size, raw)
-        finally:
-            with contextlib.suppress(*HDF5_ERRORS):
-                file.close()
+            file = h5f.open(os.fsencode(path), h5f.ACC_RDONLY, access)
+        except HDF5_ERRORS:
+            raw.close()
+            raise
+        if os.path.samestat(os.fstat(raw.fileno()), os.fstat(file.get_vfd_handle())):
+            return file, raw
+        file.close()
+        raw.close()
 
 
 def _damaged(name: str) -> TlcliError:
@@ -162,8 +176,8 @@ def _stdin_image(expected: str) -> tuple[io.BytesIO, int]:
     return image, image.tell()
 
 
-def _check_file(path: Path, user_block: int, expected: str) -> int:
-    """The size of a regular file that starts like HDF5."""
+def _check_file(path: Path, user_block: int, expected: str) -> None:
+    """Refuse what is no regular file that starts like HDF5. Raises TlcliError."""
     try:
         if path.is_dir():
             raise TlcliError(f"{path} is a folder; expected an HDF5 file.")
@@ -180,7 +194,6 @@ def _check_file(path: Path, user_block: int, expected: str) -> int:
         reason = os.strerror(number).lower() if number else str(error)
         raise TlcliError(f"{path} could not be read: {reason}.") from error
     _check_start(str(path), start, size, expected)
-    return size
 
 
 def _check_start(name: str, start: bytes, size: int, expected: str) -> None:
