@@ -13,7 +13,7 @@ def settled(recipe: Recipe) -> Recipe:
     """The recipe with `mixed` or `float32` in the place of `auto`.
 
     Mixed where every device is a GPU with tensor cores for bfloat16 (compute capability 8.0: NVIDIA Ampere
-    and later); never on a CPU, which computes bfloat16 about half as fast as float32.
+    and later); never on a CPU, where it was two to four times slower.
     """
     if recipe.precision != "auto":
         return recipe
