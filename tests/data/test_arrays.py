@@ -145,8 +145,10 @@ def test_npz_without_a_split_and_with_names(tmp_path):
 
 
 class Evil:
+    """Whoever loads its pickle makes a file in the current folder."""
+
     def __reduce__(self):
-        return open, ("/tmp/tlcli-test-was-here", "w")
+        return open, ("was-here", "w")
 
 
 @pytest.mark.parametrize(
@@ -180,9 +182,12 @@ class Evil:
         ),
     ],
 )
-def test_npz_that_cannot_be_used(tmp_path, arrays, words):
+def test_npz_that_cannot_be_used(tmp_path, monkeypatch, arrays, words):
+    monkeypatch.chdir(tmp_path)
+    path = npz(tmp_path / "bad.npz", **arrays)
     with pytest.raises(TlcliError, match=words):
-        load_source(npz(tmp_path / "bad.npz", **arrays))
+        load_source(path)
+    assert [found.name for found in tmp_path.iterdir()] == ["bad.npz"]
 
 
 def npz_with_header(path, header, content=b"12"):
