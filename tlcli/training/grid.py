@@ -20,8 +20,8 @@ from tlcli.models.registry import HEAD_DROPOUT, HEAD_UNITS
 from tlcli.store.records import Checkpoint, Dataset, Results, Run, Target
 from tlcli.training.arm_trainer import ArmTrainer, FeatureStore, Outcome
 from tlcli.training.arms import Arm, parse_arms
-from tlcli.training.base import require_validation
-from tlcli.training.embedding import rebuild, require_shape
+from tlcli.training.compatible import check_grid, target_name
+from tlcli.training.embedding import rebuild
 from tlcli.training.loop import as_history, score
 from tlcli.training.parallel import TRACING, Workers
 from tlcli.training.precision import settled
@@ -45,12 +45,6 @@ class _Cell:
     @property
     def key(self) -> str:
         return f"{self.name}|{self.arm.label}|{self.run}"
-
-
-def target_name(dataset: Dataset) -> str:
-    """What results call a dataset: its file's name without `.h5`; one that is in no file by what it holds."""
-    name = dataset.provenance.name.removesuffix(".h5")
-    return name or f"{dataset.source or 'dataset'}-n{len(dataset.train)}"
 
 
 def transfer(
@@ -121,7 +115,7 @@ def transfer(
         methods, own, copy=copy, freeze=freeze, hidden=lambda: groups(**{HEAD_UNITS: "1"}),
         head={key: value for key, value in head.items() if value is not None},
     )  # fmt: skip
-    _check(base, datasets, arms, recipe, source, below_head=len(own) - 1)
+    check_grid(base, datasets, arms, recipe, source, below_head=len(own) - 1)
     grid = _Grid(base, datasets, arms, recipe, runs, seed, bn_statistics, source, state_dir, save_dir)
     grid.kept = grid.load() if resume else {}
     for key, run in grid.kept.items():
@@ -129,55 +123,6 @@ def transfer(
             if measured:
                 measured(key, row)
     return grid.run(progress, stop, at_once, measured)
-
-
-def _check(
-    base: Checkpoint, datasets: Sequence[Dataset], arms: Sequence[Arm], recipe: Recipe,
-    source: Dataset | None, below_head: int,
-) -> None:  # fmt: skip
-    for dataset in [*datasets, *([source] if source else [])]:
-        require_shape(base, dataset)
-    for dataset in datasets:
-        require_validation(recipe, dataset)
-    names = [target_name(d) for d in datasets]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise UsageError(f"two datasets are called {sorted(twice)[0]!r}; give them different file names.")
-    if source is not None and list(source.class_original) != list(base.class_original):
-        raise TlcliError(
-            "--source: its classes are not those that the base was trained on "
-            f"(received {len(source.class_names)}, expected {len(base.class_names)}: "
-            f"{', '.join(base.class_names[:5])}, ...)."
-        )
-    if source is not None and HEAD_UNITS in base.options:
-        raise UsageError("--source: the base's own head has hidden layers and cannot stand beside another.")
-    for arm in arms:
-        if arm.choices and recipe.early_stopping:
-            raise UsageError("--early-stopping and alternatives (a|b) would choose on the same images.")
-        for choice in arm.choices or (arm,):
-            _check_arm(base, choice, recipe, source, below_head)
-
-
-def _check_arm(base: Checkpoint, arm: Arm, recipe: Recipe, source: Dataset | None, below_head: int) -> None:
-    hidden = bool(arm.head) or HEAD_UNITS in base.options
-    if any(phase.solve for phase in arm.phases) and (hidden or arm.copy != below_head):
-        raise UsageError(
-            f"{arm.label}: a head is solved for on the base's own features, so that it is linear and all "
-            "layers below it are copied; leave out --head-units and --copy."
-        )
-    terms = [term for phase in arm.phases for term in phase.terms]
-    if source is None and any(term.source_share for term in terms):
-        raise UsageError(f"{arm.method} mixes in images of the source task; name them with --source.")
-    if HEAD_UNITS in base.options and any(term.needs_source_head for term in terms):
-        raise UsageError(f"{arm.method} needs the base's own head, and that has hidden layers.")
-    if any(phase.views for phase in arm.phases):
-        augmentation = recipe.augmentation()
-        if not augmentation or "mixup" in augmentation:
-            raise UsageError(
-                f"{arm.label}: views are kept of images augmented one by one; name how with --augment "
-                "(not mixup, which mixes two)."
-            )
-        if not any(phase.frozen for phase in arm.phases):
-            raise UsageError(f"{arm.label}: no layer is frozen, so that there is nothing to keep views of.")
 
 
 def _shape(arm: Arm, classes: int) -> Hashable:

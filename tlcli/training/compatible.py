@@ -1,0 +1,74 @@
+"""What a base, its targets and the arms of a grid must have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tlcli.errors import TlcliError, UsageError
+from tlcli.models.registry import HEAD_UNITS
+from tlcli.store.records import Checkpoint, Dataset
+from tlcli.training.arms import Arm
+from tlcli.training.base import require_validation
+from tlcli.training.embedding import require_shape
+from tlcli.training.recipe import Recipe
+
+
+def target_name(dataset: Dataset) -> str:
+    """What results call a dataset: its file's name without `.h5`; one that is in no file by what it holds."""
+    name = dataset.provenance.name.removesuffix(".h5")
+    return name or f"{dataset.source or 'dataset'}-n{len(dataset.train)}"
+
+
+def check_grid(
+    base: Checkpoint, datasets: Sequence[Dataset], arms: Sequence[Arm], recipe: Recipe,
+    source: Dataset | None, below_head: int,
+) -> None:  # fmt: skip
+    """Whether the parts of a grid fit each other, before anything is trained.
+
+    Raises:
+        UsageError: datasets of one name, options or methods that exclude each other.
+        TlcliError: images or classes that do not fit the base.
+    """
+    for dataset in [*datasets, *([source] if source else [])]:
+        require_shape(base, dataset)
+    for dataset in datasets:
+        require_validation(recipe, dataset)
+    names = [target_name(d) for d in datasets]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise UsageError(f"two datasets are called {sorted(twice)[0]!r}; give them different file names.")
+    if source is not None and list(source.class_original) != list(base.class_original):
+        raise TlcliError(
+            "--source: its classes are not those that the base was trained on "
+            f"(received {len(source.class_names)}, expected {len(base.class_names)}: "
+            f"{', '.join(base.class_names[:5])}, ...)."
+        )
+    if source is not None and HEAD_UNITS in base.options:
+        raise UsageError("--source: the base's own head has hidden layers and cannot stand beside another.")
+    for arm in arms:
+        if arm.choices and recipe.early_stopping:
+            raise UsageError("--early-stopping and alternatives (a|b) would choose on the same images.")
+        for choice in arm.choices or (arm,):
+            _check_arm(base, choice, recipe, source, below_head)
+
+
+def _check_arm(base: Checkpoint, arm: Arm, recipe: Recipe, source: Dataset | None, below_head: int) -> None:
+    hidden = bool(arm.head) or HEAD_UNITS in base.options
+    if any(phase.solve for phase in arm.phases) and (hidden or arm.copy != below_head):
+        raise UsageError(
+            f"{arm.label}: a head is solved for on the base's own features, so that it is linear and all "
+            "layers below it are copied; leave out --head-units and --copy."
+        )
+    terms = [term for phase in arm.phases for term in phase.terms]
+    if source is None and any(term.source_share for term in terms):
+        raise UsageError(f"{arm.method} mixes in images of the source task; name them with --source.")
+    if HEAD_UNITS in base.options and any(term.needs_source_head for term in terms):
+        raise UsageError(f"{arm.method} needs the base's own head, and that has hidden layers.")
+    if any(phase.views for phase in arm.phases):
+        augmentation = recipe.augmentation()
+        if not augmentation or "mixup" in augmentation:
+            raise UsageError(
+                f"{arm.label}: views are kept of images augmented one by one; name how with --augment "
+                "(not mixup, which mixes two)."
+            )
+        if not any(phase.frozen for phase in arm.phases):
+            raise UsageError(f"{arm.label}: no layer is frozen, so that there is nothing to keep views of.")
