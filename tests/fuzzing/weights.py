@@ -1,0 +1,46 @@
+"""Weights files of Keras."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from fuzzing.hdf5 import edit_hdf5
+from fuzzing.kinds import KINDS, Kind
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "store"))
+
+
+def _open_weights(path: Path) -> None:
+    import keras_files
+
+    from tlcli.store.keras_weights import open_weights
+
+    with open_weights(path) as file:
+        found = file.read(keras_files.PLACES, "the network")
+    assert {key: array.shape for key, array in found.items()} == {
+        key: array.shape for key, array in keras_files.arrays().items()
+    }
+
+
+def _legacy_weights() -> list[bytes]:
+    import keras_files
+
+    layers = keras_files.as_legacy(keras_files.arrays())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "x.h5")
+        lists = (keras_files.fixed, keras_files.variable)
+        return [keras_files.legacy(path, layers, "/", listed).read_bytes() for listed in lists]
+
+
+def _keras_3_weights() -> list[bytes]:
+    import keras_files
+
+    with tempfile.TemporaryDirectory() as folder:
+        return [keras_files.keras_3(Path(folder, "x.h5"), keras_files.arrays()).read_bytes()]
+
+
+for _name, _make in (("legacy weights", _legacy_weights), ("Keras 3 weights", _keras_3_weights)):
+    KINDS[_name] = Kind(_name, ".h5", _make, _open_weights)
+    KINDS[f"{_name}, edited"] = Kind(f"{_name}, edited", ".h5", _make, _open_weights, edit_hdf5)
