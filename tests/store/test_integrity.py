@@ -1,0 +1,142 @@
+"""Damage is found, and so are wrong values under right digests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from test_hostile_hdf5 import set_text
+
+from tlcli import store
+from tlcli.errors import TlcliError
+from tlcli.store import digest, layout, tree
+
+
+@pytest.fixture
+def path(dataset: store.Dataset, tmp_path: Path) -> Path:
+    store.write(tmp_path / "x.h5", dataset)
+    return tmp_path / "x.h5"
+
+
+def test_every_bit_counts(record: store.Record, tmp_path: Path) -> None:
+    """Flipped one at a time: the same record is read, or the file is refused; never another one."""
+    store.write(tmp_path / "x.h5", record, command="made")
+    image = (tmp_path / "x.h5").read_bytes()
+    known = store.read_any(tmp_path / "x.h5").provenance
+    rng = np.random.default_rng(0)
+    refused = 0
+    for place, bit in zip(rng.integers(0, len(image), 150), rng.integers(0, 8, 150), strict=True):
+        damaged = bytearray(image)
+        damaged[place] ^= 1 << bit
+        (tmp_path / "y.h5").write_bytes(damaged)
+        report = store.verify(tmp_path / "y.h5")
+        refused += not report.ok
+        assert not report.ok or report.content_sha256 == known.content_sha256
+    assert refused > 50
+
+
+def test_every_bit_of_the_data_counts(record: store.Record, tmp_path: Path) -> None:
+    """Flips in the stored bytes of every dataset of every kind are found; of the smallest, in each byte."""
+    store.write(tmp_path / "x.h5", record, command="made")
+    image = (tmp_path / "x.h5").read_bytes()
+    rng = np.random.default_rng(0)
+    for name, start, size in stored_blocks(tmp_path / "x.h5"):
+        places = range(size) if size <= 12 else rng.integers(0, size, 12)
+        for place in places:
+            damaged = bytearray(image)
+            damaged[start + int(place)] ^= 1 << int(rng.integers(8))
+            (tmp_path / "y.h5").write_bytes(damaged)
+            report = store.verify(tmp_path / "y.h5")
+            assert not report.ok, f"{name}, byte {place} of {size}"
+
+
+def stored_blocks(path: Path) -> list[tuple[str, int, int]]:
+    """Name, place and size in the file of every block of data: the values, without checksums and padding."""
+    blocks: list[tuple[str, int, int]] = []
+
+    def visit(name: str, found: Any) -> None:
+        if not isinstance(found, h5py.Dataset) or not found.size:
+            return
+        if found.chunks is None:
+            blocks.append((name, found.id.get_offset(), found.nbytes))
+            return
+        for i in range(found.id.get_num_chunks()):
+            chunk = found.id.get_chunk_info(i)
+            whole = found.compression or found.shape == found.chunks
+            size = chunk.size - 4 if whole else found.dtype.itemsize  # the last is sure to be no padding
+            blocks.append((name, chunk.byte_offset, size))
+
+    with h5py.File(path) as file:
+        file.visititems(visit)
+    assert blocks
+    return blocks
+
+
+@pytest.mark.parametrize("edit", [
+    lambda file: file["train/labels"].__setitem__(0, (file["train/labels"][0] + 1) % 3),
+    lambda file: set_text(file, "source", b"MNIST"),
+    lambda file: set_text(file, "command", b"other"),
+    lambda file: set_text(file, "content_sha256", b"0" * 64),
+    lambda file: set_text(file, "provenance_sha256", b"0" * 64),
+    lambda file: file.move("ancestry", "train/ancestry"),
+    lambda file: file.move("validation", "other"),
+    lambda file: file.__delitem__("validation"),
+    lambda file: file.__delitem__("validation/labels"),
+])
+def test_edits_are_found(edit: Callable[[h5py.File], Any], path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        edit(file)
+    assert not store.verify(path).ok
+
+
+def forge(tmp_path: Path, record: store.Record, change: Callable[[tree.Tree], None]) -> Path:
+    """A file with right digests and wrong values, as an attacker would make one."""
+    from tlcli.store import formats, writing
+
+    def unchecked(forged: tree.Tree) -> None:
+        change(forged)
+        forged.set("", "provenance_sha256", digest.provenance_digest(forged))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(formats, "check_tree", unchecked)
+        patch.setattr(layout.checks.Rules, "array", lambda self, path: layout.schema.COMMON_ARRAYS[0])
+        writing.write(tmp_path / "forged.h5", record, force=True)
+    return tmp_path / "forged.h5"
+
+
+@pytest.mark.parametrize(("kind", "change", "words"), [
+    ("dataset", lambda t: t.datasets["train/labels"].__setitem__(0, 10**9), "holds the label 1000000000"),
+    ("dataset", lambda t: t.datasets["train/labels"].__setitem__(0, -1), "holds -1"),
+    ("dataset", lambda t: t.datasets["classes/original"].__setitem__(0, -1), "classes/original holds -1"),
+    ("dataset", lambda t: t.datasets.update({"classes/names": ["a", "a", "b"]}), "more than once"),
+    ("dataset", lambda t: t.datasets.update({"train/labels": np.zeros(19, np.int64)}), "expected N = 20"),
+    ("dataset", lambda t: t.datasets.update({"ancestry": '[{"name": 1}]'}), "another form"),
+    ("dataset", lambda t: t.datasets.update({"ancestry": "{}"}), "ancestry is no list"),
+    ("dataset", lambda t: t.set("", "extra", 1), "unknown attribute 'extra'"),
+    ("dataset", lambda t: t.set("train", "extra", 1), "unknown attribute 'extra'"),
+    ("dataset", lambda t: t.datasets.update({"train/code": np.zeros(3)}), "unknown dataset 'train/code'"),
+    ("embeddings", lambda t: t.datasets["train/embeddings"].__setitem__((0, 0), np.nan), "NaN or infinite"),
+    ("checkpoint", lambda t: t.datasets["preprocessing/std"].__setitem__(0, -1), "expected numbers above 0"),
+    ("checkpoint", lambda t: t.set("", "input_shape", "[6, 5, 10000000]"), "input_shape"),
+    ("checkpoint", lambda t: t.set("", "input_shape", '["a", 5, 2]'), "input_shape"),
+    ("checkpoint", lambda t: t.attributes.pop("weights/a/kernel"), "lacks the attribute 'position'"),
+    ("checkpoint", lambda t: t.set("", "samples_seen", -1), "'samples_seen' of the file is -1"),
+    ("results", lambda t: t.set("runs/knn", "parameters", -1), "'parameters' of runs/knn is -1"),
+    ("results", lambda t: t.set("runs/knn", "dataset", "none"), "names the dataset 'none'"),
+    ("results", lambda t: t.attributes["runs/knn"].pop("position"), "lacks the attribute 'position'"),
+    ("results", lambda t: t.datasets.pop("targets/mnist-6-9-p0.01/test/labels"), "test/labels is missing"),
+    ("results", lambda t: t.datasets.update({"runs/knn/test/predictions": np.zeros(3, np.int64)}),
+     "has 3 predictions; expected 50"),
+    ("results", lambda t: t.datasets.update({"runs/knn/test/predictions": np.full(50, 9)}),
+     "holds the label 9"),
+])
+def test_right_digests_and_wrong_values(kind: str, change: Callable[[tree.Tree], Any], words: str,
+                                        tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    path = forge(tmp_path, request.getfixturevalue(kind), change)
+    with pytest.raises(TlcliError, match=words):
+        store.read_any(path)
+    assert not store.verify(path).ok
