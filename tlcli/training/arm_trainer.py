@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import keras
@@ -18,9 +15,9 @@ from tlcli.models import network as net
 from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training import augment
 from tlcli.training.arms import Arm
+from tlcli.training.features import FeatureStore, Frozen
 from tlcli.training.loop import Examples, Fit
 from tlcli.training.methods import Context, Phase
-from tlcli.training.parallel import TRACING
 from tlcli.training.recipe import Recipe
 from tlcli.training.solved import SOLVERS, Problem
 from tlcli.training.step import Engine, Step, make_engine
@@ -39,8 +36,8 @@ class _Stage:
     cut: net.Cut
     step: Step
     engine: Engine
-    below: Engine | None
-    """Runs the frozen part once over the data."""
+    below: Frozen | None
+    """Runs once over the data."""
     trainable_parameters: int
 
 
@@ -222,9 +219,7 @@ class ArmTrainer:
             terms=[factory.term(context) for factory in phase.terms],
             rate_scales=self._rate_scales(phase, trainable),
         )  # fmt: skip
-        below = None
-        if cut.below is not None:
-            below = make_engine(Step(cut.below, [], base.mean, base.std, Recipe(samples=1)))
+        below = Frozen(cut.below, base) if cut.below is not None else None
         count = sum(int(np.prod(v.shape)) for v in trainable)
         return _Stage(phase, cut, step, make_engine(step), below, count)
 
@@ -257,7 +252,7 @@ class ArmTrainer:
         self, stage: _Stage, dataset: Dataset, seed: int, features: FeatureStore, source: Dataset | None
     ) -> Examples:
         engine = stage.engine
-        inputs = features.inputs(dataset, stage.cut, stage.below, engine)
+        inputs = features.inputs(dataset, stage.below, engine)
         train = {"x": inputs["train"], "y": engine.put(dataset.train.labels)}
         if self.needs_teacher and stage.phase.terms:
             train["teacher"] = engine.put(features.teacher(self.base, dataset))
@@ -271,7 +266,7 @@ class ArmTrainer:
         source_batch = 0
         if self.source_share and stage.phase.terms:
             assert source is not None
-            source_inputs = features.inputs(source, stage.cut, stage.below, engine)
+            source_inputs = features.inputs(source, stage.below, engine)
             train |= {"x_source": source_inputs["train"], "y_source": engine.put(source.train.labels)}
             source_batch = max(1, round(self.source_share * batch))
         return Examples(
@@ -293,84 +288,9 @@ class ArmTrainer:
         images, augmentation = np.asarray(dataset.train.images[:]), self.recipe.augmentation()
         for number in range(stage.phase.views):
             view = augment.view(images, augmentation, number, seed, self.base.mean, self.base.std)
-            yield stage.below.outputs(stage.below.put(view))[0]
+            yield stage.below.outputs(stage.engine.put(view))
 
     def _train_accuracy(self, fit: Fit, dataset: Dataset, sample: int = 2_000) -> float:
         step = -(-len(dataset.train) // sample)
         logits = fit.predict(fit.examples.train["x"][: len(dataset.train) : step])
         return float((logits.argmax(axis=1) == dataset.train.labels[::step]).mean())
-
-
-class FeatureStore:
-    """Images on the device, and what frozen layers make of them: computed once per part and cut.
-
-    Parts are known by their content, so that targets of several sizes share one test part. Runs in several
-    threads share one store; who wants what another is computing waits for it.
-    """
-
-    def __init__(self) -> None:
-        self._kept: dict[tuple[str, str | None], Any] = {}
-        self._digests: dict[int, dict[str, str]] = {}
-        self._teachers: dict[int, np.ndarray] = {}
-        self._wanted: dict[int, tuple[set[str], set[str | None]]] = {}
-        self._lock = threading.Lock()
-        self._locks: dict[Hashable, threading.Lock] = {}
-
-    def inputs(self, dataset: Dataset, cut: net.Cut, below: Engine | None, engine: Engine) -> dict[str, Any]:
-        """By part: images, or the activations at the cut."""
-
-        def compute(part: str) -> Any:
-            images = engine.put(np.asarray(dataset.parts[part].images[:]))
-            return below.outputs(images)[0] if below else images
-
-        return {
-            part: self._once(self._kept, (digest, cut.layer), partial(compute, part))
-            for part, digest in self._parts(dataset).items()
-        }
-
-    def keep_for(self, worker: int, datasets: Iterable[Dataset | None], layers: set[str | None]) -> None:
-        """Note what a worker needs from now on: images of these datasets and their activations at these
-        cuts. What no worker needs any more is dropped."""
-        parts = {digest for d in datasets if d is not None for digest in self._parts(d).values()}
-        with self._lock:
-            self._wanted[worker] = parts, {None, *layers}
-            for key in list(self._kept):
-                if not any(key[0] in digests and key[1] in cuts for digests, cuts in self._wanted.values()):
-                    del self._kept[key]
-
-    def forget(self, datasets: Iterable[Dataset]) -> None:
-        """Datasets that are about to end: what is known of them by their identity must end too."""
-        for dataset in datasets:
-            self._digests.pop(id(dataset), None)
-            self._teachers.pop(id(dataset), None)
-
-    def teacher(self, base: Checkpoint, dataset: Dataset) -> np.ndarray:
-        """The base's own logits of the training images."""
-
-        def compute() -> np.ndarray:
-            from tlcli.training.embedding import rebuild
-
-            with TRACING:
-                step = Step(rebuild(base).model, [], base.mean, base.std, Recipe(samples=1))
-            engine = make_engine(step)
-            images = engine.put(np.asarray(dataset.train.images[:]))
-            return np.asarray(engine.outputs(images)[0])
-
-        return self._once(self._teachers, id(dataset), compute)
-
-    def _parts(self, dataset: Dataset) -> dict[str, str]:
-        def compute() -> dict[str, str]:
-            return {
-                name: hashlib.sha256(np.ascontiguousarray(part.images[:]).data).hexdigest()
-                for name, part in dataset.parts.items()
-            }
-
-        return self._once(self._digests, id(dataset), compute)
-
-    def _once(self, table: dict[Any, Any], key: Hashable, compute: Callable[[], Any]) -> Any:
-        with self._lock:
-            lock = self._locks.setdefault((id(table), key), threading.Lock())
-        with lock:
-            if key not in table:
-                table[key] = compute()
-            return table[key]

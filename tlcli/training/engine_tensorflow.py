@@ -43,15 +43,15 @@ class FusedSGD(keras.optimizers.SGD):
         )  # fmt: skip
 
 
-def inference_batch(model: keras.Model) -> int:
+def inference_batch(largest: int) -> int:
     """Images per batch outside training: 500, which occupies a GPU or several threads.
 
-    One thread alone is about a seventh faster where the largest activations of a batch stay in its cache.
+    One thread alone is about a seventh faster where the largest activations of a batch stay in its cache:
+    `largest` is their size for one image, in bytes.
     """
     told = tf.config.threading.get_intra_op_parallelism_threads() or os.environ.get("TF_NUM_INTRAOP_THREADS")
     if str(told) != "1" or tf.config.list_physical_devices("GPU"):
         return 500
-    largest = max(4 * int(np.prod(layer.output.shape[1:])) for layer in model.layers[1:])
     return int(np.clip((4 << 20) // largest, 50, 500))
 
 
@@ -86,7 +86,7 @@ class TensorFlowEngine:
         self._scales = [step.rate_scales.get(v.path, 1.0) for v in step.trainable]
         self._train: dict[Any, Any] = {}
         self._infer: Any = None
-        self._inference_batch = inference_batch(step.model)
+        self._inference_batch = inference_batch(step.largest)
 
     def put(self, array: np.ndarray) -> tf.Tensor:
         return tf.convert_to_tensor(array)

@@ -18,10 +18,11 @@ from tlcli.errors import Interrupted, TlcliError, UsageError
 from tlcli.models import network as net
 from tlcli.models.registry import HEAD_DROPOUT, HEAD_UNITS
 from tlcli.store.records import Checkpoint, Dataset, Results, Run, Target
-from tlcli.training.arm_trainer import ArmTrainer, FeatureStore, Outcome
+from tlcli.training.arm_trainer import ArmTrainer, Outcome
 from tlcli.training.arms import Arm, parse_arms
 from tlcli.training.compatible import check_grid, target_name
 from tlcli.training.embedding import rebuild
+from tlcli.training.features import FeatureStore
 from tlcli.training.loop import as_history, score
 from tlcli.training.parallel import TRACING, Workers
 from tlcli.training.precision import settled
@@ -193,7 +194,10 @@ class _Grid:
 
         if self.source is not None:
             self._source_before()
-        workers = Workers(todo, work, at_once=at_once, kind=lambda c: _shape(c.arm, c.dataset.classes))
+        workers = Workers(
+            todo, work, at_once=at_once,
+            kind=lambda cell: _shape(cell.arm, cell.dataset.classes), place=lambda cell: id(cell.dataset),
+        )  # fmt: skip
         try:
             workers.run(keep, lambda: board.show(progress))
         except Interrupted:

@@ -20,17 +20,19 @@ class Workers(Generic[Task, Done]):
     """Threads that take tasks until none is left. The calling thread keeps the results, shows progress and
     hears signals.
 
-    A worker prefers a task of a kind that it has prepared (compiled) before, then one of a kind that nobody
-    has, so that little is compiled twice.
+    A worker avoids what another has prepared (compiled), so that little is compiled twice; among the rest it
+    prefers a task at the place where it is (a dataset, of which more is computed), then a kind that it has
+    prepared itself.
     """
 
     def __init__(
         self, tasks: Sequence[Task], work: Callable[[int, Task], Done], *,
-        at_once: int, kind: Callable[[Task], Hashable],
+        at_once: int, kind: Callable[[Task], Hashable], place: Callable[[Task], Hashable],
     ) -> None:  # fmt: skip
         self._waiting = list(tasks)
-        self._work, self._kind = work, kind
+        self._work, self._kind, self._place = work, kind, place
         self._number = max(1, min(at_once, len(tasks)))
+        self._at: list[Hashable] = [None] * self._number
         self._prepared: list[set[Hashable]] = [set() for _ in range(self._number)]
         self._lock = threading.Lock()
         self._finished: Queue[tuple[Task, Done] | BaseException | None] = Queue()
@@ -87,11 +89,13 @@ class Workers(Generic[Task, Done]):
             mine = self._prepared[worker]
             anybodys = set().union(*self._prepared)
 
-            def strangeness(task: Task) -> int:
-                kind = self._kind(task)
-                return 0 if kind in mine else 2 if kind in anybodys else 1
+            def strangeness(task: Task) -> tuple[bool, bool, bool]:
+                own = self._kind(task) in mine
+                prepared_elsewhere = not own and self._kind(task) in anybodys
+                return prepared_elsewhere, self._place(task) != self._at[worker], not own
 
             task = min(self._waiting, key=strangeness)
             self._waiting.remove(task)
             mine.add(self._kind(task))
+            self._at[worker] = self._place(task)
             return task

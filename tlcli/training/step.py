@@ -40,8 +40,13 @@ class Step:
     terms: list[Term] = field(default_factory=list)
     rate_scales: dict[str, float] = field(default_factory=dict)
     """By variable path: factor on the learning rate (discriminative learning rates)."""
+    largest: int = 0
+    """Bytes of an image's largest activation, which sets the batches outside training; 0: of this model."""
 
     def __post_init__(self) -> None:
+        if not self.largest:
+            shapes = [layer.output.shape[1:] for layer in self.model.layers[1:]]
+            self.largest = 4 * max(int(np.prod(shape)) for shape in shapes)
         self.augmentation = self.recipe.augmentation()
         inputs = self.model.inputs[0].shape
         self.takes_images = len(inputs) == 4 and self.model.layers[0].name == "images"

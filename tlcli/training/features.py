@@ -1,0 +1,146 @@
+"""What frozen layers make of the images: computed once, from what a shallower cut keeps where possible."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Hashable, Iterable
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+
+from tlcli.store.records import Checkpoint, Dataset
+from tlcli.training.parallel import TRACING
+from tlcli.training.recipe import Recipe
+from tlcli.training.step import Engine, Step, make_engine
+
+
+class Frozen:
+    """The layers of a network below a cut, as they run once over the data: from the images, or from what is
+    kept at a shallower cut. Both give the same bits where a layer's outputs do not depend on what was
+    computed in the same call; the batches are the same.
+    """
+
+    def __init__(self, model: keras.Model, base: Checkpoint) -> None:
+        self._model, self._base = model, base
+        self._whole = Step(model, [], base.mean, base.std, Recipe(samples=1))
+        self._engines: dict[str | None, Engine] = {None: make_engine(self._whole)}
+        self.layers = [layer.name for layer in reversed(model.layers[1:])]
+        """From the cut down to the first."""
+
+    @property
+    def cut(self) -> str:
+        """The layer whose activations it gives."""
+        return self.layers[0]
+
+    def outputs(self, x: Any, behind: str | None = None) -> Any:
+        """The activations at the cut: of images, or of those behind a layer that every path passes."""
+        if behind == self.cut:
+            return x
+        if behind not in self._engines:
+            with TRACING:
+                self._engines[behind] = make_engine(self._above(behind))
+        return self._engines[behind].outputs(x)[0]
+
+    def _above(self, layer: str | None) -> Step:
+        model = keras.Model(self._model.get_layer(layer).output, self._model.output, name="between")
+        return Step(
+            model, [], self._base.mean, self._base.std, Recipe(samples=1), largest=self._whole.largest
+        )
+
+
+class FeatureStore:
+    """Images on the device, and what frozen layers make of them: computed once per part and cut.
+
+    Parts are known by their content, so that targets of several sizes share one test part. Runs in several
+    threads share one store; who wants what another is computing waits for it.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str | None], Any] = {}
+        self._digests: dict[int, dict[str, str]] = {}
+        self._teachers: dict[int, np.ndarray] = {}
+        self._wanted: dict[int, tuple[set[str], set[str | None]]] = {}
+        self._lock = threading.Lock()
+        self._locks: dict[Hashable, threading.Lock] = {}
+
+    def inputs(self, dataset: Dataset, frozen: Frozen | None, engine: Engine) -> dict[str, Any]:
+        """By part: images, or the activations at the cut of the frozen layers."""
+
+        def compute(part: str, digest: str) -> Any:
+            layer, kept = self._nearest(digest, frozen.layers) if frozen else (None, None)
+            x = engine.put(np.asarray(dataset.parts[part].images[:])) if kept is None else kept
+            return frozen.outputs(x, layer) if frozen else x
+
+        cut = frozen.cut if frozen else None
+        found = {
+            part: self._once(self._kept, (digest, cut), partial(compute, part, digest))
+            for part, digest in self._parts(dataset).items()
+        }
+        self._drop()
+        return found
+
+    def keep_for(self, worker: int, datasets: Iterable[Dataset | None], layers: set[str | None]) -> None:
+        """Note what a worker needs from now on: images of these datasets and their activations at these
+        cuts. Of datasets that no worker needs any more all is dropped; of the others what is not needed
+        stays until the activations at the new cuts, which may start from it, have been computed."""
+        parts = {digest for d in datasets if d is not None for digest in self._parts(d).values()}
+        with self._lock:
+            self._wanted[worker] = parts, {None, *layers}
+            needed = set().union(*(digests for digests, _ in self._wanted.values()))
+            for key in [key for key in self._kept if key[0] not in needed]:
+                del self._kept[key]
+
+    def forget(self, datasets: Iterable[Dataset]) -> None:
+        """Datasets that are about to end: what is known of them by their identity must end too."""
+        for dataset in datasets:
+            self._digests.pop(id(dataset), None)
+            self._teachers.pop(id(dataset), None)
+
+    def teacher(self, base: Checkpoint, dataset: Dataset) -> np.ndarray:
+        """The base's own logits of the training images."""
+
+        def compute() -> np.ndarray:
+            from tlcli.training.embedding import rebuild
+
+            with TRACING:
+                step = Step(rebuild(base).model, [], base.mean, base.std, Recipe(samples=1))
+            engine = make_engine(step)
+            images = engine.put(np.asarray(dataset.train.images[:]))
+            return np.asarray(engine.outputs(images)[0])
+
+        return self._once(self._teachers, id(dataset), compute)
+
+    def _nearest(self, digest: str, layers: Iterable[str]) -> tuple[str | None, Any]:
+        """The first of these layers whose activations of a part are kept, and these."""
+        with self._lock:
+            for layer in layers:
+                if (digest, layer) in self._kept:
+                    return layer, self._kept[digest, layer]
+        return None, None
+
+    def _drop(self) -> None:
+        """Drop what no worker needs."""
+        with self._lock:
+            for key in list(self._kept):
+                if not any(key[0] in digests and key[1] in cuts for digests, cuts in self._wanted.values()):
+                    del self._kept[key]
+
+    def _parts(self, dataset: Dataset) -> dict[str, str]:
+        def compute() -> dict[str, str]:
+            return {
+                name: hashlib.sha256(np.ascontiguousarray(part.images[:]).data).hexdigest()
+                for name, part in dataset.parts.items()
+            }
+
+        return self._once(self._digests, id(dataset), compute)
+
+    def _once(self, table: dict[Any, Any], key: Hashable, compute: Callable[[], Any]) -> Any:
+        with self._lock:
+            lock = self._locks.setdefault((id(table), key), threading.Lock())
+        with lock:
+            if key not in table:
+                table[key] = compute()
+            return table[key]
