@@ -88,6 +88,26 @@ def test_the_answer_is_first_and_made_of_the_tests(made: tuple[Path, str, float]
     assert {r["borne out"] for r in rows if r["training images"] == "23900"} == {"no"}
 
 
+def test_every_arm_can_be_held_against_another_than_scratch(size_study: list, tmp_path: Path) -> None:
+    """As an ablation needs it: the parts of a method against the whole."""
+    document = compose(gather(size_study), None, "", against=["freeze(copy=2)"])
+    tables = {b.id: b for s in document.sections for b in s.blocks if hasattr(b, "columns")}
+    there = [(r["size"], r["variant"], r["first"]) for r in tables["against-reference-1"].rows]
+    assert {first for *_, first in there} == {"scratch", "finetune"}
+    assert len(there) == len(set(there)) == len(tables["against-scratch"].rows)
+
+    def difference(table: str, first: str) -> list[float]:
+        return [r["difference"] for r in tables[table].rows if r["first"] == first]
+
+    assert difference("against-reference-1", "scratch") == pytest.approx(
+        [-d for d in difference("against-scratch", "freeze(copy=2)")]
+    )
+    told = " ".join(p for s in document.sections for p in s.discussion)
+    assert "than freeze(copy=2) at" in told
+    with pytest.raises(UsageError, match="No arm 'frozen' in these files; there are finetune"):
+        build(size_study, tmp_path / "r", against=["frozen"])
+
+
 def test_tables_hold_the_numbers_of_the_page(made: tuple[Path, str, float]) -> None:
     folder = made[0]
     page = _text((folder / "report.html").read_text())

@@ -173,7 +173,7 @@ def test_forgetting() -> None:
             samples=3000,
             attributes={"source_accuracy_before": 0.7, "source_accuracy_after": 0.7 - lost},
         )
-        for m, lost in (("freeze", 0.0), ("finetune", 0.3))
+        for m, lost in (("scratch", 0.69), ("freeze", 0.0), ("finetune", 0.3))
         for r in range(3)
     ]
     document = compose(gather([Results(runs, {"t": target})]), None, "")

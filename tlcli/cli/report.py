@@ -30,6 +30,14 @@ def report(
         str | None,
         typer.Option("--title", metavar="TEXT", help="The title, instead of one made from the files."),
     ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--against",
+            metavar="ARM",
+            help="Compare every arm with this one too, beside scratch. Repeatable.",
+        ),
+    ] = None,
     output: Output = None,
     force: Force = False,
     as_json: Json = False,
@@ -59,8 +67,9 @@ def report(
             records.append(store.read_any(name))
     with console.working("comparing"), console.progress("drawing", "figures") as progress:
         summary = build(
-            records, path, title=title, command=recorded_command(context), force=force, progress=progress
-        )
+            records, path, title=title, command=recorded_command(context), force=force,
+            against=against or (), progress=progress,
+        )  # fmt: skip
     for warning in summary.warnings:
         console.warn(warning)
     console.note(summary.headline)

@@ -10,7 +10,7 @@ from tlcli.analysis import statistics
 from tlcli.report import drawing, style
 from tlcli.report.document import Chart, Column, Section, Table
 from tlcli.report.gather import Entry, Study, arms_of, by, sizes_of, variants_of
-from tlcli.report.pairs import summarise
+from tlcli.report.pairs import CONTROL, summarise
 from tlcli.report.size_figures import MOST_PANELS, handles, spread
 from tlcli.report.words import count, percent, plural, points
 
@@ -19,7 +19,7 @@ BEFORE, AFTER = "source_accuracy_before", "source_accuracy_after"
 
 def section(study: Study) -> Section | None:
     """Scatter and table, where source accuracy was measured before and after."""
-    entries = [e for e in study.entries if _lost(e) is not None]
+    entries = [e for e in study.entries if _lost(e) is not None and e.method != CONTROL]
     if not entries:
         return None
     part = Section("forgetting", "Forgetting of the source task")

@@ -114,16 +114,17 @@ def _adjusted(contrasts: list[Contrast | None]) -> list[Contrast]:
     return found
 
 
-def against_control(entries: Sequence[Entry]) -> list[Contrast]:
-    """Every arm against scratch at each size and in each variant."""
+def against(entries: Sequence[Entry], reference: str = CONTROL) -> list[Contrast]:
+    """Every other arm against the reference (by its name) at each size and in each variant."""
     found: list[Contrast | None] = []
     for variant in variants_of(entries):
         for size in sizes_of(entries):
             cell = [e for e in entries if e.size == size and e.variant == variant]
-            control = [e for e in cell if e.method == CONTROL]
-            for arm in arms_of(cell) if control else []:
-                if (group := [e for e in cell if e.arm == arm])[0].method != CONTROL:
-                    found.append(_contrast(size, variant, group, control))
+            those, others = [], []
+            for e in cell:
+                (those if e.arm == reference or e.method == reference == CONTROL else others).append(e)
+            for arm in arms_of(others) if those else []:
+                found.append(_contrast(size, variant, [e for e in others if e.arm == arm], those))
     return _adjusted(found)
 
 

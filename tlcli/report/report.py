@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tlcli import __version__
+from tlcli.errors import UsageError
 from tlcli.report import confusion as confusion_matrix
 from tlcli.report import (
     drawing,
@@ -55,6 +56,7 @@ def build(
     command: str = "",
     force: bool = False,
     confusion: Sequence[str] = (),
+    against: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> ReportSummary:
     """Write a report on any mix of results, checkpoints, embeddings and datasets to the folder `output`.
@@ -63,15 +65,17 @@ def build(
     training curves, embeddings a map, datasets the test images that one method gets right and another wrong.
     Equal
     input gives byte-identical files. `command` is what the report says it was made with; `confusion` names
-    further arms whose confusion matrix to draw. `progress` is called with the figures drawn, those there are
+    further arms whose confusion matrix to draw, `against` arms beside scratch that all others are compared
+    with. `progress` is called with the figures drawn, those there are
     to draw, and the name of the next.
 
-    Raises TlcliError where there is nothing to report on, or `output` exists and `force` is not set.
+    Raises TlcliError where there is nothing to report on, or `output` exists and `force` is not set;
+    UsageError for an arm that there is not.
     """
     output = Path(output)
     check_folder(output, force)
     study = gather(records)
-    document = compose(study, title, command, confusion)
+    document = compose(study, title, command, confusion, against)
     files = render(document, progress)
     write_folder(output, files, force=force)
     return ReportSummary(
@@ -84,9 +88,15 @@ def build(
     )
 
 
-def compose(study: Study, title: str | None, command: str, confusion: Sequence[str] = ()) -> Document:
+def compose(
+    study: Study,
+    title: str | None,
+    command: str,
+    confusion: Sequence[str] = (),
+    against: Sequence[str] = (),
+) -> Document:
     """The whole report as data, nothing drawn yet."""
-    parts = _parts(study, confusion)
+    parts = _parts(study, confusion, _known(study, against))
     answers = [p.answer for p in parts if p.answer is not None]
     answer = (
         max(answers, key=lambda a: a.weight)
@@ -104,7 +114,14 @@ def compose(study: Study, title: str | None, command: str, confusion: Sequence[s
     )
 
 
-def _parts(study: Study, confusion: Sequence[str]) -> list[Section]:
+def _known(study: Study, arms: Sequence[str]) -> list[str]:
+    there = {e.arm for e in study.entries}
+    if unknown := [arm for arm in arms if arm not in there]:
+        raise UsageError(f"No arm {clean(unknown[0])!r} in these files; there are {at_most(sorted(there))}.")
+    return list(arms)
+
+
+def _parts(study: Study, confusion: Sequence[str], against: Sequence[str]) -> list[Section]:
     """Every section that the records have the data for, in reading order."""
     layered = layers.of_layers(study)
     parts: list[Section | None] = [layer_section.section(study, layered)] if layered else []
@@ -116,7 +133,7 @@ def _parts(study: Study, confusion: Sequence[str]) -> list[Section]:
         suffix = f"-{i + 1}" if i else ""
         named = f": {at_most([clean(n) for n in entries[0].target.class_names], 5)}" if len(tasks) > 1 else ""
         parts += [
-            sizes.section(study, entries, suffix=suffix, title=f"Test accuracy{named}"),
+            sizes.section(study, entries, against, suffix=suffix, title=f"Test accuracy{named}"),
             pictures.section(study, entries, suffix=suffix),
             confusion_matrix.section(study, entries, confusion, suffix=suffix),
             learning.section(

@@ -105,7 +105,7 @@ def discussion(
     """Paragraphs: who wins where, what transfer brings, training against test, convergence, the variants."""
     paragraphs = [_winners(entries, best, digits)]
     if control:
-        paragraphs.append(gains(control, digits))
+        paragraphs.append(gains(control, CONTROL, digits))
     paragraphs += [_gap(entries, digits), convergence(entries, digits)]
     if changed:
         paragraphs.append(changes(changed, variants_of(entries)[0], digits))
@@ -138,18 +138,18 @@ def _winners(entries: Sequence[Entry], best: Sequence[Contrast], digits: int) ->
     return " ".join(sentences)
 
 
-def gains(control: Sequence[Contrast], digits: int) -> str:
-    """What each arm gains or loses against scratch, where it can be shown."""
+def gains(control: Sequence[Contrast], reference: str, digits: int) -> str:
+    """What each arm gains or loses against the reference, where it can be shown."""
     sentences = []
     for arm in dict.fromkeys(c.first for c in control):
         mine = sorted((c for c in control if c.first == arm), key=lambda c: c.size)
         parts = []
-        for word, sign in (("better than scratch", 1), ("worse than scratch", -1)):
+        for word, sign in ((f"better than {reference}", 1), (f"worse than {reference}", -1)):
             if group := [c for c in mine if c.shown and c.comparison.difference * sign > 0]:
                 parts.append(f"{word} at {_spots(group, digits)}")
         unclear = [c for c in mine if not c.shown]
         if len(unclear) == len(mine):
-            parts = ["nowhere shown to differ from scratch"]
+            parts = [f"nowhere shown to differ from {reference}"]
         elif unclear:
             parts.append(
                 f"not shown to differ at {at_most(list(dict.fromkeys(count(c.size) for c in unclear)))}"

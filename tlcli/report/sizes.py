@@ -11,7 +11,7 @@ import numpy as np
 from tlcli.report import size_figures, size_words
 from tlcli.report.document import Answer, Chart, Column, Section, Table, Text
 from tlcli.report.gather import Entry, Study, arms_of, by, sizes_of, variants_of
-from tlcli.report.pairs import Contrast, against_control, best_against_second, between_variants, summarise
+from tlcli.report.pairs import CONTROL, Contrast, against, best_against_second, between_variants, summarise
 from tlcli.report.words import at_most, count, listing, number, plural
 
 INTERVALS = "Intervals are 95 % Student t intervals of the mean over {unit}, cut at 100 %."
@@ -22,19 +22,32 @@ TESTED = (
 )
 
 
-def section(study: Study, entries: Sequence[Entry], *, suffix: str = "", title: str = "") -> Section:
-    """Tables, figures and discussion of the runs of one task."""
+def section(
+    study: Study,
+    entries: Sequence[Entry],
+    references: Sequence[str] = (),
+    *,
+    suffix: str = "",
+    title: str = "",
+) -> Section:
+    """Tables, figures and discussion of the runs of one task; `references` are arms beside scratch that all
+    others are held against.
+    """
     d = study.digits
     part = Section("results" + suffix, title or "Test accuracy")
-    control, best = against_control(entries), best_against_second(entries)
+    control, best = against(entries), best_against_second(entries)
     changed = between_variants(entries)
+    further = {name: found for name in references if (found := against(entries, name))}
     main = _main_chart(study, entries, suffix)
     part.blocks += [glance(entries, d, suffix), main, full_table(entries, d, suffix)]
     if any(len(g) > 2 for g in by(entries, lambda e: (e.size, e.arm, e.variant)).values()):
         part.blocks.append(_boxes(study, entries, suffix))
     part.blocks += _curve_blocks(study, entries, suffix)
     part.blocks += _comparison_blocks(study, entries, control, best, changed, suffix)
+    for place, (name, found) in enumerate(further.items(), 1):
+        part.blocks += _reference_blocks(study, name, found, f"{suffix}-reference-{place}")
     part.discussion = size_words.discussion(entries, control, best, changed, d)
+    part.discussion += [size_words.gains(found, name, d) for name, found in further.items()]
     part.limits = size_words.limits(entries)
     text = size_words.answer(entries, control, best, d)
     part.answer = Answer(text, main, weight=len(entries))
@@ -268,26 +281,9 @@ def _comparison_blocks(
     blocks: list[Any] = []
     d = study.digits
     if control:
-        many = len({c.size for c in control}) > 1
         blocks.append(Text("What transfer brings", "heading"))
-        if many:
-            blocks.append(
-                Chart(
-                    "gain" + suffix,
-                    "Gain over training from scratch, with 95 % intervals. Filled: borne out by the paired "
-                    "test; hollow: no difference can be shown.",
-                    "Differences in test accuracy to training from scratch. " + size_words.gains(control, d),
-                    partial(size_figures.gains, control, study.looks, label="gain over scratch (points)"),
-                )
-            )
-        blocks.append(
-            contrast_table(
-                "against-scratch" + suffix,
-                "Each arm against training from scratch.",
-                control,
-                d,
-                against="scratch",
-            )
+        blocks += _held_against(
+            study, control, CONTROL, "training from scratch", "gain" + suffix, "against-scratch" + suffix
         )
     if best:
         blocks.append(
@@ -322,6 +318,28 @@ def _comparison_blocks(
             )
         )
     return blocks
+
+
+def _reference_blocks(study: Study, name: str, found: list[Contrast], suffix: str) -> list[Any]:
+    heading = Text(f"Held against {name}", "heading")
+    return [heading, *_held_against(study, found, name, name, "gain" + suffix, "against" + suffix)]
+
+
+def _held_against(
+    study: Study, contrasts: list[Contrast], reference: str, what: str, figure: str, table: str
+) -> list[Any]:
+    """A chart, where there are several sizes, and the table of the differences to a reference."""
+    blocks: list[Any] = []
+    if len({c.size for c in contrasts}) > 1:
+        caption = (
+            f"Gain over {what}, with 95 % intervals. Filled: borne out by the paired test; hollow: no "
+            "difference can be shown."
+        )
+        told = size_words.gains(contrasts, reference, study.digits)
+        draw = partial(size_figures.gains, contrasts, study.looks, label=f"gain over {reference} (points)")
+        blocks.append(Chart(figure, caption, f"Differences in test accuracy to {what}. {told}", draw))
+    caption = f"Each arm against {what}."
+    return [*blocks, contrast_table(table, caption, contrasts, study.digits, against=reference)]
 
 
 def contrast_table(
