@@ -190,6 +190,15 @@ def test_lp_ft_first_trains_the_head_alone(base, target_set, tmp_path):
     assert list(history["samples_seen"]) == [100, 150, 250, 300]
 
 
+def test_lp_ft_can_start_from_the_solved_head(base, target_set):
+    """Then all samples are left for the tuning."""
+    still = dataclasses.replace(SHORT, learning_rate=1e-12)
+    solved, tuned = transfer(base, [target_set], ["logistic", "lp-ft:probe=0"], recipe=still).runs
+    assert np.array_equal(solved.predictions, tuned.predictions)
+    n = len(target_set.train)
+    assert list(tuned.history["samples_seen"]) == [n, n + 100, n + 200, n + 300]
+
+
 def test_own_and_other_targets_are_told_apart(base, source_set, target_set):
     recipe = Recipe(samples=100, batch_size=50)
     runs = transfer(base, [source_set, target_set], ["finetune"], recipe=recipe).runs

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from tlcli.report.gather import Entry, arms_of, by, sizes_of, variants_of
-from tlcli.report.pairs import CONTROL, Contrast, ranking, summarise
+from tlcli.report.pairs import CONTROL, ENOUGH_DRAWS, Contrast, ranking, summarise
 from tlcli.report.size_figures import curve_matrix, has_curve
 from tlcli.report.words import (
     at_most,
@@ -295,6 +295,17 @@ def limits(entries: Sequence[Entry]) -> list[str]:
     if any(len(g) == 1 and g[0].method != "knn" for g in _cells(entries)):
         texts.append(
             "Where there is a single run, nothing is known of the spread over runs; one number is no result."
+        )
+    if max((len({e.dataset for e in g}) for g in _cells(entries)), default=0) >= ENOUGH_DRAWS:
+        texts.append(
+            "The training sets of one size are drawn from the same published images and overlap, the larger "
+            "the more: their results lie closer together than those of independent sets would."
+        )
+    bases = {base for e in entries if (base := e.run.attributes.get("base_sha256"))}
+    if len(bases) == 1:
+        texts.append(
+            "All transfer starts from one and the same trained base: how much another base, trained again, "
+            "would change is not in the intervals."
         )
     if any(len(g) == 2 for g in _cells(entries)):
         texts.append(

@@ -7,5 +7,10 @@ from tlcli.training.methods import Phase, register
 
 @register("lp-ft", "first the new layers alone, then everything (Kumar et al. 2022)")
 def lp_ft(copy: int, freeze: int, *, probe: float = 0.5, rate: float = 1.0) -> list[Phase]:
-    """`probe` is the share of the samples spent on the head, `rate` the second phase's factor."""
-    return [Phase(frozen=copy, share=probe), Phase(frozen=0, share=1 - probe, rate=rate)]
+    """`probe` is the share of the samples spent on the head, `rate` the second phase's factor.
+
+    With `probe=0` the head is solved for, as in the article (logistic regression on the features, its penalty
+    chosen on held-out training images): it then takes no samples, and is at its optimum however few there are.
+    """
+    first = Phase(frozen=copy, share=probe) if probe else Phase(frozen=copy, share=0.0, solve="logistic")
+    return [first, Phase(frozen=0, share=1 - probe, rate=rate)]
