@@ -17,10 +17,10 @@ def anchored(
 
     `probe=0`: a random head instead of the solved one (Kumar et al. 2022: a random head distorts the
     features while it learns). `alpha=0`: no pull to the base's weights (Li et al. 2018). `statistics=0`:
-    batch normalization learns, too, and follows the batches, which are few and small on a small target, instead
-    of staying as the base has it.
-    `rate_decay=1`: one learning rate for all layers instead of less for the general ones (Howard & Ruder
-    2018). `replay`: weight of batches of the source task (needs --source).
+    batch normalization learns, too, and follows the batches, which are few and small on a small target,
+    instead of staying as the base has it. `rate_decay=1`: one learning rate for all layers instead of less
+    for the general ones (Howard & Ruder 2018). `replay`: weight of batches of the source task (needs
+    --source).
     """
     terms: list[TermFactory] = [PullToBase(alpha, 0.0)] if alpha else []
     if replay:

@@ -10,7 +10,8 @@ def lp_ft(copy: int, freeze: int, *, probe: float = 0.5, rate: float = 1.0) -> l
     """`probe` is the share of the samples spent on the head, `rate` the second phase's factor.
 
     With `probe=0` the head is solved for, as in the article (logistic regression on the features, its penalty
-    chosen on held-out training images): it then takes no samples, and is at its optimum however few there are.
+    chosen on held-out training images): it then takes no samples, and is at its optimum however few there
+    are.
     """
     first = Phase(frozen=copy, share=probe) if probe else Phase(frozen=copy, share=0.0, solve="logistic")
     return [first, Phase(frozen=0, share=1 - probe, rate=rate)]

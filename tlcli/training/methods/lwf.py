@@ -37,7 +37,7 @@ class Distillation(TermFactory):
 def lwf(copy: int, freeze: int, *, weight: float = 1.0, temperature: float = 2.0) -> list[Phase]:
     """`weight` of the distillation, at `temperature`.
 
-    Apart from the article: there is no first phase for the new head alone, and the base's answers are those to
-    the images as they are, recorded once, also where the network sees them augmented.
+    Other than in the article there is no first phase for the new head alone, and the base's answers are those
+    to the images as they are, recorded once, also where the network sees them augmented.
     """
     return [Phase(frozen=0, terms=(Distillation(weight, temperature),))]

@@ -39,7 +39,7 @@ class Rehearsal(TermFactory):
 def replay(copy: int, freeze: int, *, weight: float = 1.0, share: float = 1.0) -> list[Phase]:
     """`weight` of the source task, `share` of its images beside those of the target in each batch.
 
-    They come on top of the samples that a run counts, are not augmented, and pass batch normalization together
-    with the target's.
+    They come on top of the samples that a run counts, are not augmented, and pass batch normalization
+    together with the target's.
     """
     return [Phase(frozen=0, terms=(Rehearsal(weight, share),))]
