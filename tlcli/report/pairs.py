@@ -120,12 +120,15 @@ def against(entries: Sequence[Entry], reference: str = CONTROL) -> list[Contrast
     for variant in variants_of(entries):
         for size in sizes_of(entries):
             cell = [e for e in entries if e.size == size and e.variant == variant]
-            those, others = [], []
-            for e in cell:
-                (those if e.arm == reference or e.method == reference == CONTROL else others).append(e)
+            those = [e for e in cell if _is(e, reference)]
+            others = [e for e in cell if not _is(e, reference)]
             for arm in arms_of(others) if those else []:
                 found.append(_contrast(size, variant, [e for e in others if e.arm == arm], those))
     return _adjusted(found)
+
+
+def _is(e: Entry, reference: str) -> bool:
+    return e.arm == reference or e.method == reference == CONTROL
 
 
 def best_against_second(entries: Sequence[Entry]) -> list[Contrast]:
