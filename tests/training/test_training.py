@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import numpy as np
@@ -49,7 +50,9 @@ def test_a_training_equals_plain_keras_step_by_step(source_set):
 
 
 def test_batch_normalization_trains_as_in_plain_keras(source_set):
-    """The seminar's network against one of Keras's own layers, on the same batches."""
+    """The seminar's network against one of Keras's own layers, on the same batches; and the averages of its
+    weights and moving statistics, which belong together.
+    """
     import keras
     from keras import layers
 
@@ -58,6 +61,7 @@ def test_batch_normalization_trains_as_in_plain_keras(source_set):
 
     recipe = Recipe(samples=2000, batch_size=50)
     ours = train_base(source_set, "cnn6-bn", seed=3, recipe=recipe)
+    averaged = train_base(source_set, "cnn6-bn", seed=3, recipe=dataclasses.replace(recipe, ema=0.9))
     start = net.initial_weights(net.build("cnn6-bn", source_set.image_shape, 6).model, 3, "base")
     x = inputs = keras.Input(source_set.image_shape)
     for number, width in enumerate((8, 8, 16, 16, 32, 32), start=1):
@@ -69,12 +73,16 @@ def test_batch_normalization_trains_as_in_plain_keras(source_set):
     plain.compile(keras.optimizers.Adam(0.001), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     mean, std = channel_statistics(source_set.train.images)
     images = ((np.asarray(source_set.train.images) / 255.0 - mean) / std).astype("float32")
-    for batch in SampleOrder(len(images), 3).take(0, 2000).reshape(40, 50):
+    average = start
+    for step, batch in enumerate(SampleOrder(len(images), 3).take(0, 2000).reshape(40, 50), start=1):
         plain.train_on_batch(images[batch], source_set.train.labels[batch])
-    for key, value in net.weights(plain).items():
-        if not key.endswith("bias"):  # a bias before a normalization has no gradient but rounding
-            moved = np.abs(value - start[key]).mean()
-            assert np.abs(ours.weights[key] - value).mean() < 0.1 * moved, key
+        decay = min(0.9, (1 + step) / (10 + step))
+        average = {key: decay * average[key] + (1 - decay) * v for key, v in net.weights(plain).items()}
+    for found, expected in ((ours, net.weights(plain)), (averaged, average)):
+        for key, value in expected.items():
+            if not key.endswith("bias"):  # a bias before a normalization has no gradient but rounding
+                moved = np.abs(value - start[key]).mean()
+                assert np.abs(found.weights[key] - value).mean() < 0.1 * moved, key
 
 
 WHITENED = Recipe.from_options("fast", epochs=3, batch_size=64, augment=["alternating-flip", "crop:1"])

@@ -23,8 +23,10 @@ class JaxEngine:
         self._first = [np.asarray(v.value) for v in self.optimizer.variables]
         changing = {id(v) for v in step.trainable}
         self._others = [v for v in step.model.variables if id(v) not in changing]
+        statistics = {id(v) for v in step.statistics}
+        self._statistics = [number for number, v in enumerate(self._others) if id(v) in statistics]
         self._average = (
-            [keras.Variable(v.value, trainable=False, name=v.name) for v in step.trainable]
+            [keras.Variable(v.value, trainable=False, name=v.name) for v in step.averaged]
             if step.recipe.ema
             else []
         )
@@ -58,7 +60,7 @@ class JaxEngine:
     def reset(self) -> None:
         for variable, value in zip(self.optimizer.variables, self._first, strict=True):
             variable.assign(value)
-        for average, variable in zip(self._average, self.step.trainable, strict=False):
+        for average, variable in zip(self._average, self.step.averaged, strict=False):
             average.assign(variable.value)
 
     def _variables(self) -> tuple[list[Any], ...]:
@@ -97,7 +99,8 @@ class JaxEngine:
         if average:
             step = optimizer[0].astype("float32")
             decay = jnp.minimum(self.step.recipe.ema, (1.0 + step) / (10.0 + step))
-            average = [decay * a + (1.0 - decay) * v for a, v in zip(average, moved, strict=True)]
+            present = [*moved, *(others[number] for number in self._statistics)]
+            average = [decay * a + (1.0 - decay) * v for a, v in zip(average, present, strict=True)]
         return (moved, others, optimizer, average), (cross_entropy, right)
 
     def _outputs(self, weights: list[Any], x: Any) -> list[Any]:

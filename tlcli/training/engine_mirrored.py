@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -53,8 +52,6 @@ class MirroredEngine(TensorFlowEngine):
     def __init__(self, step: Step) -> None:
         self.strategy = tf.distribute.get_strategy()
         super().__init__(step)
-        normalizations = [m for m in step.model.layers if isinstance(m, keras.layers.BatchNormalization)]
-        self._statistics = [v for m in normalizations for v in (m.moving_mean, m.moving_variance)]
         self._seeds = list(seed_states(step.model).values())
 
     def put(self, array: np.ndarray) -> tf.Variable:
@@ -98,14 +95,16 @@ class MirroredEngine(TensorFlowEngine):
         for seed in self._seeds:  # the same everywhere between the steps, when it is saved
             seed.assign_sub(offset)
         self._average_statistics()
+        self._follow()
         return weight * cross_entropy, right
 
     def _average_statistics(self) -> None:
-        if not self._statistics:
+        statistics = self.step.statistics
+        if not statistics:
             return
-        own = [tf.convert_to_tensor(v.value) for v in self._statistics]
+        own = [tf.convert_to_tensor(v.value) for v in statistics]
         averaged = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, own)
-        for variable, value in zip(self._statistics, averaged, strict=True):
+        for variable, value in zip(statistics, averaged, strict=True):
             variable.assign(value)
 
     def _shared_forward(self, x: Any) -> list[Any]:

@@ -82,7 +82,7 @@ class TensorFlowEngine:
         self.optimizer = step.optimizer(FusedAdam, FusedSGD)
         self._first = [v.numpy() for v in self.optimizer.variables]
         decay = step.recipe.ema
-        self.average = [tf.Variable(v.value, trainable=False) for v in step.trainable] if decay else []
+        self.average = [tf.Variable(v.value, trainable=False) for v in step.averaged] if decay else []
         self._scales = [step.rate_scales.get(v.path, 1.0) for v in step.trainable]
         self._train: dict[Any, Any] = {}
         self._infer: Any = None
@@ -111,7 +111,7 @@ class TensorFlowEngine:
     def reset(self) -> None:
         for variable, value in zip(self.optimizer.variables, self._first, strict=True):
             variable.assign(value)
-        for average, variable in zip(self.average, self.step.trainable, strict=False):
+        for average, variable in zip(self.average, self.step.averaged, strict=False):
             average.assign(variable.value)
 
     def _compiled(self, data: dict[str, Any], plan: dict[str, Any]) -> Any:
@@ -141,7 +141,9 @@ class TensorFlowEngine:
 
     def _advance(self, data: dict[str, Any], row: dict[str, Any]) -> tuple[Any, Any]:
         """The step that a row of the plan means; its cross-entropy and the number right."""
-        return self._one(self.step.presented(gather(data, row)), row["learning_rate"])
+        found = self._one(self.step.presented(gather(data, row)), row["learning_rate"])
+        self._follow()
+        return found
 
     def _one(self, batch: dict[str, Any], rate: Any, weight: Any = None) -> tuple[Any, Any]:
         """A step on a presented batch, which may be a share of one: `weight` is then that share."""
@@ -159,7 +161,6 @@ class TensorFlowEngine:
         for v, old, scale in zip(variables, before, self._scales, strict=True):
             if old is not None:
                 v.assign(old + scale * (v.value - old))
-        self._follow()
         return cross_entropy, right
 
     def _follow(self) -> None:
@@ -168,7 +169,7 @@ class TensorFlowEngine:
             return
         step = tf.cast(self.optimizer.iterations.value, tf.float32)
         decay = tf.minimum(self.step.recipe.ema, (1.0 + step) / (10.0 + step))
-        for average, v in zip(self.average, self.step.trainable, strict=True):
+        for average, v in zip(self.average, self.step.averaged, strict=True):
             average.assign(decay * average + (1.0 - decay) * v.value)
 
     def _forward(self, x: Any, batch: Any) -> list[Any]:

@@ -189,7 +189,7 @@ class Fit:
     def _swap_average(self) -> None:
         """Exchange the weights and their average (twice is nothing)."""
         average = [v for key, v in self.engine.variables().items() if key.startswith("average/")]
-        for a, v in zip(average, self.step.trainable, strict=True):
+        for a, v in zip(average, self.step.averaged, strict=True):
             held = v.numpy()
             v.assign(a.value if isinstance(a, keras.Variable) else a)
             a.assign(held)

@@ -51,6 +51,20 @@ class Step:
         inputs = self.model.inputs[0].shape
         self.takes_images = len(inputs) == 4 and self.model.layers[0].name == "images"
 
+    @property
+    def averaged(self) -> list[Any]:
+        """What a weight average averages: the weights and the moving statistics that belong to them.
+
+        Weights that shrink are longer in their average than they are; statistics of the same steps fit it.
+        """
+        return self.trainable + self.statistics
+
+    @property
+    def statistics(self) -> list[Any]:
+        """The moving statistics of batch normalization."""
+        normalizations = [m for m in self.model.layers if isinstance(m, keras.layers.BatchNormalization)]
+        return [v for m in normalizations for v in (m.moving_mean, m.moving_variance)]
+
     def optimizer(
         self,
         adam: type[keras.optimizers.Adam] = keras.optimizers.Adam,
