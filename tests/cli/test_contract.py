@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shlex
@@ -321,6 +322,21 @@ def test_words_of_the_recipe_options_are_those_of_the_recipe():
     metavars = {p.name: p.metavar for p in load("train-base").params}
     assert set(metavars["optimizer"].split("|")) == set(OPTIMIZERS)
     assert set(metavars["schedule"].split("|")) == set(SCHEDULES)
+
+
+@pytest.mark.parametrize("command", [["train-base", "x.h5", "--arch", "cnn2"], ["transfer", "b.h5", "x.h5"]])
+def test_a_named_recipe_holds_but_for_the_options_given(command):
+    from tlcli.cli.options import chosen_recipe
+    from tlcli.training.recipe import RECIPES, Recipe
+
+    def chosen(*options: str) -> Recipe:
+        return chosen_recipe(load(command[0]).make_context(command[0], [*command[1:], *options]))
+
+    for name in RECIPES:
+        assert chosen("--recipe", name) == Recipe.from_options(name)
+    fast = Recipe.from_options("fast")
+    assert chosen("--recipe", "fast", "--augment", "none") == dataclasses.replace(fast, augment=())
+    assert chosen("--recipe", "fast", "--augment", "flip").augment == ("flip",)
 
 
 def test_the_reference_is_up_to_date():

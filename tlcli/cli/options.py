@@ -164,7 +164,7 @@ Augment = Annotated[
         "--augment",
         metavar="SPEC",
         autocompletion=complete.augmentations,
-        help="flip, shift:PIXELS, crop:PIXELS, rotate:DEGREES, cutout:PIXELS, mixup:ALPHA; repeatable.",
+        help="flip, shift:PIXELS, crop:PIXELS, rotate:DEGREES, cutout:PIXELS, mixup:ALPHA, none; repeatable.",
     ),
 ]
 Ema = Annotated[
@@ -200,6 +200,7 @@ def chosen_recipe(context: typer.Context) -> Recipe:
     from tlcli.training.recipe import Recipe
 
     given = {name: context.params[name] for name in RECIPE_OPTIONS}
+    given["augment"] = given["augment"] or None  # a list that is not given is an empty one
     return Recipe.from_options(context.params["recipe"], **given)
 
 

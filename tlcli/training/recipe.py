@@ -24,6 +24,7 @@ AUGMENTATIONS = {
     "rotate": "rotate by up to N degrees (rotate:10)",
     "cutout": "a grey square of N pixels (cutout:8)",
     "mixup": "mix pairs, weight from Beta(N, N) (mixup:0.2)",
+    "none": "the images as they are, whatever the recipe says",
 }
 _LEARNING_RATES = {"adam": 1e-3, "adamw": 1e-3, "sgd": 0.05}
 
@@ -71,7 +72,8 @@ class Recipe:
                 values.pop(other, None)
         values.update(given)
         if "augment" in values:
-            values["augment"] = tuple(a for text in values["augment"] for a in text.split(",") if a)
+            named = (a for text in values["augment"] for a in text.split(","))
+            values["augment"] = tuple(a for a in named if a not in ("", "none"))
         if values.get("epochs") is None and values.get("samples") is None:
             values["epochs"] = 10
         return cls(**values)
