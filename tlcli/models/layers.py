@@ -177,14 +177,6 @@ def global_average_pool(x: Any, *, name: str) -> Any:
     return layers.GlobalAveragePooling2D(name=name)(x)
 
 
-def global_max_pool(x: Any, *, name: str) -> Any:
-    return layers.GlobalMaxPooling2D(name=name)(x)
-
-
-def scaled(x: Any, scale: float, *, name: str) -> Any:
-    return layers.Rescaling(scale, name=name)(x)
-
-
 def add(xs: list[Any], *, name: str) -> Any:
     return layers.Add(name=name)(xs)
 

@@ -17,10 +17,10 @@ def whitened_cnn(inputs: Any, classes: int, *, filters: str = "64-192-256", dept
     """After Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU" (arXiv 2404.00498, 2024), section 3.
 
     Fixed 2x2 whitening filters made from the training images (Page, "How to train your ResNet", 2018), no
-    biases before batch normalization, each block halved by its first convolution's max-pool, and the largest
-    activation of each channel for the head, scaled down so that the head learns no faster than the rest.
+    biases before batch normalization, each block halved by its first convolution's max-pool, and the mean of
+    each channel for the head: the article takes the largest activation, which learned more slowly and less.
     `filters` per block; `depth` convolutions in each, from 3 on with a shortcut around all but the first.
-    64-256-256 of depth 2 is the network of the article's quickest training.
+    64-256-256 of depth 2 are those of the article's quickest training.
     """
     from tlcli.models.layers import (
         PatchWhitening,
@@ -29,9 +29,8 @@ def whitened_cnn(inputs: Any, classes: int, *, filters: str = "64-192-256", dept
         conv,
         dense,
         gelu,
-        global_max_pool,
+        global_average_pool,
         max_pool,
-        scaled,
     )
 
     x = gelu(PatchWhitening(2, name="whiten")(inputs), name="whiten_gelu")
@@ -47,4 +46,4 @@ def whitened_cnn(inputs: Any, classes: int, *, filters: str = "64-192-256", dept
                 x = add([first, x], name=f"{name}_add")
             x = gelu(x, name=f"{name}_gelu")
             first = x if position == 1 else first
-    return dense(scaled(global_max_pool(x, name="gmp"), 1 / 9, name="features"), classes, name="head")
+    return dense(global_average_pool(x, name="features"), classes, name="head")
