@@ -28,7 +28,7 @@ def test_a_mixed_training_is_close_to_one_in_float32(source_set, padded, arch, o
     assert all(value.dtype == np.float32 for value in mixed.weights.values())
     losses = full.history["train_loss"], mixed.history["train_loss"]
     assert not np.array_equal(*losses)
-    np.testing.assert_allclose(*losses, rtol=0.05)
+    np.testing.assert_allclose(*losses, rtol=0.1)
     np.testing.assert_allclose(full.history["test_loss"], mixed.history["test_loss"], rtol=0.1)
     assert embed(mixed, padded(source_set)).parts["test"].embeddings.dtype == np.float32
 
