@@ -55,6 +55,17 @@ def test_the_same_arm_twice_is_refused(names: list[str]) -> None:
             parse_arms(names, GROUPS)
 
 
+@pytest.mark.parametrize(
+    ("spec", "how"),
+    [("ridge:rate=3", {}), ("logistic:augment=0", {}), ("freeze:views=4,augment=0", {}),
+     ("finetune:augment=0.5", {}), ("anchored:probe=0.5", {}), ("anchored:statistics=2", {}),
+     ("lp-ft:probe=1", {}), ("finetune", {"freeze": "1"}), ("scratch", {"copy": "1"})],
+)  # fmt: skip
+def test_what_would_have_no_effect_is_refused(spec: str, how: dict[str, str]) -> None:
+    with pytest.raises(UsageError):
+        parse_arms([spec], GROUPS, **how)
+
+
 values = st.one_of(st.text(max_size=5), st.sampled_from(["nan", "inf", "-1", "1e9", "0.5", "2", "1-2"]))
 specs = st.one_of(
     st.text(max_size=20),

@@ -14,6 +14,7 @@ from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training import Recipe, transfer
 from tlcli.training.arms import parse_arms
 from tlcli.training.methods import methods
+from tlcli.training.order import SampleOrder
 
 GROUPS = [("conv1",), ("conv2",), ("dense1",), ("head",)]
 SHORT = Recipe(samples=300, eval_every=100, batch_size=50)
@@ -241,7 +242,8 @@ def test_early_stopping_of_one_phase_does_not_end_the_next(base, target_set):
     assert len(run.history["samples_seen"]) < 100
     losses = run.history["validation_loss"]
     assert len(losses) >= 6, "both phases measure at least best + patience"
-    assert (steps > 0).all()
+    assert (steps[:-1] > 0).all()
+    assert run.test_accuracy == (run.predictions == target_set.test.labels).mean()
 
 
 def test_runs_at_once_give_what_runs_one_by_one_give(base, target_set, source_set):
@@ -256,6 +258,36 @@ def test_runs_at_once_give_what_runs_one_by_one_give(base, target_set, source_se
         assert a.attributes == b.attributes
         assert all(np.array_equal(a.history[k], b.history[k]) for k in a.history)
     assert seen[-1].done == seen[-1].total
+
+
+def test_arms_see_the_same_images_also_behind_a_solved_head(base, target_set, monkeypatch):
+    from tlcli.training import loop
+
+    seeds = []
+
+    class Recorded(SampleOrder):
+        def __init__(self, size, seed, purpose="order"):
+            super().__init__(size, seed, purpose)
+            seeds.append(seed)
+
+    monkeypatch.setattr(loop, "SampleOrder", Recorded)
+    transfer(base, [target_set], ["finetune", "lp-ft:probe=0", "anchored"], recipe=SHORT, seed=4)
+    assert set(seeds) == {4}
+    transfer(base, [target_set], ["lp-ft"], recipe=SHORT, seed=4)
+    assert len(set(seeds)) == 2, "two phases that train do not repeat each other"
+
+
+def test_finished_runs_without_a_network_are_trained_again_to_save_it(base, target_set, tmp_path):
+    how = {"recipe": SHORT, "state_dir": tmp_path / "state"}
+    first = transfer(base, [target_set], ["freeze"], **how)
+    again = transfer(base, [target_set], ["freeze"], resume=True, save_dir=tmp_path / "saved", **how)
+    assert np.array_equal(first.runs[0].predictions, again.runs[0].predictions)
+    assert np.array_equal(saved(tmp_path / "saved", "freeze").test_predictions, first.runs[0].predictions)
+
+
+def test_statistics_cannot_both_move_and_stay(base, target_set):
+    with pytest.raises(UsageError, match="--bn-statistics"):
+        transfer(base, [target_set], ["anchored"], recipe=SHORT, bn_statistics="moving")
 
 
 def test_a_run_that_fails_ends_those_beside_it(base, target_set):

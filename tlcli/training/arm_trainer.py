@@ -102,10 +102,10 @@ class ArmTrainer:
         self._start(self.network.groups[: arm.copy], seed, dataset)
         history: dict[str, list[float]] = {}
         chosen: dict[str, Any] = {}
-        seen = 0
-        for number, (stage, phase) in enumerate(zip(self._stages, arm.phases, strict=True)):
-            phase_seed = seed if number == 0 else seed + 1_000_003 * number
-            fit = self._fit(stage, phase, dataset, phase_seed, features, source)
+        seen = trained = 0
+        for stage, phase in zip(self._stages, arm.phases, strict=True):
+            # A head that is solved for takes no images, so that what follows sees those of every other arm.
+            fit = self._fit(stage, phase, dataset, seed + 1_000_003 * trained, features, source)
             fit.history, fit.seen_before = history, seen
             fit.rows_before = len(history.get("samples_seen", []))
             if phase.solve:
@@ -113,7 +113,9 @@ class ArmTrainer:
                 watch.measure(fit.record_solution())
             else:
                 fit.run(watch)
+                trained += 1
             history, seen = fit.history, fit.seen_before + fit.done * fit.batch
+        fit.record_kept(watch)
         return Outcome(history, fit.test_logits(), self._train_accuracy(fit, dataset), chosen)
 
     def _solve(self, how: str, fit: Fit, dataset: Dataset, seed: int) -> dict[str, Any]:

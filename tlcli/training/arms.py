@@ -62,6 +62,11 @@ def parse_arms(
     arms = [arm for spec in specs for arm in _expand(spec, groups, hidden, copy, freeze, common)]
     if not arms:
         raise UsageError("received no --method; name one or more, for example --method freeze.")
+    used = [method(arm.method) for arm in arms]
+    if freeze is not None and not any(one.freezes for one in used):
+        raise UsageError(f"--freeze: {used[0].name} freezes no layers; freeze is the method that does.")
+    if copy is not None and not any(one.copies for one in used):
+        raise UsageError(f"--copy: {used[0].name} copies nothing from the base.")
     labels = [arm.label for arm in arms]
     if twice := {label for label in labels if labels.count(label) > 1}:
         raise UsageError(f"--method: {sorted(twice)[0]} is there twice.")
@@ -138,11 +143,16 @@ def _head(options: Options) -> tuple[tuple[str, float | str], ...]:
 def _phases(chosen: Method, copied: int, stays: int, options: Options) -> list[Phase]:
     own = {key: value for key, value in options.items() if key in chosen.defaults}
     factor = 1.0 if RATE in chosen.defaults else float(options[RATE])
+    phases = chosen.phases(copied, stays, **own)
+    if all(phase.solve for phase in phases) and (factor != 1 or not options[AUGMENT]):
+        raise UsageError(f"{chosen.name} solves for its head: no steps, so no {RATE}= or {AUGMENT}=.")
+    if options[VIEWS] and not options[AUGMENT]:
+        raise UsageError(f"{chosen.name}: {VIEWS}= are of augmented images, and {AUGMENT}=0 has none.")
     return [
         dataclasses.replace(
             phase, rate=phase.rate * factor, augment=bool(options[AUGMENT]), views=int(options[VIEWS])
         )
-        for phase in chosen.phases(copied, stays, **own)
+        for phase in phases
     ]
 
 
@@ -185,6 +195,8 @@ def _value(key: str, text: str, where: str = "") -> float | str:
         value = float(text)
     except ValueError:
         raise UsageError(f"{where}{key}={text!r} is no number.") from None
+    if key == AUGMENT and value not in (0, 1):
+        raise UsageError(f"{where}{key}={text}: expected 0 or 1.")
     limit = 1 if key == HEAD_DROPOUT else 100 if key == VIEWS else 1e6
     if not 0 <= value < limit:
         raise UsageError(f"{where}{key}={text} is out of range.")

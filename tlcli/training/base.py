@@ -103,6 +103,7 @@ def train_base(
     for row in rows(fit.history):
         watch.measure(row)
     fit.run(watch, architecture)
+    fit.record_kept(watch)
     predictions = fit.test_logits().argmax(axis=1)
     return checkpoint(test_predictions=predictions.astype(np.int64))
 

@@ -21,7 +21,7 @@ def target_name(dataset: Dataset) -> str:
 
 def check_grid(
     base: Checkpoint, datasets: Sequence[Dataset], arms: Sequence[Arm], recipe: Recipe,
-    source: Dataset | None, below_head: int,
+    source: Dataset | None, below_head: int, bn_statistics: str = "frozen",
 ) -> None:  # fmt: skip
     """Whether the parts of a grid fit each other, before anything is trained.
 
@@ -48,6 +48,8 @@ def check_grid(
         if arm.choices and recipe.early_stopping:
             raise UsageError("--early-stopping and alternatives (a|b) would choose on the same images.")
         for choice in arm.choices or (arm,):
+            if bn_statistics == "moving" and any(phase.frozen_statistics for phase in choice.phases):
+                raise UsageError(f"--bn-statistics moving: {arm.label} keeps them as they are in the base.")
             _check_arm(base, choice, recipe, source, below_head)
 
 

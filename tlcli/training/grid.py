@@ -116,7 +116,7 @@ def transfer(
         methods, own, copy=copy, freeze=freeze, hidden=lambda: groups(**{HEAD_UNITS: "1"}),
         head={key: value for key, value in head.items() if value is not None},
     )  # fmt: skip
-    check_grid(base, datasets, arms, recipe, source, below_head=len(own) - 1)
+    check_grid(base, datasets, arms, recipe, source, len(own) - 1, bn_statistics)
     grid = _Grid(base, datasets, arms, recipe, runs, seed, bn_statistics, source, state_dir, save_dir)
     grid.kept = grid.load() if resume else {}
     for key, run in grid.kept.items():
@@ -314,8 +314,11 @@ class _Grid:
             samples_seen=int(run.history["samples_seen"][-1]), history=run.history,
             test_predictions=run.predictions,
         )  # fmt: skip
-        path = self.save_dir / f"{safe_name(cell.key)}.h5"
-        store.write(path, record, parents=[self.base, cell.dataset], force=True)
+        store.write(self._network_path(cell), record, parents=[self.base, cell.dataset], force=True)
+
+    def _network_path(self, cell: _Cell) -> Path:
+        assert self.save_dir is not None
+        return self.save_dir / f"{safe_name(cell.key)}.h5"
 
     def _results(self, runs: list[Run]) -> Results:
         used = {run.dataset for run in runs}
@@ -353,7 +356,7 @@ class _Grid:
         parents = {r.provenance.content_sha256 for r in self._parents()}
         for cell in self.cells:
             path = self._path(cell.key)
-            if not path.exists():
+            if not path.exists() or (self.save_dir and not self._network_path(cell).exists()):
                 continue
             kept = store.read(path, Results)
             if kept.recipe != recipe or {p.content_sha256 for p in kept.provenance.parents} != parents:

@@ -99,6 +99,16 @@ class Fit:
         elif self.step.recipe.ema:
             self._swap_average()
 
+    def record_kept(self, watch: Watch) -> None:
+        """After early stopping: a last row for the weights that are kept, those of the best row before."""
+        if not self.best or (waited := self._waited()) == 0:
+            return
+        row = {key: values[-1 - waited] for key, values in self.history.items()}
+        row["samples_seen"] = self.history["samples_seen"][-1]
+        for key, value in row.items():
+            self.history[key].append(value)
+        watch.measure(row)
+
     def record_solution(self) -> dict[str, float]:
         """A row of the history after the weights were solved for, which saw every training image once."""
         labels = np.asarray(self.examples.train["y"])

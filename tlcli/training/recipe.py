@@ -51,7 +51,7 @@ class Recipe:
     """Samples between two evaluations; None: one epoch."""
     augment: tuple[str, ...] = ()
     ema: float | None = None
-    """Decay of the weight average that is evaluated and kept instead of the last weights."""
+    """Decay of the weight average that is evaluated and kept instead of the last weights; 0: no average."""
     early_stopping: int | None = None
     """Evaluations without a better validation loss before the training ends; keeps the best weights."""
     precision: str = "float32"
@@ -171,8 +171,11 @@ def _parse_augmentation(text: str) -> tuple[str, float]:
         value = float(strength) if strength else float(default[name])
     except ValueError:
         raise UsageError(f"augmentation {text!r}: expected a number after the colon.") from None
-    if not 0 < value < 1000 or (name == "flip" and value > 1):
+    whole = name in ("shift", "crop", "cutout")
+    if not 0 < value < 1000 or (name == "flip" and value > 1) or (whole and value != int(value)):
         raise UsageError(f"augmentation {text!r}: the number is out of range.")
+    if name == "alternating-flip" and strength:
+        raise UsageError(f"augmentation {text!r}: it takes no number.")
     return name, value
 
 
@@ -208,7 +211,10 @@ def _check(recipe: Recipe) -> None:
     number("epochs", 0, 1_000_000, open_low=True)
     number("samples", 1, 10**12)
     number("eval_every", 1, 10**12)
-    number("ema", 0, 0.999999, open_low=True)
+    number("ema", 0, 0.999999)
     number("early_stopping", 1, 1_000_000)
     expect((recipe.epochs is None) != (recipe.samples is None), "give either --epochs or --samples.")
-    recipe.augmentation()
+    named = list(recipe.augmentation())
+    expect(len(named) == len(recipe.augment), "--augment: the same is there twice.")
+    for one, other in (("flip", "alternating-flip"), ("shift", "crop")):
+        expect(not {one, other} <= set(named), f"--augment: {one} and {other} are two ways to do the same.")

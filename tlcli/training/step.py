@@ -48,6 +48,9 @@ class Step:
             shapes = [layer.output.shape[1:] for layer in self.model.layers[1:]]
             self.largest = 4 * max(int(np.prod(shape)) for shape in shapes)
         self.augmentation = self.recipe.augmentation()
+        normalizations = [m for m in self.model.layers if isinstance(m, keras.layers.BatchNormalization)]
+        moving = [m for m in normalizations if m.trainable]  # a frozen one keeps its statistics
+        self.statistics = [v for m in moving for v in (m.moving_mean, m.moving_variance)]
         inputs = self.model.inputs[0].shape
         self.takes_images = len(inputs) == 4 and self.model.layers[0].name == "images"
 
@@ -58,12 +61,6 @@ class Step:
         Weights that shrink are longer in their average than they are; statistics of the same steps fit it.
         """
         return self.trainable + self.statistics
-
-    @property
-    def statistics(self) -> list[Any]:
-        """The moving statistics of batch normalization."""
-        normalizations = [m for m in self.model.layers if isinstance(m, keras.layers.BatchNormalization)]
-        return [v for m in normalizations for v in (m.moving_mean, m.moving_variance)]
 
     def optimizer(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tlcli.errors import UsageError
 from tlcli.training.methods import Phase, TermFactory, register
 from tlcli.training.methods.l2_sp import PullToBase
 from tlcli.training.methods.replay import Rehearsal
@@ -22,6 +23,9 @@ def anchored(
     for the general ones (Howard & Ruder 2018). `replay`: weight of batches of the source task (needs
     --source).
     """
+    for name, value in (("probe", probe), ("statistics", statistics)):
+        if value not in (0, 1):
+            raise UsageError(f"anchored: {name}={value:g}: expected 0 or 1.")
     terms: list[TermFactory] = [PullToBase(alpha, 0.0)] if alpha else []
     if replay:
         terms.append(Rehearsal(replay, 1.0))

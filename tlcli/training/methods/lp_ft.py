@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tlcli.errors import UsageError
 from tlcli.training.methods import Phase, register
 
 
@@ -13,5 +14,7 @@ def lp_ft(copy: int, freeze: int, *, probe: float = 0.5, rate: float = 1.0) -> l
     chosen on held-out training images): it then takes no samples, and is at its optimum however few there
     are.
     """
+    if probe >= 1:
+        raise UsageError(f"lp-ft: probe={probe:g} leaves no samples for the second phase; expected below 1.")
     first = Phase(frozen=copy, share=probe) if probe else Phase(frozen=copy, share=0.0, solve="logistic")
     return [first, Phase(frozen=0, share=1 - probe, rate=rate)]
