@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models import architectures, parameter_counts, parse_options
 from tlcli.models.layerspec import resolve_layers
+from tlcli.models.registry import Architecture
 
 
 @pytest.mark.parametrize(
@@ -51,6 +54,43 @@ def test_every_architecture_builds_as_made_and_ends_in_a_head_of_logits():
         assert network.groups[-1] == (HEAD,)
         assert network.model.output.shape[1] == arch.classes
         assert head.activation.__name__ == "linear"
+
+
+STRUCTURES = {
+    "cnn2": "4f22662d0143f0e6",
+    "cnn4": "728d29e344454fee",
+    "cnn6-bn": "080978c04759467c",
+    "cnn8": "58986ad11228d78e",
+    "densenet": "3d1b44500ec955d0",
+    "plain-cnn": "a8409d4f0d96e455",
+    "small-cnn": "0746b8aeb2fed8a2",
+    "vgg16": "708cd26c2672f02a",
+    "whitened-cnn": "d610620a7a2cc26d",
+}
+
+
+def test_a_name_stands_for_one_network_for_ever():
+    """Files hold an architecture's name, its options and arrays: a network that computes otherwise from
+    them would give other answers without a word. Such a change needs another name, not another digest here.
+    """
+    assert {name: structure(arch) for name, arch in architectures().items()} == STRUCTURES
+
+
+def structure(arch: Architecture) -> str:
+    """A digest of the layers: names, kinds, what each takes its input from, what it computes, variables."""
+    from tlcli.models.network import build, parent_layers
+
+    model = build(arch.name, arch.input_shape, arch.classes).model
+    parents = parent_layers(model)
+    settings = ("kernel_size", "strides", "padding", "activation", "pool_size", "rate", "epsilon", "momentum",
+                "size", "scale")  # fmt: skip
+    layers = []
+    for layer in model.layers:
+        config = layer.get_config()
+        computes = {key: str(config[key]) for key in settings if key in config}
+        shapes = [tuple(v.shape) for v in layer.weights if "seed" not in v.path]
+        layers.append((layer.name, type(layer).__name__, parents[layer.name], computes, shapes))
+    return hashlib.sha256(repr(layers).encode()).hexdigest()[:16]
 
 
 def test_options_are_checked():

@@ -43,7 +43,11 @@ _REGISTERED: dict[str, Architecture] = {}
 def register(
     name: str, summary: str, *, input_shape: tuple[int, int, int], classes: int
 ) -> Callable[[Builder], Builder]:
-    """Register a builder. Its keyword-only arguments are the architecture's options."""
+    """Register a builder. Its keyword-only arguments are the architecture's options.
+
+    Files hold the name and the options: what is built from them must compute the same for ever, and a network
+    that computes otherwise takes another name.
+    """
 
     def decorate(build: Builder) -> Builder:
         defaults = {
