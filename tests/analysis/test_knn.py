@@ -154,6 +154,24 @@ def test_results_name_what_they_come_from():
     assert (target.content_sha256, run.attributes["base"]) == ("d" * 64, "base.h5")
 
 
+def test_power_is_taken_of_the_embeddings_and_named():
+    record = clusters(60, 50)
+    rooted = {
+        name: EmbeddingPart(np.sign(part.embeddings) * np.sqrt(np.abs(part.embeddings)), part.labels,
+                            part.source_index)
+        for name, part in record.parts.items()
+    }  # fmt: skip
+    plain = knn.evaluate(Embeddings(rooted, "dense", record.class_names, record.class_original)).runs[0]
+    record.layer = "all, mirrored"
+    run = knn.evaluate(record, power=0.5).runs[0]
+    assert run.arm == "knn(euclidean, uniform, all layers, mirrored, power 0.5)"
+    assert run.attributes["power"] == 0.5
+    np.testing.assert_array_equal(run.predictions, plain.predictions)
+    for power in (0.0, 1.5, float("nan")):
+        with pytest.raises(UsageError, match="power"):
+            knn.evaluate(record, power=power)
+
+
 def test_large_training_parts_leave_out_some_in_turn(monkeypatch):
     monkeypatch.setattr(knn, "LEFT_OUT", 40)
     run = knn.evaluate(clusters(300, 50)).runs[0]

@@ -13,6 +13,7 @@ from tlcli.models import network as net
 from tlcli.store.records import Checkpoint
 from tlcli.training import Recipe, embed, transfer
 from tlcli.training.arms import parse_arms
+from tlcli.training.embedding import rebuild
 from tlcli.training.selection import held_out
 from tlcli.training.solved import INVERSE_PENALTIES, PENALTIES, Problem, logistic, ridge
 
@@ -96,6 +97,60 @@ def test_a_hidden_head_trains_as_in_plain_keras(base, target_set, tmp_path):
     kept = saved(tmp_path, "freeze").weights
     for layer, name in zip(model.layers[-2:], ("head_dense1", "head"), strict=True):
         np.testing.assert_allclose(kept[f"{name}/kernel"], layer.get_weights()[0], atol=1e-5)
+
+
+def test_a_head_may_read_all_layers(base, source_set, target_set, tmp_path):
+    """Its inputs are what plain Keras computes, its solution scikit-learn's, and no other arm's features get
+    in between."""
+    import keras
+    from sklearn.linear_model import RidgeClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    arms = ["freeze", "ridge", "ridge:all_layers=1", "anchored:all_layers=1"]
+    results = transfer(base, [target_set], arms, recipe=SHORT, source=source_set, save_dir=tmp_path)
+    runs = {run.arm: run for run in results.runs}
+    (alone,) = transfer(base, [target_set], ["ridge"], recipe=SHORT, all_layers=True).runs
+    solved = runs["ridge(all_layers=1)"]
+    assert alone.arm == solved.arm
+    assert np.array_equal(alone.predictions, solved.predictions)
+    assert solved.trainable_parameters == (32 + 32 + 128) * 4 + 4
+
+    features = embed(base, target_set, "all").parts
+    model = rebuild(base).model
+    x = ((np.asarray(target_set.test.images) / 255.0 - base.mean) / base.std).astype("float32")
+    taps = [model.get_layer(name).output for name in ("conv1", "conv2", "dense1")]
+    pooled = keras.layers.MaxPooling2D(2)(taps[1])
+    conv1, conv2, dense = (np.asarray(a) for a in keras.Model(model.inputs, [taps[0], pooled, taps[2]])(x))
+    expected = np.concatenate([conv1.mean(axis=(1, 2)), conv2.mean(axis=(1, 2)), dense], axis=1)
+    np.testing.assert_allclose(features["test"].embeddings, expected, atol=1e-5)
+    penalty = solved.attributes["chosen"]["ridge"]["penalty"]
+    plain = make_pipeline(StandardScaler(), RidgeClassifier(alpha=penalty))
+    plain.fit(features["train"].embeddings, features["train"].labels)
+    assert np.array_equal(solved.predictions, plain.predict(features["test"].embeddings))
+
+    kept = saved(tmp_path, "ridge(all")
+    again = embed(kept, target_set)
+    assert again.layer == "all_layers"
+    np.testing.assert_array_equal(again.parts["test"].embeddings, features["test"].embeddings)
+    tuned = runs["anchored(all_layers=1)"]
+    assert tuned.history["test_accuracy"][0] > 0.8
+    assert tuned.trainable_parameters == tuned.parameters
+    assert 0.5 < tuned.attributes["source_accuracy_after"] != tuned.attributes["source_accuracy_before"]
+    with pytest.raises(UsageError, match="give one of the two"):
+        transfer(base, [target_set], ["freeze:all_layers=1"], recipe=SHORT, head_units="8")
+    with pytest.raises(UsageError, match="reads all layers and cannot stand beside"):
+        transfer(kept, [target_set], ["finetune"], recipe=SHORT, source=target_set)
+
+
+def test_mirrored_embeddings_are_means_with_the_mirror_image(base, target_set):
+    turned = {name: dataclasses.replace(part, images=np.asarray(part.images)[:, :, ::-1])
+              for name, part in target_set.parts.items()}  # fmt: skip
+    one, other = (embed(base, each) for each in (target_set, dataclasses.replace(target_set, parts=turned)))
+    both = embed(base, target_set, mirrored=True)
+    assert both.layer == f"{one.layer}, mirrored"
+    mean = (one.parts["test"].embeddings + other.parts["test"].embeddings) / 2
+    np.testing.assert_allclose(both.parts["test"].embeddings, mean, atol=1e-6)
 
 
 @pytest.mark.parametrize("classes", [2, 4])

@@ -10,7 +10,7 @@ import numpy as np
 
 from tlcli.analysis.neighbours import METRICS, search
 from tlcli.errors import TlcliError, UsageError
-from tlcli.store.records import EmbeddingPart, Embeddings, Parent, Results, Run, Target
+from tlcli.store.records import ALL_LAYERS, EmbeddingPart, Embeddings, Parent, Results, Run, Target
 
 if TYPE_CHECKING:
     from sklearn.neighbors import KNeighborsClassifier
@@ -49,6 +49,7 @@ def evaluate(
     *,
     metric: str = "euclidean",
     weights: str = "uniform",
+    power: float = 1.0,
     select_on: str = "cross-validation",
     progress: Progress | None = None,
 ) -> Results:
@@ -67,20 +68,26 @@ def evaluate(
         ks: Numbers of neighbours; by default 1...40, or as many as there are.
         metric: `euclidean` or `cosine`.
         weights: `uniform` or `distance`.
+        power: Each number x counts as sign(x) |x|^power (power normalization: Perronnin, Sanchez & Mensink,
+            ECCV 2010); 0.5 keeps a few large activations from drowning the others.
         progress: Called with the number of images done, and of all.
 
     Returns:
         One run, with `curves` k, cv_accuracy, test_accuracy.
 
     Raises:
-        UsageError: an unknown metric or weights, or a k for which there are too few training images.
+        UsageError: an unknown metric or weights, a power that is not in (0, 1], or a k for which there are
+            too few training images.
         TlcliError: embeddings that are not finite, or too few.
     """
     _check_word("metric", metric, METRICS)
     _check_word("weights", weights, WEIGHTS)
     _check_word("selection", select_on, ("cross-validation", "test"))
+    if not 0 < power <= 1:
+        raise UsageError(f"power: received {power:g}, expected a number above 0 and up to 1.")
     train, test = embeddings.parts["train"], embeddings.parts["test"]
     _check_values(embeddings)
+    points, queries = (_powered(part.embeddings, power) for part in (train, test))
     ks = _usable(ks, len(train))
     left_out = _left_out(len(train))
     classes = len(embeddings.class_names)
@@ -88,17 +95,15 @@ def evaluate(
     def report(before: int) -> Progress:
         return lambda done, _: progress(before + done, len(left_out) + len(test)) if progress else None
 
-    found = search(
-        train.embeddings, train.embeddings[left_out], ks[-1], metric=metric, own=left_out, progress=report(0)
-    )
+    found = search(points, points[left_out], ks[-1], metric=metric, own=left_out, progress=report(0))
     cross_validated = classify(*found, train.labels, classes, ks, weights)
     cv_accuracy = (cross_validated == train.labels[left_out]).mean(axis=1)
-    found = search(train.embeddings, test.embeddings, ks[-1], metric=metric, progress=report(len(left_out)))
+    found = search(points, queries, ks[-1], metric=metric, progress=report(len(left_out)))
     predictions = classify(*found, train.labels, classes, ks, weights)
     test_accuracy = (predictions == test.labels).mean(axis=1)
 
     chosen = int(np.argmax(test_accuracy if select_on == "test" else cv_accuracy))
-    arm = f"knn({metric}, {weights})"
+    arm = _arm(embeddings.layer, metric, weights, power)
     target = _target(embeddings)
     run = Run(
         key=f"{target.name}|{arm}|0",
@@ -114,6 +119,7 @@ def evaluate(
             "k": ks[chosen],
             "metric": metric,
             "weights": weights,
+            **({} if power == 1 else {"power": power}),
             "selected_on": select_on,
             "left_out": len(left_out),
             "layer": embeddings.layer,
@@ -125,6 +131,17 @@ def evaluate(
         curves={"k": np.array(ks, np.int64), "cv_accuracy": cv_accuracy, "test_accuracy": test_accuracy},
     )
     return Results([run], {target.name: target})
+
+
+def _arm(layer: str, metric: str, weights: str, power: float) -> str:
+    """What the row of a table is called: with what else than the layer below the head was compared."""
+    name, _, mirrored = layer.partition(", ")
+    words = [metric, weights, "all layers" if name == ALL_LAYERS else "", mirrored]
+    return f"knn({', '.join(filter(None, [*words, '' if power == 1 else f'power {power:g}']))})"
+
+
+def _powered(values: np.ndarray, power: float) -> np.ndarray:
+    return values if power == 1 else np.sign(values) * np.abs(values) ** np.float32(power)
 
 
 def classify(

@@ -29,9 +29,14 @@ def embed(
         typer.Option(
             "--layer",
             metavar="NAME",
-            help="The layer; a name that is not there lists them. [default: the one below the head]",
+            help="The layer, or all of them, each by its mean over positions; a name that is not there lists "
+            "them. [default: the one below the head]",
         ),
     ] = None,
+    mirrored: Annotated[
+        bool,
+        typer.Option("--mirrored", help="Take the mean over each image and its mirror image."),
+    ] = False,
     device: o.Device = "auto",
     threads: o.Threads = None,
     output: o.Output = None,
@@ -59,7 +64,7 @@ def embed(
         from tlcli.training import embed as compute
 
     with console.progress("embedding") as progress:
-        embeddings = compute(network, images, layer, progress=progress.report)
+        embeddings = compute(network, images, layer, mirrored=mirrored, progress=progress.report)
     written = store.write(
         path, embeddings, command=recorded_command(context), parents=[network, images], force=force
     )

@@ -35,6 +35,14 @@ def knn(
     weights: Annotated[
         str, chosen("--weights", ("uniform", "distance"), "Each neighbour one vote, or 1/distance.")
     ] = "uniform",
+    power: Annotated[
+        float,
+        typer.Option(
+            "--power",
+            metavar="P",
+            help="Let each number x count as sign(x)|x|^P; 0.5 keeps few large ones from drowning the rest.",
+        ),
+    ] = 1.0,
     select_on_test: Annotated[
         bool,
         typer.Option(
@@ -67,6 +75,7 @@ def knn(
             ks,
             metric=metric,
             weights=weights,
+            power=power,
             select_on="test" if select_on_test else "cross-validation",
             progress=progress,
         )

@@ -106,6 +106,12 @@ def transfer(
             "--head-dropout", metavar="P", help="Dropout on the inputs of each layer of such a head."
         ),
     ] = None,
+    all_layers: Annotated[
+        bool,
+        typer.Option(
+            "--all-layers", help="The new head reads what all layers make of an image, not only the last."
+        ),
+    ] = False,
     source: Annotated[
         str | None,
         typer.Option(
@@ -171,6 +177,7 @@ def transfer(
                 bn_statistics=bn_statistics,
                 head_units=head_units,
                 head_dropout=head_dropout,
+                all_layers=all_layers,
                 source=source_task,
                 state_dir=kept.folder,
                 resume=resume,

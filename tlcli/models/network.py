@@ -11,7 +11,15 @@ import keras
 import numpy as np
 
 from tlcli.errors import TlcliError
-from tlcli.models.registry import HEAD_DROPOUT, HEAD_UNITS, architecture, input_error, parse_options
+from tlcli.models.registry import (
+    ALL_LAYERS,
+    HEAD_DROPOUT,
+    HEAD_OPTIONS,
+    HEAD_UNITS,
+    architecture,
+    input_error,
+    parse_options,
+)
 
 HEAD = "head"
 """The name of the last, classifying layer of every architecture."""
@@ -32,7 +40,8 @@ class Network:
     model: keras.Model
     groups: list[tuple[str, ...]]
     features: Any
-    """The tensor that the architecture's own head classifies; a head with hidden layers takes another."""
+    """The tensor that the architecture's own head classifies; a head with hidden layers, or one that reads
+    all layers, takes another."""
 
     @property
     def has_linear_head(self) -> bool:
@@ -76,12 +85,15 @@ def build(
     values = parse_options(name, options or {})
     inputs = keras.Input(input_shape, name="images")
     try:
-        own = {key: value for key, value in values.items() if key not in (HEAD_UNITS, HEAD_DROPOUT)}
+        own = {key: value for key, value in values.items() if key not in HEAD_OPTIONS}
         model = keras.Model(inputs, arch.build(inputs, classes, **own), name=name)
         features = model.get_layer(HEAD).input
         if HEAD_UNITS in values:
             units = [int(number) for number in values[HEAD_UNITS].split("-")]
             model = _with_hidden_head(model, units, values.get(HEAD_DROPOUT, 0.0), classes)
+        elif values.get(ALL_LAYERS):
+            outputs = keras.layers.Dense(classes, name=HEAD)(all_layers(model))
+            model = keras.Model(model.inputs, outputs, name=name)
     except (ValueError, ZeroDivisionError) as cause:
         raise input_error(name, input_shape, cause) from None
     return Network(name, values, input_shape, classes, model, weighted_groups(model), features)
@@ -110,6 +122,28 @@ def _with_hidden_head(model: keras.Model, units: list[int], dropout: float, clas
         x = keras.layers.Dense(width, activation="relu", name=f"{HEAD}_dense{number}")(dropped(x, number))
     outputs = keras.layers.Dense(classes, name=HEAD)(dropped(x, len(units) + 1))
     return keras.Model(model.inputs, outputs, name=model.name)
+
+
+def all_layers(model: keras.Model) -> Any:
+    """What all weighted layers below the head make of an image: a Keras tensor, images x features.
+
+    Of each the last activation before the next one's, its mean over positions where it has some (Evci et al.,
+    Head2Toe, ICML 2022, who then select among them; a penalty does that here).
+    """
+    ends: list[Any] = []
+    for layer in model.layers:
+        if layer.name == HEAD:
+            break
+        if hasattr(layer, "kernel"):
+            ends.append(layer)
+        elif ends and not isinstance(layer, keras.layers.Dropout | keras.layers.Flatten):
+            ends[-1] = layer if len(layer.output.shape) == len(ends[-1].output.shape) else ends[-1]
+    means = [
+        keras.layers.GlobalAveragePooling2D(name=f"{HEAD}_mean_{end.name}")(end.output)
+        if len(end.output.shape) == 4 else end.output
+        for end in ends
+    ]  # fmt: skip
+    return keras.layers.Concatenate(name=ALL_LAYERS)(means) if len(means) > 1 else means[0]
 
 
 def counts(model: keras.Model) -> tuple[int, int]:
@@ -293,6 +327,16 @@ def parent_layers(model: keras.Model) -> dict[str, list[str]]:
         layer.name: [_producer(t).name for t in layer._inbound_nodes[0].input_tensors]
         for layer in model.layers
     }  # fmt: skip
+
+
+def passed_layers(model: keras.Model) -> list[str]:
+    """The layers that every path from the images to the output passes, from the last to the first."""
+    parents = parent_layers(model)
+    start, final = model.layers[0].name, [_producer(output).name for output in model.outputs]
+    return [
+        name for name in reversed(list(parents))
+        if name != start and not _reachable(start, [f for f in final if f != name], parents, without=name)
+    ]  # fmt: skip
 
 
 def _ancestors(names: Iterable[str], parents: dict[str, list[str]]) -> set[str]:

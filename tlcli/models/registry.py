@@ -18,9 +18,10 @@ from tlcli.errors import TlcliError, UsageError
 
 Builder = Callable[..., Any]
 
-HEAD_UNITS, HEAD_DROPOUT = "head_units", "head_dropout"
-"""Options that every architecture has: hidden layers in the head, `512` or `512-256`, and the dropout on the
-inputs of each of its layers."""
+HEAD_UNITS, HEAD_DROPOUT, ALL_LAYERS = "head_units", "head_dropout", "all_layers"
+"""Options that every architecture has: hidden layers in the head, `512` or `512-256`, the dropout on the
+inputs of each of its layers, and whether the head reads what all layers make of an image."""
+HEAD_OPTIONS = (HEAD_UNITS, HEAD_DROPOUT, ALL_LAYERS)
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,8 @@ def parse_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
             options[key] = parse_head_units(value)
         elif key == HEAD_DROPOUT:
             options[key] = _coerce(name, key, value, 0.0)
+        elif key == ALL_LAYERS:
+            options[key] = _coerce(name, key, value, False)
         elif key not in options:
             has = ", ".join(f"{k} (default {v})" for k, v in options.items()) or "none"
             raise UsageError(f"{name} has no option {key!r}; its options: {has}.")
@@ -109,7 +112,14 @@ def parse_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
             options[key] = _coerce(name, key, value, options[key])
     if HEAD_DROPOUT in options and HEAD_UNITS not in options:
         raise UsageError("--head-dropout: there is no hidden layer to drop from; give --head-units too.")
+    if HEAD_UNITS in options and options.get(ALL_LAYERS):
+        raise UsageError(f"{ALL_LAYERS}: a head with hidden layers reads one layer; give one of the two.")
     return options
+
+
+def has_own_head(options: Mapping[str, Any]) -> bool:
+    """Is the head of a network of these options the architecture's own: one layer on its last features?"""
+    return HEAD_UNITS not in options and not options.get(ALL_LAYERS)
 
 
 def parse_head_units(value: Any) -> str:

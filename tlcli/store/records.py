@@ -156,6 +156,10 @@ class EmbeddingPart:
         return len(self.labels)
 
 
+ALL_LAYERS = "all"
+"""Where a layer is named: what all of them make of an image."""
+
+
 @dataclass
 class Embeddings:
     """The activations of one layer for every image of a dataset."""
@@ -164,6 +168,7 @@ class Embeddings:
 
     parts: dict[str, EmbeddingPart]
     layer: str
+    """Its name, or `all`; with `, mirrored` where each vector is a mean with the mirror image's."""
     class_names: list[str]
     class_original: np.ndarray
     provenance: Provenance = field(default_factory=Provenance)

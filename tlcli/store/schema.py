@@ -186,7 +186,7 @@ EMBEDDINGS = Format(
         *_part("test", "always", _embeddings("test", "always")),
         *_classes(),
     ),
-    (Attribute("/", "layer", "string", "The layer."),),
+    (Attribute("/", "layer", "string", "Its name, or `all`; `, mirrored` for means with mirror images."),),
 )
 
 RESULTS = Format(

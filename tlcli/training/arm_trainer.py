@@ -196,14 +196,15 @@ class ArmTrainer:
     def _cut(self, phase: Phase, frozen: list[tuple[str, ...]]) -> net.Cut:
         """Cut behind the frozen layers where their activations can be kept: not when images are augmented
         anew at every step or statistics move, nor when they would not fit into memory."""
+        model = self.model if self._trains_source_layers(phase) else self.network.model
         if phase.solve:
-            return net.cut(self.model, frozen)
-        whole = net.Cut(None, self.model, None)
+            return net.cut(model, frozen)
+        whole = net.Cut(None, model, None)
         moving = self.moving_statistics and any(len(group) > 1 for group in frozen)
         anew = self.recipe.augment and phase.augment and not phase.views
         if not frozen or anew or moving:
             return whole
-        cut = net.cut(self.model, frozen)
+        cut = net.cut(model, frozen)
         images = self.images * (1 + phase.views)
         if cut.below is None or 4 * images * int(np.prod(cut.below.output.shape[1:])) > FEATURE_BYTES:
             return whole

@@ -8,16 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tlcli.errors import UsageError
-from tlcli.models.registry import HEAD_DROPOUT, HEAD_UNITS, parse_head_units
+from tlcli.models.registry import ALL_LAYERS, HEAD_DROPOUT, HEAD_OPTIONS, HEAD_UNITS, parse_head_units
 from tlcli.training.methods import Method, Phase, method
 
 Groups = list[tuple[str, ...]]
 Options = dict[str, float | str]
 
 RATE, AUGMENT, VIEWS = "rate", "augment", "views"
-COMMON: Options = {RATE: 1.0, AUGMENT: 1.0, VIEWS: 0.0, HEAD_UNITS: "", HEAD_DROPOUT: 0.0}
+COMMON: Options = {RATE: 1.0, AUGMENT: 1.0, VIEWS: 0.0, HEAD_UNITS: "", HEAD_DROPOUT: 0.0, ALL_LAYERS: 0.0}
 """The options that every method has: a factor on the learning rate, whether images are augmented as the
-recipe says, how many augmented views of each image frozen layers keep, and hidden layers in the head."""
+recipe says, how many augmented views of each image frozen layers keep, hidden layers in the head, and whether
+it reads all layers."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Arm:
     """Weighted layers frozen in the first phase."""
     phases: tuple[Phase, ...]
     head: tuple[tuple[str, float | str], ...] = ()
-    """The options of a head with hidden layers, for the architecture; empty for the base's kind of head."""
+    """The options of another head than the base's, for the architecture; empty for one of its kind."""
     choices: tuple[Arm, ...] = ()
     """Candidates of which each run takes the one that does best on held-out training images."""
 
@@ -52,7 +53,7 @@ def parse_arms(
         groups: The network's weighted layers in order, the head last.
         copy: For methods that copy and do not say themselves how much; default all below the head.
         freeze: Likewise for methods that freeze; default what is copied.
-        head: `head_units` and `head_dropout` of arms that do not say.
+        head: `head_units`, `head_dropout` and `all_layers` of arms that do not say.
         hidden: The weighted layers under a head with hidden layers, asked for where an arm has one.
 
     Raises:
@@ -133,11 +134,12 @@ def _text(value: float | str) -> str:
 
 
 def _head(options: Options) -> tuple[tuple[str, float | str], ...]:
-    if not options[HEAD_UNITS]:
-        if options[HEAD_DROPOUT]:
-            raise UsageError(f"{HEAD_DROPOUT}: there is no hidden layer to drop from; give {HEAD_UNITS} too.")
-        return ()
-    return tuple((key, options[key]) for key in (HEAD_UNITS, HEAD_DROPOUT) if options[key])
+    if options[HEAD_DROPOUT] and not options[HEAD_UNITS]:
+        raise UsageError(f"{HEAD_DROPOUT}: there is no hidden layer to drop from; give {HEAD_UNITS} too.")
+    if options[HEAD_UNITS] and options[ALL_LAYERS]:
+        raise UsageError(f"{ALL_LAYERS}: a head with hidden layers reads one layer; give one of the two.")
+    given = {**options, ALL_LAYERS: int(bool(options[ALL_LAYERS]))}
+    return tuple((key, given[key]) for key in HEAD_OPTIONS if given[key])
 
 
 def _phases(chosen: Method, copied: int, stays: int, options: Options) -> list[Phase]:
@@ -195,7 +197,7 @@ def _value(key: str, text: str, where: str = "") -> float | str:
         value = float(text)
     except ValueError:
         raise UsageError(f"{where}{key}={text!r} is no number.") from None
-    if key == AUGMENT and value not in (0, 1):
+    if key in (AUGMENT, ALL_LAYERS) and value not in (0, 1):
         raise UsageError(f"{where}{key}={text}: expected 0 or 1.")
     limit = 1 if key == HEAD_DROPOUT else 100 if key == VIEWS else 1e6
     if not 0 <= value < limit:

@@ -7,10 +7,13 @@ import numpy as np
 
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models import network as net
-from tlcli.store.records import Checkpoint, Dataset, EmbeddingPart, Embeddings
+from tlcli.store.records import ALL_LAYERS, Checkpoint, Dataset, EmbeddingPart, Embeddings
 from tlcli.training.recipe import Recipe
 from tlcli.training.step import Step, make_engine
 from tlcli.training.watch import ProgressCallback, Watch
+
+MIRRORED = ", mirrored"
+"""Added to the layer's name in the file."""
 
 
 def rebuild(checkpoint: Checkpoint) -> net.Network:
@@ -44,7 +47,7 @@ def require_shape(checkpoint: Checkpoint, dataset: Dataset) -> None:
 
 
 def embed(
-    checkpoint: Checkpoint, dataset: Dataset, layer: str | None = None, *,
+    checkpoint: Checkpoint, dataset: Dataset, layer: str | None = None, *, mirrored: bool = False,
     progress: ProgressCallback | None = None,
 ) -> Embeddings:  # fmt: skip
     """The activations of a layer, flattened to one vector per image.
@@ -52,8 +55,13 @@ def embed(
     Args:
         checkpoint: The network.
         dataset: Images of the size it was trained on.
-        layer: A layer's name; by default the second-last (what the head classifies).
+        layer: A layer's name, or `all` for what all below the head make of an image (`net.all_layers`); by
+            default the second-last (what the head classifies).
+        mirrored: Each vector is the mean of an image's and its mirror image's.
         progress: Called with a `Progress` after each part.
+
+    Returns:
+        Whose `layer` says so: `features`, `all`, `all, mirrored`.
 
     Raises:
         UsageError: the network has no such layer.
@@ -63,9 +71,9 @@ def embed(
     network = rebuild(checkpoint)
     name = layer or network.embedding
     names = [one.name for one in network.model.layers[1:]]
-    if name not in names:
+    if name not in (ALL_LAYERS, *names):
         raise UsageError(f"{network.architecture} has no layer {name!r}; its layers: {', '.join(names)}.")
-    output = network.model.get_layer(name).output
+    output = net.all_layers(network.model) if name == ALL_LAYERS else network.model.get_layer(name).output
     model = keras.Model(network.model.inputs, keras.layers.Flatten(name="embedding")(output))
     recipe = Recipe(samples=1)
     engine = make_engine(Step(model, [], checkpoint.mean, checkpoint.std, recipe))
@@ -74,11 +82,14 @@ def embed(
     for part_name, part in dataset.parts.items():
         blocks = []
         for start in range(0, len(part), _BLOCK):
-            images = engine.put(np.asarray(part.images[start : start + _BLOCK]))
-            blocks.append(np.asarray(engine.outputs(images)[0]))
+            images = np.asarray(part.images[start : start + _BLOCK])
+            views = [images, images[:, :, ::-1]] if mirrored else [images]
+            made = [np.asarray(engine.outputs(engine.put(np.ascontiguousarray(view)))[0]) for view in views]
+            blocks.append(made[0] if len(made) == 1 else (made[0] + made[1]) / 2)
             done += len(blocks[-1])
             watch.report(done, total, f"embedding {part_name}")
         parts[part_name] = EmbeddingPart(np.concatenate(blocks), part.labels, part.source_index)
+    name += MIRRORED if mirrored else ""
     return Embeddings(parts, name, dataset.class_names, dataset.class_original)
 
 

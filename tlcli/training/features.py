@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tlcli.models import network as net
 from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training.parallel import TRACING
 from tlcli.training.recipe import Recipe
@@ -27,8 +28,8 @@ class Frozen:
         self._model, self._base = model, base
         self._whole = Step(model, [], base.mean, base.std, Recipe(samples=1))
         self._engines: dict[str | None, Engine] = {None: make_engine(self._whole)}
-        self.layers = [layer.name for layer in reversed(model.layers[1:])]
-        """From the cut down to the first."""
+        self.layers = net.passed_layers(model)
+        """Those that every path passes, from the cut down to the first."""
 
     @property
     def cut(self) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from tlcli import store
 from tlcli.errors import Interrupted, TlcliError, UsageError
 from tlcli.models import network as net
-from tlcli.models.registry import HEAD_DROPOUT, HEAD_UNITS
+from tlcli.models.registry import ALL_LAYERS, HEAD_DROPOUT, HEAD_UNITS
 from tlcli.store.records import Checkpoint, Dataset, Results, Run, Target
 from tlcli.training.arm_trainer import ArmTrainer, Outcome
 from tlcli.training.arms import Arm, parse_arms
@@ -61,6 +61,7 @@ def transfer(
     bn_statistics: str = "frozen",
     head_units: str | None = None,
     head_dropout: float | None = None,
+    all_layers: bool = False,
     source: Dataset | None = None,
     state_dir: Path | None = None,
     resume: bool = False,
@@ -86,6 +87,7 @@ def transfer(
         head_units: Hidden layers of the new head, `512` or `512,256`, in arms that do not say; it then takes
             the flattened activations of the base's last layer with spatial extent.
         head_dropout: Dropout on the inputs of each layer of such a head.
+        all_layers: The new head reads what all layers make of an image, in arms that do not say.
         source: The source task: every run then also measures what it forgot, and replay draws from it.
         state_dir: Where finished runs are kept until all are done.
         resume: Take finished runs from `state_dir`.
@@ -111,7 +113,7 @@ def transfer(
         return built.groups
 
     own = groups()
-    head = {HEAD_UNITS: head_units, HEAD_DROPOUT: head_dropout}
+    head = {HEAD_UNITS: head_units, HEAD_DROPOUT: head_dropout, ALL_LAYERS: int(all_layers) or None}
     arms = parse_arms(
         methods, own, copy=copy, freeze=freeze, hidden=lambda: groups(**{HEAD_UNITS: "1"}),
         head={key: value for key, value in head.items() if value is not None},
