@@ -107,7 +107,7 @@ def test_a_head_may_read_all_layers(base, source_set, target_set, tmp_path):
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    arms = ["freeze", "ridge", "ridge:all_layers=1", "anchored:all_layers=1"]
+    arms = ["freeze", "ridge", "ridge:all_layers=1", "anchored"]
     results = transfer(base, [target_set], arms, recipe=SHORT, source=source_set, save_dir=tmp_path)
     runs = {run.arm: run for run in results.runs}
     (alone,) = transfer(base, [target_set], ["ridge"], recipe=SHORT, all_layers=True).runs
@@ -133,7 +133,7 @@ def test_a_head_may_read_all_layers(base, source_set, target_set, tmp_path):
     again = embed(kept, target_set)
     assert again.layer == "all_layers"
     np.testing.assert_array_equal(again.parts["test"].embeddings, features["test"].embeddings)
-    tuned = runs["anchored(all_layers=1)"]
+    tuned = runs["anchored"]
     assert tuned.history["test_accuracy"][0] > 0.8
     assert tuned.trainable_parameters == tuned.parameters
     assert 0.5 < tuned.attributes["source_accuracy_after"] != tuned.attributes["source_accuracy_before"]
@@ -291,10 +291,13 @@ def test_views_need_an_augmentation_and_frozen_layers(base, target_set):
 
 def test_anchored_starts_from_the_solved_head_and_its_parts_can_be_left_out(base, source_set, target_set):
     recipe = Recipe(samples=200, eval_every=100, batch_size=50, augment=("shift:1",), learning_rate=1e-4)
-    arms = ["logistic", "anchored", "anchored:probe=0", "anchored:alpha=0,rate_decay=1", "anchored:replay=1"]
-    solved, whole, headless, plain, replayed = transfer(
+    arms = ["logistic", "logistic:all_layers=1", "anchored:all_layers=0", "anchored", "anchored:probe=0",
+            "anchored:alpha=0,rate_decay=1", "anchored:replay=1"]  # fmt: skip
+    last, solved, behind_last, whole, headless, plain, replayed = transfer(
         base, [target_set], arms, recipe=recipe, source=source_set
     ).runs
+    assert (whole.arm, behind_last.arm) == ("anchored", "anchored(all_layers=0)")
+    assert behind_last.history["test_accuracy"][0] == last.test_accuracy
     assert whole.history["test_accuracy"][0] == solved.test_accuracy
     n = len(target_set.train)
     assert whole.history["samples_seen"].tolist() == [n, n + 100, n + 200]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from tlcli.errors import UsageError
+from tlcli.models.registry import ALL_LAYERS
 from tlcli.training.methods import Phase, TermFactory, register
 from tlcli.training.methods.l2_sp import PullToBase
 from tlcli.training.methods.replay import Rehearsal
 
 
-@register("anchored", "recommended: a solved head, then all layers held near the base (LP-FT with L2-SP)")
+@register("anchored", "recommended: a head solved for on all layers, then tuning held near the base")
 def anchored(
     copy: int, freeze: int, *,
     probe: float = 1, alpha: float = 0.01, statistics: float = 1, rate: float = 1, rate_decay: float = 0.9,
-    replay: float = 0,
+    replay: float = 0, all_layers: float = 1,
 ) -> list[Phase]:  # fmt: skip
     """Composed of parts that can be left out one by one, which is what an ablation needs.
 
@@ -21,9 +22,10 @@ def anchored(
     batch normalization learns, too, and follows the batches, which are few and small on a small target,
     instead of staying as the base has it. `rate_decay=1`: one learning rate for all layers instead of less
     for the general ones (Howard & Ruder 2018). `replay`: weight of batches of the source task (needs
-    --source).
+    --source). `all_layers=0`: the head reads the last layer's features alone (it is the common option of that
+    name, on by default: what all layers make of an image is a better start, Evci et al. 2022).
     """
-    for name, value in (("probe", probe), ("statistics", statistics)):
+    for name, value in (("probe", probe), ("statistics", statistics), (ALL_LAYERS, all_layers)):
         if value not in (0, 1):
             raise UsageError(f"anchored: {name}={value:g}: expected 0 or 1.")
     terms: list[TermFactory] = [PullToBase(alpha, 0.0)] if alpha else []
