@@ -139,8 +139,33 @@ def test_a_head_may_read_all_layers(base, source_set, target_set, tmp_path):
     assert 0.5 < tuned.attributes["source_accuracy_after"] != tuned.attributes["source_accuracy_before"]
     with pytest.raises(UsageError, match="give one of the two"):
         transfer(base, [target_set], ["freeze:all_layers=1"], recipe=SHORT, head_units="8")
-    with pytest.raises(UsageError, match="reads all layers and cannot stand beside"):
-        transfer(kept, [target_set], ["finetune"], recipe=SHORT, source=target_set)
+
+
+def test_the_head_of_an_arm_takes_the_place_of_the_bases(base, target_set, tmp_path):
+    """Also where the base's own head reads all layers, or has hidden ones."""
+    arms = ["ridge:all_layers=1", "freeze:head_units=16"]
+    transfer(base, [target_set], arms, recipe=SHORT, save_dir=tmp_path)
+    every, hidden = saved(tmp_path, "ridge(all"), saved(tmp_path, "head_units")
+    model, all_of_them = rebuild(every).model, embed(every, target_set, "all")
+    assert all_of_them.parts["train"].embeddings.shape[1] == 32 + 32 + 128
+    np.testing.assert_array_equal(
+        all_of_them.parts["test"].embeddings, embed(every, target_set).parts["test"].embeddings
+    )
+    arms = ["ridge", "ridge:all_layers=0", "lwf", "replay", "freeze:head_units=8", "anchored"]
+    runs = {r.arm: r for r in transfer(every, [target_set], arms, recipe=SHORT, source=target_set).runs}
+    assert runs["ridge"].trainable_parameters == (32 + 32 + 128) * 4 + 4
+    assert runs["ridge(all_layers=0)"].trainable_parameters == 128 * 4 + 4
+    assert runs["anchored"].parameters == sum(v.size for v in every.weights.values())
+    for arm in ("ridge(all_layers=0)", "freeze(head_units=8)"):
+        after = runs[arm].attributes["source_accuracy_after"]
+        assert after == runs[arm].attributes["source_accuracy_before"] == every.history["test_accuracy"][-1]
+    with pytest.raises(UsageError, match="the base's head has hidden layers"):
+        transfer(hidden, [target_set], ["finetune", "freeze:all_layers=1"], recipe=SHORT)
+    (tuned,) = transfer(hidden, [target_set], ["anchored:probe=0,all_layers=none"], recipe=SHORT).runs
+    assert tuned.parameters == sum(v.size for v in hidden.weights.values())
+    with pytest.raises(UsageError, match="linear"):
+        transfer(base, [target_set], ["anchored"], recipe=SHORT, head_units="8")
+    assert len(model.get_layer("all_layers").output.shape) == 2
 
 
 def test_mirrored_embeddings_are_means_with_the_mirror_image(base, target_set):

@@ -10,7 +10,7 @@ import numpy as np
 
 from tlcli.analysis.neighbours import METRICS, search
 from tlcli.errors import TlcliError, UsageError
-from tlcli.store.records import ALL_LAYERS, EmbeddingPart, Embeddings, Parent, Results, Run, Target
+from tlcli.store.records import ALL, EmbeddingPart, Embeddings, Parent, Results, Run, Target
 
 if TYPE_CHECKING:
     from sklearn.neighbors import KNeighborsClassifier
@@ -136,7 +136,7 @@ def evaluate(
 def _arm(layer: str, metric: str, weights: str, power: float) -> str:
     """What the row of a table is called: with what else than the layer below the head was compared."""
     name, _, mirrored = layer.partition(", ")
-    words = [metric, weights, "all layers" if name == ALL_LAYERS else "", mirrored]
+    words = [metric, weights, "all layers" if name == ALL else "", mirrored]
     return f"knn({', '.join(filter(None, [*words, '' if power == 1 else f'power {power:g}']))})"
 
 

@@ -29,7 +29,7 @@ def embed(
         typer.Option(
             "--layer",
             metavar="NAME",
-            help="The layer, or all of them, each by its mean over positions; a name that is not there lists "
+            help="The layer, or `all`, each by its mean over positions; a name that is not there lists "
             "them. [default: the one below the head]",
         ),
     ] = None,

@@ -39,9 +39,14 @@ class Network:
     classes: int
     model: keras.Model
     groups: list[tuple[str, ...]]
-    features: Any
-    """The tensor that the architecture's own head classifies; a head with hidden layers, or one that reads
-    all layers, takes another."""
+    own: keras.Model
+    """The same layers with the architecture's own head, which `model` may have another in place of."""
+
+    def features(self, options: Mapping[str, Any]) -> Any:
+        """The tensor that a linear head of these options classifies."""
+        if not options.get(ALL_LAYERS):
+            return self.own.get_layer(HEAD).input
+        return all_layers(self.model if self.options.get(ALL_LAYERS) else self.own)
 
     @property
     def has_linear_head(self) -> bool:
@@ -86,8 +91,7 @@ def build(
     inputs = keras.Input(input_shape, name="images")
     try:
         own = {key: value for key, value in values.items() if key not in HEAD_OPTIONS}
-        model = keras.Model(inputs, arch.build(inputs, classes, **own), name=name)
-        features = model.get_layer(HEAD).input
+        model = original = keras.Model(inputs, arch.build(inputs, classes, **own), name=name)
         if HEAD_UNITS in values:
             units = [int(number) for number in values[HEAD_UNITS].split("-")]
             model = _with_hidden_head(model, units, values.get(HEAD_DROPOUT, 0.0), classes)
@@ -96,7 +100,7 @@ def build(
             model = keras.Model(model.inputs, outputs, name=name)
     except (ValueError, ZeroDivisionError) as cause:
         raise input_error(name, input_shape, cause) from None
-    return Network(name, values, input_shape, classes, model, weighted_groups(model), features)
+    return Network(name, values, input_shape, classes, model, weighted_groups(model), original)
 
 
 @contextmanager
@@ -127,12 +131,16 @@ def _with_hidden_head(model: keras.Model, units: list[int], dropout: float, clas
 def all_layers(model: keras.Model) -> Any:
     """What all weighted layers below the head make of an image: a Keras tensor, images x features.
 
-    Of each the last activation before the next one's, its mean over positions where it has some (Evci et al.,
-    Head2Toe, ICML 2022, who then select among them; a penalty does that here).
+    Of each the last activation before the next one's, its mean over positions where it has some, also where
+    the architecture's own head takes each position apart (Evci et al., Head2Toe, ICML 2022, who then select
+    among them; a penalty does that here).
     """
     ends: list[Any] = []
     for layer in model.layers:
-        if layer.name == HEAD:
+        if layer.name == ALL_LAYERS:
+            return layer.output
+    for layer in model.layers:
+        if layer.name.startswith(HEAD):
             break
         if hasattr(layer, "kernel"):
             ends.append(layer)

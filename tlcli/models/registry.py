@@ -117,9 +117,13 @@ def parse_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return options
 
 
-def has_own_head(options: Mapping[str, Any]) -> bool:
-    """Is the head of a network of these options the architecture's own: one layer on its last features?"""
-    return HEAD_UNITS not in options and not options.get(ALL_LAYERS)
+def with_head(options: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a network with another head in place of its own, of whatever kind; `all_layers: 0` is
+    the architecture's own. No head options: the head stays."""
+    if not head:
+        return dict(options)
+    kept = {key: value for key, value in options.items() if key not in HEAD_OPTIONS}
+    return kept | {key: value for key, value in head.items() if value}
 
 
 def parse_head_units(value: Any) -> str:

@@ -156,7 +156,7 @@ class EmbeddingPart:
         return len(self.labels)
 
 
-ALL_LAYERS = "all"
+ALL = "all"
 """Where a layer is named: what all of them make of an image."""
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from tlcli.models import network as net
+from tlcli.models.registry import with_head
 from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training import augment
 from tlcli.training.arms import Arm
@@ -66,7 +67,7 @@ class ArmTrainer:
     ) -> None:  # fmt: skip
         self.base, self.recipe = base, recipe
         self.images, self.moving_statistics = images, moving_statistics
-        options = {**base.options, **dict(arm.head)}
+        options = with_head(base.options, dict(arm.head))
         self.network = net.build(base.architecture, base.input_shape, classes, options, recipe.precision)
         self.model = self.network.model
         self.copied = tuple(self.network.groups[: arm.copy])
@@ -151,7 +152,8 @@ class ArmTrainer:
     def _with_source_head(self) -> keras.Model:
         """The network with the base's head beside its own; and, where its head takes other features, with
         the layers between the two."""
-        head = keras.layers.Dense(len(self.base.class_names), name=SOURCE_HEAD)(self.network.features)
+        features = self.network.features(self.base.options)
+        head = keras.layers.Dense(len(self.base.class_names), name=SOURCE_HEAD)(features)
         return keras.Model(self.network.model.inputs, [self.network.model.outputs[0], head])
 
     def _start(self, copied: list[tuple[str, ...]], seed: int, dataset: Dataset) -> None:

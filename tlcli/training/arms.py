@@ -8,17 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tlcli.errors import UsageError
-from tlcli.models.registry import ALL_LAYERS, HEAD_DROPOUT, HEAD_OPTIONS, HEAD_UNITS, parse_head_units
+from tlcli.models.registry import ALL_LAYERS, HEAD_DROPOUT, HEAD_UNITS, parse_head_units
 from tlcli.training.methods import Method, Phase, method
 
 Groups = list[tuple[str, ...]]
 Options = dict[str, float | str]
 
 RATE, AUGMENT, VIEWS = "rate", "augment", "views"
-COMMON: Options = {RATE: 1.0, AUGMENT: 1.0, VIEWS: 0.0, HEAD_UNITS: "", HEAD_DROPOUT: 0.0, ALL_LAYERS: 0.0}
+COMMON: Options = {RATE: 1.0, AUGMENT: 1.0, VIEWS: 0.0, HEAD_UNITS: "", HEAD_DROPOUT: 0.0, ALL_LAYERS: ""}
 """The options that every method has: a factor on the learning rate, whether images are augmented as the
 recipe says, how many augmented views of each image frozen layers keep, hidden layers in the head, and whether
-it reads all layers."""
+it reads all layers (1), the last (0) or, where nothing is said, what the base's reads."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _expand(
         choices = tuple(
             Arm(
                 _label(name, {**shown, **_shown(chosen, options), **held_back}), name, copied, stays,
-                tuple(_phases(chosen, copied, stays, options)), _head(options),
+                tuple(_phases(chosen, copied, stays, options)), _head(chosen, options),
             )
             for options in alternatives
         )  # fmt: skip
@@ -133,13 +133,15 @@ def _text(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:g}"
 
 
-def _head(options: Options) -> tuple[tuple[str, float | str], ...]:
+def _head(chosen: Method, options: Options) -> tuple[tuple[str, float | str], ...]:
     if options[HEAD_DROPOUT] and not options[HEAD_UNITS]:
         raise UsageError(f"{HEAD_DROPOUT}: there is no hidden layer to drop from; give {HEAD_UNITS} too.")
-    if options[HEAD_UNITS] and options[ALL_LAYERS]:
+    every = options[ALL_LAYERS]
+    if not options[HEAD_UNITS]:
+        return () if every == "" else ((ALL_LAYERS, int(every)),)
+    if every and every != chosen.defaults.get(ALL_LAYERS):  # what only the method says gives way
         raise UsageError(f"{ALL_LAYERS}: a head with hidden layers reads one layer; give one of the two.")
-    given = {**options, ALL_LAYERS: int(bool(options[ALL_LAYERS]))}
-    return tuple((key, given[key]) for key in HEAD_OPTIONS if given[key])
+    return tuple((key, options[key]) for key in (HEAD_UNITS, HEAD_DROPOUT) if options[key])
 
 
 def _phases(chosen: Method, copied: int, stays: int, options: Options) -> list[Phase]:
@@ -193,6 +195,8 @@ def _alternatives(chosen: Method, given: dict[str, str], common: Options) -> lis
 def _value(key: str, text: str, where: str = "") -> float | str:
     if key == HEAD_UNITS:
         return "" if text in ("0", "none") else parse_head_units(text)
+    if key == ALL_LAYERS and text == "none":
+        return ""
     try:
         value = float(text)
     except ValueError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tlcli.errors import TlcliError, UsageError
-from tlcli.models.registry import HEAD_UNITS, has_own_head
+from tlcli.models.registry import HEAD_UNITS, with_head
 from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training.arms import Arm
 from tlcli.training.base import require_validation
@@ -42,8 +42,8 @@ def check_grid(
             f"(received {len(source.class_names)}, expected {len(base.class_names)}: "
             f"{', '.join(base.class_names[:5])}, ...)."
         )
-    if source is not None and not has_own_head(base.options):
-        raise UsageError(f"--source: the base's own head {_other(base)} and cannot stand beside another.")
+    if source is not None and HEAD_UNITS in base.options:
+        raise UsageError("--source: the base's own head has hidden layers and cannot stand beside another.")
     for arm in arms:
         if arm.choices and recipe.early_stopping:
             raise UsageError("--early-stopping and alternatives (a|b) would choose on the same images.")
@@ -53,12 +53,13 @@ def check_grid(
             _check_arm(base, choice, recipe, source, below_head)
 
 
-def _other(base: Checkpoint) -> str:
-    return "has hidden layers" if HEAD_UNITS in base.options else "reads all layers"
-
-
 def _check_arm(base: Checkpoint, arm: Arm, recipe: Recipe, source: Dataset | None, below_head: int) -> None:
-    hidden = HEAD_UNITS in {**base.options, **dict(arm.head)}
+    hidden = HEAD_UNITS in with_head(base.options, dict(arm.head))
+    if HEAD_UNITS in base.options and not hidden:
+        raise UsageError(
+            f"{arm.label}: the base's head has hidden layers, and what lies below a linear one is not in the "
+            "base; add all_layers=none, or name other --head-units."
+        )
     if any(phase.solve for phase in arm.phases) and (hidden or arm.copy != below_head):
         raise UsageError(
             f"{arm.label}: a head is solved for on the base's own features, so that it is linear and all "
@@ -67,8 +68,8 @@ def _check_arm(base: Checkpoint, arm: Arm, recipe: Recipe, source: Dataset | Non
     terms = [term for phase in arm.phases for term in phase.terms]
     if source is None and any(term.source_share for term in terms):
         raise UsageError(f"{arm.method} mixes in images of the source task; name them with --source.")
-    if not has_own_head(base.options) and any(term.needs_source_head for term in terms):
-        raise UsageError(f"{arm.method} needs the base's own head, and that {_other(base)}.")
+    if HEAD_UNITS in base.options and any(term.needs_source_head for term in terms):
+        raise UsageError(f"{arm.method} needs the base's own head, and that has hidden layers.")
     if any(phase.views for phase in arm.phases):
         augmentation = recipe.augmentation()
         if not augmentation or "mixup" in augmentation:

@@ -7,7 +7,7 @@ import numpy as np
 
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models import network as net
-from tlcli.store.records import ALL_LAYERS, Checkpoint, Dataset, EmbeddingPart, Embeddings
+from tlcli.store.records import ALL, Checkpoint, Dataset, EmbeddingPart, Embeddings
 from tlcli.training.recipe import Recipe
 from tlcli.training.step import Step, make_engine
 from tlcli.training.watch import ProgressCallback, Watch
@@ -71,9 +71,10 @@ def embed(
     network = rebuild(checkpoint)
     name = layer or network.embedding
     names = [one.name for one in network.model.layers[1:]]
-    if name not in (ALL_LAYERS, *names):
-        raise UsageError(f"{network.architecture} has no layer {name!r}; its layers: {', '.join(names)}.")
-    output = net.all_layers(network.model) if name == ALL_LAYERS else network.model.get_layer(name).output
+    if name not in (ALL, *names):
+        has = ", ".join([*names, ALL])
+        raise UsageError(f"{network.architecture} has no layer {name!r}; its layers: {has}.")
+    output = net.all_layers(network.model) if name == ALL else network.model.get_layer(name).output
     model = keras.Model(network.model.inputs, keras.layers.Flatten(name="embedding")(output))
     recipe = Recipe(samples=1)
     engine = make_engine(Step(model, [], checkpoint.mean, checkpoint.std, recipe))

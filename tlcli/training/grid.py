@@ -16,7 +16,7 @@ import numpy as np
 from tlcli import store
 from tlcli.errors import Interrupted, TlcliError, UsageError
 from tlcli.models import network as net
-from tlcli.models.registry import ALL_LAYERS, HEAD_DROPOUT, HEAD_UNITS
+from tlcli.models.registry import ALL_LAYERS, HEAD_DROPOUT, HEAD_UNITS, with_head
 from tlcli.store.records import Checkpoint, Dataset, Results, Run, Target
 from tlcli.training.arm_trainer import ArmTrainer, Outcome
 from tlcli.training.arms import Arm, parse_arms
@@ -108,8 +108,8 @@ def transfer(
         raise UsageError(f"--bn-statistics: received {bn_statistics!r}, expected frozen or moving.")
     rebuild(base)  # whatever does not fit is found now
 
-    def groups(**options: Any) -> list[tuple[str, ...]]:
-        built = net.build(base.architecture, base.input_shape, 2, {**base.options, **options})
+    def groups(**head: Any) -> list[tuple[str, ...]]:
+        built = net.build(base.architecture, base.input_shape, 2, with_head(base.options, head))
         return built.groups
 
     own = groups()

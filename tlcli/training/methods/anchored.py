@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tlcli.errors import UsageError
-from tlcli.models.registry import ALL_LAYERS
 from tlcli.training.methods import Phase, TermFactory, register
 from tlcli.training.methods.l2_sp import PullToBase
 from tlcli.training.methods.replay import Rehearsal
@@ -25,7 +24,7 @@ def anchored(
     --source). `all_layers=0`: the head reads the last layer's features alone (it is the common option of that
     name, on by default: what all layers make of an image is a better start, Evci et al. 2022).
     """
-    for name, value in (("probe", probe), ("statistics", statistics), (ALL_LAYERS, all_layers)):
+    for name, value in (("probe", probe), ("statistics", statistics)):
         if value not in (0, 1):
             raise UsageError(f"anchored: {name}={value:g}: expected 0 or 1.")
     terms: list[TermFactory] = [PullToBase(alpha, 0.0)] if alpha else []
