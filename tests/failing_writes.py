@@ -100,7 +100,9 @@ def permission_lost(harness: Harness, command: Command, folder: Path) -> Way:
 
 
 def without_powers() -> None:
-    """As root, give up what lets root write anywhere; everybody else has no such power."""
+    """As root, give up what lets root write anywhere, also in a program that is started then (SECBIT_NOROOT);
+    everybody else has no such power."""
     if os.geteuid() == 0:
-        header, none = struct.pack("II", 0x20080522, 0), bytes(24)
-        assert ctypes.CDLL(None).capset(header, none) == 0
+        libc, header, none = ctypes.CDLL(None), struct.pack("II", 0x20080522, 0), bytes(24)
+        assert libc.prctl(28, 1, 0, 0, 0) == 0
+        assert libc.capset(header, none) == 0

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 from cli_process import ENVIRONMENT, fails
+from failing_writes import without_powers
 
 READERS = {
     "split": ["split", "--dataset", "{}", "-o", "out.h5"],
@@ -126,20 +127,21 @@ def test_impossible_outputs(call, output, word):
     fails(done, 2 if output == "" else 1, word)
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="the superuser may write everywhere")
-def test_a_folder_without_permission(call, work):
-    (work / "closed").mkdir(mode=0o555)
-    fails(call("knn", "pixels.h5", "-o", "closed/out.h5"), 1, "writable")
-
-
-def _with_file_size_limit(arguments, work, limit):
-    def restrict():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
+def _restricted(arguments, work, restrict):
     return subprocess.run(
         [sys.executable, "-m", "tlcli.cli.main", *arguments], cwd=work, capture_output=True, env=ENVIRONMENT,
         preexec_fn=restrict, timeout=60,
     )  # fmt: skip
+
+
+def _with_file_size_limit(arguments, work, limit):
+    return _restricted(arguments, work, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+
+
+def test_a_folder_without_permission(work):
+    (work / "closed").mkdir(mode=0o555)
+    done = _restricted(["knn", "pixels.h5", "-o", "closed/out.h5"], work, without_powers)
+    fails(done, 1, "writable")
 
 
 @pytest.mark.parametrize("limit", [0, 100, 5_000, 30_000])
