@@ -84,6 +84,28 @@ def test_a_real_pipe_and_nested_commands(work):
     assert store.read(work / nested, Embeddings).layer == "pool"
 
 
+def test_heads_and_neighbours_on_all_layers_and_both_sides(work, tmp_path):
+    base, target = "digits-0-5-cnn2.h5", "digits-6-9-n100.h5"
+    path = tmp_path / "all.h5"
+    tlcli("embed", base, target, "--layer", "all", "--mirrored", "-o", str(path), cwd=work)
+    assert store.read(path, Embeddings).layer == "all, mirrored"
+    assert store.read(path, Embeddings).parts["test"].embeddings.shape[1] == 32 + 32 + 128
+    arms = {}
+    for name, more in (("plain.h5", []), ("power.h5", ["--power", "0.5"])):
+        tlcli("knn", str(path), "--k", "1-5", *more, "-o", str(tmp_path / name), cwd=work)
+        arms[name] = store.read(tmp_path / name, Results).runs[0]
+    assert arms["plain.h5"].arm == "knn(euclidean, uniform, all layers, mirrored)"
+    assert arms["power.h5"].arm != arms["plain.h5"].arm
+    grid = ["--method", "ridge", "--method", "ridge:all_layers=0", "--all-layers", "--mirrored"]
+    tlcli("transfer", base, target, *grid, "-o", str(tmp_path / "heads.h5"), cwd=work)
+    heads = store.read(tmp_path / "heads.h5", Results)
+    assert [run.arm for run in heads.runs] == ["ridge(all_layers=1)", "ridge(all_layers=0)"]
+    assert [run.trainable_parameters for run in heads.runs] == [193 * 4, 129 * 4]
+    assert heads.recipe["mirrored"] is True
+    page = tlcli("report", str(tmp_path / "heads.h5"), "-o", str(tmp_path / "report"), cwd=work)
+    assert "mirrored" in (Path(page) / "report.html").read_text()
+
+
 def test_the_same_command_gives_the_same_bytes(work, tmp_path):
     arguments = [
         "train-base",

@@ -179,6 +179,10 @@ EarlyStopping = Annotated[
         help="Stop after N measurements without gain on the validation part, and keep the best.",
     ),
 ]
+Mirrored = Annotated[
+    bool,
+    typer.Option("--mirrored", help="Answer with the mean over each image and its mirror image."),
+]
 Precision = Annotated[
     str | None,
     chosen(
@@ -191,7 +195,8 @@ Precision = Annotated[
 
 RECIPE_OPTIONS = (
     "epochs", "samples", "eval_every", "optimizer", "learning_rate", "momentum", "schedule", "warmup",
-    "weight_decay", "label_smoothing", "batch_size", "augment", "ema", "early_stopping", "precision",
+    "weight_decay", "label_smoothing", "batch_size", "augment", "ema", "early_stopping", "mirrored",
+    "precision",
 )  # fmt: skip
 
 
@@ -201,6 +206,7 @@ def chosen_recipe(context: typer.Context) -> Recipe:
 
     given = {name: context.params[name] for name in RECIPE_OPTIONS}
     given["augment"] = given["augment"] or None  # a list that is not given is an empty one
+    given["mirrored"] = given["mirrored"] or None  # likewise: a named recipe may have it
     return Recipe.from_options(context.params["recipe"], **given)
 
 

@@ -83,6 +83,7 @@ def transfer(
     augment: o.Augment = None,
     ema: o.Ema = None,
     early_stopping: o.EarlyStopping = None,
+    mirrored: o.Mirrored = False,
     precision: o.Precision = None,
     bn_statistics: Annotated[
         str,

@@ -50,7 +50,7 @@ class Outcome:
     logits: np.ndarray
     """float32, N x classes: on the test part."""
     train_accuracy: float
-    """In inference mode, on at most 2,000 of the training images."""
+    """In inference mode, on at most 2,000 of the training images, as they are."""
     chosen: dict[str, Any] = field(default_factory=dict)
     """What was chosen on the training images, by what chose it."""
 
@@ -126,7 +126,8 @@ class ArmTrainer:
         validation = None
         if "validation" in fit.examples.evaluated:
             held, labels = fit.examples.evaluated["validation"]
-            validation = np.asarray(held).reshape(len(labels), -1), labels
+            sides = np.asarray(held).reshape(fit.sides, len(labels), -1)
+            validation = sides.mean(axis=0), labels  # a linear head's mean logits are those of the mean
         problem = Problem(x, dataset.train.labels, dataset.classes, seed, validation)
         found = SOLVERS[how](problem)
         weights = {f"{net.HEAD}/kernel": found.kernel, f"{net.HEAD}/bias": found.bias}
@@ -217,7 +218,8 @@ class ArmTrainer:
         if cut.below is not None or not phase.augment:
             recipe = dataclasses.replace(recipe, augment=())
         if phase.solve:
-            recipe = Recipe(samples=1, batch_size=recipe.batch_size)  # there is no step to average or augment
+            # There is no step to average or augment.
+            recipe = Recipe(samples=1, batch_size=recipe.batch_size, mirrored=recipe.mirrored)
         context = Context(base, self.network, trainable, self.copied)
         step = Step(
             cut.above, trainable, base.mean, base.std, recipe,

@@ -92,6 +92,11 @@ def view(
     return made
 
 
+def both_sides(images: np.ndarray) -> np.ndarray:
+    """The images, and behind them their mirror images: 2N x H x W x C."""
+    return np.concatenate([images, images[:, :, ::-1]])
+
+
 def apply(images: Any, plan: dict[str, Any], augmentation: dict[str, float]) -> Any:
     """Augment a batch (float32, B x H x W x C, standardised so that 0 is the mean grey)."""
     from keras import ops

@@ -13,6 +13,7 @@ from tlcli import store
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models import network as net
 from tlcli.store.records import Checkpoint, Dataset
+from tlcli.training.augment import both_sides
 from tlcli.training.loop import Examples, Fit, as_history
 from tlcli.training.precision import settled
 from tlcli.training.recipe import Recipe
@@ -75,7 +76,7 @@ def train_base(
         engine = make_engine(step)
     how = recipe.as_json() | ({"devices": sharing} if sharing > 1 else {})
     fit = Fit(
-        step, engine, examples(engine, dataset), network.model, seed,
+        step, engine, examples(engine, dataset, recipe.mirrored), network.model, seed,
         total_samples=recipe.total_samples(len(dataset.train)),
         eval_every=recipe.eval_every or len(dataset.train),
     )  # fmt: skip
@@ -121,8 +122,12 @@ def require_validation(recipe: Recipe, dataset: Dataset) -> None:
         )
 
 
-def examples(engine: Engine, dataset: Dataset) -> Examples:
-    """A dataset's images and labels on the device."""
+def examples(engine: Engine, dataset: Dataset, mirrored: bool = False) -> Examples:
+    """A dataset's images and labels on the device; `mirrored` as in a recipe."""
+
+    def evaluated(images: Any) -> np.ndarray:
+        return both_sides(np.asarray(images[:])) if mirrored else np.asarray(images[:])
+
     return Examples(
         train={
             "x": engine.put(np.asarray(dataset.train.images[:])),
@@ -130,7 +135,7 @@ def examples(engine: Engine, dataset: Dataset) -> Examples:
         },
         size=len(dataset.train),
         evaluated={
-            part: (engine.put(np.asarray(dataset.parts[part].images[:])), dataset.parts[part].labels)
+            part: (engine.put(evaluated(dataset.parts[part].images)), dataset.parts[part].labels)
             for part in ("test", "validation")
             if part in dataset.parts
         },

@@ -13,6 +13,7 @@ import numpy as np
 
 from tlcli.models import network as net
 from tlcli.store.records import Checkpoint, Dataset
+from tlcli.training.augment import both_sides
 from tlcli.training.parallel import TRACING
 from tlcli.training.recipe import Recipe
 from tlcli.training.step import Engine, Step, make_engine
@@ -57,9 +58,13 @@ class FeatureStore:
 
     Parts are known by their content, so that targets of several sizes share one test part. Runs in several
     threads share one store; who wants what another is computing waits for it.
+
+    Args:
+        mirrored: Behind the images of every part but the training images come their mirror images.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, mirrored: bool = False) -> None:
+        self._mirrored = mirrored
         self._kept: dict[tuple[str, str | None], Any] = {}
         self._digests: dict[int, dict[str, str]] = {}
         self._teachers: dict[int, np.ndarray] = {}
@@ -72,7 +77,7 @@ class FeatureStore:
 
         def compute(part: str, digest: str) -> Any:
             layer, kept = self._nearest(digest, frozen.layers) if frozen else (None, None)
-            x = engine.put(np.asarray(dataset.parts[part].images[:])) if kept is None else kept
+            x = engine.put(self._images(dataset, part)) if kept is None else kept
             return frozen.outputs(x, layer) if frozen else x
 
         cut = frozen.cut if frozen else None
@@ -82,6 +87,10 @@ class FeatureStore:
         }
         self._drop()
         return found
+
+    def _images(self, dataset: Dataset, part: str) -> np.ndarray:
+        images = np.asarray(dataset.parts[part].images[:])
+        return both_sides(images) if self._mirrored and part != "train" else images
 
     def keep_for(self, worker: int, datasets: Iterable[Dataset | None], layers: set[str | None]) -> None:
         """Note what a worker needs from now on: images of these datasets and their activations at these
@@ -132,8 +141,8 @@ class FeatureStore:
     def _parts(self, dataset: Dataset) -> dict[str, str]:
         def compute() -> dict[str, str]:
             return {
-                name: hashlib.sha256(np.ascontiguousarray(part.images[:]).data).hexdigest()
-                for name, part in dataset.parts.items()
+                name: hashlib.sha256(np.ascontiguousarray(self._images(dataset, name)).data).hexdigest()
+                for name in dataset.parts
             }
 
         return self._once(self._digests, id(dataset), compute)

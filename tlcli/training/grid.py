@@ -171,7 +171,7 @@ class _Grid:
         self.cells = [_Cell(d, arm, run) for d in datasets for arm in arms for run in range(runs)]
         self.kept: dict[str, Run] = {}
         self.trainers: dict[Any, ArmTrainer] = {}
-        self.features = FeatureStore()
+        self.features = FeatureStore(recipe.mirrored)
 
     def run(
         self, progress: ProgressCallback | None, stop: StopCallback | None, at_once: int,

@@ -28,7 +28,8 @@ class Examples:
     train: dict[str, Any]
     size: int
     evaluated: dict[str, tuple[Any, np.ndarray]]
-    """By part (`test`, `validation`): inputs on the device and labels."""
+    """By part (`test`, `validation`): inputs on the device and labels; where answers are mirrored, the inputs
+    of the mirror images stand behind those of the images."""
     source_size: int = 0
     """Images of the replayed source task."""
     source_batch: int = 0
@@ -66,6 +67,7 @@ class Fit:
         self.batch = min(recipe.batch_size, self.examples.size)
         self.total = max(1, -(-self.total_samples // self.batch))
         self.points = evaluation_steps(self.total, self.eval_every, self.batch)
+        self.sides = 2 if recipe.mirrored else 1
         self.order = SampleOrder(self.examples.size, self.seed)
         self.source_order = SampleOrder(max(1, self.examples.source_size), self.seed, "source")
 
@@ -162,8 +164,8 @@ class Fit:
         row: dict[str, float] = {"samples_seen": self.seen_before + self.done * self.batch}
         loss, right, seen = self.pending
         row["train_loss"], row["train_accuracy"] = loss / seen, right / seen
-        for part, (x, labels) in self.examples.evaluated.items():
-            logits = self.predict(x)
+        for part, (_, labels) in self.examples.evaluated.items():
+            logits = self.answers(part)
             row[f"{part}_loss"], row[f"{part}_accuracy"] = score(logits, labels)
             if part == "test":
                 self._measured = logits
@@ -180,10 +182,16 @@ class Fit:
         """Logits of the target's head for inputs on the device: float32, N x classes."""
         return np.asarray(self.engine.outputs(x)[0])
 
+    def answers(self, part: str) -> np.ndarray:
+        """Logits of a part as the recipe has them measured: float32, N x classes."""
+        x, labels = self.examples.evaluated[part]
+        logits = self.predict(x)
+        return logits.reshape(self.sides, len(labels), logits.shape[1]).mean(axis=0)
+
     def test_logits(self) -> np.ndarray:
         """Logits of the test part with the final weights, as last evaluated: float32, N x classes."""
         if self._measured is None:
-            self._measured = self.predict(self.examples.evaluated["test"][0])
+            self._measured = self.answers("test")
         return self._measured
 
     def _waited(self) -> int:

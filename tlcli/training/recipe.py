@@ -54,6 +54,8 @@ class Recipe:
     """Decay of the weight average that is evaluated and kept instead of the last weights; 0: no average."""
     early_stopping: int | None = None
     """Evaluations without a better validation loss before the training ends; keeps the best weights."""
+    mirrored: bool = False
+    """Answers are the mean of the logits of an image and of its mirror image; training is as without."""
     precision: str = "float32"
     """`mixed`: layers compute in bfloat16, weights and logits stay float32; `auto`: so where it pays."""
 
@@ -79,10 +81,12 @@ class Recipe:
         return cls(**values)
 
     def as_json(self) -> dict[str, Any]:
-        """Every value, with the learning rate resolved; the precision where it is not float32."""
+        """Every value, with the learning rate resolved; precision and mirroring where they are not the
+        default."""
         values = dataclasses.asdict(self)
-        if self.precision == "float32":  # as in files that are older than the choice
-            del values["precision"]
+        for later, default in (("precision", "float32"), ("mirrored", False)):
+            if values[later] == default:  # as in files that are older than the choice
+                del values[later]
         values["learning_rate"] = self.rate
         values["augment"] = list(self.augment)
         return values
