@@ -1,4 +1,4 @@
-"""Answers that are the mean over an image and its mirror image: equal to what plain Keras makes of the two."""
+"""Answers that are the mean over an image and its mirror image, as what plain Keras makes of the two."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def test_every_kind_of_arm_answers_with_both_sides(base, source_set, target_set,
     how = {"source": source_set, "seed": 3}
     plain = transfer(base, [target_set], arms, recipe=PLAIN, **how)
     found = transfer(base, [target_set], arms, recipe=MIRRORED, save_dir=tmp_path, **how)
-    assert found.recipe["mirrored"] and "mirrored" not in plain.recipe
+    assert found.recipe["mirrored"]
+    assert "mirrored" not in plain.recipe
     kept = {n.recipe["method"]: n for n in (store.read(path, Checkpoint) for path in tmp_path.iterdir())}
     for run, other in zip(found.runs, plain.runs, strict=True):
         expected = mean_logits(kept[run.arm], target_set.test.images)
