@@ -1,4 +1,4 @@
-"""Answers that are the mean over an image and its mirror image, as what plain Keras makes of the two."""
+"""Answers that are the mean over an image and its mirror image, against plain Keras on the two."""
 
 from __future__ import annotations
 
