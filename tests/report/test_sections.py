@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import make_layer_study, make_run, make_size_study, make_strategies, make_target, provenance
 
-from tlcli.report import layers, learning, maps, neighbours, networks, pictures, sizes
+from tlcli.report import layers, learning, maps, neighbours, networks, pictures, sizes, style
 from tlcli.report.document import Chart, Section, Table
 from tlcli.report.gather import gather
 from tlcli.report.report import compose
@@ -216,3 +216,11 @@ def test_map_repeats_and_keeps_classes_apart() -> None:
     assert share > 0.5
     assert np.array_equal(maps.t_sne(sampled), maps.t_sne(sampled))  # type: ignore[arg-type]
     assert "100.0\u00a0%" in maps.section(gather([embeddings])).discussion[0].replace(" %", "\u00a0%")  # type: ignore[union-attr]
+
+
+def test_arms_of_one_method_are_told_apart_without_lines() -> None:
+    """As in a figure of differences, which has markers alone."""
+    parts = [("anchored", f"anchored(part={n})") for n in range(7)]
+    assert len({(look.colour, look.marker) for look in style.looks(parts).values()}) == 7
+    beside = style.looks([*parts, ("freeze", "freeze")])
+    assert {beside[arm].marker for _, arm in parts} == {beside["anchored(part=0)"].marker}

@@ -43,6 +43,8 @@ METHODS: dict[str, tuple[str, str]] = {
 SPARE_COLOURS = ("#882255", "#44aa99", "#332288", "#aa4499", "#999933", "#661100")
 """For methods beyond those (after Tol 2021); they are dashed, too."""
 SPARE_MARKERS = ("<", ">", "p", "h", "d", "8")
+SHADES = (0.0, 0.35, 0.55)
+"""How much white is in the colour of the first, second and third arm of one method."""
 DASHES: tuple[object, ...] = (
     "-",
     (0, (5, 2)),
@@ -106,13 +108,18 @@ class Look:
 
 
 def looks(arms: list[tuple[str, str]]) -> dict[str, Look]:
-    """The look of each arm, from (method, arm) pairs: the colour by method, the line by the arm within it."""
+    """The look of each arm, from (method, arm) pairs: the colour by method, the line by the arm within it.
+
+    Where there is one method alone (an ablation, say) and shades would not do, its arms differ like methods.
+    """
     unknown = sorted({method for method, _ in arms} - set(METHODS))
     used = {METHODS[method][0] for method, _ in arms if method in METHODS}
     spare = [*(c for c in OKABE_ITO if c not in used), *SPARE_COLOURS]
     table = dict(METHODS)
     for i, method in enumerate(unknown):
         table[method] = (spare[i % len(spare)], SPARE_MARKERS[i % len(SPARE_MARKERS)])
+    alone = len({method for method, _ in arms}) == 1 and len(set(arms)) > len(SHADES)
+    others = list(zip(spare[len(unknown) :], [marker for _, marker in METHODS.values()], strict=False))
     seen: dict[str, int] = {}
     result: dict[str, Look] = {}
     for method, arm in arms:
@@ -120,14 +127,14 @@ def looks(arms: list[tuple[str, str]]) -> dict[str, Look]:
             continue
         k = seen.get(method, 0)
         seen[method] = k + 1
-        colour, marker = table[method]
+        colour, marker = others[(k - 1) % len(others)] if alone and k else table[method]
         dash = k if method in METHODS else k + 1
-        result[arm] = Look(shade(colour, k), marker, DASHES[dash % len(DASHES)])
+        result[arm] = Look(colour if alone else shade(colour, k), marker, DASHES[dash % len(DASHES)])
     return result
 
 
 def shade(colour: str, step: int) -> str:
     """The same hue, lighter with each step: the second and third arm of one method."""
-    mix = (0.0, 0.35, 0.55)[min(step, 2)]
+    mix = SHADES[min(step, len(SHADES) - 1)]
     channels = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
     return "#" + "".join(f"{round(c + (255 - c) * mix):02x}" for c in channels)
