@@ -227,9 +227,12 @@ def recipe_help() -> list[tuple[str, list[str]]]:
     """The named recipes and the augmentations, for the end of a help text."""
     from tlcli.training.recipe import AUGMENTATIONS, RECIPES
 
+    def option(name: str, value: Any) -> str:
+        written = ",".join(value) if isinstance(value, tuple) else value
+        return f"--{name.replace('_', '-')}" + (f" {written}" if value is not True else "")
+
     def written(recipe: dict[str, Any]) -> str:
-        values = {k: ",".join(v) if isinstance(v, tuple) else v for k, v in recipe.items()}
-        return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in values.items())
+        return " ".join(option(name, value) for name, value in recipe.items())
 
     return [
         ("Recipes:", [f"{name}: {written(r) or 'adam for ten epochs'}" for name, r in RECIPES.items()]),

@@ -140,7 +140,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "ema": 0.998,
     },
     # For networks of some ten thousand parameters, which cannot learn their images by heart: as many steps as
-    # an evening has, milder crops, hardly any decay.
+    # an evening has, milder crops, hardly any decay, and both sides of an image asked.
     "small": {
         "optimizer": "sgd",
         "learning_rate": 0.2,
@@ -151,6 +151,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "epochs": 100,
         "augment": ("alternating-flip", "crop:3"),
         "ema": 0.999,
+        "mirrored": True,
     },
 }
 
