@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from conftest import make_layer_study, make_run, make_size_study, make_strategies, make_target, provenance
@@ -108,6 +110,18 @@ def test_few_splits_fall_back_to_targets_and_runs() -> None:
     study = gather(make_layer_study(1, 3, 100))
     (found,) = layers.collect(study, layers.of_layers(study))
     assert found.unit == "run"
+
+
+def test_another_head_is_another_layer_study() -> None:
+    records = make_layer_study(3, 3, 100)
+    results = next(r for r in records if isinstance(r, Results))
+    twins = [
+        dataclasses.replace(run, arm=f"{run.arm}, all", attributes={**run.attributes, "all_layers": 1.0})
+        for run in results.runs
+    ]
+    study = gather([*records, dataclasses.replace(results, runs=twins)])
+    found = layers.collect(study, layers.of_layers(study))
+    assert [(one.variant, one.runs) for one in found] == [("", 72), ("head on all layers", 12)]
 
 
 def test_a_figure_for_every_network_of_document_003() -> None:

@@ -91,7 +91,7 @@ def of_layers(study: Study) -> list[Entry]:
         e for e in candidates if e.method != "freeze" or e.run.attributes.get("freeze", _n(e)) == _n(e)
     ]
     chosen = []
-    for group in by(candidates, lambda e: e.variant).values():
+    for group in by(candidates, _kind).values():
         own = any(e.run.attributes.get("relation") == "own" for e in group)
         if len({_n(e) for e in group}) >= (2 if own else 3):
             chosen += group
@@ -104,14 +104,21 @@ def is_whole(entries: Sequence[Entry]) -> bool:
 
 
 def collect(study: Study, entries: Sequence[Entry]) -> list[LayerStudy]:
-    """One layer study per variant (and per size, where a target has several)."""
+    """One layer study per variant and kind of head (and per size, where a target has several)."""
     sizes: dict[str, list[int]] = {}
     for e in entries:
         sizes.setdefault(e.task, [])
         if e.size not in sizes[e.task]:
             sizes[e.task] = sorted([*sizes[e.task], e.size])
-    groups = by(entries, lambda e: (e.variant, sizes[e.task].index(e.size)))
-    return [_collect(study, variant, group) for (variant, _), group in groups.items()]
+    groups = by(entries, lambda e: (_kind(e), sizes[e.task].index(e.size)))
+    return [_collect(study, kind, group) for (kind, _), group in groups.items()]
+
+
+def _kind(e: Entry) -> str:
+    """The variant and, where it is not the base's kind, the head."""
+    units, everything = (e.run.attributes.get(key) for key in ("head_units", "all_layers"))
+    head = [f"head with {units} hidden units"] if units else []
+    return ", ".join(filter(None, [e.variant, *head, "head on all layers" if everything else ""]))
 
 
 def _collect(study: Study, variant: str, entries: Sequence[Entry]) -> LayerStudy:
