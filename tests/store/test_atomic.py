@@ -88,13 +88,6 @@ def test_outputs_that_cannot_be(dataset: store.Dataset, tmp_path: Path, name: st
     assert sorted(os.listdir(tmp_path)) == ["file", "pipe"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_without_permission(dataset: store.Dataset, tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(TlcliError, match="not writable"):
-        store.write(tmp_path / "x.h5", dataset)
-
-
 def test_a_terminal_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     with pytest.raises(TlcliError, match="stdout is a terminal"):
