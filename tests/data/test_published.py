@@ -1,56 +1,40 @@
-"""The publishers' formats, where they are looked for, and downloads: on small stand-ins, with no network."""
+"""The publishers' formats and where they are looked for: on small stand-ins, with no network."""
 
 from __future__ import annotations
 
 import gzip
-import hashlib
-import http.server
 import io
 import os
 import pickle
-import shutil
-import struct
 import tarfile
-import threading
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
+from stand_ins import (
+    COARSE,
+    COLOUR,
+    DIGITS,
+    FINE,
+    GREY,
+    SMALL10,
+    SMALL100,
+    check_cifar,
+    check_grey,
+    cifar_files,
+    damage,
+    idx_bytes,
+    idx_files,
+    packed,
+    planes,
+)
 
 from tlcli.data import cifar, idx, unpickle
-from tlcli.data.locate import Download
-from tlcli.data.readers import cifar10, cifar100, fashion_mnist, mnist
-from tlcli.data.source import Request, sources
+from tlcli.data.readers import cifar100, fashion_mnist, mnist
+from tlcli.data.source import Request
 from tlcli.errors import TlcliError
 
-RNG = np.random.default_rng(0)
-GREY = RNG.integers(0, 256, (30, 28, 28), dtype=np.uint8)
-DIGITS = (np.arange(30) % 10).astype(np.uint8)
-COLOUR = RNG.integers(0, 256, (60, 32, 32, 3), dtype=np.uint8)
-
 pytestmark = pytest.mark.usefixtures("no_caches")
-
-
-def idx_bytes(array):
-    return struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
-
-
-def idx_files(folder, *, zipped=True, names=idx.FILES):
-    """Twenty training and ten test images; returns the files' names and SHA-256."""
-    folder.mkdir(parents=True, exist_ok=True)
-    digests = []
-    for name, array in zip(names, (GREY[:20], DIGITS[:20], GREY[20:], DIGITS[20:]), strict=True):
-        content = gzip.compress(idx_bytes(array), mtime=0) if zipped else idx_bytes(array)
-        (folder / (name + ".gz" if zipped else name)).write_bytes(content)
-        digests.append(hashlib.sha256(content).hexdigest())
-    return tuple(digests)
-
-
-def check_grey(source):
-    assert np.array_equal(source.train.images[..., 0], GREY[:20])
-    assert np.array_equal(source.test.images[..., 0], GREY[20:])
-    assert source.test.labels.tolist() == DIGITS[20:].tolist()
 
 
 @pytest.mark.parametrize("below", ["", "mnist", "MNIST/raw"])
@@ -84,12 +68,6 @@ def test_fashion_is_never_taken_for_mnist(tmp_path):
             mnist.load(Request(folder, download=False))
 
 
-def damage(folder, name, change):
-    """Rewrite an unzipped idx file."""
-    path = folder / name
-    path.write_bytes(change(path.read_bytes()))
-
-
 @pytest.mark.parametrize(
     ("name", "change", "words"),
     [
@@ -115,53 +93,6 @@ def test_a_file_of_the_four_is_missing(tmp_path):
     (tmp_path / f"{idx.FILES[3]}.gz").unlink()
     with pytest.raises(TlcliError, match="has only train-images"):
         mnist.load(Request(tmp_path))
-
-
-SMALL10 = replace(
-    cifar10.LAYOUT, train=tuple((f"data_batch_{i}", 10) for i in range(1, 6)), test=("test_batch", 10)
-)
-SMALL100 = replace(cifar100.LAYOUT, train=(("train", 50),), test=("test", 10))
-FINE, COARSE = (np.arange(60) % 100).astype(np.uint8), (np.arange(60) % 20).astype(np.uint8)
-
-
-def planes(images):
-    return images.transpose(0, 3, 1, 2).reshape(len(images), -1)
-
-
-def cifar_files(layout, folder, *, binary, protocol=2):
-    folder.mkdir(parents=True, exist_ok=True)
-    start = 0
-    for name, n in layout.files:
-        here = slice(start, start + n)
-        start += n
-        labels = (
-            [DIGITS[np.arange(60) % 10][here]] if layout.label_columns == 1 else [COARSE[here], FINE[here]]
-        )
-        if binary:
-            records = np.concatenate([*(c[:, None] for c in labels), planes(COLOUR[here])], axis=1)
-            (folder / f"{name}.bin").write_bytes(records.tobytes())
-        else:
-            keys = ["labels"] if layout.label_columns == 1 else ["coarse_labels", "fine_labels"]
-            batch = {
-                "data": planes(COLOUR[here]),
-                "batch_label": "a batch",
-                "filenames": ["a.png"] * n,
-                **dict(zip(keys, (c.tolist() for c in labels), strict=True)),
-            }
-            (folder / name).write_bytes(pickle.dumps(batch, protocol))
-    return folder
-
-
-def packed(folder, archive):
-    with tarfile.open(archive, "w:gz") as tar:
-        tar.add(folder, folder.name)
-    shutil.rmtree(folder)
-
-
-def check_cifar(source, labels):
-    assert np.array_equal(source.train.images, COLOUR[:50])
-    assert np.array_equal(source.test.images, COLOUR[50:])
-    assert source.test.labels.tolist() == labels[50:].tolist()
 
 
 @pytest.mark.parametrize("archived", [False, True])
@@ -309,94 +240,3 @@ def test_an_archive_that_expands_without_end(tmp_path, monkeypatch):
     (tmp_path / SMALL10.binary_archive).write_bytes(b"\x1f\x8b no tar")
     with pytest.raises(TlcliError, match="cannot be read as a tar archive"):
         cifar.load(SMALL10, Request(tmp_path))
-
-
-@pytest.fixture
-def server(tmp_path):
-    """Serves tmp_path/www on 127.0.0.1; returns its address and the list of what was asked for."""
-    asked = []
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format, *args):
-            asked.append(self.path)
-
-    (tmp_path / "www").mkdir()
-    with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), partial(Handler, directory=tmp_path / "www")
-    ) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}/", asked
-        running.shutdown()
-
-
-def test_mnist_is_downloaded_once_and_checked(tmp_path, server):
-    url, asked = server
-    digests = idx_files(tmp_path / "www")
-    small = replace(mnist.SET, mirrors=(url + "gone/", url), checksums=digests)
-    seen = []
-    check_grey(idx.load(small, Request(progress=lambda done, total: seen.append((done, total)))))
-    assert seen
-    assert all(done <= total for done, total in seen)
-    before = list(asked)
-    check_grey(idx.load(small, Request()))
-    assert asked == before
-    damage(tmp_path / "cache" / "mnist", f"{idx.FILES[0]}.gz", lambda b: b[:-1])
-    check_grey(idx.load(small, Request()))
-    assert len(asked) > len(before)
-
-
-def test_a_wrong_checksum_leaves_nothing_behind(tmp_path, server):
-    url, _ = server
-    digests = idx_files(tmp_path / "www")
-    damage(tmp_path / "www", f"{idx.FILES[0]}.gz", lambda b: b[:-1] + b"x")
-    with pytest.raises(TlcliError, match="wrong SHA-256") as told:
-        idx.load(replace(mnist.SET, mirrors=(url,), checksums=digests), Request())
-    assert "--data-dir or TLCLI_DATA_DIR" in str(told.value)
-    assert len(str(told.value).split("\n")) == 2
-    assert list((tmp_path / "cache" / "mnist").iterdir()) == []
-
-
-def test_what_a_killed_download_left_is_removed(tmp_path, server):
-    url, _ = server
-    digests = idx_files(tmp_path / "www")
-    cache = tmp_path / "cache" / "mnist"
-    cache.mkdir(parents=True)
-    (cache / f".{idx.FILES[0]}.gz.123-abcdef01.tlcli-tmp").write_bytes(b"half of it")
-    check_grey(idx.load(replace(mnist.SET, mirrors=(url,), checksums=digests), Request()))
-    assert sorted(p.name for p in cache.iterdir()) == sorted(f"{name}.gz" for name in idx.FILES)
-
-
-def test_no_server_and_no_permission(tmp_path, server, monkeypatch):
-    url, asked = server
-    nowhere = replace(mnist.SET, mirrors=("http://127.0.0.1:9/",))
-    with pytest.raises(TlcliError, match="could not be downloaded"):
-        idx.load(nowhere, Request())
-    with pytest.raises(TlcliError, match="switched off"):
-        idx.load(replace(mnist.SET, mirrors=(url,)), Request(download=False))
-    assert asked == []
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv("TLCLI_CACHE_DIR", str(tmp_path / "file"))
-    with pytest.raises(TlcliError, match="TLCLI_CACHE_DIR to a writable folder"):
-        idx.load(replace(mnist.SET, mirrors=(url,)), Request())
-
-
-def test_cifar_is_downloaded(tmp_path, server):
-    url, _ = server
-    packed(cifar_files(SMALL10, tmp_path / SMALL10.binary_folder, binary=True), tmp_path / "www" / "c.tar.gz")
-    digest = hashlib.sha256((tmp_path / "www" / "c.tar.gz").read_bytes()).hexdigest()
-    small = replace(SMALL10, download=Download(SMALL10.binary_archive, digest, 1 << 20, (url + "c.tar.gz",)))
-    check_cifar(cifar.load(small, Request()), DIGITS[np.arange(60) % 10])
-    with pytest.raises(TlcliError, match="more than the expected 9 bytes"):
-        cifar.load(replace(small, download=replace(small.download, limit=9, name="other.tar.gz")), Request())
-
-
-def test_addresses_are_https_and_checksums_are_sha256():
-    downloads = [
-        *mnist.SET.downloads,
-        *fashion_mnist.SET.downloads,
-        cifar10.LAYOUT.download,
-        cifar100.LAYOUT.download,
-    ]
-    assert len({d.sha256 for d in downloads}) == len(downloads) == 10
-    assert all(len(d.sha256) == 64 and all(u.startswith("https://") for u in d.urls) for d in downloads)
-    assert {info.name for info in sources()} >= {"mnist", "fashion-mnist", "cifar10", "cifar100"}
