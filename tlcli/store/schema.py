@@ -153,7 +153,7 @@ CHECKPOINT = Format(
     "A trained network: the name and options of its architecture, and its arrays. Never code.",
     (
         Array("weights/*/*", "float", None, "`weights/<layer>/<variable>`; the attribute `position` keeps "
-              "the network's order.", packed=False, ordered=True),
+              "the network's order.", ordered=True),
         Array("preprocessing/mean", "float32", ("C",), "Subtracted from pixel values scaled to 0...1, per "
               "channel.", values="finite"),
         Array("preprocessing/std", "float32", ("C",), "Then divided by, per channel.", values="positive"),
