@@ -11,8 +11,8 @@ import numpy as np
 from tlcli.errors import UsageError
 from tlcli.report import drawing, style
 from tlcli.report.document import Block, Chart, Column, Section, Table
-from tlcli.report.gather import Entry, Study, sizes_of
-from tlcli.report.pairs import ranking
+from tlcli.report.gather import Entry, Study, by, sizes_of
+from tlcli.report.pairs import mean_of, ranking
 from tlcli.report.words import at_most, clean, listing, number, plural, slug
 
 MOST_WRITTEN = 12
@@ -27,12 +27,9 @@ def section(
     cell = [e for e in entries if e.size == size and e.correct is not None]
     if not cell:
         return None
-    ranked = [
-        g
-        for variant in dict.fromkeys(e.variant for e in cell)
-        for g in ranking([e for e in cell if e.variant == variant])
-    ]
-    best = max(ranked, key=lambda g: float(np.mean([e.accuracy for e in g])))
+    by_variant = [ranking(group) for group in by(cell, lambda e: e.variant).values()]
+    best = max((groups[0] for groups in by_variant), key=mean_of)
+    ranked = [g for groups in by_variant for g in groups]
     names = {g[0].arm for g in ranked}
     if unknown := [a for a in asked if a not in names]:
         raise UsageError(

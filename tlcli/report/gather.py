@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from tlcli.errors import TlcliError
 from tlcli.report import style
-from tlcli.report.words import at_most, clean, plural
+from tlcli.report.words import at_most, clean, count, plural
 from tlcli.store.records import Checkpoint, Dataset, Embeddings, Record, Results, Run, Target
 
 METHOD_ORDER = {name: i for i, name in enumerate(style.METHODS)}
@@ -124,9 +124,12 @@ def last(history: dict[str, np.ndarray], name: str) -> float | None:
     return float(values[-1])
 
 
-def by(entries: Iterable[Entry], key: Any) -> dict[Any, list[Entry]]:
-    """Entries grouped by a key, groups in the order of their first member."""
-    groups: dict[Any, list[Entry]] = {}
+T = TypeVar("T")
+
+
+def by(entries: Iterable[T], key: Callable[[T], Any]) -> dict[Any, list[T]]:
+    """Entries (or pairs of them) grouped by a key, groups in the order of their first member."""
+    groups: dict[Any, list[T]] = {}
     for e in entries:
         groups.setdefault(key(e), []).append(e)
     return groups
@@ -178,7 +181,7 @@ def gather(records: Sequence[Record]) -> Study:
     _without_doubles(study)
     _adopt(study.entries)
     _name_variants(study.entries)
-    study.warnings += _gaps(study.entries) + _oddities(study)
+    study.warnings += _gaps(study.entries) + _nothing_in_common(study.entries) + _oddities(study)
     return study
 
 
@@ -299,26 +302,51 @@ def _name_variants(entries: list[Entry]) -> None:
         e.variant = labels.get(e.identity, only)
 
 
+def common_sets(cell: Iterable[Entry]) -> set[str]:
+    """The training sets that every arm of a cell (one size and variant) was trained on."""
+    sets = [{e.dataset for e in group} for group in by(cell, lambda e: e.arm).values()]
+    return set.intersection(*sets) if sets else set()
+
+
 def _gaps(entries: list[Entry]) -> list[str]:
     """The runs that a full grid (arms x training sets x repetitions) would have and that are not there."""
     missing: list[str] = []
-    trained = [e for e in entries if e.method != "knn"]
-    for group in by(trained, lambda e: (e.variant, e.task, e.run.attributes.get("relation"))).values():
+    for group in by(entries, lambda e: (e.variant, e.task)).values():
         datasets = {e.dataset: clean(e.target.name) for e in group}
-        cells = by(group, lambda e: (e.dataset, e.arm))
-        wanted = {e.run.run for e in group}
-        repeated = {e.arm for e in group if e.run.run > 0}
-        # In a sweep over layers, the grid of another base tells what this one lacks.
-        swept = any(e.run.arm != e.run.method for e in group)
-        alike = [e for e in trained if e.variant == group[0].variant] if swept else group
-        for arm in arms_of(alike):
-            for dataset, name in datasets.items():
-                have = {e.run.run for e in cells.get((dataset, arm), [])}
-                for r in sorted((wanted if arm in repeated else {0}) - have):
-                    missing.append(f"{arm} on {name}, run {r}")
+        for part in by(group, lambda e: (e.method == "knn", e.run.attributes.get("relation"))).values():
+            missing += _missing(part, datasets, entries)
     if not missing:
         return []
     return [f"{plural(len(missing), 'run is', 'runs are')} missing from the grid: {at_most(missing)}."]
+
+
+def _missing(part: list[Entry], datasets: dict[str, str], entries: list[Entry]) -> list[str]:
+    """What arms that belong together lack of the training sets of their task."""
+    cells = by(part, lambda e: (e.dataset, e.arm))
+    wanted = {e.run.run for e in part}
+    repeated = {e.arm for e in part if e.run.run > 0}
+    # In a sweep over layers, the grid of another base tells what this one lacks.
+    swept = any(e.run.arm != e.run.method != "knn" for e in part)
+    alike = [e for e in entries if e.variant == part[0].variant and e.method != "knn"] if swept else part
+    missing: list[str] = []
+    for arm in arms_of(alike):
+        for dataset, name in datasets.items():
+            have = {e.run.run for e in cells.get((dataset, arm), [])}
+            lacking = sorted((wanted if arm in repeated else {0}) - have)
+            missing += [f"{arm} on {name}, run {r}" for r in lacking]
+    return missing
+
+
+def _nothing_in_common(entries: list[Entry]) -> list[str]:
+    """A warning where the arms of one size have no training set in common."""
+    cells = by(entries, lambda e: (e.variant, e.task, e.size)).values()
+    sizes = sorted({cell[0].size for cell in cells if not common_sets(cell)})
+    if not sizes:
+        return []
+    return [
+        f"At {at_most([count(s) for s in sizes])} training images no training set is common to all arms: "
+        "they are ranked by means over different training sets."
+    ]
 
 
 def _oddities(study: Study) -> list[str]:

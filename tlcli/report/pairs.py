@@ -9,10 +9,11 @@ import numpy as np
 
 from tlcli.analysis import statistics
 from tlcli.analysis.statistics import Comparison, Summary
-from tlcli.report.gather import Entry, arms_of, by, sizes_of, variants_of
+from tlcli.report.gather import Entry, arms_of, by, common_sets, sizes_of, variants_of
 from tlcli.report.words import ALPHA
 
 CONTROL = "scratch"
+Pair = tuple[Entry, Entry]
 ENOUGH_DRAWS = 3
 
 
@@ -34,6 +35,21 @@ class Contrast:
         """Whether the test bears the difference out after Holm's correction."""
         return self.p is not None and self.p < ALPHA
 
+    @property
+    def gain(self) -> bool:
+        """Whether the first is better, and this is borne out."""
+        return self.shown and self.comparison.difference > 0
+
+    @property
+    def loss(self) -> bool:
+        """Whether the first is worse, and this is borne out."""
+        return self.shown and self.comparison.difference < 0
+
+    @property
+    def tie(self) -> bool:
+        """Whether the means are equal."""
+        return abs(self.comparison.difference) < 1e-12
+
 
 def units(entries: Sequence[Entry]) -> list[list[Entry]]:
     """The independent repetitions: three or more draws of the training set, else the single runs."""
@@ -41,9 +57,14 @@ def units(entries: Sequence[Entry]) -> list[list[Entry]]:
     return list(draws.values()) if len(draws) >= ENOUGH_DRAWS else [[e] for e in entries]
 
 
+def mean_of(entries: Sequence[Entry]) -> float:
+    """The mean test accuracy, each independent repetition counted once."""
+    return float(np.mean([np.mean([e.accuracy for e in unit]) for unit in units(entries)]))
+
+
 def summarise(entries: Sequence[Entry]) -> Summary:
     """Mean test accuracy over the independent repetitions, with its interval."""
-    values = [float(np.mean([e.accuracy for e in unit])) for unit in units(entries)]
+    values = [mean_of(unit) for unit in units(entries)]
     return statistics.summary(values, bounds=(0.0, 1.0))
 
 
@@ -64,21 +85,25 @@ def compare_entries(first: Sequence[Entry], second: Sequence[Entry]) -> Comparis
     every run of the other. Three or more draws of the training set are the repetitions, their runs averaged.
     """
     pairs = _paired(first, second)
-    if not pairs:
-        return None
-    draws = by([a for a, _ in pairs], lambda e: e.dataset)
+    return _compare(pairs) if pairs else None
+
+
+def _compare(pairs: Sequence[Pair]) -> Comparison:
+    draws = by(pairs, lambda pair: pair[0].dataset)
+    groups = list(draws.values()) if len(draws) >= ENOUGH_DRAWS else [[pair] for pair in pairs]
     if any(a.correct is None or b.correct is None or a.task != b.task for a, b in pairs):
-        return statistics.compare_means([a.accuracy for a, _ in pairs], [b.accuracy for _, b in pairs])
-    left = np.stack([a.correct for a, _ in pairs])  # type: ignore[misc]
-    right = np.stack([b.correct for _, b in pairs])  # type: ignore[misc]
-    if len(draws) >= ENOUGH_DRAWS and len(draws) < len(pairs):
-        of_draw = [np.array([a.dataset == d for a, _ in pairs]) for d in draws]
-        left = np.stack([left[rows].mean(axis=0) for rows in of_draw])
-        right = np.stack([right[rows].mean(axis=0) for rows in of_draw])
-    return statistics.compare(left, right)
+        left, right = ([mean_of([pair[i] for pair in g]) for g in groups] for i in (0, 1))
+        return statistics.compare_means(left, right)
+    return statistics.compare(_correct(groups, 0), _correct(groups, 1))
 
 
-def _paired(first: Sequence[Entry], second: Sequence[Entry]) -> list[tuple[Entry, Entry]]:
+def _correct(groups: Sequence[Sequence[Pair]], side: int) -> np.ndarray:
+    """Repetitions x images: right or wrong, or over several runs of one training set the share of right."""
+    rows = [[pair[side].correct for pair in g] for g in groups]
+    return np.stack([row[0] if len(row) == 1 else np.mean(row, axis=0) for row in rows])  # type: ignore
+
+
+def _paired(first: Sequence[Entry], second: Sequence[Entry]) -> list[Pair]:
     one_set = len({e.dataset for e in first}) == len({e.dataset for e in second}) == 1
 
     def where(e: Entry) -> str:
@@ -96,12 +121,12 @@ def _paired(first: Sequence[Entry], second: Sequence[Entry]) -> list[tuple[Entry
 
 
 def _contrast(size: int, variant: str, first: list[Entry], second: list[Entry]) -> Contrast | None:
-    c = compare_entries(first, second)
-    if c is None:
+    """Two arms over the runs that both have; the means are those of these runs, as the difference is."""
+    pairs = _paired(first, second)
+    if not pairs:
         return None
-    return Contrast(
-        size, variant, first[0].arm, second[0].arm, summarise(first).mean, summarise(second).mean, c
-    )
+    means = mean_of([a for a, _ in pairs]), mean_of([b for _, b in pairs])
+    return Contrast(size, variant, first[0].arm, second[0].arm, *means, _compare(pairs))
 
 
 def _adjusted(contrasts: list[Contrast | None]) -> list[Contrast]:
@@ -132,13 +157,17 @@ def _is(e: Entry, reference: str) -> bool:
 
 
 def best_against_second(entries: Sequence[Entry]) -> list[Contrast]:
-    """The best arm against the runner-up at each size and in each variant."""
+    """The best arm against the runner-up at each size and in each variant, on the training sets of all."""
     found: list[Contrast | None] = []
     for variant in variants_of(entries):
         for size in sizes_of(entries):
-            ranked = ranking([e for e in entries if e.size == size and e.variant == variant])
+            cell = [e for e in entries if e.size == size and e.variant == variant]
+            ranked = ranking(comparable(cell))
             if len(ranked) > 1:
-                found.append(_contrast(size, variant, ranked[0], ranked[1]))
+                c = _contrast(size, variant, ranked[0], ranked[1])
+                # The paired runs can be fewer than those that were ranked: they decide who is first.
+                behind = c is not None and c.comparison.difference < 0
+                found.append(_contrast(size, variant, ranked[1], ranked[0]) if behind else c)
     return _adjusted(found)
 
 
@@ -158,6 +187,12 @@ def between_variants(entries: Sequence[Entry]) -> list[Contrast]:
 
 
 def ranking(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """The runs of each arm, the best mean accuracy first."""
+    """The runs of each arm, the best mean accuracy on the training sets of all arms first."""
     groups = [[e for e in entries if e.arm == arm] for arm in arms_of(entries)]
-    return sorted(groups, key=lambda g: -summarise(g).mean)
+    return sorted(groups, key=lambda g: -mean_of([e for e in comparable(entries) if e.arm == g[0].arm]))
+
+
+def comparable(entries: Sequence[Entry]) -> list[Entry]:
+    """The runs on the training sets that all arms share; all runs where there is no such set."""
+    common = common_sets(entries)
+    return [e for e in entries if e.dataset in common or not common]

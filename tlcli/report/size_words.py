@@ -30,23 +30,35 @@ def answer(
     if control:
         return f"{_verdict(control)} {_extent(control, digits)}"
     size = sizes_of(entries)[-1]
+    if mine := [c for c in best if c.size == size]:
+        return _leader(max(mine, key=lambda c: c.first_mean), digits)
     top = ranking([e for e in entries if e.size == size])[0]
-    first = (
-        f"The best arm at {plural(size, 'training image')} is {top[0].arm} with "
-        f"{with_interval(summarise(top), digits)}."
+    return (
+        f"At {plural(size, 'training image')}, {top[0].arm} reaches {with_interval(summarise(top), digits)}. "
+        "There is no other arm to compare it with."
     )
-    mine = [c for c in best if c.size == size]
-    if not mine:
-        return f"{first} There is no other arm to compare it with."
-    return f"{first} {_against(mine[0], digits)}"
+
+
+def _leader(c: Contrast, digits: int) -> str:
+    """The best arm and how it differs from the runner-up, on the runs that both have."""
+    where, variant = plural(c.size, "training image"), f" ({c.variant})" if c.variant else ""
+    if c.tie:
+        both = f"{c.first} and {c.second}{variant} both reach {percent(c.first_mean, digits)}"
+        return f"At {where} no arm is ahead: {both}."
+    lead = (
+        f"{points(c.comparison.difference, digits, sign=True)} against {c.second}, "
+        f"{evidence(c.comparison, c.p, digits)}"
+    )
+    best = f"The best arm at {where} is {c.first}{variant} with {percent(c.first_mean, digits)}"
+    if c.shown:
+        return f"{best} ({lead})."
+    return f"{best}. No difference between it and {c.second} can be shown ({lead})."
 
 
 def _verdict(control: Sequence[Contrast]) -> str:
     sizes = sorted({c.size for c in control})
-    better = [
-        s for s in sizes if any(c.shown and c.comparison.difference > 0 for c in control if c.size == s)
-    ]
-    worse = [s for s in sizes if any(c.shown and c.comparison.difference < 0 for c in control if c.size == s)]
+    better = [s for s in sizes if any(c.gain for c in control if c.size == s)]
+    worse = [s for s in sizes if any(c.loss for c in control if c.size == s)]
     none = [s for s in sizes if s not in better]
     if not better:
         text = "No gain from transfer can be shown"
@@ -73,11 +85,11 @@ def _verdict(control: Sequence[Contrast]) -> str:
 
 
 def _extent(control: Sequence[Contrast], digits: int) -> str:
-    """The strongest arm against scratch at the smallest size, and at the largest."""
+    """The best arm against scratch at the smallest and the largest size, of those borne out if any are."""
     sizes = sorted({c.size for c in control})
     parts = []
     for s in dict.fromkeys((sizes[0], sizes[-1])):
-        c = max((c for c in control if c.size == s), key=lambda c: c.first_mean)
+        c = max((c for c in control if c.size == s), key=lambda c: (c.gain, c.first_mean))
         name = c.first + (f" ({c.variant})" if c.variant else "")
         parts.append(
             f"at {count(s)}, {name} reaches {percent(c.first_mean, digits)} against "
@@ -85,14 +97,6 @@ def _extent(control: Sequence[Contrast], digits: int) -> str:
             f"({points(c.comparison.difference, digits, sign=True)}, {evidence(c.comparison, c.p, digits)})"
         )
     return sentence("; ".join(parts)) + "."
-
-
-def _against(c: Contrast, digits: int) -> str:
-    lead = (
-        f"{c.first} against {c.second}: {points(c.comparison.difference, digits, sign=True)} "
-        f"({evidence(c.comparison, c.p, digits)})"
-    )
-    return f"{lead}." if c.shown else f"No difference between it and {c.second} can be shown ({lead})."
 
 
 def discussion(
@@ -119,9 +123,10 @@ def _winners(entries: Sequence[Entry], best: Sequence[Contrast], digits: int) ->
         mine = sorted((c for c in best if c.variant == variant), key=lambda c: c.size)
         ahead = [
             f"{arm} is ahead at "
-            + at_most([f"{count(c.size)} ({percent(c.first_mean, digits)})" for c in mine if c.first == arm])
-            for arm in dict.fromkeys(c.first for c in mine)
+            + at_most([_reached(c, digits) for c in mine if c.first == arm and not c.tie])
+            for arm in dict.fromkeys(c.first for c in mine if not c.tie)
         ]
+        ahead += [f"{c.first} and {c.second} are level at {_reached(c, digits)}" for c in mine if c.tie]
         lead = f"With {variant}, " if variant else ""
         sentences.append(f"{lead}{listing(ahead)} training images.")
         shown, unclear = [c for c in mine if c.shown], [c for c in mine if not c.shown]
@@ -138,15 +143,19 @@ def _winners(entries: Sequence[Entry], best: Sequence[Contrast], digits: int) ->
     return " ".join(sentences)
 
 
+def _reached(c: Contrast, digits: int) -> str:
+    return f"{count(c.size)} ({percent(c.first_mean, digits)})"
+
+
 def gains(control: Sequence[Contrast], reference: str, digits: int) -> str:
     """What each arm gains or loses against the reference, where it can be shown."""
     sentences = []
     for arm in dict.fromkeys(c.first for c in control):
         mine = sorted((c for c in control if c.first == arm), key=lambda c: c.size)
         parts = []
-        for word, sign in ((f"better than {reference}", 1), (f"worse than {reference}", -1)):
-            if group := [c for c in mine if c.shown and c.comparison.difference * sign > 0]:
-                parts.append(f"{word} at {_spots(group, digits)}")
+        for word, group in (("better", [c for c in mine if c.gain]), ("worse", [c for c in mine if c.loss])):
+            if group:
+                parts.append(f"{word} than {reference} at {_spots(group, digits)}")
         unclear = [c for c in mine if not c.shown]
         if len(unclear) == len(mine):
             parts = [f"nowhere shown to differ from {reference}"]
@@ -227,8 +236,8 @@ def changes(changed: Sequence[Contrast], first: str, digits: int) -> str:
     sentences = []
     for variant in dict.fromkeys(c.variant for c in changed):
         mine = [c for c in changed if c.variant == variant]
-        up = [c for c in mine if c.shown and c.comparison.difference > 0]
-        down = [c for c in mine if c.shown and c.comparison.difference < 0]
+        up = [c for c in mine if c.gain]
+        down = [c for c in mine if c.loss]
         parts = []
         for word, group in (("raises", up), ("lowers", down)):
             if group:

@@ -16,9 +16,10 @@ from tlcli.report.words import at_most, count, listing, number, plural
 
 INTERVALS = "Intervals are 95 % Student t intervals of the mean over {unit}, cut at 100 %."
 TESTED = (
-    "Differences are taken run by run on the same test images; interval and p value count the chance of "
-    "the runs and of the images (crossed random effects, Satterthwaite; with one run McNemar's exact "
-    "test), p is adjusted after Holm for the comparisons at one size."
+    "Means and differences are over the runs that both arms have, run by run on the same test images; "
+    "interval and p value count the chance of the runs and of the images (crossed random effects, "
+    "Satterthwaite; with one run McNemar's exact test), p is adjusted after Holm for the comparisons at one "
+    "size."
 )
 
 
@@ -292,7 +293,8 @@ def _comparison_blocks(
                 "Who wins where: the best arm against the runner-up.",
                 best,
                 d,
-                note=" Best and runner-up were picked by these very numbers, so p is on the small side.",
+                note=" Best and runner-up, on the training sets that all arms have, were picked by these "
+                "very numbers, so p is on the small side.",
             )
         )
     if changed:
