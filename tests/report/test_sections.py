@@ -12,7 +12,7 @@ from tlcli.report import layers, learning, maps, neighbours, networks, pictures,
 from tlcli.report.document import Chart, Section, Table
 from tlcli.report.gather import gather
 from tlcli.report.report import compose
-from tlcli.store.records import Dataset, EmbeddingPart, Embeddings, Part, Results
+from tlcli.store.records import Dataset, EmbeddingPart, Embeddings, Part, Results, Run, Target
 
 
 def _table(part: Section, id: str) -> Table:
@@ -175,21 +175,26 @@ def test_bias_and_variance_say_what_they_rest_on() -> None:
     assert "exceeds 100 points everywhere" in " ".join(part.discussion)
 
 
-def test_forgetting() -> None:
-    target = make_target("t", 100, 500, ["a", "b"])
-    runs = [
+def _forgetful(target: Target, lost: dict[str, tuple[float, ...]]) -> list[Run]:
+    """Runs that lose so much source accuracy, one per value."""
+    return [
         make_run(
             target,
-            m,
-            m,
+            method,
+            method,
             r,
             0.8,
             samples=3000,
-            attributes={"source_accuracy_before": 0.7, "source_accuracy_after": 0.7 - lost},
+            attributes={"source_accuracy_before": 0.7, "source_accuracy_after": 0.7 - value},
         )
-        for m, lost in (("scratch", 0.69), ("freeze", 0.0), ("finetune", 0.3))
-        for r in range(3)
+        for method, values in lost.items()
+        for r, value in enumerate(values)
     ]
+
+
+def test_forgetting() -> None:
+    target = make_target("t", 100, 500, ["a", "b"])
+    runs = _forgetful(target, {"scratch": (0.69,) * 3, "freeze": (-0.002,) * 3, "finetune": (0.3,) * 3})
     document = compose(gather([Results(runs, {"t": target})]), None, "")
     part = next(s for s in document.sections if s.id == "forgetting")
     assert {r["arm"]: round(r["lost"]) for r in _table(part, "forgetting").rows} == {
@@ -197,6 +202,22 @@ def test_forgetting() -> None:
         "finetune": 30,
     }
     assert "finetune loses 30.0" in part.discussion[0]
+    assert "freeze gains 0.2" in part.discussion[0]
+
+
+def test_forgetting_is_told_task_by_task() -> None:
+    """Two targets of one size are two questions; means and intervals are over the draws of each."""
+    other = make_target("other", 100, 300, ["c", "d"], seed=1)
+    draws = [make_target(f"t{i}", 100, 500, ["a", "b"]) for i in range(3)]
+    runs = _forgetful(other, {"finetune": (0.1, 0.1)})
+    for i, target in enumerate(draws):
+        runs += _forgetful(target, {"finetune": (0.1 * i, 0.1 * i + 0.1)})
+    document = compose(gather([Results(runs, {t.name: t for t in (other, *draws)})]), None, "")
+    parts = [s for s in document.sections if s.id.startswith("forgetting")]
+    assert [p.title for p in parts] == [f"Forgetting of the source task: {n}" for n in ("c and d", "a and b")]
+    (row,) = _table(parts[1], "forgetting-2").rows
+    assert row["lost"] == pytest.approx(15)
+    assert row["interval"] == pytest.approx((15 - 24.84, 15 + 24.84), abs=0.01)  # t(2) = 4.303, sd 10, n = 3
 
 
 def test_pictures_are_those_that_differ() -> None:

@@ -6,40 +6,54 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from tlcli.analysis import statistics
+from tlcli.analysis.statistics import Summary
 from tlcli.report import drawing, style
 from tlcli.report.document import Chart, Column, Section, Table
 from tlcli.report.gather import Entry, Study, arms_of, by, sizes_of, variants_of
 from tlcli.report.pairs import CONTROL, summarise
 from tlcli.report.size_figures import MOST_PANELS, handles, spread
-from tlcli.report.words import count, percent, plural, points
+from tlcli.report.words import percent, plural, points
 
 BEFORE, AFTER = "source_accuracy_before", "source_accuracy_after"
 
 
-def section(study: Study) -> Section | None:
-    """Scatter and table, where source accuracy was measured before and after."""
-    entries = [e for e in study.entries if _lost(e) is not None and e.method != CONTROL]
-    if not entries:
-        return None
-    part = Section("forgetting", "Forgetting of the source task")
+def section(study: Study, entries: Sequence[Entry], *, suffix: str = "", title: str = "") -> Section:
+    """Scatter and table of the runs of one task, all `measured`."""
+    part = Section("forgetting" + suffix, title or "Forgetting of the source task")
     sizes = spread(sizes_of(entries), MOST_PANELS)
     caption = (
         "Test accuracy on the target against source accuracy lost by the transfer (before minus after, "
         "with the head of the base): mean per arm, lines are 95 % intervals. Best is top left."
     )
-    alt = f"Target accuracy against forgetting. {_text(entries, study.digits)}"
+    told = _text(entries, study.digits)
     part.blocks = [
-        Chart("forgetting", caption, alt, partial(draw, entries, sizes, study.looks)),
-        _table(entries, study.digits),
+        Chart(
+            part.id,
+            caption,
+            f"Target accuracy against forgetting. {told}",
+            partial(draw, entries, sizes, study.looks),
+        ),
+        _table(entries, study.digits, part.id),
     ]
-    part.discussion = [_text(entries, study.digits)]
+    part.discussion = [told]
     return part
 
 
-def _lost(e: Entry) -> float | None:
-    before, after = e.run.attributes.get(BEFORE), e.run.attributes.get(AFTER)
-    return None if before is None or after is None else float(before) - float(after)
+def measured(entries: Sequence[Entry]) -> list[Entry]:
+    """The runs of which the source accuracy is known before and after the transfer."""
+    return [e for e in entries if {BEFORE, AFTER} <= e.run.attributes.keys() and e.method != CONTROL]
+
+
+def _before(e: Entry) -> float:
+    return float(e.run.attributes[BEFORE])
+
+
+def _after(e: Entry) -> float:
+    return float(e.run.attributes[AFTER])
+
+
+def _lost(cell: Sequence[Entry]) -> Summary:
+    return summarise(cell, lambda e: _before(e) - _after(e), bounds=(-1.0, 1.0))
 
 
 def draw(entries: Sequence[Entry], sizes: Sequence[int], looks: dict[str, style.Look], columns: int) -> Any:
@@ -63,7 +77,7 @@ def draw(entries: Sequence[Entry], sizes: Sequence[int], looks: dict[str, style.
 
 
 def _cross(ax: Any, cell: Sequence[Entry], look: style.Look, *, hollow: bool) -> None:
-    target, lost = summarise(cell), _lost_summary(cell)
+    target, lost = summarise(cell), _lost(cell)
     x, y = 100 * lost.mean, 100 * target.mean
     if target.low is not None and target.high is not None:
         ax.plot([x, x], [100 * target.low, 100 * target.high], color=look.colour, lw=1.1)
@@ -74,11 +88,7 @@ def _cross(ax: Any, cell: Sequence[Entry], look: style.Look, *, hollow: bool) ->
     )
 
 
-def _lost_summary(cell: Sequence[Entry]) -> statistics.Summary:
-    return statistics.summary([lost for e in cell if (lost := _lost(e)) is not None])
-
-
-def _table(entries: Sequence[Entry], digits: int) -> Table:
+def _table(entries: Sequence[Entry], digits: int, id: str) -> Table:
     rows = []
     for size in sizes_of(entries):
         for variant in variants_of(entries):
@@ -86,9 +96,7 @@ def _table(entries: Sequence[Entry], digits: int) -> Table:
                 cell = [e for e in entries if (e.size, e.arm, e.variant) == (size, arm, variant)]
                 if not cell:
                     continue
-                lost = _lost_summary(cell)
-                after = statistics.summary([float(e.run.attributes[AFTER]) for e in cell]).mean
-                before = statistics.summary([float(e.run.attributes[BEFORE]) for e in cell]).mean
+                lost = _lost(cell)
                 interval = (
                     None if lost.low is None or lost.high is None else (100 * lost.low, 100 * lost.high)
                 )
@@ -98,8 +106,8 @@ def _table(entries: Sequence[Entry], digits: int) -> Table:
                         "arm": arm,
                         "variant": variant,
                         "target": 100 * summarise(cell).mean,
-                        "before": 100 * before,
-                        "after": 100 * after,
+                        "before": 100 * summarise(cell, _before).mean,
+                        "after": 100 * summarise(cell, _after).mean,
                         "lost": 100 * lost.mean,
                         "interval": interval,
                     }
@@ -115,7 +123,7 @@ def _table(entries: Sequence[Entry], digits: int) -> Table:
         Column("interval", "95 % interval (points)", "interval", digits),
     ]
     return Table(
-        "forgetting",
+        id,
         "Accuracy on the target, and on the source task before and after.",
         columns,
         rows,
@@ -127,19 +135,20 @@ def _text(entries: Sequence[Entry], digits: int) -> str:
     """Who forgets most and least, at the largest size."""
     size = sizes_of(entries)[-1]
     cells = by([e for e in entries if e.size == size], lambda e: (e.arm, e.variant))
-    lost = {key: _lost_summary(cell).mean for key, cell in cells.items()}
+    lost = {key: _lost(cell).mean for key, cell in cells.items()}
     most, least = max(lost, key=lambda k: lost[k]), min(lost, key=lambda k: lost[k])
 
     def told(key: tuple[str, str]) -> str:
         name = f"{key[0]} ({key[1]})" if key[1] else key[0]
         return (
-            f"{name} loses {points(lost[key], digits)} and reaches "
+            f"{name} {'gains' if lost[key] < 0 else 'loses'} {points(abs(lost[key]), digits)} and reaches "
             f"{percent(summarise(cells[key]).mean, digits)} on the target"
         )
 
+    where = f"At {plural(size, 'training image')}"
     if most == least:
-        return f"At {count(size)} training images {told(most)}."
-    return (
-        f"At {count(size)} training images the source task is forgotten most by one arm and least by "
-        f"another: {told(most)}; {told(least)}."
-    )
+        return f"{where}, of source accuracy {told(most)}."
+    lead = "the source task is forgotten most by one arm and least by another"
+    if lost[most] <= 0:
+        lead = "no arm has forgotten any of the source task on average"
+    return f"{where} {lead}: {told(most)}; {told(least)}."

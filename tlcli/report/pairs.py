@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,15 +57,23 @@ def units(entries: Sequence[Entry]) -> list[list[Entry]]:
     return list(draws.values()) if len(draws) >= ENOUGH_DRAWS else [[e] for e in entries]
 
 
+def _accuracy(e: Entry) -> float:
+    return e.accuracy
+
+
+def summarise(
+    entries: Sequence[Entry],
+    measure: Callable[[Entry], float] = _accuracy,
+    bounds: tuple[float, float] | None = (0.0, 1.0),
+) -> Summary:
+    """Mean of a measure (test accuracy) over the independent repetitions, with its interval."""
+    values = [float(np.mean([measure(e) for e in unit])) for unit in units(entries)]
+    return statistics.summary(values, bounds=bounds)
+
+
 def mean_of(entries: Sequence[Entry]) -> float:
     """The mean test accuracy, each independent repetition counted once."""
-    return float(np.mean([np.mean([e.accuracy for e in unit]) for unit in units(entries)]))
-
-
-def summarise(entries: Sequence[Entry]) -> Summary:
-    """Mean test accuracy over the independent repetitions, with its interval."""
-    values = [mean_of(unit) for unit in units(entries)]
-    return statistics.summary(values, bounds=(0.0, 1.0))
+    return summarise(entries).mean
 
 
 def drawn(entries: Sequence[Entry]) -> Summary:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from tlcli.report import (
 )
 from tlcli.report.document import Answer, Chart, Document, Section, Text
 from tlcli.report.files import check_folder, csv_text, json_text, write_folder
-from tlcli.report.gather import Study, by, gather
+from tlcli.report.gather import Entry, Study, by, gather
 from tlcli.report.markdown import markdown
 from tlcli.report.page import Drawn, html
 from tlcli.report.words import at_most, clean, plural, slug
@@ -128,10 +128,7 @@ def _parts(study: Study, confusion: Sequence[str], against: Sequence[str]) -> li
     rest = [
         e for e in study.entries if not (layers.is_whole(layered) and (e in layered or e.method == "scratch"))
     ]
-    tasks = list(by(rest, lambda e: e.task).values())
-    for i, entries in enumerate(tasks[:MOST_TASKS]):
-        suffix = f"-{i + 1}" if i else ""
-        named = f": {at_most([clean(n) for n in entries[0].target.class_names], 5)}" if len(tasks) > 1 else ""
+    for suffix, named, entries in _by_task(rest):
         parts += [
             sizes.section(study, entries, against, suffix=suffix, title=f"Test accuracy{named}"),
             pictures.section(study, entries, suffix=suffix),
@@ -140,13 +137,20 @@ def _parts(study: Study, confusion: Sequence[str], against: Sequence[str]) -> li
                 study, entries, suffix=suffix, title=f"From the view of statistical learning{named}"
             ),
         ]
-    parts += [
-        neighbours.section(study),
-        forgetting.section(study),
-        networks.section(study),
-        maps.section(study),
-    ]
+    parts.append(neighbours.section(study))
+    for suffix, named, entries in _by_task(forgetting.measured(study.entries)):
+        title = f"Forgetting of the source task{named}"
+        parts.append(forgetting.section(study, entries, suffix=suffix, title=title))
+    parts += [networks.section(study), maps.section(study)]
     return [p for p in parts if p is not None]
+
+
+def _by_task(entries: Sequence[Entry]) -> Iterator[tuple[str, str, list[Entry]]]:
+    """The runs of each target task with what tells its sections apart: a suffix for ids, one for titles."""
+    tasks = list(by(entries, lambda e: e.task).values())
+    for i, group in enumerate(tasks[:MOST_TASKS]):
+        names = [clean(n) for n in group[0].target.class_names]
+        yield f"-{i + 1}" if i else "", f": {at_most(names, 5)}" if len(tasks) > 1 else "", group
 
 
 def _discussion(parts: Sequence[Section]) -> Section:
