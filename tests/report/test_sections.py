@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -70,6 +71,33 @@ def test_speed_of_convergence() -> None:
     scratch, tuned = (next(r for r in rows if r["arm"] == a) for a in ("scratch", "finetune"))
     assert tuned["first"] > scratch["first"]
     assert tuned["scratch"] < scratch["scratch"]
+
+
+def test_speed_is_told_of_curves_alone_and_of_scratch_where_it_is() -> None:
+    records = make_size_study((100,), 2, 500, (0.0,))
+
+    def speed(keep: Callable[[Run], bool]) -> Table | None:
+        kept = dataclasses.replace(records[0], runs=[r for r in records[0].runs if keep(r)])
+        study = gather([kept])
+        part = sizes.section(study, study.entries)
+        return next((b for b in part.blocks if isinstance(b, Table) and b.id == "speed"), None)
+
+    alone = speed(lambda r: r.method != "scratch")
+    assert alone is not None
+    assert "scratch" not in [c.key for c in alone.columns]
+    assert "dash" not in alone.note
+    # Scratch without a curve still has an accuracy that the others reach.
+    for run in records[0].runs:
+        if run.method == "scratch":
+            run.history = {k: v[-1:] for k, v in run.history.items()}
+    beside = speed(lambda r: True)
+    assert beside is not None
+    assert all(r["scratch"] is not None for r in beside.rows)
+    assert {r["arm"] for r in beside.rows} == {"freeze(copy=2)", "finetune"}
+    # Two measurements are no curve.
+    for run in records[0].runs:
+        run.history = {k: v[-2:] for k, v in run.history.items()}
+    assert speed(lambda r: True) is None
 
 
 @pytest.mark.parametrize("recorded", [True, False])

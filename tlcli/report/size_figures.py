@@ -13,6 +13,8 @@ from tlcli.report.pairs import Contrast, drawn, units
 from tlcli.report.words import count
 
 MOST_PANELS = 12
+FEWEST_MEASURED = 3
+"""Measurements of a curve: two say where it begins and ends, not how it gets there."""
 
 
 def accuracy_by_size(entries: Sequence[Entry], looks: dict[str, style.Look], columns: int) -> Any:
@@ -149,7 +151,9 @@ def gains(contrasts: Sequence[Contrast], looks: dict[str, style.Look], columns: 
 
 
 def has_curve(e: Entry) -> bool:
-    return len(e.run.history.get("test_accuracy", ())) > 1 and "samples_seen" in e.run.history
+    """Whether test accuracy was measured often enough to speak of a curve."""
+    measured = len(e.run.history.get("test_accuracy", ()))
+    return measured >= FEWEST_MEASURED and "samples_seen" in e.run.history
 
 
 def curve_matrix(group: Sequence[Entry]) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from tlcli.report.gather import Entry, arms_of, by, sizes_of, variants_of
-from tlcli.report.pairs import CONTROL, ENOUGH_DRAWS, Contrast, ranking, summarise
+from tlcli.report.pairs import CONTROL, ENOUGH_DRAWS, Contrast, mean_of, ranking, summarise
 from tlcli.report.size_figures import curve_matrix, has_curve
 from tlcli.report.words import (
     at_most,
@@ -205,17 +205,14 @@ def convergence(entries: Sequence[Entry], digits: int) -> str:
     sizes = sizes_of(drawn)
     variant = variants_of(drawn)[0] if drawn else ""
     for size in dict.fromkeys((sizes[0], sizes[-1])) if sizes else ():
-        cell = [e for e in drawn if e.size == size and e.variant == variant]
-        goal = [e for e in cell if e.method == CONTROL]
-        if not goal or len(arms_of(cell)) < 2:
+        cell = [e for e in entries if e.size == size and e.variant == variant]
+        level = scratch_level(cell)
+        others = [e for e in cell if has_curve(e) and e.method != CONTROL]
+        if level is None or not others:
             continue
-        seen, values = curve_matrix(goal)
-        level = float(values.mean(axis=0)[-1])
         parts = []
-        for arm in arms_of(cell):
-            if arm == goal[0].arm:
-                continue
-            x, y = curve_matrix([e for e in cell if e.arm == arm])
+        for arm in arms_of(others):
+            x, y = curve_matrix([e for e in others if e.arm == arm])
             at = reached(x, y.mean(axis=0), level)
             parts.append(
                 f"{arm} after {count(at)} samples"
@@ -224,11 +221,17 @@ def convergence(entries: Sequence[Entry], digits: int) -> str:
             )
         sentences.append(
             f"At {plural(size, 'training image')}{f' ({variant})' if variant else ''} the mean curve "
-            f"reaches the level that scratch ends with ({percent(level, digits)} after {count(seen[-1])} "
-            "samples): "
-            f"{listing(parts)}."
+            f"reaches the level that scratch ends with ({percent(level, digits)}): {listing(parts)}."
         )
     return " ".join(sentences)
+
+
+def scratch_level(cell: Sequence[Entry]) -> float | None:
+    """What training from scratch ends with: the end of its mean curve, or without one its mean accuracy."""
+    scratch = [e for e in cell if e.method == CONTROL]
+    if drawn := [e for e in scratch if has_curve(e)]:
+        return float(curve_matrix(drawn)[1].mean(axis=0)[-1])
+    return mean_of(scratch) if scratch else None
 
 
 def changes(changed: Sequence[Contrast], first: str, digits: int) -> str:

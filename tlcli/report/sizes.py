@@ -184,7 +184,7 @@ def _curve_blocks(study: Study, entries: Sequence[Entry], suffix: str) -> list[A
         caption = (f"{variant}: " if variant else "") + caption
         alt = (
             "Learning curves of test accuracy, one panel per number of training images. "
-            + size_words.convergence(group, study.digits)
+            + size_words.convergence([e for e in entries if e.variant == variant], study.digits)
         )
         blocks.append(
             Chart(
@@ -195,7 +195,7 @@ def _curve_blocks(study: Study, entries: Sequence[Entry], suffix: str) -> list[A
             )
         )
     if drawn:
-        blocks += [speed_table(drawn, study.digits, suffix), curve_data(drawn, suffix)]
+        blocks += [speed_table(entries, study.digits, suffix), curve_data(drawn, suffix)]
     return blocks
 
 
@@ -206,10 +206,10 @@ def speed_table(entries: Sequence[Entry], digits: int, suffix: str) -> Table:
     for size in sizes_of(entries):
         for variant in variants:
             cell = [e for e in entries if e.size == size and e.variant == variant]
-            goal = [e for e in cell if e.method == "scratch"]
-            level = float(size_figures.curve_matrix(goal)[1].mean(axis=0)[-1]) if goal else None
-            for arm in arms_of(cell):
-                seen, values = size_figures.curve_matrix([e for e in cell if e.arm == arm])
+            level = size_words.scratch_level(cell)
+            drawn = [e for e in cell if size_figures.has_curve(e)]
+            for arm in arms_of(drawn):
+                seen, values = size_figures.curve_matrix([e for e in drawn if e.arm == arm])
                 mean = values.mean(axis=0)
                 rows.append(
                     {
@@ -220,6 +220,7 @@ def speed_table(entries: Sequence[Entry], digits: int, suffix: str) -> Table:
                         "first_at": seen[0],
                         "near": size_words.reached(seen, mean, mean[-1] - 0.01),
                         "scratch": None if level is None else size_words.reached(seen, mean, level),
+                        "level": None if level is None else 100 * level,
                     }
                 )
     starts = list(dict.fromkeys(count(r["first_at"]) for r in rows))
@@ -229,15 +230,24 @@ def speed_table(entries: Sequence[Entry], digits: int, suffix: str) -> Table:
         Column("first_at", "first measured at (samples)", "count", shown=False),
         Column("first", "first accuracy (%)", "percent", digits),
         Column("near", "within 1 point of its end (samples)", "count"),
-        Column("scratch", "reaches the end of scratch (samples)", "count"),
     ]
+    note = f"First measured after {at_most(starts)} samples."
+    known = [r for r in rows if r["level"] is not None]
+    if known:
+        columns += [
+            Column("scratch", "reaches the end of scratch (samples)", "count"),
+            Column("level", "end of scratch (%)", "percent", digits, shown=False),
+        ]
+        if any(r["scratch"] is None for r in rows):
+            reason = " or without scratch at this size" if len(known) < len(rows) else ""
+            note += f" A dash: not within this training{reason}."
     return Table(
         "speed" + suffix,
         "Speed of convergence, read off the mean curves.",
         columns,
         rows,
         group="size",
-        note=f"First measured after {at_most(starts)} samples. A dash: not within this training.",
+        note=note,
     )
 
 
