@@ -141,13 +141,13 @@ def _text(entries: Sequence[Entry], digits: int) -> str:
     def told(key: tuple[str, str]) -> str:
         name = f"{key[0]} ({key[1]})" if key[1] else key[0]
         return (
-            f"{name} {'gains' if lost[key] < 0 else 'loses'} {points(abs(lost[key]), digits)} and reaches "
-            f"{percent(summarise(cells[key]).mean, digits)} on the target"
+            f"{name} {'gains' if lost[key] < 0 else 'loses'} {points(abs(lost[key]), digits)} of source "
+            f"accuracy and reaches {percent(summarise(cells[key]).mean, digits)} on the target"
         )
 
     where = f"At {plural(size, 'training image')}"
     if most == least:
-        return f"{where}, of source accuracy {told(most)}."
+        return f"{where}, {told(most)}."
     lead = "the source task is forgotten most by one arm and least by another"
     if lost[most] <= 0:
         lead = "no arm has forgotten any of the source task on average"

@@ -34,8 +34,8 @@ def answer(
         return _leader(max(mine, key=lambda c: c.first_mean), digits)
     top = ranking([e for e in entries if e.size == size])[0]
     return (
-        f"At {plural(size, 'training image')}, {top[0].arm} reaches {with_interval(summarise(top), digits)}. "
-        "There is no other arm to compare it with."
+        f"At {plural(size, 'training image')}, {top[0].arm} gets {with_interval(summarise(top), digits)} of "
+        "these test images right. There is no other arm to compare it with."
     )
 
 
@@ -298,17 +298,26 @@ def spread(entries: Sequence[Entry], digits: int) -> str:
 def limits(entries: Sequence[Entry]) -> list[str]:
     """What these runs cannot show."""
     texts = []
-    if any(len({e.dataset for e in g}) == 1 and len(g) > 1 for g in _cells(entries)):
+    cells = _cells(entries)
+    draws = [len({e.dataset for e in g}) for g in cells]
+    if any(n == 1 < len(g) for n, g in zip(draws, cells, strict=True)):
         texts.append(
             "The runs of one size share one training subset: their spread is that of the training (start, "
             "order of the images), not of drawing another subset. Intervals for other subsets would be "
             "wider."
         )
-    if any(len(g) == 1 and g[0].method != "knn" for g in _cells(entries)):
+    if any(1 < n < min(len(g), ENOUGH_DRAWS) for n, g in zip(draws, cells, strict=True)):
         texts.append(
-            "Where there is a single run, nothing is known of the spread over runs; one number is no result."
+            "The runs of one size share two training subsets and count as independent all the same: their "
+            "spread is that of the training more than of drawing another subset. Intervals for other subsets "
+            "would be wider."
         )
-    if max((len({e.dataset for e in g}) for g in _cells(entries)), default=0) >= ENOUGH_DRAWS:
+    if any(len(g) == 1 for g in cells):
+        texts.append(
+            "Where there is a single run, nothing is known of the spread over runs and training subsets; one "
+            "number is no result."
+        )
+    if max(draws, default=0) >= ENOUGH_DRAWS:
         texts.append(
             "The training sets of one size are drawn from the same published images and overlap, the larger "
             "the more: their results lie closer together than those of independent sets would."
@@ -319,7 +328,7 @@ def limits(entries: Sequence[Entry]) -> list[str]:
             "All transfer starts from one and the same trained base: how much another base, trained again, "
             "would change is not in the intervals."
         )
-    if any(len(g) == 2 for g in _cells(entries)):
+    if any(len(g) == 2 for g in cells):
         texts.append(
             "With two runs the intervals rest on one degree of freedom: they are wide, and roughly right "
             "only."

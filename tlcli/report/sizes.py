@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from tlcli.report import size_figures, size_words
+from tlcli.report import curves, size_figures, size_words
 from tlcli.report.document import Answer, Chart, Column, Section, Table, Text
 from tlcli.report.gather import Entry, Study, arms_of, by, sizes_of, variants_of
 from tlcli.report.pairs import CONTROL, Contrast, against, best_against_second, between_variants, summarise
-from tlcli.report.words import at_most, count, listing, number, plural
+from tlcli.report.words import count, listing, number, plural
 
-INTERVALS = "Intervals are 95 % Student t intervals of the mean over {unit}, cut at 100 %."
+INTERVALS = (
+    "Intervals are 95 % Student t intervals of the mean over {unit}, on these test images, cut at 0 and "
+    "100 %; for other test images see the exact intervals in the table of capacity."
+)
 TESTED = (
     "Means and differences are over the runs that both arms have, run by run on the same test images; "
     "interval and p value count the chance of the runs and of the images (crossed random effects, "
@@ -43,7 +46,7 @@ def section(
     part.blocks += [glance(entries, d, suffix), main, full_table(entries, d, suffix)]
     if any(len(g) > 2 for g in by(entries, lambda e: (e.size, e.arm, e.variant)).values()):
         part.blocks.append(_boxes(study, entries, suffix))
-    part.blocks += _curve_blocks(study, entries, suffix)
+    part.blocks += curves.blocks(study, entries, suffix)
     part.blocks += _comparison_blocks(study, entries, control, best, changed, suffix)
     for place, (name, found) in enumerate(further.items(), 1):
         part.blocks += _reference_blocks(study, name, found, f"{suffix}-reference-{place}")
@@ -67,7 +70,8 @@ def glance(entries: Sequence[Entry], digits: int, suffix: str) -> Table:
             row: dict[str, Any] = {"arm": arm, "variant": variant}
             for size in sizes:
                 if cell := [e for e in entries if (e.arm, e.size, e.variant) == (arm, size, variant)]:
-                    s = summarise(cell)
+                    # Half of an interval that is cut at 0 or 100 % would say too little.
+                    s = summarise(cell, bounds=None)
                     half = (
                         f" ± {number(50 * (s.high - s.low), digits)}"
                         if s.high is not None and s.low is not None
@@ -76,7 +80,10 @@ def glance(entries: Sequence[Entry], digits: int, suffix: str) -> Table:
                     row[str(size)] = number(100 * s.mean, digits) + half
             if any(str(s) in row for s in sizes):
                 rows.append(row)
-    caption = "Test accuracy in percent at a glance: mean ± half the width of its 95 % interval."
+    caption = (
+        "Test accuracy in percent at a glance: mean ± half the width of its 95 % interval, on these test "
+        "images."
+    )
     return Table("glance" + suffix, caption, columns, rows, group="variant" if len(variants) > 1 else "")
 
 
@@ -128,22 +135,31 @@ def _measures(cell: Sequence[Entry]) -> dict[str, Any]:
     }
 
 
+def _of_what(entries: Sequence[Entry]) -> str:
+    """What the intervals of a figure are of: a mean over runs, or a single run."""
+    single = {len(g) == 1 for g in by(entries, lambda e: (e.size, e.arm, e.variant)).values()}
+    mean = "Intervals are of the mean, on these test images"
+    exact = "the exact binomial ones, for other test images"
+    if single == {True}:
+        return f" Intervals are {exact}."
+    return f" {mean}; of a single run {exact}." if True in single else f" {mean}."
+
+
 def _main_chart(study: Study, entries: Sequence[Entry], suffix: str) -> Chart:
     sizes, arms = sizes_of(entries), arms_of(entries)
-    single = any(len(g) == 1 for g in by(entries, lambda e: (e.size, e.arm, e.variant)).values())
-    once = " Of a single run the interval is the exact binomial one, for other test images." if single else ""
+    of_what = _of_what(entries)
     if len(sizes) == 1:
         draw = partial(size_figures.accuracy_dots, entries, study.looks)
         caption = (
             f"Test accuracy of each arm at {plural(sizes[0], 'training image')}: mean (symbol), 95 % "
-            f"interval (line) and the single runs (ticks).{once}"
+            f"interval (line) and the single runs (ticks).{of_what}"
         )
         alt = f"Dot plot of test accuracy. {size_words.means(entries, sizes[0], study.digits)}"
         return Chart("accuracy" + suffix, caption, alt, draw)
     draw = partial(size_figures.accuracy_by_size, entries, study.looks)
     caption = (
         f"Test accuracy of {listing(arms)} against the number of training images: mean and 95 % interval. "
-        f"Points of one size are set slightly apart so that their intervals can be seen.{once}"
+        f"Points of one size are set slightly apart so that their intervals can be seen.{of_what}"
     )
     alt = "Line chart of test accuracy against the number of training images. " + " ".join(
         size_words.means(entries, s, study.digits) for s in (sizes[0], sizes[-1])
@@ -167,118 +183,6 @@ def _boxes(study: Study, entries: Sequence[Entry], suffix: str) -> Chart:
         alt,
         partial(size_figures.boxes, entries, study.looks),
     )
-
-
-def _curve_blocks(study: Study, entries: Sequence[Entry], suffix: str) -> list[Any]:
-    """The curves, a chart per variant, and how fast each arm gets where."""
-    blocks: list[Any] = []
-    variants = variants_of(entries)
-    drawn = [e for e in entries if size_figures.has_curve(e)]
-    for i, variant in enumerate(variants):
-        if not (group := [e for e in drawn if e.variant == variant]):
-            continue
-        caption = (
-            "Test accuracy during training against the number of training images seen (repeats counted): "
-            "mean over the runs; the band is one standard deviation. The steep beginning is cut off below."
-        )
-        caption = (f"{variant}: " if variant else "") + caption
-        alt = (
-            "Learning curves of test accuracy, one panel per number of training images. "
-            + size_words.convergence([e for e in entries if e.variant == variant], study.digits)
-        )
-        blocks.append(
-            Chart(
-                f"curves{suffix}" + (f"-{i + 1}" if i else ""),
-                caption,
-                alt,
-                partial(size_figures.curves, group, study.looks),
-            )
-        )
-    if drawn:
-        blocks += [speed_table(entries, study.digits, suffix), curve_data(drawn, suffix)]
-    return blocks
-
-
-def speed_table(entries: Sequence[Entry], digits: int, suffix: str) -> Table:
-    """How soon the mean curve of each arm reaches the final mean of scratch, and is near its own."""
-    variants = variants_of(entries)
-    rows = []
-    for size in sizes_of(entries):
-        for variant in variants:
-            cell = [e for e in entries if e.size == size and e.variant == variant]
-            level = size_words.scratch_level(cell)
-            drawn = [e for e in cell if size_figures.has_curve(e)]
-            for arm in arms_of(drawn):
-                seen, values = size_figures.curve_matrix([e for e in drawn if e.arm == arm])
-                mean = values.mean(axis=0)
-                rows.append(
-                    {
-                        "size": size,
-                        "arm": arm,
-                        "variant": variant,
-                        "first": 100 * mean[0],
-                        "first_at": seen[0],
-                        "near": size_words.reached(seen, mean, mean[-1] - 0.01),
-                        "scratch": None if level is None else size_words.reached(seen, mean, level),
-                        "level": None if level is None else 100 * level,
-                    }
-                )
-    starts = list(dict.fromkeys(count(r["first_at"]) for r in rows))
-    columns = [Column("size", "training images", "count"), Column("arm", "arm")]
-    columns += [Column("variant", "variant")] if len(variants) > 1 else []
-    columns += [
-        Column("first_at", "first measured at (samples)", "count", shown=False),
-        Column("first", "first accuracy (%)", "percent", digits),
-        Column("near", "within 1 point of its end (samples)", "count"),
-    ]
-    note = f"First measured after {at_most(starts)} samples."
-    known = [r for r in rows if r["level"] is not None]
-    if known:
-        columns += [
-            Column("scratch", "reaches the end of scratch (samples)", "count"),
-            Column("level", "end of scratch (%)", "percent", digits, shown=False),
-        ]
-        if any(r["scratch"] is None for r in rows):
-            reason = " or without scratch at this size" if len(known) < len(rows) else ""
-            note += f" A dash: not within this training{reason}."
-    return Table(
-        "speed" + suffix,
-        "Speed of convergence, read off the mean curves.",
-        columns,
-        rows,
-        group="size",
-        note=note,
-    )
-
-
-def curve_data(entries: Sequence[Entry], suffix: str) -> Table:
-    """The numbers behind the curves, as a file only."""
-    rows = []
-    for (size, variant, arm), group in by(entries, lambda e: (e.size, e.variant, e.arm)).items():
-        seen, values = size_figures.curve_matrix(group)
-        sd = values.std(axis=0, ddof=1) if len(values) > 1 else [None] * len(seen)
-        for x, m, s in zip(seen, values.mean(axis=0), sd, strict=True):
-            rows.append(
-                {
-                    "size": size,
-                    "variant": variant,
-                    "arm": arm,
-                    "samples": x,
-                    "mean": 100 * m,
-                    "sd": None if s is None else 100 * s,
-                    "runs": len(values),
-                }
-            )
-    columns = [
-        Column("size", "training images", "count"),
-        Column("variant", "variant"),
-        Column("arm", "arm"),
-        Column("samples", "samples seen", "count"),
-        Column("mean", "mean test accuracy (%)", "percent", 3),
-        Column("sd", "sd (points)", "number", 3),
-        Column("runs", "runs", "count"),
-    ]
-    return Table("curves" + suffix, "Mean test accuracy during training.", columns, rows, shown=False)
 
 
 def _comparison_blocks(
