@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -13,6 +14,7 @@ from tlcli.report import layers, learning, maps, neighbours, networks, pictures,
 from tlcli.report.document import Chart, Section, Table
 from tlcli.report.gather import gather
 from tlcli.report.report import compose
+from tlcli.report.words import show
 from tlcli.store.records import Dataset, EmbeddingPart, Embeddings, Part, Results, Run, Target
 
 
@@ -200,7 +202,43 @@ def test_bias_and_variance_say_what_they_rest_on() -> None:
     for row in _table(part, "bias-variance").rows:
         assert row["bias"] + row["variance"] == pytest.approx(row["error"])
     assert any("one training set per size" in t for t in part.limits)
-    assert "exceeds 100 points everywhere" in " ".join(part.discussion)
+    assert "exceeds 100 points everywhere, so it says nothing about why" in " ".join(part.discussion)
+
+
+def test_of_one_arm_no_superlatives() -> None:
+    study = gather(make_size_study((100,), 3, 500, (0.0,), arms=("finetune",)))
+    results = sizes.section(study, study.entries)
+    part = learning.section(study, study.entries)
+    text = " ".join(results.discussion + part.discussion)
+    assert "the gap between training and test accuracy is that of finetune (" in text
+    assert not re.search("widest|narrowest|least", text)
+    # One gap, with the same digits wherever it stands.
+    (row,), (again,) = _table(results, "accuracy").rows, _table(part, "capacity").rows
+    assert row["gap"] == again["gap"]
+    assert f"({show(row['gap'], 'number', 1)}\u00a0points" in text
+
+
+def test_parameters_and_gap_at_the_smallest_and_the_largest_size() -> None:
+    """The fewer parameters go with the larger gap at the one and with the smaller gap at the other."""
+    runs, targets = [], {}
+    for size, frozen in ((100, 0.6), (1000, 0.8)):
+        target = targets[f"t{size}"] = make_target(f"t{size}", size, 1000, ["a", "b"])
+        for method, accuracy, trained in (("freeze", frozen, 1000), ("finetune", 0.7, 9000)):
+            fitted = {"train_accuracy": 1.0 if size == 100 else 0.9}
+            runs.append(make_run(target, method, method, 0, accuracy, trainable=trained, attributes=fitted))
+    study = gather([Results(runs, targets)])
+    small, large = learning.section(study, study.entries).discussion[0].split(" At 1,000 training images, ")
+    assert "freeze trains 1,000 parameters (10.0 per image) with a gap of 40.00" in small
+    assert small.endswith(
+        "There fewer trained parameters do not go with a smaller gap. Both classify every training image "
+        "right, so that the gap is the test error."
+    )
+    assert large.endswith("There fewer trained parameters go with a smaller gap.")
+    for run in runs:
+        run.trainable_parameters = 2570
+    study = gather([Results(runs, targets)])
+    text = learning.section(study, study.entries).discussion[0]
+    assert "all networks train the same number of parameters (2,570, 25.7 per image)" in text
 
 
 def _forgetful(target: Target, lost: dict[str, tuple[float, ...]]) -> list[Run]:

@@ -13,7 +13,7 @@ from tlcli.analysis.statistics import BiasVariance, bias_variance, counting_boun
 from tlcli.report import drawing, style
 from tlcli.report.document import Block, Chart, Column, Section, Table, Text
 from tlcli.report.gather import Entry, Study, arms_of, sizes_of, variants_of
-from tlcli.report.pairs import ENOUGH_DRAWS, summarise
+from tlcli.report.pairs import ENOUGH_DRAWS, fit, mean_of
 from tlcli.report.size_figures import spread
 from tlcli.report.words import at_most, count, number, percent, plural, points
 
@@ -33,6 +33,11 @@ class Cell:
     @property
     def name(self) -> str:
         return f"{self.arm}, {self.variant}" if self.variant else self.arm
+
+    @property
+    def parameters(self) -> int:
+        """Those that were trained."""
+        return int(self.runs[0].run.trainable_parameters)
 
     @property
     def draws(self) -> int:
@@ -69,10 +74,8 @@ def _decompose(group: Sequence[Entry]) -> BiasVariance | None:
 def _capacity(cells: Sequence[Cell], digits: int, suffix: str) -> Table:
     rows = []
     for c in cells:
-        parameters = int(c.runs[0].run.trainable_parameters)
-        trained = [a for e in c.runs if (a := e.train_accuracy) is not None]
-        train = 100 * float(np.mean(trained)) if len(trained) == len(c.runs) else None
-        test = 100 * float(np.mean([e.accuracy for e in c.runs]))
+        parameters = c.parameters
+        train, gap = fit(c.runs) or (None, None)
         bound = counting_bound(parameters, c.size) if parameters and c.size else None
         rows.append(
             {
@@ -81,9 +84,9 @@ def _capacity(cells: Sequence[Cell], digits: int, suffix: str) -> Table:
                 "variant": c.variant,
                 "parameters": parameters or None,
                 "ratio": parameters / c.size if parameters and c.size else None,
-                "train": train,
-                "test": test,
-                "gap": None if train is None else train - test,
+                "train": None if train is None else 100 * train,
+                "test": 100 * mean_of(c.runs),
+                "gap": None if gap is None else 100 * gap,
                 "interval": _exact(c.runs),
                 "bound": None if bound is None else 100 * bound,
             }
@@ -215,54 +218,48 @@ def draw(cells: Sequence[Cell], sizes: Sequence[int], columns: int) -> Any:
 
 
 def _trade(cells: Sequence[Cell], digits: int) -> str:
-    """Parameters per image and gap, at the smallest size: the arm with most against the arm with fewest."""
-    sized = [c for c in cells if c.size == cells[0].size and c.runs[0].run.trainable_parameters]
-    gaps = {id(c): g for c in sized if (g := _gap(c)) is not None}
-    sized = [c for c in sized if id(c) in gaps]
-    if len(sized) < 2:
+    """Trained parameters and gap, at the smallest and at the largest size."""
+    sizes = dict.fromkeys((cells[0].size, cells[-1].size))
+    return " ".join(filter(None, (_trade_at([c for c in cells if c.size == s], digits) for s in sizes)))
+
+
+def _trade_at(cells: Sequence[Cell], digits: int) -> str:
+    """The arm that trains most parameters against the one that trains fewest."""
+    known = [(c, *found) for c in cells if c.parameters and (found := fit(c.runs))]
+    if len(known) < 2:
         return ""
-    most = max(sized, key=lambda c: c.runs[0].run.trainable_parameters)
-    least = min(sized, key=lambda c: c.runs[0].run.trainable_parameters)
-    high, low = most.runs[0].run.trainable_parameters, least.runs[0].run.trainable_parameters
+    pair = max(known, key=lambda k: k[0].parameters), min(known, key=lambda k: k[0].parameters)
+    where, (high, low) = plural(cells[0].size, "training image"), (k[0].parameters for k in pair)
     if high < 2 * low:
+        many = "the same" if low == high else "about the same"
+        span = count(low) if low == high else f"{count(low)} to {count(high)}"
         return (
-            f"All arms train about as many parameters ({count(low)} to {count(high)}, at "
-            f"{count(cells[0].size)} "
-            f"training images {number(high / cells[0].size, 1)} per image): their number does not explain "
-            "the "
-            "differences between the gaps."
+            f"At {where} all networks train {many} number of parameters ({span}, "
+            f"{number(high / cells[0].size, 1)} per image), which cannot tell their gaps apart."
         )
     texts = [
-        f"{c.name} trains {plural(c.runs[0].run.trainable_parameters, 'parameter')} "
-        f"({number(c.runs[0].run.trainable_parameters / c.size, 1)} per image) with a gap of "
-        f"{points(gaps[id(c)], digits)}"
-        for c in (most, least)
+        f"{c.name} trains {plural(c.parameters, 'parameter')} ({number(c.parameters / c.size, 1)} per image) "
+        f"with a gap of {points(gap, digits)}"
+        for c, _, gap in pair
     ]
-    if gaps[id(least)] < gaps[id(most)]:
-        moral = "Here fewer trained parameters go with a smaller gap."
-    else:
-        moral = (
-            "Fewer trained parameters do not go with a smaller gap here: their number does not explain it."
-        )
-    return f"At {plural(cells[0].size, 'training image')}, {texts[0]}; {texts[1]}. {moral}"
-
-
-def _gap(c: Cell) -> float | None:
-    trained = [a for e in c.runs if (a := e.train_accuracy) is not None]
-    return float(np.mean(trained)) - summarise(c.runs).mean if len(trained) == len(c.runs) else None
+    smaller = pair[1][2] < pair[0][2]
+    moral = f"There fewer trained parameters {'go' if smaller else 'do not go'} with a smaller gap."
+    if all(train > 1 - 1e-9 for _, train, _ in pair):
+        moral += " Both classify every training image right, so that the gap is the test error."
+    return f"At {where}, {texts[0]}; {texts[1]}. {moral}"
 
 
 def _bounds(cells: Sequence[Cell]) -> str:
     """Whether the bound by counting parameters says anything."""
-    bounded = [c for c in cells if c.runs[0].run.trainable_parameters and c.size]
+    bounded = [c for c in cells if c.parameters and c.size]
     if not bounded:
         return ""
-    telling = [c for c in bounded if counting_bound(c.runs[0].run.trainable_parameters, c.size) < 1]
+    telling = [c for c in bounded if counting_bound(c.parameters, c.size) < 1]
     if not telling:
         return (
-            "The bound that counts trained parameters exceeds 100 points everywhere: these networks "
-            "generalise, but not because they have few parameters. What can honestly be bounded is the "
-            "accuracy of a finished network on new images, by the exact interval of its test accuracy."
+            "The bound that counts trained parameters exceeds 100 points everywhere, so it says nothing "
+            "about why these networks generalise. What can honestly be bounded is the accuracy of a finished "
+            "network on new images, by the exact interval of its test accuracy."
         )
     names = at_most([f"{c.name} at {count(c.size)}" for c in telling], 4)
     return (
@@ -290,10 +287,9 @@ def _reading(cells: Sequence[Cell], digits: int) -> str:
         if len(parts) > 1:
             steady = min(parts, key=lambda n: parts[n].variance)
             fitting = min(parts, key=lambda n: parts[n].bias)
-            text += (
-                f"; {fitting} has the least squared bias ({percent(parts[fitting].bias, digits)}), "
-                f"{steady} the least variance ({percent(parts[steady].variance, digits)})"
-            )
+            bias, variance = (percent(x, digits) for x in (parts[fitting].bias, parts[steady].variance))
+            also = " and" if fitting == steady else f", {steady}"
+            text += f"; {fitting} has the least squared bias ({bias}){also} the least variance ({variance})"
         sentences.append(text + ".")
     return " ".join(sentences)
 

@@ -76,6 +76,15 @@ def mean_of(entries: Sequence[Entry]) -> float:
     return summarise(entries).mean
 
 
+def fit(entries: Sequence[Entry]) -> tuple[float, float] | None:
+    """Mean training accuracy, and the gap from it to mean test accuracy; None where a run lacks the first."""
+    trained = {id(e): a for e in entries if (a := e.train_accuracy) is not None}
+    if len(trained) < len(entries):
+        return None
+    train = summarise(entries, lambda e: trained[id(e)], bounds=None).mean
+    return train, train - mean_of(entries)
+
+
 def drawn(entries: Sequence[Entry]) -> Summary:
     """As `summarise`, with the exact binomial interval of the test accuracy where there is one run only."""
     s = summarise(entries)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from tlcli.report.gather import Entry, arms_of, by, sizes_of, variants_of
-from tlcli.report.pairs import CONTROL, ENOUGH_DRAWS, Contrast, mean_of, ranking, summarise
+from tlcli.report.pairs import CONTROL, ENOUGH_DRAWS, Contrast, fit, mean_of, ranking, summarise
 from tlcli.report.size_figures import curve_matrix, has_curve
 from tlcli.report.words import (
     at_most,
@@ -183,18 +183,15 @@ def _gap(entries: Sequence[Entry], digits: int) -> str:
     for size in dict.fromkeys((sizes[0], sizes[-1])):
         gaps = []
         for cell in _cells(e for e in entries if e.size == size):
-            trained = [a for e in cell if (a := e.train_accuracy) is not None]
-            if len(trained) == len(cell):
-                train, test = float(np.mean(trained)), summarise(cell).mean
-                detail = f"{percent(train, digits)} in training, {percent(test, digits)} in test"
-                gaps.append((train - test, f"{_name(cell[0])} ({points(train - test, digits)}: {detail})"))
-        if gaps:
-            text = (
-                f"At {plural(size, 'training image')} the gap between training and test accuracy is widest "
-                "for "
-            )
-            text += max(gaps)[1] + (f" and narrowest for {min(gaps)[1]}" if len(gaps) > 1 else "")
-            sentences.append(text + ".")
+            if found := fit(cell):
+                train, gap = found
+                detail = f"{percent(train, digits)} in training, {percent(train - gap, digits)} in test"
+                gaps.append((gap, f"{_name(cell[0])} ({points(gap, digits)}: {detail})"))
+        text = f"At {plural(size, 'training image')} the gap between training and test accuracy is"
+        if len(gaps) > 1:
+            sentences.append(f"{text} widest for {max(gaps)[1]} and narrowest for {min(gaps)[1]}.")
+        elif gaps:
+            sentences.append(f"{text} that of {gaps[0][1]}.")
     return " ".join(sentences)
 
 

@@ -6,12 +6,18 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from tlcli.report import curves, size_figures, size_words
 from tlcli.report.document import Answer, Chart, Column, Section, Table, Text
 from tlcli.report.gather import Entry, Study, arms_of, by, sizes_of, variants_of
-from tlcli.report.pairs import CONTROL, Contrast, against, best_against_second, between_variants, summarise
+from tlcli.report.pairs import (
+    CONTROL,
+    Contrast,
+    against,
+    best_against_second,
+    between_variants,
+    fit,
+    summarise,
+)
 from tlcli.report.words import count, listing, number, plural
 
 INTERVALS = (
@@ -123,15 +129,14 @@ def full_table(entries: Sequence[Entry], digits: int, suffix: str) -> Table:
 
 def _measures(cell: Sequence[Entry]) -> dict[str, Any]:
     s = summarise(cell)
-    trained = [a for e in cell if (a := e.train_accuracy) is not None]
-    train = 100 * float(np.mean(trained)) if len(trained) == len(cell) else None
+    train, gap = fit(cell) or (None, None)
     return {
         "runs": len(cell),
         "mean": 100 * s.mean,
         "sd": None if s.sd is None else 100 * s.sd,
         "interval": None if s.low is None or s.high is None else (100 * s.low, 100 * s.high),
-        "train": train,
-        "gap": None if train is None else train - 100 * s.mean,
+        "train": None if train is None else 100 * train,
+        "gap": None if gap is None else 100 * gap,
     }
 
 
