@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import make_layer_study, make_run, make_size_study, make_strategies, make_target, provenance
 
-from tlcli.report import layers, learning, maps, neighbours, networks, pictures, sizes, style
+from tlcli.report import layers, learning, maps, networks, pictures, sizes, style
 from tlcli.report.document import Chart, Section, Table
 from tlcli.report.gather import gather
 from tlcli.report.report import compose
@@ -169,31 +169,6 @@ def test_overfitting_is_told() -> None:
     part = networks.section(study)
     assert part is not None
     assert "a sign of over-fitting" in part.discussion[0]
-
-
-def test_the_chosen_k_is_the_recorded_one() -> None:
-    target = make_target("t", 100, 500, ["a", "b"])
-    ks = np.arange(1, 6)
-    run = make_run(target, "knn", "knn(euclidean, uniform)", 0, 0.8, attributes={"k": 2, "layer": "dense"})
-    run.curves = {
-        "k": ks,
-        "cv_accuracy": np.array([0.7, 0.81, 0.8, 0.7, 0.6]),
-        "test_accuracy": np.array([0.7, 0.8, 0.83, 0.8, 0.7]),
-    }
-    study = gather([Results([run], {"t": target})])
-    part = neighbours.section(study)
-    assert part is not None
-    (row,) = _table(part, "neighbours").rows
-    assert (row["k"], row["best_k"]) == (2, 3)
-    assert row["best"] - row["test"] == pytest.approx(3)
-    assert "a gain that is not real" in part.discussion[1]
-    for recorded in (None, "two", 99):
-        run.attributes["k"] = recorded
-        assert neighbours.chosen(study.entries[0]) == 1
-    for curve in ("test_accuracy", "cv_accuracy"):
-        run.curves[curve] = run.curves[curve][:2]
-        assert neighbours.section(study) is None  # a curve is cut short: there is nothing to show
-        run.curves[curve] = np.linspace(0, 1, 5)
 
 
 def test_bias_and_variance_say_what_they_rest_on() -> None:

@@ -4,46 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 
 from tlcli.report import drawing, style
-from tlcli.report.document import Answer, Chart, Column, Section, Table
-from tlcli.report.gather import Entry, Study, arm_order
+from tlcli.report.document import Chart, Column, Section, Table
+from tlcli.report.gather import Entry, arm_order, by, sizes_of
 from tlcli.report.size_figures import MOST_PANELS, spread
-from tlcli.report.words import at_most, clean, count, listing, percent, plural, points
+from tlcli.report.words import clean, count, listing, percent, plural, points
+
+MOST_TOLD = 6
+"""Arms with a sentence of their own."""
 
 
-def section(study: Study) -> Section | None:
-    """A panel per training set and arm, and the table of the chosen k."""
-    entries = [e for e in study.entries if _is_whole(e)]
-    if not entries:
-        return None
-    entries.sort(key=lambda e: (e.variant, e.size, arm_order(e.method, e.arm)))
-    several = len({e.arm for e in entries}) > 1
-    part = Section("neighbours", "Nearest neighbours on the embeddings")
-    drawn = [entries[i] for i in spread(range(len(entries)), MOST_PANELS)]
+def section(entries: Sequence[Entry], digits: int, *, suffix: str = "", title: str = "") -> Section:
+    """A panel per size and arm, and the table of the chosen k, of the runs of one task, all `measured`."""
+    ordered = sorted(entries, key=lambda e: (e.variant, e.size, arm_order(e.method, e.arm)))
+    cells = list(by(ordered, _cell).values())
+    part = Section("neighbours" + suffix, title or "Nearest neighbours on the embeddings")
+    drawn = [cells[i] for i in spread(range(len(cells)), MOST_PANELS)]
     caption = (
         "Accuracy of the k nearest neighbours against k: by cross-validation on the training part "
         "(dashed), from which k was chosen (line and dot), and on the test part (solid)."
     )
+    if len(ordered) > len(cells):
+        caption += " Curves are means over the draws of the training set, each with a k of its own."
+    if len(drawn) < len(cells):
+        caption += f" Drawn are {len(drawn)} of {len(cells)} pairs of size and arm."
+    told = _text(ordered, digits)
     part.blocks = [
-        Chart(
-            "neighbours",
-            caption,
-            f"Accuracy against k. {_text(entries, study.digits)}",
-            partial(draw, drawn, several),
-        ),
-        _table(entries, study.digits, several),
+        Chart(part.id, caption, f"Accuracy against k. {told}", partial(draw, drawn)),
+        _table(ordered, digits, part.id, repeated=len(ordered) > len(cells)),
     ]
-    part.discussion = [_text(entries, study.digits), _picking(entries, study.digits)]
-    part.answer = Answer(
-        _text(entries[-1:], study.digits) + " " + _picking(entries[-1:], study.digits),
-        part.blocks[0] if isinstance(part.blocks[0], Chart) else None,
-        1,
-    )
+    part.discussion = [told, _picking(ordered, digits)]
     return part
+
+
+def measured(entries: Sequence[Entry]) -> list[Entry]:
+    """The runs of nearest neighbours whose curves are there."""
+    return [e for e in entries if _is_whole(e)]
+
+
+def _cell(e: Entry) -> tuple[Any, ...]:
+    """What one panel is about: the draws of one size, with the same k tried."""
+    return e.variant, e.size, e.arm, tuple(e.run.curves["k"])
 
 
 def _is_whole(e: Entry) -> bool:
@@ -65,32 +71,14 @@ def _curve(e: Entry, name: str) -> np.ndarray:
     return np.asarray(e.run.curves.get(name, np.zeros(0)), np.float64)
 
 
-def draw(entries: Sequence[Entry], several: bool, columns: int) -> Any:
-    """A panel per entry."""
+def draw(cells: Sequence[Sequence[Entry]], columns: int) -> Any:
+    """A panel per cell."""
     from matplotlib.lines import Line2D
 
-    figure, axes = drawing.grid(len(entries), columns, height=2.3, legend=0.3)
-    for ax, e in zip(axes, entries, strict=True):
-        k, i = np.asarray(e.run.curves["k"]), chosen(e)
-        for name, colour, line in (
-            ("cv_accuracy", style.TRAIN, (0, (5, 2))),
-            ("test_accuracy", style.TEST, "-"),
-        ):
-            if len(values := _curve(e, name)):
-                ax.plot(k, 100 * values, color=colour, linestyle=line)
-                ax.plot([k[i]], [100 * values[i]], "o", color=colour, ms=6)
-        ax.axvline(k[i], color=style.MUTED, lw=0.9, zorder=0)
-        ax.annotate(
-            f"k = {k[i]}",
-            (k[i], 0.03),
-            xycoords=("data", "axes fraction"),
-            xytext=(4, 0),
-            textcoords="offset points",
-            fontsize=8.5,
-            color=style.INK,
-            ha="left" if k[i] < 0.8 * k[-1] else "right",
-        )
-        ax.set_title(_name(e, several))
+    figure, axes = drawing.grid(len(cells), columns, height=2.5, legend=0.3)
+    for ax, cell in zip(axes, cells, strict=True):
+        _panel(ax, cell)
+        ax.set_title(_name(cell[0]), fontsize=8.5)
         ax.set_xlabel("k, neighbours")
         ax.set_ylabel("accuracy (%)")
     lines = [Line2D([], [], color=style.TRAIN, linestyle=(0, (5, 2))), Line2D([], [], color=style.TEST)]
@@ -98,16 +86,45 @@ def draw(entries: Sequence[Entry], several: bool, columns: int) -> Any:
     return figure
 
 
-def _name(e: Entry, several: bool) -> str:
-    return (
-        f"{count(e.size)} training images"
-        + (f", {e.arm}" if several else "")
-        + (f", {e.variant}" if e.variant else "")
+def _panel(ax: Any, cell: Sequence[Entry]) -> None:
+    """The mean curves over the draws, and the k that was chosen for each."""
+    k = np.asarray(cell[0].run.curves["k"])
+    picked = sorted({chosen(e) for e in cell})
+    for name, colour, line in (
+        ("cv_accuracy", style.TRAIN, (0, (5, 2))),
+        ("test_accuracy", style.TEST, "-"),
+    ):
+        if curves := [values for e in cell if len(values := _curve(e, name))]:
+            mean = 100 * np.mean(curves, axis=0)
+            ax.plot(k, mean, color=colour, linestyle=line)
+            ax.plot(k[picked], mean[picked], "o", color=colour, ms=6 if len(picked) == 1 else 4)
+    for i in picked:
+        ax.axvline(k[i], color=style.MUTED, lw=0.9, zorder=0)
+    last = k[picked[-1]]
+    ax.annotate(
+        f"k = {_span([int(k[i]) for i in picked])}",
+        (last, 0.03),
+        xycoords=("data", "axes fraction"),
+        xytext=(4 if last < 0.7 * k[-1] else -4, 0),
+        textcoords="offset points",
+        fontsize=8.5,
+        color=style.INK,
+        ha="left" if last < 0.7 * k[-1] else "right",
     )
 
 
-def _table(entries: Sequence[Entry], digits: int, several: bool) -> Table:
-    rows = []
+def _name(e: Entry) -> str:
+    """What a panel is headed by, in lines that fit into it."""
+    where = f"{plural(e.size, 'training image')}" + (f", {e.variant}" if e.variant else "")
+    return f"{fill(where, 40)}\n{fill(e.arm, 40)}"
+
+
+def _span(ks: Sequence[int]) -> str:
+    return str(ks[0]) if min(ks) == max(ks) else f"{min(ks)} to {max(ks)}"
+
+
+def _table(entries: Sequence[Entry], digits: int, id: str, *, repeated: bool) -> Table:
+    rows: list[dict[str, Any]] = []
     for e in entries:
         i, test, cv = chosen(e), _curve(e, "test_accuracy"), _curve(e, "cv_accuracy")
         k = np.asarray(e.run.curves["k"])
@@ -127,8 +144,8 @@ def _table(entries: Sequence[Entry], digits: int, several: bool) -> Table:
         )
     columns = [
         Column("size", "training images", "count"),
-        Column("dataset", "training set", shown=False),
-        Column("arm", "arm", shown=several),
+        Column("dataset", "training set", shown=repeated),
+        Column("arm", "arm", shown=len({r["arm"] for r in rows}) > 1),
         Column("variant", "variant", shown=any(r["variant"] for r in rows)),
         Column("layer", "layer"),
         Column("k", "k chosen", "count"),
@@ -138,28 +155,47 @@ def _table(entries: Sequence[Entry], digits: int, several: bool) -> Table:
         Column("best_k", "at k", "count"),
     ]
     note = "The best on test is for reading only: a k that is picked on the test images is flattered by them."
-    return Table("neighbours", "Nearest neighbours: the chosen k and its accuracy.", columns, rows, note=note)
+    return Table(id, "Nearest neighbours: the chosen k and its accuracy.", columns, rows, note=note)
 
 
 def _text(entries: Sequence[Entry], digits: int) -> str:
-    several = len({e.arm for e in entries}) > 1
-    parts = [
-        f"{percent(float(_curve(e, 'test_accuracy')[chosen(e)]), digits)} with k = "
-        f"{int(e.run.curves['k'][chosen(e)])} at "
-        f"{plural(e.size, 'training image')}{f' ({e.arm})' if several else ''}"
-        for e in entries
-    ]
-    return f"The nearest neighbours reach {at_most(parts, 6)}."
+    """What each arm reaches at each size, and with which k."""
+    sentences = []
+    arms = by(entries, lambda e: (e.arm, e.variant))
+    for (arm, variant), group in list(arms.items())[:MOST_TOLD]:
+        parts = []
+        for size in sizes_of(group):
+            cell = [e for e in group if e.size == size]
+            mean = float(np.mean([_curve(e, "test_accuracy")[chosen(e)] for e in cell]))
+            k = _span([int(e.run.curves["k"][chosen(e)]) for e in cell])
+            parts.append(f"{percent(mean, digits)} with k = {k} at {count(size)}")
+        name = f"{arm} ({variant})" if variant else arm
+        sentences.append(f"{name} reaches {listing(parts)} training images.")
+    if len(arms) > MOST_TOLD:
+        left = len(arms) - MOST_TOLD
+        sentences.append(f"{plural(left, 'further arm is', 'further arms are')} in the table.")
+    if len(entries) > len(by(entries, _cell)):
+        sentences.append("These are means over the training sets of one size.")
+    return " ".join(sentences)
 
 
 def _picking(entries: Sequence[Entry], digits: int) -> str:
-    """What picking k on the test set would have seemed to gain."""
-    lost = [float(_curve(e, "test_accuracy").max() - _curve(e, "test_accuracy")[chosen(e)]) for e in entries]
+    """What picking k on the test set would have seemed to gain, at most, at each size."""
     honest = [e for e in entries if e.run.attributes.get("selected_on") != "test"]
     if not honest:
         return "k was picked on the test images here, so these accuracies are flattered."
-    sizes = listing(list(dict.fromkeys(count(e.size) for e in honest)))
+    most = [
+        f"{points(max(_missed(e) for e in honest if e.size == size), digits)} more at {count(size)}"
+        for size in sizes_of(honest)
+    ]
     return (
         "k was chosen by cross-validation on the training images; picking it on the test images would have "
-        f"shown up to {points(max(lost), digits)} more at {sizes} images, a gain that is not real."
+        f"shown up to {listing(most)} training images, a gain that could not have been known without the "
+        "test images."
     )
+
+
+def _missed(e: Entry) -> float:
+    """How far the best k on the test images is above the chosen one."""
+    test = _curve(e, "test_accuracy")
+    return float(test.max() - test[chosen(e)])

@@ -137,7 +137,9 @@ def _parts(study: Study, confusion: Sequence[str], against: Sequence[str]) -> li
                 study, entries, suffix=suffix, title=f"From the view of statistical learning{named}"
             ),
         ]
-    parts.append(neighbours.section(study))
+    for suffix, named, entries in _by_task(neighbours.measured(study.entries)):
+        title = f"Nearest neighbours on the embeddings{named}"
+        parts.append(neighbours.section(entries, study.digits, suffix=suffix, title=title))
     for suffix, named, entries in _by_task(forgetting.measured(study.entries)):
         title = f"Forgetting of the source task{named}"
         parts.append(forgetting.section(study, entries, suffix=suffix, title=title))
