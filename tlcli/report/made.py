@@ -10,7 +10,7 @@ from typing import Any
 from tlcli import __version__
 from tlcli.report.document import Column, Section, Table, Text
 from tlcli.report.gather import Study, arm_order, by
-from tlcli.report.words import at_most, clean, count
+from tlcli.report.words import at_most, clean, plural
 from tlcli.store.records import Ancestor, Results, common_parents
 
 KINDS = {
@@ -125,13 +125,13 @@ def _seeds(study: Study) -> Table:
         Column("parameters", "parameters", "count"),
         Column("trainable", "trained parameters", "count"),
     ]
-    caption = f"The {count(len(study.entries))} runs, their seeds and the size of their networks."
+    caption = f"Seeds and size of the networks: {plural(len(study.entries), 'run')} in all."
     return Table("seeds", caption, columns, list(rows.values()))
 
 
 def _recipes(study: Study) -> Table | None:
-    """Every value of every recipe, a column per file; files with equal recipes share one."""
-    recipes: dict[str, tuple[dict[str, Any], list[str]]] = {}
+    """Every value of every recipe; files whose recipes differ in the seed alone share a column."""
+    recipes: dict[str, tuple[dict[str, Any], list[str], list[Any]]] = {}
     sources = [(r.provenance.name, r.recipe) for r in study.records if isinstance(r, Results)]
     sources += [
         (c.provenance.name, {"architecture": c.architecture, **c.options, **c.recipe, "seed": c.seed})
@@ -139,19 +139,21 @@ def _recipes(study: Study) -> Table | None:
     ]
     for name, recipe in sources:
         if recipe:
-            key = json.dumps(recipe, sort_keys=True, default=str)
-            recipes.setdefault(key, (recipe, []))[1].append(clean(name or "results"))
+            key = json.dumps({k: v for k, v in recipe.items() if k != "seed"}, sort_keys=True, default=str)
+            _, names, seeds = recipes.setdefault(key, (recipe, [], []))
+            names.append(clean(name or "results"))
+            if recipe.get("seed") not in seeds:
+                seeds.append(recipe.get("seed"))
     if not recipes:
         return None
-    keys = list(dict.fromkeys(k for recipe, _ in recipes.values() for k in recipe))
-    columns = [Column("value", "value")]
-    columns += [Column(str(i), at_most(names, 3)) for i, (_, names) in enumerate(recipes.values())]
-    rows = [
-        {"value": clean(k)}
-        | {str(i): clean(_text(recipe[k])) for i, (recipe, _) in enumerate(recipes.values()) if k in recipe}
-        for k in keys
-    ]
-    return Table("recipes", "How the networks were trained.", columns, rows)
+    keys = list(dict.fromkeys(k for recipe, _, _ in recipes.values() for k in recipe))
+    caption = "How the networks were trained: a column per recipe, headed by its first file."
+    columns, rows = [Column("value", "value")], {k: {"value": clean(k)} for k in keys}
+    for i, (recipe, names, seeds) in enumerate(recipes.values()):
+        columns.append(Column(str(i), at_most(names, 1)))
+        for k, value in recipe.items():
+            rows[k][str(i)] = clean(at_most([_text(s) for s in seeds]) if k == "seed" else _text(value))
+    return Table("recipes", caption, columns, list(rows.values()))
 
 
 def _text(value: Any) -> str:
