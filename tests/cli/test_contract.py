@@ -337,6 +337,7 @@ def test_a_named_recipe_holds_but_for_the_options_given(command):
     fast = Recipe.from_options("fast")
     assert chosen("--recipe", "fast", "--augment", "none") == dataclasses.replace(fast, augment=())
     assert chosen("--recipe", "fast", "--augment", "flip").augment == ("flip",)
+    assert not chosen("--recipe", "small", "--no-mirrored").mirrored
 
 
 def test_the_reference_is_up_to_date():

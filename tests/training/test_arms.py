@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tlcli.errors import UsageError
-from tlcli.training.arms import parse_arms
+from tlcli.training.arms import count_arms, parse_arms
 from tlcli.training.methods import method, methods
 
 GROUPS = [("conv1",), ("conv2",), ("dense",), ("head",)]
@@ -42,6 +42,7 @@ def test_a_sweep_is_one_arm_for_each_value(name: str, sweep: str) -> None:
     assert [arm.copy for arm in arms] == list(range(first, last + 1))
     assert len({arm.label for arm in arms}) == len(arms)
     assert parse_arms([name], GROUPS, copy=sweep) == arms
+    assert count_arms([f"{name}:copy={sweep}"], None, None) == count_arms([name], sweep, None) == len(arms)
     one_by_one = [parse_arms([f"{name}:copy={n}"], GROUPS)[0] for n in range(first, last + 1)]
     assert one_by_one == arms
 
@@ -59,7 +60,8 @@ def test_the_same_arm_twice_is_refused(names: list[str]) -> None:
     ("spec", "how"),
     [("ridge:rate=3", {}), ("logistic:augment=0", {}), ("freeze:views=4,augment=0", {}),
      ("finetune:augment=0.5", {}), ("anchored:probe=0.5", {}), ("anchored:statistics=2", {}),
-     ("lp-ft:probe=1", {}), ("finetune", {"freeze": "1"}), ("scratch", {"copy": "1"})],
+     ("lp-ft:probe=1", {}), ("finetune:rate=0", {}), ("freeze:views=0.5", {}), ("replay:share=0", {}),
+     ("lwf:temperature=0", {}), ("finetune", {"freeze": "1"}), ("scratch", {"copy": "1"})],
 )  # fmt: skip
 def test_what_would_have_no_effect_is_refused(spec: str, how: dict[str, str]) -> None:
     with pytest.raises(UsageError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tlcli.training import Recipe, transfer
+from tlcli.training import Recipe, arm_trainer, train_base, transfer
 from tlcli.training.features import Frozen
 
 SHORT = Recipe(samples=100, batch_size=50)
@@ -35,6 +35,16 @@ def test_a_deeper_cut_starts_from_a_shallower_one_and_gives_the_same_bits(base, 
         assert np.array_equal(run.predictions, alone.predictions)
         for name, values in run.history.items():
             assert np.array_equal(values, alone.history[name]), (number, name)
+
+
+@pytest.mark.parametrize("how", [{}, {"bn_statistics": "moving"}])
+def test_what_is_frozen_drops_nothing_whether_or_not_it_is_kept(source_set, target_set, monkeypatch, how):
+    dropping = train_base(source_set, "cnn2", options={"dropout": 0.5}, recipe=Recipe(samples=200))
+    (kept,) = transfer(dropping, [target_set], ["freeze"], recipe=SHORT, **how).runs
+    monkeypatch.setattr(arm_trainer, "FEATURE_BYTES", 0)
+    (anew,) = transfer(dropping, [target_set], ["freeze"], recipe=SHORT, **how).runs
+    for name, values in kept.history.items():
+        assert values == pytest.approx(anew.history[name], abs=1e-5), name
 
 
 def test_two_at_once_share_what_is_computed(base, target_set, starts):

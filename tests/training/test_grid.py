@@ -290,6 +290,17 @@ def test_statistics_cannot_both_move_and_stay(base, target_set):
         transfer(base, [target_set], ["anchored"], recipe=SHORT, bn_statistics="moving")
 
 
+def test_distillation_does_not_meet_mixed_images(base, target_set):
+    with pytest.raises(UsageError, match="mixup mixes two"):
+        transfer(base, [target_set], ["lwf"], recipe=dataclasses.replace(SHORT, augment=("mixup",)))
+
+
+def test_a_target_of_one_class_is_refused(base):
+    one = data.split(data.load_source("digits"), [3])
+    with pytest.raises(TlcliError, match="has one class"):
+        transfer(base, [one], ["ridge"], recipe=SHORT)
+
+
 def test_a_run_that_fails_ends_those_beside_it(base, target_set):
     recipe = Recipe(samples=100_000, learning_rate=1000.0, optimizer="sgd")
     with pytest.raises(TlcliError, match="diverged"):

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from tlcli.errors import Interrupted, TlcliError, UsageError
-from tlcli.training import Recipe, embed, train_base
+from tlcli.training import Recipe, embed, train_base, transfer
+from tlcli.training.base import channel_statistics
+from tlcli.training.loop import Fit
 from tlcli.training.order import SampleOrder, evaluation_steps
 
 EVERYTHING = Recipe(
@@ -23,7 +25,6 @@ def test_a_training_equals_plain_keras_step_by_step(source_set):
     import keras
 
     from tlcli.models import network as net
-    from tlcli.training.base import channel_statistics
 
     for optimizer in (keras.optimizers.Adam(0.001), keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True)):
         name = type(optimizer).__name__.lower()
@@ -57,8 +58,6 @@ def test_batch_normalization_trains_as_in_plain_keras(source_set):
     from keras import layers
 
     from tlcli.models import network as net
-    from tlcli.training.base import channel_statistics
-
     recipe = Recipe(samples=2000, batch_size=50)
     ours = train_base(source_set, "cnn6-bn", seed=3, recipe=recipe)
     averaged = train_base(source_set, "cnn6-bn", seed=3, recipe=dataclasses.replace(recipe, ema=0.9))
@@ -160,6 +159,40 @@ def test_divergence_is_said(source_set):
         train_base(source_set, "cnn2", recipe=Recipe(optimizer="sgd", learning_rate=1000, epochs=2))
 
 
+def test_a_weight_that_is_lost_behind_a_finite_loss_is_found(base, target_set, monkeypatch):
+    advance = Fit._advance
+
+    def poisoned(self, stop):
+        advance(self, stop)
+        kernel = self.step.trainable[0]
+        kernel.assign(kernel.numpy() * np.nan)
+
+    monkeypatch.setattr(Fit, "_advance", poisoned)
+    with pytest.raises(TlcliError, match="diverged: a weight is no number after 50 samples"):
+        transfer(base, [target_set], ["finetune"], recipe=Recipe(samples=50, batch_size=10))
+
+
+@pytest.mark.parametrize(("seed", "runs"), [(-1, 1), (2**32, 1), (2**32 - 1, 2)])
+def test_a_seed_that_not_everything_takes_is_refused(base, target_set, seed, runs):
+    with pytest.raises(UsageError, match="--seed: received"):
+        transfer(base, [target_set], ["scratch"], seed=seed, runs=runs)
+
+
+def test_shifts_that_leave_the_image_are_refused(base, source_set, target_set):
+    recipe = Recipe(epochs=1, augment=("shift:8",))
+    for train in (lambda: train_base(source_set, "cnn2", recipe=recipe),
+                  lambda: transfer(base, [target_set], ["finetune"], recipe=recipe)):  # fmt: skip
+        with pytest.raises(UsageError, match="these are 8x8"):
+            train()
+
+
+def test_statistics_come_from_all_classes_of_a_sorted_dataset():
+    images = np.repeat(np.uint8([0, 255]), 9).reshape(18, 1, 1, 1)
+    mean, std = channel_statistics(images, sample=10)
+    assert mean == pytest.approx(4 / 9)  # 9 images, every second
+    assert std == pytest.approx(0.5, abs=0.01)
+
+
 def test_the_order_of_samples():
     order = SampleOrder(7, seed=1)
     stream = order.take(0, 21)
@@ -200,6 +233,13 @@ def test_learning_rate_schedules():
 def test_a_wrong_recipe_is_refused(wrong):
     with pytest.raises(UsageError):
         Recipe(**{"epochs": 1, **wrong})
+
+
+def test_a_momentum_without_effect_is_refused():
+    with pytest.raises(UsageError, match="--momentum is of sgd"):
+        Recipe.from_options("default", momentum=0.5)
+    assert Recipe.from_options("fast", momentum=0.5).momentum == 0.5
+    assert Recipe.from_options("fast", optimizer="adam").optimizer == "adam"
 
 
 def test_augmentation_moves_pixels_as_it_says():

@@ -42,6 +42,10 @@ def load(console: Console, device: str = "auto", threads: int | None = None, tas
         import keras  # noqa: F401
 
         found = _has_gpu(backend)
+    if threads is not None:  # what numpy was loaded with, before, does not follow the environment any more
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+        threadpool_limits(threads, "blas")
     if device.startswith("gpu") and not found:
         raise TlcliError("--device: no GPU is visible. Use --device cpu or auto, or install `tlcli[gpu]`.")
     return 1 if found else at_once

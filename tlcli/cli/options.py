@@ -164,7 +164,8 @@ Augment = Annotated[
         "--augment",
         metavar="SPEC",
         autocompletion=complete.augmentations,
-        help="flip, shift:PIXELS, crop:PIXELS, rotate:DEGREES, cutout:PIXELS, mixup:ALPHA, none; repeatable.",
+        help="flip, alternating-flip, shift:PIXELS, crop:PIXELS, rotate:DEGREES, cutout:PIXELS, mixup:ALPHA, "
+        "none; repeatable.",
     ),
 ]
 Ema = Annotated[
@@ -180,8 +181,12 @@ EarlyStopping = Annotated[
     ),
 ]
 Mirrored = Annotated[
-    bool,
-    typer.Option("--mirrored", help="Answer with the mean over each image and its mirror image."),
+    bool | None,
+    typer.Option(
+        "--mirrored/--no-mirrored",
+        help="Answer with the mean over each image and its mirror image. The source task's accuracy "
+        "(--source) is that of the images as they are.",
+    ),
 ]
 Precision = Annotated[
     str | None,
@@ -206,7 +211,6 @@ def chosen_recipe(context: typer.Context) -> Recipe:
 
     given = {name: context.params[name] for name in RECIPE_OPTIONS}
     given["augment"] = given["augment"] or None  # a list that is not given is an empty one
-    given["mirrored"] = given["mirrored"] or None  # likewise: a named recipe may have it
     return Recipe.from_options(context.params["recipe"], **given)
 
 

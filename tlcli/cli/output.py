@@ -237,12 +237,13 @@ def recorded_command(context: typer.Context) -> str:
             arguments += [_without_folder(str(v)) for v in values]
             continue
         for v in values:
-            words += _option(max(param.opts, key=len), name, v)
+            flags = param.secondary_opts if v is False else param.opts
+            words += _option(max(flags, key=len), name, v)
     return shlex.join([*words[:2], *arguments, *words[2:]])
 
 
 def _option(flag: str, name: str, value: Any) -> list[str]:
-    if value is True:
+    if isinstance(value, bool):
         return [flag]
     text = str(value).removesuffix(".0") if isinstance(value, float) else str(value)
     if name in PATHS:

@@ -53,7 +53,7 @@ def _names(param: Any) -> str:
     if param.param_type_name == "argument":
         return f"`{_argument(param)}`"
     value = "" if getattr(param, "is_flag", False) else f" {param.metavar}"
-    return _cell(f"`{', '.join(param.opts)}{value}`")
+    return _cell(f"`{', '.join([*param.opts, *param.secondary_opts])}{value}`")
 
 
 def _argument(param: Any) -> str:

@@ -55,7 +55,7 @@ def train_base(
     augment: o.Augment = None,
     ema: o.Ema = None,
     early_stopping: o.EarlyStopping = None,
-    mirrored: o.Mirrored = False,
+    mirrored: o.Mirrored = None,
     precision: o.Precision = None,
     csv_log: o.CsvLog = None,
     log_dir: o.LogDir = None,

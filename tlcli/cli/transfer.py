@@ -83,7 +83,7 @@ def transfer(
     augment: o.Augment = None,
     ema: o.Ema = None,
     early_stopping: o.EarlyStopping = None,
-    mirrored: o.Mirrored = False,
+    mirrored: o.Mirrored = None,
     precision: o.Precision = None,
     bn_statistics: Annotated[
         str,
@@ -144,15 +144,14 @@ def transfer(
     from tlcli import store
     from tlcli.cli.backend import load
     from tlcli.cli.resume import Resumable, StopSignals
-    from tlcli.training.methods import method as registered
+    from tlcli.training.arms import count_arms
 
     console = Console(as_json=as_json, quiet=quiet)
     check_inputs(base, *datasets, source)
     method = method or [RECOMMENDED]
     if runs < 1:
         raise UsageError(f"--runs: received {runs}, expected a number from 1.")
-    for spec in method:
-        registered(spec.partition(":")[0].strip())
+    tasks = count_arms(method, copy, freeze) * len(datasets) * runs
     how = o.chosen_recipe(context)
     path = choose_output(output, default_name(base, datasets), force=force, as_json=as_json)
     checkpoint = store.read(base, store.Checkpoint)
@@ -162,7 +161,7 @@ def transfer(
     logs = o.run_logs(context, path)
 
     with StopSignals(console, saves=kept.folder is not None) as stop:
-        at_once = load(console, device, threads, tasks=len(method) * len(targets) * runs)
+        at_once = load(console, device, threads, tasks)
         from tlcli.training import transfer as run_grid
 
         with console.progress("training") as progress, logs:

@@ -6,6 +6,14 @@ import re
 
 from tlcli.errors import UsageError
 
+_COUNT = re.compile(r"([0-9]{1,4})(?:-([0-9]{1,4}))?")
+
+
+def count_layers(expression: str | None) -> int:
+    """How many numbers of layers an expression means, before anything is known of the network."""
+    found = [_COUNT.fullmatch(part.strip()) for part in (expression or "all").split(",")]
+    return sum(max(1, int(m[2] or m[1]) - int(m[1]) + 1) if m else 1 for m in found)
+
 
 def resolve_layers(expression: str | int | None, groups: list[tuple[str, ...]], option: str) -> list[int]:
     """Numbers of weighted layers, counted from the input, that an expression means.
@@ -27,7 +35,7 @@ def resolve_layers(expression: str | int | None, groups: list[tuple[str, ...]], 
             found.append(0)
         elif owner:
             found.append(owner[0])
-        elif match := re.fullmatch(r"([0-9]{1,4})(?:-([0-9]{1,4}))?", part):
+        elif match := _COUNT.fullmatch(part):
             first, last = int(match[1]), int(match[2] or match[1])
             if first > last:
                 raise UsageError(f"{option}: the range {part} runs backwards; expected {last}-{first}.")

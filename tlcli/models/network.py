@@ -49,11 +49,6 @@ class Network:
         return all_layers(self.model if self.options.get(ALL_LAYERS) else self.own)
 
     @property
-    def has_linear_head(self) -> bool:
-        """Is its head one layer?"""
-        return HEAD_UNITS not in self.options
-
-    @property
     def below_head(self) -> int:
         """How many weighted layers lie below the head."""
         return len(self.groups) - 1
@@ -244,11 +239,15 @@ def adapted_weights(
     found: dict[str, np.ndarray] = {}
     for layer in model.layers:
         if hasattr(layer, "adapted"):
-            step = max(1, len(images) // sample)
-            pixels = np.asarray(images[::step][:sample], dtype=np.float32) / 255.0
+            pixels = np.asarray(evenly_spaced(images, sample), dtype=np.float32) / 255.0
             made = layer.adapted((pixels - mean) / std)
             found.update({f"{layer.name}/{name}": value for name, value in made.items()})
     return found
+
+
+def evenly_spaced(images: Any, most: int) -> Any:
+    """At most so many of the images, from all over them: a folder's are in the order of their classes."""
+    return images[:: max(1, -(-len(images) // most))]
 
 
 def seed_states(model: keras.Model) -> dict[str, Any]:
@@ -294,17 +293,11 @@ def cut(model: keras.Model, frozen: Iterable[tuple[str, ...]]) -> Cut:
     change: frozen layers, layers without weights, and dropout below a frozen layer (the frozen part runs
     in inference mode).
     """
-    frozen_layers = {name for group in frozen for name in group}
     parents = parent_layers(model)
     outputs = model.outputs
-    fixed: set[str] = set()
-    for layer in model.layers:
-        constant = not layer.weights or layer.name in frozen_layers or isinstance(layer, keras.layers.Dropout)
-        if constant and all(parent in fixed for parent in parents[layer.name]):
-            fixed.add(layer.name)
-    below_frozen = _ancestors(frozen_layers & fixed, parents)
+    fixed, inference = _fixed(model, frozen, parents)
     for layer in model.layers:  # a dropout that no frozen layer follows stays active
-        if isinstance(layer, keras.layers.Dropout) and layer.name not in below_frozen:
+        if isinstance(layer, keras.layers.Dropout) and layer.name not in inference:
             fixed -= {layer.name} | _descendants({layer.name}, parents)
     final = [_producer(output).name for output in outputs]
     start = model.layers[0].name
@@ -319,6 +312,26 @@ def cut(model: keras.Model, frozen: Iterable[tuple[str, ...]]) -> Cut:
                 name,
             )
     return Cut(None, model, None)
+
+
+def frozen_dropouts(model: keras.Model, frozen: Iterable[tuple[str, ...]]) -> set[str]:
+    """The names of the dropout layers below a frozen layer: they drop nothing, as `cut` says."""
+    _, inference = _fixed(model, frozen, parent_layers(model))
+    return {name for name in inference if isinstance(model.get_layer(name), keras.layers.Dropout)}
+
+
+def _fixed(
+    model: keras.Model, frozen: Iterable[tuple[str, ...]], parents: dict[str, list[str]]
+) -> tuple[set[str], set[str]]:
+    """The layers whose outputs nothing changes if no dropout among them drops, and those of them that a
+    frozen layer follows or that are one."""
+    frozen_layers = {name for group in frozen for name in group}
+    fixed: set[str] = set()
+    for layer in model.layers:
+        constant = not layer.weights or layer.name in frozen_layers or isinstance(layer, keras.layers.Dropout)
+        if constant and all(parent in fixed for parent in parents[layer.name]):
+            fixed.add(layer.name)
+    return fixed, _ancestors(frozen_layers & fixed, parents)
 
 
 def _is_seed(variable: Any) -> bool:

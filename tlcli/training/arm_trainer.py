@@ -77,6 +77,9 @@ class ArmTrainer:
         self.trains_source_head = any(term.needs_source_head for term in terms)
         if self.trains_source_head or source_head:
             self.model = self._with_source_head()
+        self._dropouts = {
+            layer: layer.rate for layer in self.model.layers if isinstance(layer, keras.layers.Dropout)
+        }
         own = {layer.name for layer in self.network.model.layers}
         self.source_layers = [layer for layer in self.model.layers if layer.name not in own]
         self._stages = [self._compile(phase) for phase in arm.phases]
@@ -170,7 +173,11 @@ class ArmTrainer:
         net.reset_seed_states(self.model, seed)
 
     def _set_frozen(self, phase: Phase) -> None:
-        """Frozen layers do not learn, and their batch normalization runs in inference mode."""
+        """Frozen layers do not learn, and run in inference mode, whether or not what they make of the images
+        is kept; only their batch normalization may be told to go on."""
+        silent = net.frozen_dropouts(self.network.model, self.network.groups[: phase.frozen])
+        for layer, rate in self._dropouts.items():
+            layer.rate = 0.0 if layer.name in silent else rate
         for number, group in enumerate(self.network.groups):
             for name in group:
                 layer = self.model.get_layer(name)
@@ -298,6 +305,6 @@ class ArmTrainer:
             yield stage.below.outputs(stage.engine.put(view))
 
     def _train_accuracy(self, fit: Fit, dataset: Dataset, sample: int = 2_000) -> float:
-        step = -(-len(dataset.train) // sample)
-        logits = fit.predict(fit.examples.train["x"][: len(dataset.train) : step])
-        return float((logits.argmax(axis=1) == dataset.train.labels[::step]).mean())
+        logits = fit.predict(net.evenly_spaced(fit.examples.train["x"][: len(dataset.train)], sample))
+        labels = net.evenly_spaced(dataset.train.labels, sample)
+        return float((logits.argmax(axis=1) == labels).mean())

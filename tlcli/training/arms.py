@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tlcli.errors import UsageError
+from tlcli.models.layerspec import count_layers, resolve_layers
 from tlcli.models.registry import ALL_LAYERS, HEAD_DROPOUT, HEAD_UNITS, parse_head_units
 from tlcli.training.methods import Method, Phase, method
 
@@ -74,12 +75,24 @@ def parse_arms(
     return arms
 
 
+def count_arms(specs: Sequence[str], copy: str | None, freeze: str | None) -> int:
+    """How many arms specifications mean, as far as that can be told before the network is known.
+
+    Raises:
+        UsageError: an unknown method, a specification that is none.
+    """
+    number = 0
+    for name, given in map(_parse, specs):
+        chosen = method(name)
+        copies = count_layers(given.get("copy") or copy) if chosen.copies else 1
+        number += copies * (count_layers(given.get("freeze") or freeze) if chosen.freezes else 1)
+    return number
+
+
 def _expand(
     spec: str, groups: Groups, hidden: Callable[[], Groups] | None, copy: str | None, freeze: str | None,
     common: Options,
 ) -> list[Arm]:  # fmt: skip
-    from tlcli.models.layerspec import resolve_layers
-
     name, given = _parse(spec)
     chosen = method(name)
     copied_text, frozen_text = given.pop("copy", None), given.pop("freeze", None)
@@ -203,7 +216,9 @@ def _value(key: str, text: str, where: str = "") -> float | str:
         raise UsageError(f"{where}{key}={text!r} is no number.") from None
     if key in (AUGMENT, ALL_LAYERS) and value not in (0, 1):
         raise UsageError(f"{where}{key}={text}: expected 0 or 1.")
+    if key == VIEWS and value != int(value):
+        raise UsageError(f"{where}{key}={text}: expected a whole number.")
     limit = 1 if key == HEAD_DROPOUT else 100 if key == VIEWS else 1e6
-    if not 0 <= value < limit:
+    if not 0 <= value < limit or (key == RATE and not value):
         raise UsageError(f"{where}{key}={text} is out of range.")
     return value

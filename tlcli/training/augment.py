@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tlcli.errors import UsageError
 from tlcli.training.order import rng
 
 DRAWN = ("flip", "offset", "angle", "corner", "partner", "weight")
@@ -45,6 +46,19 @@ def draw(
         weight = rng.beta(augmentation["mixup"], augmentation["mixup"], batch)
         plan["weight"] = np.maximum(weight, 1 - weight).astype(np.float32)
     return plan
+
+
+def require_size(augmentation: dict[str, float], shape: tuple[int, int, int]) -> None:
+    """Whether images of a shape can be shifted so far: what comes in at an edge is reflected, once.
+
+    Raises:
+        UsageError: they are too small.
+    """
+    height, width, _ = shape
+    if (reach := _reach(augmentation)) >= min(height, width):
+        raise UsageError(
+            f"--augment: shifts by up to {reach} pixels need larger images; these are {height}x{width}."
+        )
 
 
 def alternating_flips(index: np.ndarray, start: int, size: int, rng: np.random.Generator) -> np.ndarray:

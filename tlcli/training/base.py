@@ -13,8 +13,9 @@ from tlcli import store
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models import network as net
 from tlcli.store.records import Checkpoint, Dataset
-from tlcli.training.augment import both_sides
+from tlcli.training import augment
 from tlcli.training.loop import Examples, Fit, as_history
+from tlcli.training.order import require_seeds
 from tlcli.training.precision import settled
 from tlcli.training.recipe import Recipe
 from tlcli.training.step import Engine, Step, make_engine, several_devices
@@ -26,8 +27,7 @@ def channel_statistics(images: Any, sample: int = 10_000) -> tuple[np.ndarray, n
 
     Measured on at most `sample` images, evenly spaced.
     """
-    step = max(1, len(images) // sample)
-    pixels = np.asarray(images[::step][:sample], dtype=np.float64) / 255.0
+    pixels = np.asarray(net.evenly_spaced(images, sample), dtype=np.float64) / 255.0
     std = pixels.std(axis=(0, 1, 2))
     return pixels.mean(axis=(0, 1, 2)).astype(np.float32), np.maximum(std, 1e-3).astype(np.float32)
 
@@ -68,7 +68,9 @@ def train_base(
         TlcliError: images that the architecture cannot take, a state of another training.
     """
     recipe = settled(recipe or Recipe(epochs=10))
+    require_seeds(seed)
     require_validation(recipe, dataset)
+    augment.require_size(recipe.augmentation(), dataset.image_shape)
     mean, std = channel_statistics(dataset.train.images)
     with several_devices(devices, min(recipe.batch_size, len(dataset.train))) as sharing:
         network = net.build(architecture, dataset.image_shape, dataset.classes, options, recipe.precision)
@@ -126,7 +128,7 @@ def examples(engine: Engine, dataset: Dataset, mirrored: bool = False) -> Exampl
     """A dataset's images and labels on the device; `mirrored` as in a recipe."""
 
     def evaluated(images: Any) -> np.ndarray:
-        return both_sides(np.asarray(images[:])) if mirrored else np.asarray(images[:])
+        return augment.both_sides(np.asarray(images[:])) if mirrored else np.asarray(images[:])
 
     return Examples(
         train={

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models.registry import HEAD_UNITS, with_head
 from tlcli.store.records import Checkpoint, Dataset
+from tlcli.training import augment
 from tlcli.training.arms import Arm
 from tlcli.training.base import require_validation
 from tlcli.training.embedding import require_shape
@@ -31,8 +32,11 @@ def check_grid(
     """
     for dataset in [*datasets, *([source] if source else [])]:
         require_shape(base, dataset)
+    augment.require_size(recipe.augmentation(), base.input_shape)
     for dataset in datasets:
         require_validation(recipe, dataset)
+        if dataset.classes < 2:
+            raise TlcliError(f"{target_name(dataset)} has one class; there is nothing to tell apart.")
     names = [target_name(d) for d in datasets]
     if twice := {name for name in names if names.count(name) > 1}:
         raise UsageError(f"two datasets are called {sorted(twice)[0]!r}; give them different file names.")
@@ -70,6 +74,8 @@ def _check_arm(base: Checkpoint, arm: Arm, recipe: Recipe, source: Dataset | Non
         raise UsageError(f"{arm.method} mixes in images of the source task; name them with --source.")
     if HEAD_UNITS in base.options and any(term.needs_source_head for term in terms):
         raise UsageError(f"{arm.method} needs the base's own head, and that has hidden layers.")
+    if "mixup" in recipe.augmentation() and any(term.needs_teacher for term in terms):
+        raise UsageError(f"{arm.method}: the base has answered to single images, and mixup mixes two.")
     if any(phase.views for phase in arm.phases):
         augmentation = recipe.augmentation()
         if not augmentation or "mixup" in augmentation:

@@ -152,5 +152,7 @@ class FeatureStore:
             lock = self._locks.setdefault((id(table), key), threading.Lock())
         with lock:
             if key not in table:
-                table[key] = compute()
+                value = compute()
+                with self._lock:  # others may be going through the table
+                    table[key] = value
             return table[key]

@@ -24,6 +24,7 @@ from tlcli.training.compatible import check_grid, target_name
 from tlcli.training.embedding import rebuild
 from tlcli.training.features import FeatureStore
 from tlcli.training.loop import as_history, score
+from tlcli.training.order import require_seeds
 from tlcli.training.parallel import TRACING, Workers
 from tlcli.training.precision import settled
 from tlcli.training.recipe import Recipe
@@ -106,6 +107,7 @@ def transfer(
     recipe = settled(recipe or Recipe(epochs=10))
     if bn_statistics not in ("frozen", "moving"):
         raise UsageError(f"--bn-statistics: received {bn_statistics!r}, expected frozen or moving.")
+    require_seeds(seed, runs)
     rebuild(base)  # whatever does not fit is found now
 
     def groups(**head: Any) -> list[tuple[str, ...]]:

@@ -76,7 +76,7 @@ class Fit:
 
         Raises:
             Interrupted: `watch.stop` said so; the state has been given to `watch.save`.
-            TlcliError: the loss is no number any more.
+            TlcliError: the loss or a weight is no number any more.
         """
         chunk, saved = 8, time.monotonic()
         while self.done < self.total and not self._stopped_early():
@@ -122,15 +122,25 @@ class Fit:
     def _advance(self, stop: int) -> None:
         losses, right = self.engine.train(self.examples.train, self._plan(self.done, stop))
         if not np.isfinite(losses).all():
-            raise TlcliError(
-                f"the training diverged: its loss is no number after {self.done * self.batch:,} samples.\n"
-                f"Try a lower --learning-rate (it was {self.step.recipe.rate:g})."
-            )
+            steps = self.done + int(np.isfinite(losses).argmin()) + 1
+            raise self._diverged("its loss is", steps)
         for loss, count in zip(losses.tolist(), right.tolist(), strict=True):
             self.pending[0] += loss * self.batch
             self.pending[1] += count
             self.pending[2] += self.batch
         self.done = stop
+
+    def _require_finite(self) -> None:
+        """Weights can be lost while the loss stays finite: a maximum or a ReLU lets no NaN through."""
+        if not all(np.isfinite(v.numpy()).all() for v in self.step.averaged):
+            raise self._diverged("a weight is", self.done)
+
+    def _diverged(self, what: str, steps: int) -> TlcliError:
+        less = ", or less of what the method adds to the loss" if self.step.terms else ""
+        return TlcliError(
+            f"the training diverged: {what} no number after {self.seen_before + steps * self.batch:,} "
+            f"samples.\nTry a lower --learning-rate (it was {self.step.recipe.rate:g}){less}."
+        )
 
     def _plan(self, start: int, stop: int) -> dict[str, np.ndarray]:
         steps, batch = stop - start, self.batch
@@ -159,6 +169,7 @@ class Fit:
         return np.stack(draws)
 
     def _evaluate(self) -> dict[str, float]:
+        self._require_finite()
         if self.step.recipe.ema:
             self._swap_average()
         row: dict[str, float] = {"samples_seen": self.seen_before + self.done * self.batch}

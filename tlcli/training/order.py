@@ -6,6 +6,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tlcli.errors import UsageError
+
+SEEDS = 2**32
+"""Seeds lie below: scikit-learn, which cuts the folds, takes no larger ones."""
+
+
+def require_seeds(seed: int, runs: int = 1) -> None:
+    """Whether the seeds of all runs are such that everything that draws takes them.
+
+    Raises:
+        UsageError: one is not.
+    """
+    if not 0 <= seed <= SEEDS - runs:
+        raise UsageError(f"--seed: received {seed}, expected a number from 0 to {SEEDS - runs}.")
+
 
 def rng(seed: int, *words: str | int) -> np.random.Generator:
     """An independent stream of random numbers for a purpose, for example `rng(seed, "order", epoch)`."""

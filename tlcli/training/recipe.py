@@ -73,6 +73,8 @@ class Recipe:
             if one in given:
                 values.pop(other, None)
         values.update(given)
+        if "momentum" in given and (used := values.get("optimizer", cls.optimizer)) != "sgd":
+            raise UsageError(f"--momentum is of sgd; {used} has its own.")
         if "augment" in values:
             named = (a for text in values["augment"] for a in text.split(","))
             values["augment"] = tuple(a for a in named if a not in ("", "none"))

@@ -40,7 +40,7 @@ def small_cnn(inputs: Any, classes: int, *, filters: str = "32-48", blocks: str 
     def block(x: Any, name: str) -> Any:
         width = x.shape[-1]
         y = normed(depthwise(x, name=f"{name}_depthwise"), f"{name}_depthwise")
-        y = squeeze_excitation(y, width // 4, name=f"{name}_squeeze")
+        y = squeeze_excitation(y, max(1, width // 4), name=f"{name}_squeeze")
         y = normed(conv(y, 2 * width, name=f"{name}_widen", size=1, bias=False), f"{name}_widen")
         y = relu(y, name=f"{name}_relu")
         y = normed(conv(y, width, name=f"{name}_narrow", size=1, bias=False), f"{name}_narrow")

@@ -11,8 +11,8 @@ def lp_ft(copy: int, freeze: int, *, probe: float = 0.5, rate: float = 1.0) -> l
     """`probe` is the share of the samples spent on the head, `rate` the second phase's factor.
 
     With `probe=0` the head is solved for, as in the article (logistic regression on the features, its penalty
-    chosen on held-out training images): it then takes no samples, and is at its optimum however few there
-    are.
+    chosen on held-out training images): it takes none of the samples of the second phase, and is at its
+    optimum however few there are. The history counts every training image once for it.
     """
     if probe >= 1:
         raise UsageError(f"lp-ft: probe={probe:g} leaves no samples for the second phase; expected below 1.")

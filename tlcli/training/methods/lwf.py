@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tlcli.errors import UsageError
 from tlcli.training.methods import Context, Phase, TermFactory, register
 
 if TYPE_CHECKING:
@@ -40,4 +41,6 @@ def lwf(copy: int, freeze: int, *, weight: float = 1.0, temperature: float = 2.0
     Other than in the article there is no first phase for the new head alone, and the base's answers are those
     to the images as they are, recorded once, also where the network sees them augmented.
     """
+    if not temperature:
+        raise UsageError("lwf: temperature=0 is out of range; expected above 0.")
     return [Phase(frozen=0, terms=(Distillation(weight, temperature),))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tlcli.errors import UsageError
 from tlcli.training.methods import Context, Phase, TermFactory, register
 
 if TYPE_CHECKING:
@@ -42,4 +43,6 @@ def replay(copy: int, freeze: int, *, weight: float = 1.0, share: float = 1.0) -
     They come on top of the samples that a run counts, are not augmented, and pass batch normalization
     together with the target's.
     """
+    if not share:
+        raise UsageError("replay: share=0 mixes nothing in; expected above 0.")
     return [Phase(frozen=0, terms=(Rehearsal(weight, share),))]
