@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 from conftest import make_layer_study, make_run, make_size_study, make_strategies, make_target, provenance
 
-from tlcli.report import layers, learning, maps, networks, pictures, sizes, style
+from tlcli.report import layers, learning, maps, networks, pictures, size_figures, sizes, style
 from tlcli.report.document import Chart, Section, Table
 from tlcli.report.gather import gather
 from tlcli.report.report import compose
@@ -162,13 +162,55 @@ def test_a_figure_for_every_network_of_document_003() -> None:
     assert sum(isinstance(b, Chart) for b in part.blocks) == 4
 
 
-def test_overfitting_is_told() -> None:
+def _told_of_the_base(measured: int, accuracy: Sequence[float] | None = None) -> str:
+    """The discussion of a base whose test loss rises, measured so many times."""
     study = gather(make_strategies())
     history = study.checkpoints[0].history
-    history["test_loss"] = np.linspace(0.5, 1.5, len(history["samples_seen"]))
+    for quantity in history:
+        history[quantity] = history[quantity][:measured]
+    history["test_loss"] = np.linspace(0.5, 1.5, measured)
+    if accuracy is not None:
+        history["test_accuracy"] = np.asarray(accuracy)
     part = networks.section(study)
     assert part is not None
-    assert "a sign of over-fitting" in part.discussion[0]
+    return part.discussion[0].partition(" scratch: ")[0]
+
+
+def test_overfitting_is_told_where_there_are_measurements_to_tell_it_from() -> None:
+    told = _told_of_the_base(5)
+    assert told.endswith("a sign of over-fitting, though its test accuracy has not fallen.")
+    assert _told_of_the_base(5, [0.9, 0.8, 0.7, 0.7, 0.7]).endswith("a sign of over-fitting.")
+    assert "test loss" not in _told_of_the_base(4)
+
+
+def test_a_network_is_told_with_the_decimals_of_its_study() -> None:
+    """Of 2,000 test images two decimals, of 141 one; and what its training accuracy is of."""
+    assert "it gets 77.00\u00a0% of the images right, as it saw them then. It ends with" in _told_of_the_base(
+        20
+    )
+    records = make_size_study((100,), 1, 141, (0.0,))
+    part = networks.section(gather(records))
+    assert part is not None
+    assert re.search(r"test accuracy \d\d\.\d\u00a0%", part.discussion[0])
+    assert "It ends with test accuracy 99.4\u00a0%." in part.discussion[0]
+
+
+def test_curves_show_wide_bands_and_say_what_they_cut() -> None:
+    study = gather(make_size_study((100,), 2, 500, (0.0,)))
+
+    def caption() -> str:
+        blocks = sizes.section(study, study.entries).blocks
+        return next(b.caption for b in blocks if isinstance(b, Chart) and b.id == "curves")
+
+    assert "The steep beginning is cut off below" in caption()
+    for e in study.entries:
+        few = np.array([0.70, 0.71, 0.72]) + 0.1 * e.run.run
+        e.run.history = {"samples_seen": np.arange(1, 4) * 1000, "test_accuracy": few}
+    assert "cut off" not in caption()
+    low, high = size_figures.curve_limits(size_figures.mean_curves(study.entries))
+    sd = 100 * np.std([0, 0.1], ddof=1)
+    assert low < 75 - sd
+    assert high > 77 + sd
 
 
 def test_bias_and_variance_say_what_they_rest_on() -> None:

@@ -22,8 +22,10 @@ def blocks(study: Study, entries: Sequence[Entry], suffix: str) -> list[Any]:
             continue
         caption = (
             "Test accuracy during training against the number of training images seen (repeats counted): "
-            "mean over the runs; the band is one standard deviation. The steep beginning is cut off below."
+            "mean over the runs; the band is one standard deviation."
         )
+        if size_figures.is_cut(group):
+            caption += " The steep beginning is cut off below."
         caption = (f"{variant}: " if variant else "") + caption
         alt = (
             "Learning curves of test accuracy, one panel per number of training images. "

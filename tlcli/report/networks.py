@@ -17,6 +17,8 @@ from tlcli.store.records import Checkpoint
 
 MOST = 8
 """Networks with a figure of their own; a study of more shows its arms side by side instead."""
+FEWEST_FOR_A_TURN = 5
+"""Measurements of a loss from which to say that it has turned."""
 QUANTITIES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
 
 
@@ -63,26 +65,29 @@ def section(study: Study) -> Section | None:
     found = networks(study)
     if not found:
         return None
+    d = study.digits
     part = Section("networks", "Convergence, network by network")
     bases = found[: _bases(study)]
     if len(bases) > MOST:
         part.title = "The base networks"
         found = bases
     else:
-        part.blocks += [_chart(n, i) for i, n in enumerate(found)]
-    part.blocks.insert(0, _table(found))
-    part.discussion = [_ends(found)]
+        part.blocks += [_chart(n, i, d) for i, n in enumerate(found)]
+    part.blocks.insert(0, _table(found, d))
+    part.discussion = [_ends(found, d)]
     if not study.entries:
-        part.answer = Answer(_answer(bases), next((b for b in part.blocks if isinstance(b, Chart)), None), 1)
+        part.answer = Answer(
+            _answer(bases, d), next((b for b in part.blocks if isinstance(b, Chart)), None), 1
+        )
     return part
 
 
-def _chart(network: Network, index: int) -> Chart:
+def _chart(network: Network, index: int, digits: int) -> Chart:
     runs = len(network.histories)
     caption = f"{network.name}: loss and accuracy during training, on training and test images."
     if runs > 1:
         caption += f" Mean over {plural(runs, 'run')}; the bands are one standard deviation."
-    alt = f"Convergence of {network.name}. {_end(network)}"
+    alt = f"Convergence of {network.name}. {_end(network, digits)}"
     return Chart(f"network-{index + 1}", caption, alt, partial(draw, network))
 
 
@@ -108,7 +113,8 @@ def _panel(ax: Any, network: Network, quantity: str, scale: float) -> None:
         if not len(values):
             continue
         mean = scale * values.mean(axis=0)
-        ax.plot(seen / 1000, mean, color=colour, linestyle=line)
+        few = len(seen) < FEWEST_FOR_A_TURN
+        ax.plot(seen / 1000, mean, color=colour, linestyle=line, marker="o" if few else None)
         if len(values) > 1:
             sd = scale * values.std(axis=0, ddof=1)
             ax.fill_between(seen / 1000, mean - sd, mean + sd, color=colour, alpha=0.18, lw=0)
@@ -134,10 +140,9 @@ def matrix(histories: Sequence[dict[str, np.ndarray]], quantity: str) -> tuple[n
     return np.asarray(seen, np.float64), np.asarray(rows)
 
 
-def _table(found: Sequence[Network]) -> Table:
+def _table(found: Sequence[Network], digits: int) -> Table:
     rows = []
     for n in found:
-        ends = {q: [v for h in n.histories if (v := last(h, q)) is not None] for q in QUANTITIES}
         row: dict[str, Any] = {
             "name": n.name,
             "architecture": n.architecture,
@@ -145,8 +150,9 @@ def _table(found: Sequence[Network]) -> Table:
             "size": n.size or None,
             "samples": int(max(h["samples_seen"][-1] for h in n.histories)),
         }
-        for q, values in ends.items():
-            row[q] = float(np.mean(values)) * (100 if "accuracy" in q else 1) if values else None
+        for q in QUANTITIES:
+            mean = _last_mean(n, q)
+            row[q] = mean if mean is None or "loss" in q else 100 * mean
         rows.append(row)
     columns = [
         Column("name", "network"),
@@ -156,69 +162,78 @@ def _table(found: Sequence[Network]) -> Table:
         Column("samples", "samples seen", "count"),
         Column("train_loss", "training loss", "number", 3),
         Column("test_loss", "test loss", "number", 3),
-        Column("train_accuracy", "training accuracy (%)", "percent"),
-        Column("test_accuracy", "test accuracy (%)", "percent"),
+        Column("train_accuracy", "training accuracy (%)", "percent", digits),
+        Column("test_accuracy", "test accuracy (%)", "percent", digits),
     ]
     return Table(
         "networks",
         "Where each network ended (means over its runs).",
         columns,
         rows,
-        note="Training loss and accuracy are those recorded during training.",
+        note="Training loss and accuracy are averages over the last stretch of training: of the network as "
+        "it changed, on the images as it saw them (augmented, where they were).",
     )
 
 
-def _end(network: Network) -> str:
-    parts = []
-    for quantity, label in (("train_accuracy", "training"), ("test_accuracy", "test")):
-        values = [v for h in network.histories if (v := last(h, quantity)) is not None]
-        if values:
-            parts.append(f"{label} accuracy {percent(float(np.mean(values)))}")
-    lowest = _turn(network)
-    end = f"It ends with {' and '.join(parts)}." if parts else ""
-    return f"{end} {lowest}".strip()
+def _end(network: Network, digits: int) -> str:
+    train, test = (_last_mean(network, q) for q in ("train_accuracy", "test_accuracy"))
+    sentences = []
+    if train is not None:
+        sentences.append(
+            f"Over its last stretch of training it gets {percent(train, digits)} of the images right, as it "
+            "saw them then."
+        )
+    if test is not None:
+        sentences.append(f"It ends with test accuracy {percent(test, digits)}.")
+    return " ".join(filter(None, [*sentences, _turn(network)]))
+
+
+def _last_mean(network: Network, quantity: str) -> float | None:
+    values = [v for h in network.histories if (v := last(h, quantity)) is not None]
+    return float(np.mean(values)) if values else None
 
 
 def _turn(network: Network) -> str:
     """Whether the test loss, smoothed over a tenth of the training, has clearly turned up again."""
     seen, values = matrix(network.histories, "test_loss")
-    if not len(values):
+    if len(seen) < FEWEST_FOR_A_TURN:
         return ""
     window = max(1, values.shape[1] // 10)
     smooth = np.convolve(values.mean(axis=0), np.ones(window) / window, "valid")
     lowest, end = float(smooth.min()), float(smooth[-1])
     if end > 1.1 * lowest and end - lowest > 0.01:
-        at = seen[int(smooth.argmin()) + window - 1]
+        at = int(smooth.argmin()) + window - 1
+        _, accuracy = matrix(network.histories, "test_accuracy")
+        fallen = accuracy.shape[1] != len(seen) or accuracy.mean(axis=0)[-1] < accuracy.mean(axis=0)[at]
         return (
-            f"Its test loss is lowest ({number(lowest, 3)}) after about {count(at)} samples and has risen to "
-            f"{number(end, 3)} by the end, a sign of over-fitting."
+            f"Its test loss is lowest ({number(lowest, 3)}) after about {count(seen[at])} samples and has "
+            f"risen to {number(end, 3)} by the end, a sign of over-fitting"
+            f"{'' if fallen else ', though its test accuracy has not fallen'}."
         )
     return "Its test loss has not clearly turned up again."
 
 
-def _ends(found: Sequence[Network]) -> str:
+def _ends(found: Sequence[Network], digits: int) -> str:
     if len(found) > MOST:
         ends = [v for n in found for h in n.histories if (v := last(h, "test_accuracy")) is not None]
         return (
-            f"The {len(found)} networks end with test accuracies from {percent(min(ends))} to "
-            f"{percent(max(ends))}, {percent(float(np.mean(ends)))} on average."
+            f"The {len(found)} networks end with test accuracies from {percent(min(ends), digits)} to "
+            f"{percent(max(ends), digits)}, {percent(float(np.mean(ends)), digits)} on average."
         )
-    return " ".join(f"{n.name}: {_lower(_end(n))}" for n in found)
+    return " ".join(f"{n.name}: {_lower(_end(n, digits))}" for n in found)
 
 
 def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _answer(bases: Sequence[Network]) -> str:
+def _answer(bases: Sequence[Network], digits: int) -> str:
     texts = []
     for n in bases[:2]:
-        values = [v for h in n.histories if (v := last(h, "test_accuracy")) is not None]
+        test = _last_mean(n, "test_accuracy")
         samples = count(max(h["samples_seen"][-1] for h in n.histories))
-        if values:
-            texts.append(
-                f"{n.name} reaches {percent(float(np.mean(values)))} test accuracy after {samples} samples."
-            )
+        if test is not None:
+            texts.append(f"{n.name} reaches {percent(test, digits)} test accuracy after {samples} samples.")
     return " ".join(texts) + " These files hold no transfer to compare with."
 
 

@@ -10,7 +10,9 @@ import numpy as np
 from tlcli.report import drawing, style
 from tlcli.report.gather import Entry, arms_of, sizes_of, variants_of
 from tlcli.report.pairs import Contrast, drawn, units
-from tlcli.report.words import count
+from tlcli.report.words import count, plural
+
+Curves = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 MOST_PANELS = 12
 FEWEST_MEASURED = 3
@@ -78,7 +80,7 @@ def boxes(entries: Sequence[Entry], looks: dict[str, style.Look], columns: int) 
             if values:
                 _box(ax, i, values, looks[arm], hollow=variants.index(variant) > 0)
         _arm_axis(ax, names)
-        ax.set_title(f"{count(size)} training images")
+        ax.set_title(plural(size, "training image"))
         ax.set_xlabel("test accuracy (%)")
     return figure
 
@@ -91,18 +93,12 @@ def curves(entries: Sequence[Entry], looks: dict[str, style.Look], columns: int)
     room, legend_columns = drawing.legend_room(arms, width)
     figure, axes = drawing.grid(len(sizes), columns, height=2.5, legend=room, width=width)
     for ax, size in zip(axes, sizes, strict=True):
-        lowest = []
-        for arm in arms:
-            group = [e for e in entries if e.arm == arm and e.size == size and has_curve(e)]
-            if not group:
-                continue
-            seen, values = curve_matrix(group)
-            mean, look = 100 * values.mean(axis=0), looks[arm]
-            if len(values) > 1:
-                sd = 100 * values.std(axis=0, ddof=1)
-                ax.fill_between(
-                    seen / 1000, mean - sd, np.minimum(mean + sd, 100), color=look.colour, alpha=0.18, lw=0
-                )
+        found = mean_curves([e for e in entries if e.size == size])
+        for arm, (seen, mean, sd) in found.items():
+            look = looks[arm]
+            if sd.any():
+                band = mean - sd, np.minimum(mean + sd, 100)
+                ax.fill_between(seen / 1000, *band, color=look.colour, alpha=0.18, lw=0)
             ax.plot(
                 seen / 1000,
                 mean,
@@ -112,16 +108,39 @@ def curves(entries: Sequence[Entry], looks: dict[str, style.Look], columns: int)
                 markevery=max(1, len(seen) // 6),
                 markersize=4.5,
             )
-            lowest.append(mean[min(len(mean) - 1, len(mean) // 12)])
-            _only_finite_limits(ax, mean)
-        if lowest:
-            top = ax.get_ylim()[1]
-            ax.set_ylim(min(lowest) - 0.06 * (top - min(lowest)) - 0.1, min(top, 100.4))
-        ax.set_title(f"{count(size)} training images")
+        ax.set_ylim(*curve_limits(found))
+        ax.set_title(plural(size, "training image"))
         ax.set_xlabel("samples seen (thousands)")
         ax.set_ylabel("test accuracy (%)")
     drawing.legend_on_top(figure, handles(arms, looks), arms, columns=legend_columns)
     return figure
+
+
+def mean_curves(entries: Sequence[Entry]) -> Curves:
+    """By arm: samples seen, and mean and standard deviation (of one run 0) of test accuracy in percent."""
+    found = {}
+    for arm in arms_of(drawn := [e for e in entries if has_curve(e)]):
+        seen, values = curve_matrix([e for e in drawn if e.arm == arm])
+        sd = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(len(seen))
+        found[arm] = seen, 100 * values.mean(axis=0), 100 * sd
+    return found
+
+
+def curve_limits(found: Curves) -> tuple[float, float]:
+    """What a panel shows: the means but for their steep beginning, and wide bands whole."""
+    parts = [(mean[len(mean) // 12 :], sd[len(mean) // 12 :]) for _, mean, sd in found.values()]
+    low, high = min(float(m.min()) for m, _ in parts), max(float(m.max()) for m, _ in parts)
+    if any(2 * sd.max() > high - low for _, sd in parts):
+        low = min(float((m - sd).min()) for m, sd in parts)
+        high = max(float((m + sd).max()) for m, sd in parts)
+    margin = 0.06 * (high - low) + 0.1
+    return max(low - margin, -0.5), min(high + margin, 100.4)
+
+
+def is_cut(entries: Sequence[Entry]) -> bool:
+    """Whether the beginning of a mean curve lies below its panel."""
+    panels = [mean_curves([e for e in entries if e.size == size]) for size in sizes_of(entries)]
+    return any(mean.min() < curve_limits(p)[0] for p in panels for _, mean, _ in p.values())
 
 
 def gains(contrasts: Sequence[Contrast], looks: dict[str, style.Look], columns: int, label: str) -> Any:
@@ -211,13 +230,6 @@ def _only_left(axes: Sequence[Any], columns: int) -> None:
     for i, ax in enumerate(axes):
         if i % columns:
             ax.set_ylabel("")
-
-
-def _only_finite_limits(ax: Any, mean: np.ndarray) -> None:
-    """Let the means, not the bands, set the upper limit."""
-    top = float(np.nanmax(mean))
-    current = ax.get_ylim()[1] if ax.lines and len(ax.lines) > 1 else top
-    ax.set_ylim(top=max(top + 0.6, min(current, 100.4)))
 
 
 def _arm_axis(ax: Any, names: Sequence[str]) -> None:
