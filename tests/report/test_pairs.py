@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from conftest import make_run, make_target
 
+from tlcli.analysis.statistics import Comparison
 from tlcli.report import sizes
 from tlcli.report.document import Table
 from tlcli.report.gather import Study, gather
-from tlcli.report.pairs import best_against_second
+from tlcli.report.pairs import Contrast, best_against_second
+from tlcli.report.size_words import answer
 from tlcli.store.records import Results
 
 
@@ -65,3 +67,17 @@ def test_equal_means_are_a_tie() -> None:
         "At 100 training images no arm is ahead: finetune and lwf both reach 90.00"
     )
     assert part.discussion[0].startswith("finetune and lwf are level at 100 (90.00")
+
+
+def test_the_arm_that_is_named_is_borne_out() -> None:
+    """The best mean of an arm that varies widely is no example of a gain that was shown."""
+
+    def against_scratch(arm: str, mean: float, p: float) -> Contrast:
+        difference = Comparison(mean - 0.3, mean - 0.35, mean - 0.25, p, 2, 1000, "")
+        return Contrast(100, "", arm, "scratch", mean, 0.3, difference, p)
+
+    control = [against_scratch("lp-ft", 0.63, 0.052), against_scratch("lwf", 0.61, 0.008)]
+    assert answer([], control, [], 0).startswith(
+        "Transfer helped at 100 training images. At 100, lwf reaches"
+    )
+    assert "lp-ft reaches" in answer([], control[:1], [], 0)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import make_layer_study, make_run, make_size_study, make_strategies, make_target, provenance
 
-from tlcli.report import layers, learning, maps, networks, pictures, size_figures, sizes, style
+from tlcli.report import drawing, layers, learning, maps, networks, pictures, size_figures, sizes, style
 from tlcli.report.document import Chart, Section, Table
 from tlcli.report.gather import gather
 from tlcli.report.report import compose
@@ -341,4 +341,17 @@ def test_arms_of_one_method_are_told_apart_without_lines() -> None:
     parts = [("anchored", f"anchored(part={n})") for n in range(7)]
     assert len({(look.colour, look.marker) for look in style.looks(parts).values()}) == 7
     beside = style.looks([*parts, ("freeze", "freeze")])
-    assert {beside[arm].marker for _, arm in parts} == {beside["anchored(part=0)"].marker}
+    assert len({(look.colour, look.marker) for look in beside.values()}) == 8
+    assert {beside[arm].colour for _, arm in parts[3:6]} == {beside[arm].colour for _, arm in parts[:3]}
+
+
+def test_boxes_cut_no_run() -> None:
+    """Runs at the quartile that is the edge of a box do not lie on the edge of the panel."""
+    target = make_target("t", 100, 500, ["a", "b"])
+    runs = [make_run(target, "lwf", "lwf", r, a) for r, a in enumerate((0.6, 0.6, 0.6, 0.8))]
+    study = gather([Results(runs, {"t": target})])
+    with drawing.drawing_style():
+        (ax,) = size_figures.boxes(study.entries, study.looks, 2).axes
+        low, high = ax.get_xlim()
+    assert low < 59.5
+    assert high > 80.5

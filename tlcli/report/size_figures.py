@@ -79,6 +79,8 @@ def boxes(entries: Sequence[Entry], looks: dict[str, style.Look], columns: int) 
             values = [100 * e.accuracy for e in entries if (e.size, e.arm, e.variant) == (size, arm, variant)]
             if values:
                 _box(ax, i, values, looks[arm], hollow=variants.index(variant) > 0)
+        # A bar would end the axis at its edge and cut the symbols there.
+        ax.use_sticky_edges = False
         _arm_axis(ax, names)
         ax.set_title(plural(size, "training image"))
         ax.set_xlabel("test accuracy (%)")

@@ -127,14 +127,20 @@ def looks(arms: list[tuple[str, str]]) -> dict[str, Look]:
             continue
         k = seen.get(method, 0)
         seen[method] = k + 1
-        colour, marker = others[(k - 1) % len(others)] if alone and k else table[method]
-        dash = k if method in METHODS else k + 1
-        result[arm] = Look(colour if alone else shade(colour, k), marker, DASHES[dash % len(DASHES)])
+        dash = DASHES[(k if method in METHODS else k + 1) % len(DASHES)]
+        if alone:
+            result[arm] = Look(*(others[(k - 1) % len(others)] if k else table[method]), dash)
+        else:
+            colour, marker = table[method]
+            again, step = divmod(k, len(SHADES))
+            # Once the shades are used up they come again, with another marker.
+            markers = [marker, *(m for m in SPARE_MARKERS if m != marker)]
+            result[arm] = Look(shade(colour, step), markers[again % len(markers)], dash)
     return result
 
 
 def shade(colour: str, step: int) -> str:
     """The same hue, lighter with each step: the second and third arm of one method."""
-    mix = SHADES[min(step, len(SHADES) - 1)]
+    mix = SHADES[step]
     channels = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
     return "#" + "".join(f"{round(c + (255 - c) * mix):02x}" for c in channels)
