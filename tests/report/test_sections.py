@@ -228,6 +228,8 @@ def test_of_one_arm_no_superlatives() -> None:
     part = learning.section(study, study.entries)
     text = " ".join(results.discussion + part.discussion)
     assert "the gap between training and test accuracy is that of finetune (" in text
+    assert results.answer is not None
+    assert re.search(r"^At 100 training images, finetune gets .* right \(95 % interval", results.answer.text)
     assert not re.search("widest|narrowest|least", text)
     # One gap, with the same digits wherever it stands.
     (row,), (again,) = _table(results, "accuracy").rows, _table(part, "capacity").rows

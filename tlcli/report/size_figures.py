@@ -129,12 +129,11 @@ def mean_curves(entries: Sequence[Entry]) -> Curves:
 
 
 def curve_limits(found: Curves) -> tuple[float, float]:
-    """What a panel shows: the means but for their steep beginning, and wide bands whole."""
+    """What a panel shows: the curves but for their steep beginning; a band wider than their range, whole."""
     parts = [(mean[len(mean) // 12 :], sd[len(mean) // 12 :]) for _, mean, sd in found.values()]
-    low, high = min(float(m.min()) for m, _ in parts), max(float(m.max()) for m, _ in parts)
-    if any(2 * sd.max() > high - low for _, sd in parts):
+    low, high = min(float(m.min()) for m, _ in parts), max(float((m + sd).max()) for m, sd in parts)
+    if any(2 * sd.max() > max(m.max() for m, _ in parts) - low for _, sd in parts):
         low = min(float((m - sd).min()) for m, sd in parts)
-        high = max(float((m + sd).max()) for m, sd in parts)
     margin = 0.06 * (high - low) + 0.1
     return max(low - margin, -0.5), min(high + margin, 100.4)
 

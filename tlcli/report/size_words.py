@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from tlcli.report.gather import Entry, arms_of, by, sizes_of, variants_of
-from tlcli.report.pairs import CONTROL, ENOUGH_DRAWS, Contrast, fit, mean_of, ranking, summarise
+from tlcli.report.pairs import CONTROL, ENOUGH_DRAWS, Contrast, fit, mean_of, summarise
 from tlcli.report.size_figures import curve_matrix, has_curve
 from tlcli.report.words import (
     at_most,
+    between,
     count,
     evidence,
     listing,
@@ -19,7 +20,6 @@ from tlcli.report.words import (
     plural,
     points,
     sentence,
-    with_interval,
 )
 
 
@@ -32,10 +32,12 @@ def answer(
     size = sizes_of(entries)[-1]
     if mine := [c for c in best if c.size == size]:
         return _leader(max(mine, key=lambda c: c.first_mean), digits)
-    top = ranking([e for e in entries if e.size == size])[0]
+    top = max(_cells(e for e in entries if e.size == size), key=mean_of)
+    s = summarise(top)
+    tail = "one run" if s.low is None else f"95 % interval {between(s.low, s.high, digits)}"
     return (
-        f"At {plural(size, 'training image')}, {top[0].arm} gets {with_interval(summarise(top), digits)} of "
-        "these test images right. There is no other arm to compare it with."
+        f"At {plural(size, 'training image')}, {_name(top[0])} gets {percent(s.mean, digits)} of these test "
+        f"images right ({tail}). There is no other arm to compare it with."
     )
 
 
