@@ -58,6 +58,14 @@ def test_missing_runs_are_named() -> None:
     assert gather([results]).warnings == ["1 run is missing from the grid: finetune on mnist-6-9-200, run 1."]
 
 
+def test_missing_draws_of_neighbours_are_named_but_not_other_sizes() -> None:
+    targets = {n: make_target(n, s, 100, ["a", "b"]) for n, s in (("d0", 100), ("d1", 100), ("all", 800))}
+    runs = [make_run(targets[n], "scratch", "scratch", 0, 0.7) for n in ("d0", "d1")]
+    runs += [make_run(targets[n], "knn", "knn(x)", 0, 0.7) for n in ("d0", "all")]
+    warnings = gather([Results(runs, targets)]).warnings
+    assert warnings == ["1 run is missing from the grid: knn(x) on d1, run 0."]
+
+
 def test_missing_layers_of_one_base_are_named() -> None:
     records = make_layer_study(splits=2, images=50)
     first = next(r for r in records if isinstance(r, Results))

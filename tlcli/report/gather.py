@@ -312,8 +312,10 @@ def _gaps(entries: list[Entry]) -> list[str]:
     """The runs that a full grid (arms x training sets x repetitions) would have and that are not there."""
     missing: list[str] = []
     for group in by(entries, lambda e: (e.variant, e.task)).values():
-        datasets = {e.dataset: clean(e.target.name) for e in group}
         for part in by(group, lambda e: (e.method == "knn", e.run.attributes.get("relation"))).values():
+            # Neighbours need not be asked at every size, but then on all training sets of that size.
+            sizes = sizes_of(part)
+            datasets = {e.dataset: clean(e.target.name) for e in group if e.size in sizes}
             missing += _missing(part, datasets, entries)
     if not missing:
         return []
