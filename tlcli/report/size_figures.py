@@ -15,6 +15,8 @@ from tlcli.report.words import count, plural
 Curves = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 MOST_PANELS = 12
+WIDEST = 1.25
+"""The last arm's place on the axis of sizes by the first one's: the many are set closer than the few."""
 FEWEST_MEASURED = 3
 """Measurements of a curve: two say where it begins and ends, not how it gets there."""
 
@@ -26,8 +28,9 @@ def accuracy_by_size(entries: Sequence[Entry], looks: dict[str, style.Look], col
     room, legend_columns = drawing.legend_room(arms, width)
     figure, axes = drawing.grid(len(variants), columns, height=3.0, legend=room, sharey=True, width=width)
     for ax, variant in zip(axes, variants, strict=True):
+        step = min(1.035, WIDEST ** (1 / max(1, len(arms) - 1)))
         for i, arm in enumerate(arms):
-            dodge = 1.035 ** (i - (len(arms) - 1) / 2)
+            dodge = step ** (i - (len(arms) - 1) / 2)
             stats = [
                 (s, drawn(g))
                 for s in sizes
