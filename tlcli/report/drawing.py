@@ -94,16 +94,23 @@ def legend_room(labels: Sequence[str], width: float) -> tuple[float, int]:
 
 
 def lay_out(figure: Any) -> Any:
-    """Place the panels, all of one size, so that their labels fit: each is measured once.
+    """Place the panels, all of one size, so that their labels fit.
 
-    matplotlib's own layout engines measure twice and for every format again, which took most of the time.
+    matplotlib's own layout engines measure anew for every format, which took most of the time. Twice it must
+    be: a panel of another size may have other ticks.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     renderer = FigureCanvasAgg(figure).get_renderer()
     panels = [ax for ax in figure.axes if ax.get_visible() and ax.get_subplotspec() is not None]
-    if not panels:
-        return figure
+    if panels:
+        for _ in range(2):
+            _place(figure, panels, _margins(panels, renderer), renderer)
+    return figure
+
+
+def _margins(panels: Sequence[Any], renderer: Any) -> dict[str, list[float]]:
+    """What labels need around the panels, in pixels: by side (`x0` is left), for each column or row."""
     rows, columns = panels[0].get_subplotspec().get_gridspec().get_geometry()
     margins = {side: [0.0] * n for side, n in (("x0", columns), ("x1", columns), ("y0", rows), ("y1", rows))}
     for ax in panels:
@@ -112,6 +119,11 @@ def lay_out(figure: Any) -> Any:
         for side, band in margins.items():
             k = spec.colspan.start if side[0] == "x" else spec.rowspan.start
             band[k] = max(band[k], abs(getattr(outer, side) - getattr(inner, side)))
+    return margins
+
+
+def _place(figure: Any, panels: Sequence[Any], margins: dict[str, list[float]], renderer: Any) -> None:
+    columns, rows = len(margins["x0"]), len(margins["y0"])
     pad = PAD * figure.dpi
     legend = sum(x.get_window_extent(renderer).height + pad / 2 for x in figure.legends)
     full_width, full_height = figure.bbox.width, figure.bbox.height
@@ -125,7 +137,6 @@ def lay_out(figure: Any) -> Any:
         ax.set_position(
             [x / full_width, 1 - (y + height) / full_height, width / full_width, height / full_height]
         )
-    return figure
 
 
 def to_png(figure: Any) -> bytes:
