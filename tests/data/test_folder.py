@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import time
 import zlib
@@ -147,20 +148,23 @@ def test_unreadable_images_are_named_and_counted(folder):
     (root / "dog" / "1.png").write_bytes(b"no image at all")
     (root / "dog" / "2.png").write_bytes(_bomb(20_000, 20_000))
     (root / "dog" / "5.png").write_bytes(_bomb(11_000, 11_000))
+    (root / "dog" / "6.png").unlink()
+    os.mkfifo(root / "dog" / "6.png")  # who opens it waits for a writer that never comes
     (root / "dog" / "sound.mp3").write_bytes(b"x")
     (root / "dog" / ".hidden").write_bytes(b"x")
     (root / "empty").mkdir()
     source, cut = everything(root)
-    assert len(cut.train) == 16 - 5
+    assert len(cut.train) == 16 - 6
     assert cut.train.source_index.tolist()[:3] == [1, 2, 5]
     told = "\n".join(source.warnings)
-    assert "5 of 16 images cannot be read" in told
+    assert "6 of 16 images cannot be read" in told
     for name in (
         "cat/0.png (empty file)",
         "cat/3.png (",
         "dog/1.png (no PNG",
         "dog/2.png (",
         "dog/5.png (declares",
+        "dog/6.png (no regular file)",
     ):
         assert name in told
     assert "1 .mp3 files" in told

@@ -37,6 +37,8 @@ class Readable(Protocol):
 
     def open(self, mode: str) -> Any: ...
 
+    def is_file(self) -> bool: ...
+
 
 class UnreadableError(Exception):
     """Why an image cannot be used."""
@@ -65,6 +67,8 @@ def decode_one(file: Readable, size: tuple[int, int] | None = None) -> np.ndarra
     from PIL import Image, UnidentifiedImageError
 
     try:
+        if not file.is_file():  # a pipe, for one, would be waited for without end
+            raise UnreadableError("no regular file")
         with file.open("rb") as opened:
             if not opened.read(1):
                 raise UnreadableError("empty file")

@@ -33,6 +33,9 @@ class ZipEntry:
     def is_dir(self) -> bool:
         return self._children is not None
 
+    def is_file(self) -> bool:
+        return self._children is None
+
     def iterdir(self) -> Iterator[ZipEntry]:
         """What is in the folder."""
         yield from (self._children or {}).values()
