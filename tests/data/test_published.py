@@ -231,10 +231,52 @@ def test_archives_that_leave_their_folder(tmp_path, member, words):
         cifar.load(replace(SMALL10, label_columns=1), Request(tmp_path))
 
 
+def tar_header(size, kind=tarfile.REGTYPE, pax=None):
+    member = tarfile.TarInfo("readme")
+    member.size, member.type, member.pax_headers = size, kind, pax or {}
+    return member.tobuf(tarfile.PAX_FORMAT if pax else tarfile.GNU_FORMAT)
+
+
+def sparse_header(size):
+    """A file with holes: what it declares to be as a whole (nothing here) stands elsewhere."""
+    block = bytearray(tar_header(size, tarfile.GNUTYPE_SPARSE))
+    block[483:495] = b"0" * 12
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+LONG_NAME = tar_header(2, tarfile.GNUTYPE_LONGNAME) + b"a".ljust(512, b"\0")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("pack", [gzip.compress, bytes])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (tar_header(1 << 40), r"declares 1\.1e\+12 bytes"),
+        (tar_header(1 << 80), r"declares 1\.21e\+24 bytes"),
+        (tar_header(0, pax={"size": "9" * 20}), r"declares 1e\+20 bytes"),
+        (tar_header(1 << 29), "unexpected end of data"),
+        (sparse_header(1 << 80), "unexpected end of data"),
+        (tar_header(1 << 80, tarfile.GNUTYPE_LONGNAME), "unexpected end of data"),
+        (LONG_NAME * 3000, "cannot be read as a tar archive"),
+        (tar_header(0, tarfile.XHDTYPE) * 3000, "cannot be read as a tar archive"),
+    ],
+    ids=["2^40", "2^80", "pax", "cut short", "sparse", "long name", "long names", "pax headers"],
+)
+def test_archives_whose_headers_lie(tmp_path, pack, content, words):
+    """tarfile would look for the next header where they say it is, and nest as deep as they ask."""
+    (tmp_path / SMALL10.binary_archive).write_bytes(pack(content))
+    with pytest.raises(TlcliError, match=words):
+        cifar.load(SMALL10, Request(tmp_path))
+
+
 def test_an_archive_that_expands_without_end(tmp_path, monkeypatch):
     monkeypatch.setattr("tlcli.data.archives._LARGEST", 1 << 20)
     with tarfile.open(tmp_path / SMALL10.binary_archive, "w:gz") as tar:
-        tar.addfile(*tar_member("readme", bytes(1 << 22)))
+        for name in ("readme", "readme too"):
+            tar.addfile(*tar_member(name, bytes(700_000)))
     with pytest.raises(TlcliError, match="unpacks to more than"):
         cifar.load(SMALL10, Request(tmp_path))
     (tmp_path / SMALL10.binary_archive).write_bytes(b"\x1f\x8b no tar")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import tarfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
@@ -51,6 +50,9 @@ def _from_tar(path: Path, sizes: Mapping[str, int]) -> dict[str, bytes]:
             with tarfile.open(fileobj=limited, mode="r|") as archive:
                 for member in archive:
                     check_member(path.name, member.name)
+                    if member.size > _LARGEST:  # before it is passed by, which takes as long as it is large
+                        raise TlcliError(f"{member.name!r:.100} in {path.name} declares {member.size:.3g} "
+                                         f"bytes: expected {_LARGEST} at most")
                     if not (member.isfile() or member.isdir()):
                         raise TlcliError(f"{path.name} holds {member.name!r}, a link or device: refused")
                     name = PurePosixPath(member.name).name
@@ -60,7 +62,9 @@ def _from_tar(path: Path, sizes: Mapping[str, int]) -> dict[str, bytes]:
                                              f"expected {sizes[name]} at most")
                         content = archive.extractfile(member)
                         found[name] = content.read() if content else b""
-    except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as error:
+    except TlcliError:
+        raise
+    except Exception as error:  # tarfile raises nearly anything on a damaged file
         raise TlcliError(f"{path.name} cannot be read as a tar archive: {error}") from None
     return found
 
@@ -73,14 +77,23 @@ def check_member(archive: str, name: str) -> None:
 
 
 class _Limited:
-    """A stream that ends in an error after `_LARGEST` bytes, so that no archive can expand without end."""
+    """A stream that ends in an error after `_LARGEST` bytes, so that no archive can expand without end.
+
+    At its end it gives nothing once, as tarfile expects, and is an error from then on: tarfile would go on
+    reading up to wherever a header says that the next one is.
+    """
 
     def __init__(self, stream: BinaryIO | gzip.GzipFile, path: Path) -> None:
         self._stream, self._path, self._left = stream, path, _LARGEST
+        self._ended = False
 
     def read(self, size: int) -> bytes:
         block = self._stream.read(min(size, self._left + 1))
         self._left -= len(block)
         if self._left < 0:
             raise TlcliError(f"{self._path.name} unpacks to more than {_LARGEST} bytes: refused")
+        if not block and size:
+            if self._ended:
+                raise EOFError("unexpected end of data")
+            self._ended = True
         return block
