@@ -200,6 +200,15 @@ def test_odd_names_are_kept(folder, tmp_path, name):
     assert store.read(tmp_path / "x.h5", store.Dataset).class_names == cut.class_names
 
 
+def test_a_folder_whose_name_is_no_utf_8(folder, tmp_path):
+    latin = folder(["cat", "dog"]).rename(tmp_path / os.fsdecode(b"caf\xe9"))
+    (latin / "cat" / os.fsdecode(b"\xe9.png")).write_bytes(b"")
+    source, cut = everything(latin)
+    store.write(tmp_path / "x.h5", cut)
+    assert store.read(tmp_path / "x.h5", store.Dataset).source == source.name == r"caf\udce9"
+    assert len(source.warnings) == 1
+
+
 def test_names_that_look_the_same_are_one_too_many(folder):
     with pytest.raises(TlcliError, match="class names must differ"):
         load_source(str(folder(["caf\u00e9", "cafe\u0301"])))

@@ -38,7 +38,11 @@ def test_names_say_what_was_asked_for(options, name):
     assert default_name(**options) == name
 
 
-@given(st.text(max_size=300), st.text(max_size=300), st.floats(0, 1))
+ANY_TEXT = st.text(st.characters() | st.sampled_from("\ud800\udce9"), max_size=300)
+"""With surrogates: what Python makes of names that are no UTF-8."""
+
+
+@given(ANY_TEXT, ANY_TEXT, st.floats(0, 1))
 def test_any_input_makes_a_safe_name(dataset, classes, proportion):
     name = default_name(dataset.replace("\0", ""), classes, proportion=proportion)
     assert name.endswith(".h5")
@@ -48,6 +52,7 @@ def test_any_input_makes_a_safe_name(dataset, classes, proportion):
 
 
 def test_what_reads_the_same_stays_apart():
+    assert default_name("caf\udce9", "all") != default_name("caf\udce8", "all")
     assert default_name("mnist", "'a/b'") != default_name("mnist", "'a:b'")
     long = ",".join(str(i) for i in range(60))
     assert default_name("cifar100", long) != default_name("cifar100", long + ",60")

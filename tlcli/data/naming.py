@@ -71,7 +71,8 @@ def _safe(text: str) -> str:
     plain = re.sub(r"[\s,]+", "_", text.strip()).strip("._-")
     if safe == plain:
         return safe
-    return f"{safe}-{hashlib.sha256(text.encode()).hexdigest()[:6]}".lstrip("-")
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()  # names may be any bytes
+    return f"{safe}-{digest[:6]}".lstrip("-")
 
 
 def _number(value: float) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from tlcli.errors import TlcliError, UsageError
 from tlcli.store.records import Part, Record
+from tlcli.store.tree import printable
 
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is to do."""
@@ -55,6 +56,7 @@ class Source:
     """The tlcli files it was read from: for `store.write`."""
 
     def __post_init__(self) -> None:
+        self.name = printable(self.name)  # a file's name may be any bytes
         self.class_numbers = self.class_numbers or list(range(len(self.class_names)))
         check_class_names(self.class_names, self.name)
 
