@@ -140,6 +140,11 @@ def test_npz_without_a_split_and_with_names(tmp_path):
     assert (len(source.train), len(source.test)) == (16, 4)
     source = load_source(npz(tmp_path / "set.npz", images=PIXELS, labels=np.array(["x", "y"])[LABELS % 2]))
     assert source.class_names == ["x", "y"]
+    for names in (np.array([b"x", "ž".encode()]), np.array(["x", "ž"], ">U1")):
+        source = load_source(npz(tmp_path / "set.npz", images=PIXELS, labels=LABELS % 2, class_names=names))
+        assert source.class_names == ["x", "ž"]
+    source = load_source(npz(tmp_path / "set.npz", images=PIXELS, labels=np.array([b"x", b"y"])[LABELS % 2]))
+    assert (source.class_names, source.train.labels.max()) == (["x", "y"], 1)
     source = load_source(npz(tmp_path / "set.npz", X=PIXELS, y=LABELS + 6))
     assert source.class_numbers == [6, 7, 8, 9]
 
@@ -173,6 +178,11 @@ class Evil:
             {"images": PIXELS, "labels": LABELS, "class_names": np.array(["a", "b", "\x1b[2J", "c"])},
             "control",
         ),
+        *(
+            ({"images": PIXELS, "labels": names[LABELS], "class_names": names}, "cannot be read")
+            for names in (np.full(4, 0x110000, "u4").view("U1"), np.full(4, b"\xff"))
+        ),
+        ({"images": PIXELS, "labels": np.zeros((0, 3))}, r"have shape \(0, 3\)"),
         ({"images": PIXELS * np.float32(np.nan), "labels": LABELS}, "no numbers"),
         ({"images": PIXELS[..., :2], "labels": LABELS}, "1 or 3 channels"),
         ({"pictures": PIXELS}, "holds pictures: expected x_train"),
@@ -204,6 +214,10 @@ def npz_with_header(path, header, content=b"12"):
     [
         (b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000, 1000000), }", "bytes: more than"),
         (b"{'descr': '|u1', 'fortran_order': False, 'shape': (-1,), }", "expected sizes from 0"),
+        *(
+            (f"{{'descr': {kind!r}, 'fortran_order': False, 'shape': {shape}, }}".encode(), "cannot be read")
+            for kind, shape in (("|u1", (10**30, 0)), ("|u1", (1,) * 70), ("<U0", (2,)), ("|S0", (2,)))
+        ),
         (b"{'descr': '|u1', 'fortran_order': False, 'shape': (", "its header is damaged"),
         (b"{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }\n(", "its header is damaged"),
         (b"(" * 9000, "its header is damaged"),
@@ -268,13 +282,27 @@ def test_other_classes_than_a_range_of_digits(tiny, tmp_path):
     assert (source.class_numbers, source.class_names) == ([0, 5, 12], ["č 0", "č 5", "č 12"])
 
 
+def test_a_lab_file_without_a_name_and_with_classes_out_of_order(tiny, tmp_path):
+    import scipy.io
+
+    write_mat(split(tiny([5] * 6), [3, 5]), tmp_path / "x.mat")
+    held = matlab.read(tmp_path / "x.mat", list(matlab.shapes(tmp_path / "x.mat")))
+    key = next(name for name in held if name.startswith("classes")).removeprefix("classes")
+    held |= {f"classes{key}": np.array([5, 3]), f"t_tst{key}": np.array([3, 3, 5, 5]), "source": ""}
+    scipy.io.savemat(tmp_path / "y.mat", held)
+    source = load_source(str(tmp_path / "y.mat"))
+    assert (source.name, source.class_numbers, source.class_names) == ("y", [3, 5], ["5", "3"])
+    assert source.test.labels.tolist() == [0, 0, 1, 1]
+
+
 def as_v73(path, variables):
     """What MATLAB's -v7.3 makes: HDF5 with 512 bytes before it, axes reversed."""
     import h5py
 
     with h5py.File(path, "w", userblock_size=512) as file:
         for name, array in variables.items():
-            stored = file.create_dataset(name, data=array.T, chunks=True, compression="gzip")
+            packed = {"chunks": True, "compression": "gzip"} if array.size > 1 else {}
+            stored = file.create_dataset(name, data=array.T, **packed)
             stored.attrs["MATLAB_class"] = np.bytes_(b"double")
         file["link"] = h5py.ExternalLink("/etc/hostname", "/")
     with open(path, "r+b") as file:
@@ -287,7 +315,9 @@ def test_version_73_and_the_variables_as_the_lab_gives_them(lab, tmp_path):
     renamed = {name.replace("24_0_", "24_0."): array for name, array in held.items()}
     renamed["t_tst24"] = renamed["t_tst24"].argmax(1) + 2.0  # the published numbers themselves
     renamed["X_trn01"] = renamed["X_trn01"].reshape(len(renamed["X_trn01"]), -1)
+    renamed["source"] = np.zeros((0, 0))
     as_v73(tmp_path / "new.mat", renamed)
+    assert load_source(str(tmp_path / "new.mat")).name == "new"
     again = split(load_source(str(tmp_path / "new.mat")), [2, 3, 4])
     assert np.array_equal(again.train.images, cuts[2].train.images)
     assert again.test.labels.tolist() == cuts[2].test.labels.tolist()
@@ -305,10 +335,18 @@ def test_mat_that_cannot_be_used(lab, tmp_path):
         ({"X_tst01": held["X_tst01"][:2]}, "for 6 labels"),
         ({"t_trn01": np.zeros((40, 2))}, "not one-hot"),
         ({"classes24": np.array([0, 1, 2])}, "a class in two of its sets"),
+        ({"classes24": np.zeros((0, 0))}, "classes24 of bad.mat have shape"),
+        ({"i_trn01": np.full(40, np.nan)}, "i_trn01 of bad.mat hold values that are no numbers"),
+        ({"i_trn01": np.array(["x"] * 40)}, "i_trn01 of bad.mat are of type"),
+        ({"i_trn01": np.arange(39)}, "i_trn01 of bad.mat has 39 values: expected 40"),
+        ({"X_trn01": held["X_trn01"][:, :1], "X_tst01": held["X_tst01"][:, :1]}, "in shape: 1 x 2 x 1,"),
     ):
         scipy.io.savemat(bad, {k: v for k, v in {**held, **change}.items() if v is not None})
         with pytest.raises(TlcliError, match=words):
             load_source(str(bad))
+    as_v73(bad, {"X_trn12": np.zeros((1, 2, 2)), "t_trn12": np.array(1.0)})
+    with pytest.raises(TlcliError, match="no variable X_tst12"):
+        load_source(str(bad))
     scipy.io.savemat(bad, {"something": np.zeros(3), "cell": np.array([1, "x"], object)})
     with pytest.raises(TlcliError, match="holds something: expected x_train"):
         load_source(str(bad))

@@ -137,11 +137,11 @@ def as_labels(labels: np.ndarray, where: str) -> np.ndarray:
         raise TlcliError(f"{where} are of type {labels.dtype}: expected whole numbers")
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise TlcliError(f"{where} hold values that are no numbers (NaN or infinite)")
+    if labels.ndim > 2 or not labels.size:
+        raise TlcliError(f"{where} have shape {labels.shape}: expected one label per image")
     if labels.ndim == 2 and 1 not in labels.shape:
         return _from_one_hot(labels, where)
     flat = labels.ravel()
-    if labels.ndim > 2 or not flat.size:
-        raise TlcliError(f"{where} have shape {labels.shape}: expected one label per image")
     if (flat != np.floor(flat)).any() or flat.min() < 0 or flat.max() > 2**31:
         raise TlcliError(f"{where} reach from {flat.min():g} to {flat.max():g}: expected whole numbers >= 0")
     return flat.astype(np.int64)

@@ -54,13 +54,14 @@ def read_lab(path: Path) -> Source:
     numbers = [number for s in sets for number in s.numbers]
     if len(set(numbers)) < len(numbers):
         raise TlcliError(f"{path.name} has a class in two of its sets {', '.join(sorted(tails))}")
-    name = str(matlab.read(path, ["source"])["source"].ravel()[0]) if "source" in shapes else path.stem
+    _check_one_shape(path, [part.images.shape[1:] for s in sets for part in s.parts.values()])
+    source = _texts(matlab.read(path, ["source"])["source"]) if "source" in shapes else []
     names = dict(zip(numbers, [n for s in sets for n in s.names], strict=True))
     ranked = sorted(numbers)
     parts = {part: _joined([(s.parts[part], s.numbers) for s in sets if part in s.parts], ranked)
              for part in _PARTS.values() if any(part in s.parts for s in sets)}
-    return Source(name, parts["train"], parts["test"], [names[number] for number in ranked], warnings, ranked,
-                  parts.get("validation"))
+    return Source((source and source[0]) or path.stem, parts["train"], parts["test"],
+                  [names[number] for number in ranked], warnings, ranked, parts.get("validation"))
 
 
 def write_mat(datasets: Dataset | Sequence[Dataset], path: str | Path, *, force: bool = False) -> None:
@@ -112,7 +113,7 @@ def _tail(dataset: Dataset) -> str:
 
 def _largest(shapes: dict[str, tuple[int, ...]], key: str, tails: list[str], warnings: list[str]) -> str:
     def images(tail: str) -> int:
-        return max(shapes.get(f"t_trn{key}{tail}", (0,)))
+        return max(shapes.get(f"t_trn{key}{tail}", ()), default=0)
 
     chosen = max(tails, key=lambda tail: (images(tail), tail))
     if len(tails) > 1:
@@ -132,9 +133,21 @@ def _read_set(path: Path, shapes: dict[str, tuple[int, ...]], key: str, tail: st
     optional = [f"classes{key}", f"names{key}", *(f"i_{suffix}" for suffix in suffixes.values())]
     arrays = matlab.read(path, wanted + [name for name in optional if name in shapes])
     numbers = _class_numbers(path, key, arrays)
-    names = [str(n).rstrip() for n in arrays[f"names{key}"].ravel()] if f"names{key}" in arrays else []
+    names = _texts(arrays[f"names{key}"]) if f"names{key}" in arrays else []
     parts = {part: _part(path, suffix, arrays, numbers) for part, suffix in suffixes.items()}
     return _ClassSet(numbers, names if len(names) == len(numbers) else [str(n) for n in numbers], parts)
+
+
+def _texts(array: np.ndarray) -> list[str]:
+    """The texts in a variable; none where it holds numbers, as text does in version 7.3."""
+    return [str(text).rstrip() for text in array.ravel()] if array.dtype.kind == "U" else []
+
+
+def _check_one_shape(path: Path, shapes: Sequence[tuple[int, ...]]) -> None:
+    different = sorted(set(shapes))
+    if len(different) > 1:
+        raise TlcliError(f"the images of {path.name} differ in shape: "
+                         f"{', '.join(' x '.join(map(str, shape)) for shape in different)}")
 
 
 def _class_numbers(path: Path, key: str, arrays: dict[str, np.ndarray]) -> list[int]:
@@ -150,16 +163,23 @@ def _part(path: Path, suffix: str, arrays: dict[str, np.ndarray], numbers: list[
     where = f"t_{suffix} of {path.name}"
     labels = as_labels(arrays[f"t_{suffix}"], where)
     if labels.max() >= len(numbers) and set(labels.tolist()) <= set(numbers):
-        labels = np.searchsorted(numbers, labels)
+        labels = np.array([numbers.index(label) for label in labels], np.int64)
     if labels.max() >= len(numbers):
         raise TlcliError(f"{where} has a label {labels.max()}: expected 0 to {len(numbers) - 1}, or the "
                          f"classes {numbers[0]} to {numbers[-1]} themselves")
     x, where = arrays[f"X_{suffix}"], f"X_{suffix} of {path.name}"
     images = as_images(x, len(labels), pixel_scale(x, where), where)
-    index = arrays[f"i_{suffix}"].ravel() if f"i_{suffix}" in arrays else np.arange(len(labels))
-    if len(index) != len(labels):
-        raise TlcliError(f"i_{suffix} of {path.name} has {len(index)} values: expected {len(labels)}")
-    return class_part(images, labels, index)
+    return class_part(images, labels, _positions(path, f"i_{suffix}", arrays, len(labels)))
+
+
+def _positions(path: Path, variable: str, arrays: dict[str, np.ndarray], n: int) -> np.ndarray:
+    """The positions of n images in the published set; without the variable, those in the file."""
+    if variable not in arrays:
+        return np.arange(n)
+    index = as_labels(arrays[variable].ravel(), f"{variable} of {path.name}")
+    if len(index) != n:
+        raise TlcliError(f"{variable} of {path.name} has {len(index)} values: expected {n}")
+    return index
 
 
 def _joined(parts: list[tuple[Part, list[int]]], ranked: list[int]) -> Part:

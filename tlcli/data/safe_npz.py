@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ def array_names(path: Path) -> list[str]:
 
 
 def read_npz(path: Path, names: Sequence[str], *, strings: bool = False) -> dict[str, np.ndarray]:
-    """The named arrays: numbers, or with `strings` also fixed-width text.
+    """The named arrays: numbers, or with `strings` also fixed-width text; bytes are decoded as UTF-8.
 
     Raises TlcliError for a missing name, an array of Python objects (a pickle, which could run code) and
     one that declares more than the file holds or than `LARGEST` bytes.
@@ -60,13 +61,24 @@ def _read(archive: zipfile.ZipFile, path: Path, name: str, kinds: str) -> np.nda
                 raise TlcliError(f"{where} is of type {dtype}: expected numbers")
             size = _size(shape, dtype, member.file_size, where)
             content = file.read(size)
+        if len(content) != size:
+            raise TlcliError(f"{where} ends early: {len(content)} of {size} bytes")
+        array = np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
+        return _as_text(array, content) if dtype.kind in "US" else array
     except TlcliError:
         raise
     except Exception as error:  # as above
-        raise TlcliError(f"{where} cannot be read: {error}") from None
-    if len(content) != size:
-        raise TlcliError(f"{where} ends early: {len(content)} of {size} bytes")
-    return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
+        raise TlcliError(f"{where} cannot be read: {error!s:.200}") from None
+
+
+def _as_text(array: np.ndarray, content: bytes) -> np.ndarray:
+    """Text that Python can make strings of; raises ValueError."""
+    if array.dtype.kind == "S":
+        return np.char.decode(array, "utf-8")
+    signs = np.frombuffer(content, np.dtype("u4").newbyteorder(array.dtype.byteorder))
+    if signs.max(initial=0) > sys.maxunicode:
+        raise ValueError("it holds numbers that are no Unicode characters")
+    return array
 
 
 def _size(shape: tuple[int, ...], dtype: np.dtype, held: int, where: str) -> int:
