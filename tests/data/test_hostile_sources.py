@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import resource
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +19,9 @@ import pytest
 from PIL import Image
 
 import tlcli
-from tlcli.data import load_source, matlab
+from tlcli.data import load_source, matlab, split
 from tlcli.data.decoding import UnreadableError, decode_one
+from tlcli.data.safe_npz import read_npz
 from tlcli.errors import TlcliError
 
 SECRET = np.full((20, 6, 6), 77, np.uint8)
@@ -118,6 +120,39 @@ def test_images_that_declare_too_many_pixels(tmp_path, suffix):
     with pytest.raises(UnreadableError):
         decode_one(tmp_path / f"x{suffix}")
     assert memory() - before < 50_000
+
+
+FORGED = "!\ntlcli: everything is fine"
+
+
+def is_one_short_line(text: str) -> bool:
+    return len(text.splitlines()) == 1 and r"!\ntlcli: everything" in text and len(text) < 2000
+
+
+def test_names_of_arrays_forge_no_message(tmp_path):
+    names = [FORGED, *(f"{i}{'long' * 5000}" for i in range(20))]
+    np.savez(tmp_path / "x.npz", **dict.fromkeys(names, LABELS))
+    with pytest.raises(TlcliError, match="expected x_train") as npz:
+        load_source(str(tmp_path / "x.npz"))
+    with pytest.raises(TlcliError, match="has no array 'x_train'") as published:
+        read_npz(tmp_path / "x.npz", ["x_train"])
+    for refused in (npz, published):
+        assert is_one_short_line(str(refused.value))
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_names_of_images_forge_no_message(tmp_path, zipped):
+    for name in ("a", "b"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for i in range(5):
+            Image.fromarray(SECRET[i]).save(tmp_path / "pictures" / name / f"{i}.png")
+    (tmp_path / "pictures" / "a" / f"{FORGED}.png").write_bytes(b"")
+    (tmp_path / "pictures" / "a" / f"y.{FORGED}").write_bytes(b"")
+    path = shutil.make_archive(str(tmp_path / "x"), "zip", tmp_path / "pictures") if zipped else "pictures"
+    source = load_source(str(tmp_path / path))
+    split(source, [0, 1])
+    assert len(source.warnings) == 2
+    assert all(is_one_short_line(warning) for warning in source.warnings)
 
 
 FORBIDDEN = {

@@ -54,11 +54,11 @@ def _from_tar(path: Path, sizes: Mapping[str, int]) -> dict[str, bytes]:
                         raise TlcliError(f"{member.name!r:.100} in {path.name} declares {member.size:.3g} "
                                          f"bytes: expected {_LARGEST} at most")
                     if not (member.isfile() or member.isdir()):
-                        raise TlcliError(f"{path.name} holds {member.name!r}, a link or device: refused")
+                        raise TlcliError(f"{path.name} holds {member.name!r:.100}, a link or device: refused")
                     name = PurePosixPath(member.name).name
                     if name in sizes and member.isfile() and name not in found:
                         if member.size > sizes[name]:
-                            raise TlcliError(f"{member.name} in {path.name} has {member.size} bytes: "
+                            raise TlcliError(f"{member.name!r:.100} in {path.name} has {member.size} bytes: "
                                              f"expected {sizes[name]} at most")
                         content = archive.extractfile(member)
                         found[name] = content.read() if content else b""
@@ -73,7 +73,7 @@ def check_member(archive: str, name: str) -> None:
     """Raise TlcliError for a member of an archive whose name leaves the folder it is unpacked in."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if ".." in parts or name.startswith(("/", "\\")) or (parts and parts[0].endswith(":")):
-        raise TlcliError(f"{archive} holds {name!r}, which points outside the archive: refused")
+        raise TlcliError(f"{archive} holds {name!r:.100}, which points outside the archive: refused")
 
 
 class _Limited:

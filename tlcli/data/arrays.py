@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tlcli.data.sampling import holdout
-from tlcli.data.source import Source, class_part
+from tlcli.data.source import Source, class_part, listed
 from tlcli.errors import TlcliError
 from tlcli.store.records import Part
 
@@ -47,8 +47,7 @@ def source_from_arrays(name: str, held: Sequence[str], read: Named) -> Source:
     if pairs["train"] is None:
         pairs = {"train": whole}
     if pairs["train"] is None:
-        listed = ", ".join(sorted(held)[:8]) or "nothing"
-        raise TlcliError(f"{name} holds {listed}: expected x_train, y_train, x_test and y_test, "
+        raise TlcliError(f"{name} holds {listed(held)}: expected x_train, y_train, x_test and y_test, "
                          "or images and labels")
     found = {part: (actual[p[0]], actual[p[1]]) for part, p in pairs.items() if p is not None}
     arrays = read([key for pair in found.values() for key in pair])
@@ -160,7 +159,7 @@ def _positions(labels: np.ndarray, class_names: list[str], name: str) -> np.ndar
     position = {n: i for i, n in enumerate(class_names)}
     unknown = {str(n) for n in labels.ravel()} - position.keys()
     if unknown:
-        raise TlcliError(f"{name} has a label {min(unknown)!r} that is none of its class names")
+        raise TlcliError(f"{name} has a label {min(unknown)!r:.100} that is none of its class names")
     return np.array([position[str(n)] for n in labels.ravel()], np.int64)
 
 

@@ -26,6 +26,7 @@ MOST_PIXELS = 100_000_000
 _THREADS = 2
 _BLOCK_BYTES = 1 << 25
 """Decoded pixels held in memory at a time."""
+_LONGEST_REASON = 200
 _ORIENTATION = 0x0112
 """The EXIF tag; its values in Pillow's terms below."""
 _TURNS = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270",
@@ -95,7 +96,7 @@ def decode_one(file: Readable, size: tuple[int, int] | None = None) -> np.ndarra
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UnreadableError("declares too many pixels") from None
     except Exception as error:  # Pillow raises nearly anything on a damaged file
-        raise UnreadableError(str(error).split("\n")[0] or type(error).__name__) from None
+        raise UnreadableError(str(error).split("\n")[0][:_LONGEST_REASON] or type(error).__name__) from None
 
 
 def decode_all(files: Sequence[Readable], size: tuple[int, int], *, stretch: bool,

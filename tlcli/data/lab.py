@@ -19,7 +19,7 @@ import numpy as np
 
 from tlcli.data import matlab
 from tlcli.data.arrays import as_images, as_labels, pixel_scale
-from tlcli.data.source import Source, class_part
+from tlcli.data.source import Source, class_part, listed, shown
 from tlcli.errors import TlcliError
 from tlcli.store.records import Dataset, Part
 
@@ -118,7 +118,7 @@ def _largest(shapes: dict[str, tuple[int, ...]], key: str, tails: list[str], war
     chosen = max(tails, key=lambda tail: (images(tail), tail))
     if len(tails) > 1:
         warnings.append(f"of {len(tails)} training sets of the classes {key}, the largest is read: "
-                        f"X_trn{key}{chosen} with {images(chosen)} images")
+                        f"{shown(f'X_trn{key}{chosen}')} with {images(chosen)} images")
     return chosen
 
 
@@ -129,7 +129,7 @@ def _read_set(path: Path, shapes: dict[str, tuple[int, ...]], key: str, tail: st
     wanted = [f"{letter}_{suffix}" for suffix in suffixes.values() for letter in "Xt"]
     missing = [name for name in wanted if name not in shapes]
     if missing:
-        raise TlcliError(f"{path.name} has no variable {missing[0]}: it holds {', '.join(sorted(shapes))}")
+        raise TlcliError(f"{path.name} has no variable {shown(missing[0])}: it holds {listed(shapes)}")
     optional = [f"classes{key}", f"names{key}", *(f"i_{suffix}" for suffix in suffixes.values())]
     arrays = matlab.read(path, wanted + [name for name in optional if name in shapes])
     numbers = _class_numbers(path, key, arrays)

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from tlcli.data.source import listed
 from tlcli.errors import TlcliError
 
 LARGEST = 8 << 30
@@ -36,7 +37,7 @@ def read_npz(path: Path, names: Sequence[str], *, strings: bool = False) -> dict
         members = set(archive.namelist())
         missing = [name for name in names if name + ".npy" not in members]
         if missing:
-            held = ", ".join(sorted(m.removesuffix(".npy") for m in members)) or "nothing"
+            held = listed(member.removesuffix(".npy") for member in members)
             raise TlcliError(f"{path.name} has no array {missing[0]!r}: it holds {held}")
         return {name: _read(archive, path, name, kinds) for name in names}
 

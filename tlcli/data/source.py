@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -171,14 +171,27 @@ def check_class_names(names: Sequence[str], source: str) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise TlcliError(f"{source} has two classes named {name!r}: class names must differ")
+            raise TlcliError(f"{source} has two classes named {name!r:.100}: class names must differ")
         if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in name):
-            raise TlcliError(f"{source} has a class named {name!r}: expected no control characters")
+            raise TlcliError(f"{source} has a class named {name!r:.100}: expected no control characters")
         seen.add(name)
     if not names:
         raise TlcliError(f"{source} has no classes")
     if "" in seen:
         raise TlcliError(f"{source} has a class without a name")
+
+
+def shown(name: str, longest: int = 80) -> str:
+    """A name out of somebody's file as a message may have it: on one line, and not of any length."""
+    text = printable(name)
+    return text if len(text) <= longest else text[:longest] + "..."
+
+
+def listed(names: Iterable[str], most: int = 8) -> str:
+    """The first of some names, in order."""
+    ranked = sorted(names)
+    more = [f"and {len(ranked) - most} more"] if len(ranked) > most else []
+    return ", ".join([*map(shown, ranked[:most]), *more]) or "nothing"
 
 
 def class_part(images: Any, labels: np.ndarray, source_index: np.ndarray | None = None) -> Part:

@@ -29,7 +29,7 @@ class _DType:
     def __init__(self, code: Any, *_: Any) -> None:
         text = code.decode("ascii", "replace") if isinstance(code, bytes) else code
         if text != "u1":
-            raise UnsafePickleError(f"an array of type {text!r}: expected bytes")
+            raise UnsafePickleError(f"an array of type {text!r:.100}: expected bytes")
 
     def __setstate__(self, state: Any) -> None:
         """The rest says byte order and alignment, which bytes have none of."""
@@ -89,7 +89,7 @@ class _Unpickler(_Python):
             return _KNOWN[_text(module), _text(name)]
         except KeyError:
             wanted = f"{_text(module)}.{_text(name)}"
-            raise UnsafePickleError(f"it asks for {wanted}, which could run code") from None
+            raise UnsafePickleError(f"it asks for {wanted!r:.100}, which could run code") from None
 
     def load_build(self) -> None:
         """Only the stand-ins take a state: a function or class on the stack must not be changed by it."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from tlcli.data.decoding import SUFFIXES, Readable, UnreadableError, decode_all, decode_one
 from tlcli.data.sampling import holdout
-from tlcli.data.source import Progress, Request, Source, class_part, path_reader
+from tlcli.data.source import Progress, Request, Source, class_part, listed, path_reader, shown
 from tlcli.data.zipped import open_zip
 from tlcli.errors import TlcliError
 from tlcli.store.records import ImageArray, Part
@@ -127,7 +127,7 @@ class _Reading:
             self.size, self.first = (height, width), self.name(file)
             return
         if not self.stretch:
-            raise TlcliError(f"none of the {len(files)} images in {self.root.name} can be read")
+            raise TlcliError(f"none of the {len(files)} images in {shown(self.root.name)} can be read")
 
     def decode(self, files: Sequence[Readable]) -> Any:
         decoded = decode_all(files, self.size, stretch=self.stretch, progress=self.progress)
@@ -139,8 +139,8 @@ class _Reading:
         return decoded
 
     def name(self, file: Any) -> str:
-        """The path below the folder, with forward slashes."""
-        return str(file)[len(str(self.root)):].strip("/\\").replace("\\", "/")
+        """The path below the folder, with forward slashes, for a message."""
+        return shown(str(file)[len(str(self.root)):].strip("/\\").replace("\\", "/"), 200)
 
 
 def _part(listing: dict[str, list[Readable]], ranked: Sequence[str]) -> tuple[list[Readable], np.ndarray]:
@@ -167,9 +167,9 @@ def _part_folders(root: Any, warnings: list[str]) -> dict[str, Any]:
              for name in names if name in folders and _has_only_folders(folders[name])}
     if "train" not in found:
         return {"train": root}
-    beside = sorted(entry.name for entry in folders.values() if entry not in found.values())
+    beside = [entry.name for entry in folders.values() if entry not in found.values()]
     if beside:
-        warnings.append(f"folders beside train/ and test/ are not read: {', '.join(beside)}")
+        warnings.append(f"folders beside train/ and test/ are not read: {listed(beside)}")
     return found
 
 
@@ -195,15 +195,15 @@ def _list_classes(folder: Any, warnings: list[str]) -> dict[str, list[Readable]]
                 stray[f"{Path(file.name).suffix.lower() or 'nameless'} files"] += 1
         name = _class_name(entry.name)
         if name in listing:
-            raise TlcliError(f"two folders of {folder.name} are both the class {name!r}: "
+            raise TlcliError(f"two folders of {shown(folder.name)} are both the class {name!r:.100}: "
                              "class names must differ")
         if files:
             listing[name] = files
         else:
-            warnings.append(f"the folder {name!r} has no images in it and is left out")
+            warnings.append(f"the folder {name!r:.100} has no images in it and is left out")
     if stray:
-        counted = ", ".join(f"{count} {what}" for what, count in sorted(stray.items()))
-        warnings.append(f"not read: {counted} in {folder.name}")
+        counted = listed(f"{count} {what}" for what, count in stray.items())
+        warnings.append(f"not read: {counted} in {shown(folder.name)}")
     return listing
 
 
@@ -213,7 +213,7 @@ def _entries(folder: Any) -> list[Any]:
         visible = [entry for entry in folder.iterdir() if not entry.name.startswith((".", "__MACOSX"))]
         return sorted(visible, key=lambda entry: entry.name)
     except OSError as error:
-        raise TlcliError(f"cannot look into {folder.name}: {error.strerror}") from None
+        raise TlcliError(f"cannot look into {shown(folder.name)}: {error.strerror}") from None
 
 
 def _walk(folder: Any) -> Iterator[Any]:
