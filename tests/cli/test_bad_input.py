@@ -120,11 +120,12 @@ def test_impossible_splits(call, work, arguments, code, word):
 
 @pytest.mark.parametrize(
     ("output", "word"),
-    [("no/such/folder/out.h5", "folder"), (".", "folder"), ("", "name"), ("x" * 300 + ".h5", "long")],
+    [("no/such/folder/out.h5", "folder"), (".", "folder"), ("", "name"), ("x" * 300 + ".h5", "long"),
+     ("sub/", "folder")],
 )
 def test_impossible_outputs(call, output, word):
     done = call("knn", "pixels.h5", "-o", output)
-    fails(done, 2 if output == "" else 1, word)
+    fails(done, 2 if output in ("", "sub/") else 1, word)
 
 
 def _restricted(arguments, work, restrict):

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import h5py
 import pytest
@@ -26,6 +27,17 @@ def test_split_prints_the_path_and_nothing_else(run, work):
     assert done.stdout == b"digits-6-9-p0.1-s3.h5\n"
     assert b"Next: tlcli" in done.stderr
     assert len(store.read(work / "digits-6-9-p0.1-s3.h5", Dataset).train) == 57
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_stderr_that_takes_nothing_decides_nothing(work):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tlcli.cli.main", "split", "--dataset", "digits", "-o", "all.h5"],
+            cwd=work, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=full, timeout=60,
+        )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, b"all.h5\n")
+    assert store.file_format(work / "all.h5") == "tlcli-dataset"
 
 
 def test_quiet_says_nothing_and_json_gives_one_object(run):

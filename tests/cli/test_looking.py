@@ -10,10 +10,12 @@ import pytest
 from cli_process import fails
 
 from tlcli import store
+from tlcli.cli.inspect import origin
 from tlcli.cli.output import format_table, printable
 from tlcli.cli.progress import ProgressDisplay, duration, speed
 from tlcli.cli.sheet import compose
-from tlcli.store.records import Dataset, Results, Run, Target
+from tlcli.store.describing import FileDescription
+from tlcli.store.records import Ancestor, Dataset, Parent, Provenance, Results, Run, Target
 
 
 def test_inspect_shows_sentence_balance_tree_and_origin(call):
@@ -26,6 +28,18 @@ def test_inspect_shows_sentence_balance_tree_and_origin(call):
     assert shown.count("█" * 25) >= 12
     shown = call("inspect", "pixels-knn.h5").stdout.decode()
     assert shown.index("from pixels.h5 (embeddings") < shown.index("from digits-6-9.h5 (dataset")
+
+
+def test_an_ancestor_of_several_is_led_back_from_once():
+    """Else ten files made from one another by ten ways each would fill the screen for ever."""
+    digests = [f"{n:064x}" for n in range(12)]
+    ancestry = tuple(
+        Ancestor(f"{n}.h5", "tlcli-dataset", digests[n], "", "", tuple(digests[n + 1 :])) for n in range(12)
+    )
+    parents = (Parent("0.h5", "tlcli-dataset", digests[0]),)
+    made = Provenance("tlcli knn", parents, ancestry, "tlcli", digests[-1], "x.h5")
+    lines = list(origin(FileDescription("x.h5", "tlcli-results", "", 0, (), made)))
+    assert len([line for line in lines if " from " in line]) == 1 + 11 * 12 // 2
 
 
 def test_bars_are_plain_where_the_terminal_is(run):

@@ -285,6 +285,24 @@ def test_finished_runs_without_a_network_are_trained_again_to_save_it(base, targ
     assert np.array_equal(saved(tmp_path / "saved", "freeze").test_predictions, first.runs[0].predictions)
 
 
+def test_what_would_fail_when_it_is_kept_is_refused_before(base, target_set, tmp_path):
+    transfer(base, [target_set], ["ridge"], recipe=SHORT, save_dir=tmp_path / "saved")
+    (network,) = (tmp_path / "saved").iterdir()
+    before = network.read_bytes()
+    with pytest.raises(TlcliError, match="--force"):
+        transfer(base, [target_set], ["freeze", "ridge"], recipe=SHORT, save_dir=tmp_path / "saved")
+    assert network.read_bytes() == before
+    assert list((tmp_path / "saved").iterdir()) == [network]
+    transfer(base, [target_set], ["ridge"], recipe=SHORT, save_dir=tmp_path / "saved", replace=True)
+    with pytest.raises(TlcliError, match="cannot be made a folder"):
+        transfer(base, [target_set], ["ridge"], recipe=SHORT, save_dir=network)
+    odd = dataclasses.replace(
+        target_set, provenance=dataclasses.replace(target_set.provenance, name="x<1>.h5")
+    )
+    with pytest.raises(TlcliError, match="another name"):
+        transfer(base, [target_set, odd], ["ridge"], recipe=SHORT, save_dir=tmp_path / "others")
+
+
 def test_statistics_cannot_both_move_and_stay(base, target_set):
     with pytest.raises(UsageError, match="--bn-statistics"):
         transfer(base, [target_set], ["anchored"], recipe=SHORT, bn_statistics="moving")

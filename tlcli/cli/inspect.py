@@ -149,6 +149,7 @@ def origin(description: FileDescription) -> Iterator[str]:
     yield f"made by {made.generated_by}: {made.command or 'the Python API'}"
     yield f"content {made.content_sha256}"
     known = {a.content_sha256: a for a in made.ancestry}
+    told: set[str] = set()
 
     def above(digests: tuple[str, ...], depth: int) -> Iterator[str]:
         for digest in digests:
@@ -156,7 +157,9 @@ def origin(description: FileDescription) -> Iterator[str]:
                 indent, kind = "  " * depth, ancestor.format.removeprefix("tlcli-")
                 yield f"{indent}from {ancestor.name} ({kind}, {digest[:12]})"
                 yield f"{indent}     {ancestor.command or 'the Python API'}"
-                yield from above(ancestor.parents, depth + 1)
+                if digest not in told:  # what several were made from leads back the same way each time
+                    told.add(digest)
+                    yield from above(ancestor.parents, depth + 1)
 
     yield from above(tuple(parent.content_sha256 for parent in made.parents), 1)
 

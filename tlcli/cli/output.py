@@ -25,15 +25,17 @@ class Console:
 
     def note(self, *lines: str) -> None:
         """Lines for a person, on stderr."""
-        if not self.quiet and sys.stderr is not None:
-            print_to(sys.stderr, "\n".join(lines))
+        if not self.quiet:
+            with for_a_person():
+                print_to(sys.stderr, "\n".join(lines))
 
-    def made(self, path: str | Path, what: str, then: str) -> None:
+    def made(self, path: str | Path, what: str, then: str | None) -> None:
         """What was made, and what a user may want to do next; `{}` in that stands for the path."""
         if str(path) == "-":
             self.note(f"stdout: {what}")
         else:
-            self.note(f"{path}: {what}", "Next: " + then.replace("{}", shlex.quote(str(path))))
+            next_line = [] if then is None else ["Next: " + then.replace("{}", shlex.quote(str(path)))]
+            self.note(f"{path}: {what}", *next_line)
 
     def warn(self, text: str) -> None:
         """Something the user should know and could overlook."""
@@ -56,19 +58,35 @@ class Console:
     def working(self, what: str) -> Iterator[None]:
         """Say on a terminal what is being waited for, and take it back."""
         shown = not self.quiet and sys.stderr is not None and sys.stderr.isatty()
-        if shown:
-            print(f"{what} ...", end="\r", file=sys.stderr, flush=True)
+
+        def show(text: str) -> None:
+            if shown:
+                with for_a_person():
+                    print(text, end="\r", file=sys.stderr, flush=True)
+
+        show(f"{what} ...")
         try:
             yield
         finally:
-            if shown:
-                print(" " * (len(what) + 4), end="\r", file=sys.stderr, flush=True)
+            show(" " * (len(what) + 4))
 
     def progress(self, label: str, unit: str = "images") -> Any:
         """A context manager whose value takes the library's progress reports."""
         from tlcli.cli.progress import ProgressDisplay
 
         return ProgressDisplay(label, unit=unit, silent=self.quiet)
+
+
+@contextmanager
+def for_a_person() -> Iterator[None]:
+    """What is written to stderr here decides nothing: where it cannot be written (a full disk, a reader that
+    has ended), the rest of stderr is dropped and the work goes on."""
+    try:
+        yield
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
 
 
 def print_path(path: str | Path) -> None:
@@ -175,9 +193,8 @@ def check_inputs(*paths: str | None) -> None:
     if streams > 1:
         raise UsageError(f"{streams} inputs are '-', but stdin holds one file. Give the others by name.")
     if streams and (sys.stdin is None or sys.stdin.isatty()):
-        raise UsageError(
-            "'-' reads a file from stdin, which is a terminal here. Pipe a file in or give its name."
-        )
+        what = "closed" if sys.stdin is None else "a terminal"
+        raise UsageError(f"'-' reads a file from stdin, which is {what} here. Pipe one in or give its name.")
 
 
 def choose_output(output: str | None, default: str, *, force: bool, as_json: bool = False) -> str:
@@ -195,6 +212,8 @@ def choose_output(output: str | None, default: str, *, force: bool, as_json: boo
         return path
     if not path.strip():
         raise UsageError("the output has an empty name. Give a path after -o.")
+    if path.endswith(os.sep):
+        raise UsageError(f"the output '{path}' is the name of a folder. Give that of a file after -o.")
     store.check_output(path, force)
     return path
 

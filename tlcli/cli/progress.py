@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import Any
 
+from tlcli.cli.output import for_a_person
+
 PATIENCE = 2.0
 """Seconds before anything is shown."""
 
@@ -45,11 +47,12 @@ class ProgressDisplay:
             self._base_done, self._base_time = done, now  # what a resumed call skips does not count as speed
         if now - self._started < PATIENCE:
             return
-        if sys.stderr.isatty():
-            self._draw(done, total, detail)
-        elif now - self._shown >= LINE_EVERY:
-            self._shown = now
-            print(self._line(done, total, detail, now), file=sys.stderr, flush=True)
+        with for_a_person():
+            if sys.stderr.isatty():
+                self._draw(done, total, detail)
+            elif now - self._shown >= LINE_EVERY:
+                self._shown = now
+                print(self._line(done, total, detail, now), file=sys.stderr, flush=True)
 
     def report(self, progress: Any) -> None:
         """The same for the training's `Progress`: done, total, doing."""

@@ -33,11 +33,8 @@ class Resumable:
 
     @property
     def state(self) -> Path | None:
-        """A file in the folder, which is made if need be."""
-        if self.folder is None:
-            return None
-        self.folder.mkdir(exist_ok=True)
-        return self.folder / "state.h5"
+        """A file in the folder."""
+        return None if self.folder is None else self.folder / "state.h5"
 
     def discard(self) -> None:
         """The output is complete: the state has served."""
@@ -105,8 +102,9 @@ class StopSignals:
             os.close(self._stderr)
         if self.received is not None and isinstance(error, Interrupted):
             saved = f"what was done is saved. To go on:\n  {resume_command()}"
+            where = str(error).removeprefix("stopped ").rstrip(".")
             stopped = Interrupted(
-                f"stopped by {NAMES[self.received]}; {saved if self.saves else 'nothing was saved.'}"
+                f"stopped by {NAMES[self.received]} {where}; {saved if self.saves else 'nothing was saved.'}"
             )
             stopped.exit_code = CODES[self.received]
             raise stopped from error

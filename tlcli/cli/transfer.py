@@ -182,6 +182,7 @@ def transfer(
                 state_dir=kept.folder,
                 resume=resume,
                 save_dir=None if save is None else Path(save),
+                replace=force,
                 at_once=at_once,
                 progress=progress.report,
                 stop=stop,

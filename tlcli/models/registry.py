@@ -9,6 +9,7 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -126,6 +127,10 @@ def with_head(options: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, 
     return kept | {key: value for key, value in head.items() if value}
 
 
+_MOST = 65_536
+"""Units of a layer: a slip of the keyboard must not ask for all memory there is."""
+
+
 def parse_head_units(value: Any) -> str:
     """The widths of hidden layers, `512` or `512-256` (or with commas), in one form.
 
@@ -133,7 +138,7 @@ def parse_head_units(value: Any) -> str:
         UsageError: no such widths.
     """
     units = str(value).replace("-", ",").split(",")
-    if not all(u.strip().isdigit() and 0 < int(u) <= 65_536 for u in units):
+    if not all(re.fullmatch("[0-9]{1,5}", u.strip()) and 0 < int(u) <= _MOST for u in units):
         raise UsageError(f"--head-units: received {value!r}, expected numbers of units such as 512,256.")
     return "-".join(str(int(u)) for u in units)
 
@@ -147,7 +152,7 @@ def _coerce(name: str, key: str, value: Any, default: Any) -> Any:
             ]
         if kind is int:
             number = int(str(value))
-            if number < 1:
+            if not 1 <= number <= _MOST:
                 raise ValueError
             return number
         if kind is float:
@@ -161,8 +166,9 @@ def _coerce(name: str, key: str, value: Any, default: Any) -> Any:
                 raise ValueError
             return "-".join(map(str, widths))
         return str(value)
-    except (ValueError, KeyError):
-        expected = {bool: "true or false", int: "a whole number from 1", float: "a number from 0 to below 1"}
+    except (ValueError, KeyError, TypeError):
+        whole = f"a whole number from 1 to {_MOST:,}"
+        expected = {bool: "true or false", int: whole, float: "a number from 0 to below 1"}
         raise UsageError(
             f"{name}: {key}={value!r} is no {expected.get(kind, f'value like {default}')}; default {default}."
         ) from None

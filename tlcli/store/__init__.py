@@ -1,6 +1,6 @@
 """The files: what they hold (records), their schema, atomic writing and safe reading."""
 
-from tlcli.store.atomic import atomic_file, check_output
+from tlcli.store.atomic import atomic_file, check_output, make_folder
 from tlcli.store.describing import Entry, FileDescription, describe
 from tlcli.store.reading import file_format, read, read_any
 from tlcli.store.records import (
@@ -25,6 +25,6 @@ from tlcli.store.writing import write
 __all__ = [
     "Ancestor", "Checkpoint", "Dataset", "EmbeddingPart", "Embeddings", "Entry", "FileDescription",
     "ImageArray", "Parent", "ParentCheck", "Part", "Provenance", "Record", "Results", "Run", "Target",
-    "VerifyReport", "atomic_file", "check_output", "common_parents", "describe", "file_format", "read",
-    "read_any", "verify", "write",
+    "VerifyReport", "atomic_file", "check_output", "common_parents", "describe", "file_format", "make_folder",
+    "read", "read_any", "verify", "write",
 ]

@@ -45,6 +45,14 @@ def check_output(path: str | Path, force: bool = False) -> None:
         raise write_error(target, error) from error
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, likewise early. Raises TlcliError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TlcliError(f"'{folder}' cannot be made a folder: {error.strerror}.") from error
+
+
 def _check_target(target: Path, force: bool) -> None:
     if target.is_dir():
         raise TlcliError(f"{target} is a folder; expected the name of a file to write.")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,7 +83,7 @@ def max_bytes() -> int:
     """How many bytes of data one file may declare: TLCLI_MAX_BYTES, else this machine's memory."""
     text = os.environ.get("TLCLI_MAX_BYTES", "")
     if text:
-        if not text.isdigit():
+        if not re.fullmatch("[0-9]{1,20}", text):
             raise TlcliError(f"TLCLI_MAX_BYTES is {text!r:.40}; expected a number of bytes.")
         return int(text)
     try:

@@ -216,9 +216,9 @@ def _value(key: str, text: str, where: str = "") -> float | str:
         raise UsageError(f"{where}{key}={text!r} is no number.") from None
     if key in (AUGMENT, ALL_LAYERS) and value not in (0, 1):
         raise UsageError(f"{where}{key}={text}: expected 0 or 1.")
-    if key == VIEWS and value != int(value):
-        raise UsageError(f"{where}{key}={text}: expected a whole number.")
     limit = 1 if key == HEAD_DROPOUT else 100 if key == VIEWS else 1e6
     if not 0 <= value < limit or (key == RATE and not value):
         raise UsageError(f"{where}{key}={text} is out of range.")
+    if key == VIEWS and value != int(value):
+        raise UsageError(f"{where}{key}={text}: expected a whole number.")
     return value

@@ -97,6 +97,7 @@ def train_base(
 
     def save(state: dict[str, np.ndarray]) -> None:
         assert state_path is not None
+        state_path.parent.mkdir(parents=True, exist_ok=True)
         store.write(state_path, checkpoint(complete=False, state=state), parents=[dataset], force=True)
 
     if resume and state_path and state_path.exists():

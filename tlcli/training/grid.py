@@ -17,6 +17,7 @@ from tlcli import store
 from tlcli.errors import Interrupted, TlcliError, UsageError
 from tlcli.models import network as net
 from tlcli.models.registry import ALL_LAYERS, HEAD_DROPOUT, HEAD_UNITS, with_head
+from tlcli.store.checks import check_names
 from tlcli.store.records import Checkpoint, Dataset, Results, Run, Target
 from tlcli.training.arm_trainer import ArmTrainer, Outcome
 from tlcli.training.arms import Arm, parse_arms
@@ -67,6 +68,7 @@ def transfer(
     state_dir: Path | None = None,
     resume: bool = False,
     save_dir: Path | None = None,
+    replace: bool = False,
     at_once: int = 1,
     progress: ProgressCallback | None = None,
     stop: StopCallback | None = None,
@@ -93,6 +95,7 @@ def transfer(
         state_dir: Where finished runs are kept until all are done.
         resume: Take finished runs from `state_dir`.
         save_dir: Keep each run's network there as a checkpoint.
+        replace: Write networks anew that are there already, instead of refusing.
         at_once: Runs to train at the same time, each in a thread of its own: for a CPU whose cores the
             backend has been told not to share (`--threads` sees to that).
         progress: Called with a `Progress`.
@@ -122,6 +125,8 @@ def transfer(
     )  # fmt: skip
     check_grid(base, datasets, arms, recipe, source, len(own) - 1, bn_statistics)
     grid = _Grid(base, datasets, arms, recipe, runs, seed, bn_statistics, source, state_dir, save_dir)
+    check_names(cell.key for cell in grid.cells)
+    grid.prepare_folder(replace or resume)
     grid.kept = grid.load() if resume else {}
     for key, run in grid.kept.items():
         for row in rows(run.history):
@@ -307,8 +312,6 @@ class _Grid:
         return self._before
 
     def _save(self, cell: _Cell, trainer: ArmTrainer, run: Run) -> None:
-        assert self.save_dir is not None
-        self.save_dir.mkdir(parents=True, exist_ok=True)
         record = Checkpoint(
             architecture=self.base.architecture, options=trainer.network.options,
             input_shape=self.base.input_shape,
@@ -319,6 +322,15 @@ class _Grid:
             test_predictions=run.predictions,
         )  # fmt: skip
         store.write(self._network_path(cell), record, parents=[self.base, cell.dataset], force=True)
+
+    def prepare_folder(self, replace: bool) -> None:
+        """Make the folder for the networks, before anything is trained."""
+        if self.save_dir is None:
+            return
+        store.make_folder(self.save_dir)
+        there = [path for cell in self.cells if (path := self._network_path(cell)).exists()]
+        if there and not replace:
+            raise TlcliError(f"{there[0]} exists. Give --force to replace it, or --save another folder.")
 
     def _network_path(self, cell: _Cell) -> Path:
         assert self.save_dir is not None
@@ -373,7 +385,9 @@ class _Grid:
 
 
 def safe_name(key: str) -> str:
-    """A key as a file name; one that had to be changed carries a digest, so that no two meet."""
+    """A key as a file name; one that had to be changed or cut carries a digest, so that no two meet."""
     plain = key.replace("|", "--")
     safe = "".join(c if (c.isascii() and c.isalnum()) or c in "-_.=(),+" else "_" for c in plain)
-    return safe if safe == plain else f"{safe[:100]}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+    if safe == plain and len(safe) <= 200:
+        return safe
+    return f"{safe[:100]}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"

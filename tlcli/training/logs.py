@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from tlcli.errors import TlcliError
+from tlcli.store import make_folder
 
 
 class RunLogs:
@@ -41,8 +42,11 @@ class RunLogs:
                 "Run `pip install 'tlcli[tensorboard]'`."
             )
         for folder in (self.csv, self.tensorboard):
-            if folder is not None and not replace and folder.is_dir() and any(folder.iterdir()):
+            if folder is None:
+                continue
+            if not replace and folder.is_dir() and any(folder.iterdir()):
                 raise TlcliError(f"{folder} holds logs already. Give --force to write them anew.")
+            make_folder(folder)
         self._open: dict[int, _RunLog] = {}
         """By thread: each trains one run at a time."""
 
@@ -83,7 +87,6 @@ class _RunLog:
         self.run, self._rows = run, 0
         self._csv = self._tensorboard = None
         if csv is not None:
-            csv.mkdir(parents=True, exist_ok=True)
             self._csv = _started(CSVLogger(csv / f"{safe_name(run)}.csv"))
         if tensorboard is not None:
             folder = tensorboard / safe_name(run)
