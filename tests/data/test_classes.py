@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from tlcli import store
 from tlcli.data import load_source, split
 from tlcli.data.classes import HeldBy, parse
 from tlcli.errors import TlcliError, UsageError
+from tlcli.store import EmbeddingPart, Embeddings
 
 DIGITS = [str(d) for d in range(10)]
 NAMES = [
@@ -74,7 +76,7 @@ def test_every_name_can_be_quoted(names, data):
 @given(st.text(max_size=30))
 def test_any_text_is_understood_or_refused(text):
     with contextlib.suppress(UsageError):
-        numbers = parse(text, NAMES, held_by_file=lambda _: [1])
+        numbers = parse(text, NAMES, held_by_file=lambda _: {1: NAMES[1]})
         assert numbers
         assert numbers == sorted(set(numbers))
         assert set(numbers) <= set(range(10))
@@ -126,6 +128,17 @@ def test_except_is_the_exact_complement(tmp_path, tiny):
     with pytest.raises(TlcliError, match="of digits, not of mnist"):
         HeldBy("mnist")(str(tmp_path / "a.h5"))
     with pytest.raises(TlcliError, match="nothing is left"):
-        parse("except:all.h5", DIGITS, held_by_file=lambda _: range(10))
+        parse("except:all.h5", DIGITS, held_by_file=lambda _: dict(enumerate(DIGITS)))
     with pytest.raises(TlcliError, match="class 99"):
-        parse("except:other.h5", DIGITS, held_by_file=lambda _: [99])
+        parse("except:other.h5", DIGITS, held_by_file=lambda _: {99: "99"})
+
+
+def test_except_refuses_the_classes_of_another_set(tmp_path):
+    """A checkpoint or embeddings, unlike a dataset, do not say which set they are of."""
+    path = tmp_path / "base.h5"
+    part = EmbeddingPart(np.zeros((2, 3), np.float32), np.arange(2), np.arange(2))
+    parts = {"train": part, "test": part}
+    store.write(path, Embeddings(parts, "all", ["1", "3"], np.array([1, 3])))
+    assert parse(f"except:{path}", DIGITS[:5], held_by_file=HeldBy("digits")) == [0, 2, 4]
+    with pytest.raises(TlcliError, match="holds class 1 as '1', which is 'dog' in this dataset"):
+        parse(f"except:{path}", NAMES, held_by_file=HeldBy("cifar10"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tlcli.data.sampling import generator
 from tlcli.errors import TlcliError, UsageError
@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 _RANGE = re.compile(r"([0-9]{1,9})\s*-\s*([0-9]{1,9})")
 _ITEM = re.compile(r"""\s*(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)'|([^,]*?))\s*(?:,|$)""")
 
-HeldByFile = Callable[[str], Sequence[int]]
+HeldByFile = Callable[[str], Mapping[int, str]]
 
 
 def parse(expression: str, class_names: Sequence[str], *, seed: int = 0,
@@ -26,7 +26,8 @@ def parse(expression: str, class_names: Sequence[str], *, seed: int = 0,
     looks like a number or begins like `random:` stands in quotes, a quote in it doubled; any class can be
     had by its number. `all` is every class; `random:N` draws N of them from the seed; `except:FILE` is
     every class that FILE does not hold, so that the two are exact complements. `class_numbers` defaults to
-    0...n-1; `held_by_file` gives the numbers that a file holds. Raises UsageError saying what there is.
+    0...n-1; `held_by_file` gives the classes that a file holds, names by number. Raises UsageError saying
+    what there is, TlcliError for a file whose classes are others.
     """
     numbers = list(class_numbers) if class_numbers is not None else list(range(len(class_names)))
     text = expression.strip()
@@ -35,7 +36,8 @@ def parse(expression: str, class_names: Sequence[str], *, seed: int = 0,
     if text.startswith("random:"):
         return _draw(text.removeprefix("random:"), numbers, seed)
     if text.startswith("except:"):
-        return _complement(text.removeprefix("except:").strip(), numbers, held_by_file or HeldBy())
+        names = dict(zip(numbers, class_names, strict=True))
+        return _complement(text.removeprefix("except:").strip(), names, held_by_file or HeldBy())
     chosen: set[int] = set()
     for item, quoted in _items(text):
         chosen.update(_resolve(item, quoted, class_names, numbers))
@@ -50,7 +52,7 @@ class HeldBy:
         self.source = source
         self.records: list[Record] = []
 
-    def __call__(self, path: str) -> list[int]:
+    def __call__(self, path: str) -> dict[int, str]:
         from tlcli import store
         record = store.read_any(path, (Dataset, Checkpoint, Embeddings))
         assert isinstance(record, Dataset | Checkpoint | Embeddings)
@@ -59,7 +61,7 @@ class HeldBy:
             raise TlcliError(f"{path} holds classes of {other}, not of {self.source}: "
                              f"expected a file cut from {self.source}")
         self.records.append(record)
-        return [int(number) for number in record.class_original]
+        return dict(zip(record.class_original.tolist(), record.class_names, strict=True))
 
 
 def did_you_mean(name: str, names: Sequence[str]) -> str:
@@ -76,17 +78,20 @@ def _draw(text: str, numbers: list[int], seed: int) -> list[int]:
     return sorted(sorted(numbers)[i] for i in drawn)
 
 
-def _complement(path: str, numbers: list[int], held_by_file: HeldByFile) -> list[int]:
+def _complement(path: str, names: Mapping[int, str], held_by_file: HeldByFile) -> list[int]:
     if not path:
         raise UsageError("except: expected the name of a tlcli file after it, for example except:a.h5")
-    held = {int(number) for number in held_by_file(path)}
-    foreign = sorted(held - set(numbers))
-    if foreign:
-        raise TlcliError(f"{path} holds class {foreign[0]}, which this dataset does not have: "
-                         "expected a file cut from the same dataset")
-    rest = sorted(set(numbers) - held)
+    held = held_by_file(path)
+    for number, name in sorted(held.items()):
+        if number not in names:
+            raise TlcliError(f"{path} holds class {number}, which this dataset does not have: "
+                             "expected a file cut from the same dataset")
+        if name != names[number]:  # all that tells of which set the classes of a checkpoint are
+            raise TlcliError(f"{path} holds class {number} as {name!r:.100}, which is {names[number]!r:.100} "
+                             "in this dataset: expected a file cut from the same dataset")
+    rest = sorted(names.keys() - held.keys())
     if not rest:
-        raise TlcliError(f"{path} holds all {len(numbers)} classes: nothing is left")
+        raise TlcliError(f"{path} holds all {len(names)} classes: nothing is left")
     return rest
 
 
