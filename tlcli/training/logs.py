@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any
 
 from tlcli.errors import TlcliError
-from tlcli.store import make_folder
 
 
 class RunLogs:
@@ -34,6 +33,8 @@ class RunLogs:
         self, name: str, *, csv: str | Path | None = None, tensorboard: str | Path | None = None,
         replace: bool = False,
     ) -> None:  # fmt: skip
+        from tlcli.store import make_folder
+
         self.csv = None if csv is None else Path(csv) / name
         self.tensorboard = None if tensorboard is None else Path(tensorboard) / name
         if self.tensorboard is not None and importlib.util.find_spec("tensorboard") is None:
