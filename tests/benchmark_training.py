@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def keras_layers() -> Iterator[None]:
     own = {
         "FusedConv2D": keras.layers.Conv2D,
         "FusedBatchNormalization": keras.layers.BatchNormalization,
+        "FusedGelu": partial(keras.layers.Activation, "gelu"),
         "PatchWhitening": Whitening,
     }
     ours = {name: getattr(layers, name) for name in own}
@@ -106,13 +108,18 @@ def plain(arch: str, dataset: Dataset, seconds: float) -> float:
     return meter.rate
 
 
-def ours(arch: str, dataset: Dataset, seconds: float) -> float:
+def ours(arch: str, dataset: Dataset, seconds: float, precision: str) -> float:
     from tlcli.errors import Interrupted
     from tlcli.training import Recipe, train_base
 
     meter = Meter(seconds)
     recipe = Recipe(
-        optimizer="sgd", learning_rate=0.001, batch_size=BATCHES[arch], samples=10**8, eval_every=10**8
+        optimizer="sgd",
+        learning_rate=0.001,
+        batch_size=BATCHES[arch],
+        samples=10**8,
+        eval_every=10**8,
+        precision=precision,
     )
     with suppress(Interrupted):
         train_base(
@@ -141,6 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--networks", default=",".join(BATCHES))
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--precision", default="float32")
     parser.add_argument("--seconds", type=float, default=20)
     args = parser.parse_args()
     if args.threads:
@@ -148,7 +156,10 @@ def main() -> None:
     print("images per second in training", file=sys.stderr)
     for arch in args.networks.split(","):
         dataset = noise(CLASSES.get(arch, 10))
-        rates = [(plain(arch, dataset, args.seconds), ours(arch, dataset, args.seconds)) for _ in range(2)]
+        rates = [
+            (plain(arch, dataset, args.seconds), ours(arch, dataset, args.seconds, args.precision))
+            for _ in range(2)
+        ]
         fit, tlcli = (max(column) for column in zip(*rates, strict=True))
         batch = BATCHES[arch]
         print(f"{arch:14s} batch {batch:3d}: fit {fit:6.0f}, tlcli {tlcli:6.0f}: {tlcli / fit:.2f} times")

@@ -89,7 +89,8 @@ def structure(arch: Architecture) -> str:
         config = layer.get_config()
         computes = {key: str(config[key]) for key in settings if key in config}
         shapes = [tuple(v.shape) for v in layer.weights if "seed" not in v.path]
-        layers.append((layer.name, type(layer).__name__, parents[layer.name], computes, shapes))
+        kind = type(layer).__name__.replace("FusedGelu", "Activation")  # which is the same function
+        layers.append((layer.name, kind, parents[layer.name], computes, shapes))
     return hashlib.sha256(repr(layers).encode()).hexdigest()[:16]
 
 

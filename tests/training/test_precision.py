@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tlcli.training import Recipe, embed, train_base, transfer
+from tlcli.models import kernels
+from tlcli.training import Recipe, embed, precision, train_base, transfer
 from tlcli.training.precision import settled
 
 
@@ -20,9 +21,9 @@ from tlcli.training.precision import settled
 def test_a_mixed_training_is_close_to_one_in_float32(source_set, padded, arch, options):
     how = {"batch_size": 50, "optimizer": "sgd", "learning_rate": 0.01, "ema": 0.9}
     made = {}
-    for precision in ("float32", "mixed"):
-        recipe = Recipe(epochs=2, precision=precision, **how)
-        made[precision] = train_base(padded(source_set), arch, options=options, recipe=recipe, seed=2)
+    for kind in ("float32", "mixed"):
+        recipe = Recipe(epochs=2, precision=kind, **how)
+        made[kind] = train_base(padded(source_set), arch, options=options, recipe=recipe, seed=2)
     full, mixed = made["float32"], made["mixed"]
     assert mixed.recipe == {**full.recipe, "precision": "mixed"}
     assert all(value.dtype == np.float32 for value in mixed.weights.values())
@@ -55,6 +56,33 @@ def test_transfer_in_mixed_precision(base, source_set, target_set):
         assert run.test_accuracy > 0.75, run.arm
 
 
+def test_auto_is_mixed_on_a_cpu_with_tiles_for_it(monkeypatch, tmp_path):
+    for flags, chosen in (("fpu avx512f avx512_bf16", "float32"), ("fpu amx_bf16 amx_tile", "mixed")):
+        cpuinfo = tmp_path / "cpuinfo"
+        cpuinfo.write_text(f"processor\t: 0\nflags\t\t: {flags}\n\n")
+        monkeypatch.setattr(precision, "CPUINFO", cpuinfo)
+        assert settled(Recipe(epochs=1, precision="auto")).precision == chosen
+    cpuinfo.unlink()
+    assert settled(Recipe(epochs=1, precision="auto")).precision == "float32"
+
+
+@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+def test_gelu_and_its_gradient_are_those_of_keras(kind):
+    import keras
+    import tensorflow as tf
+
+    x = tf.cast(np.linspace(-6, 6, 1001), kind)
+    made = {}
+    for name, function in (("ours", kernels.gelu), ("exact", lambda x: keras.ops.gelu(x, approximate=False))):
+        wide = x if name == "ours" else tf.cast(x, "float64")
+        with tf.GradientTape() as tape:
+            tape.watch(wide)
+            y = function(wide)
+        made[name] = [np.asarray(tf.cast(v, "float64")) for v in (y, tape.gradient(y, wide))]
+    for ours, exact in zip(made["ours"], made["exact"], strict=True):
+        np.testing.assert_allclose(ours, exact, atol=2e-6, rtol={"float32": 0, "bfloat16": 2**-8}[kind])
+
+
 @pytest.mark.parametrize(
     ("capabilities", "chosen"),
     [([], "float32"), ([(7, 5)], "float32"), ([(8, 0)], "mixed"), ([(9, 0), (7, 0)], "float32"),
@@ -68,5 +96,6 @@ def test_auto_is_mixed_where_every_gpu_has_the_cores_for_it(monkeypatch, capabil
 
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: capabilities)
     monkeypatch.setattr(tf.config.experimental, "get_device_details", details)
+    monkeypatch.setattr(precision, "_tiles", lambda: False)
     assert settled(Recipe(epochs=1, precision="auto")).precision == chosen
     assert settled(Recipe(epochs=1, precision="mixed")).precision == "mixed"

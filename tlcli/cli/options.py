@@ -194,7 +194,8 @@ Precision = Annotated[
         "--precision",
         ("float32", "mixed", "auto"),
         "mixed: layers compute in bfloat16, weights and logits stay float32; auto: mixed on GPUs with tensor "
-        "cores for it (NVIDIA Ampere and later), never on a CPU, where it is slower.",
+        "cores for it (NVIDIA Ampere and later) and, with TensorFlow, on CPUs with tiles for it (AMX); "
+        "elsewhere it is slower.",
     ),
 ]
 

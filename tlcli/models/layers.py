@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from tlcli.models import kernels
+
 
 class FusedConv2D(layers.Conv2D):
     """Keras's convolution with TensorFlow's bias addition: same variables, same results, faster.
@@ -43,13 +45,12 @@ class FusedBatchNormalization(layers.BatchNormalization):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
 
-        normalize = tf.compat.v1.nn.fused_batch_norm
         if not (training and self.trainable):
-            return normalize(
+            return kernels.batch_norm(
                 inputs, self.gamma, self.beta, self.moving_mean, self.moving_variance, self.epsilon,
                 is_training=False,
             )[0]  # fmt: skip
-        outputs, mean, variance = normalize(inputs, self.gamma, self.beta, epsilon=self.epsilon)
+        outputs, mean, variance = kernels.batch_norm(inputs, self.gamma, self.beta, epsilon=self.epsilon)
         count = tf.cast(tf.reduce_prod(tf.shape(inputs)[:-1]), variance.dtype)
         variance *= (count - 1) / count  # the kernel gives the sample variance
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
@@ -61,12 +62,31 @@ class FusedBatchNormalization(layers.BatchNormalization):
         return layers.BatchNormalization.from_config(self.get_config())
 
 
+class FusedGelu(layers.Activation):
+    """Keras's GELU, in one pass over the activations on a CPU."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("gelu", **options)
+
+    def call(self, inputs: Any) -> Any:
+        return kernels.gelu(inputs) if kernels.on_cpu() else super().call(inputs)
+
+    def counterpart(self) -> layers.Layer:
+        """The layer of Keras's own that does the same."""
+        return layers.Activation("gelu", name=self.name)
+
+
 class Depthwise(layers.DepthwiseConv2D):
     """Keras's depthwise convolution, its initializer named after its variable as in every other layer."""
 
     def __init__(self, size: int, **options: Any) -> None:
         super().__init__(size, **options)
         self.kernel_initializer = self.depthwise_initializer
+
+    def call(self, inputs: Any) -> Any:
+        if self.compute_dtype == "float32" or not kernels.on_cpu():
+            return super().call(inputs)
+        return kernels.depthwise_conv2d(inputs, self.kernel, self.padding.upper())
 
     def counterpart(self) -> layers.Layer:
         """The layer of Keras's own that does the same, without weights."""
@@ -162,7 +182,7 @@ def relu(x: Any, *, name: str) -> Any:
 
 
 def gelu(x: Any, *, name: str) -> Any:
-    return layers.Activation("gelu", name=name)(x)
+    return FusedGelu(name=name)(x)
 
 
 def max_pool(x: Any, *, name: str) -> Any:
