@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tlcli.errors import TlcliError
@@ -11,6 +13,13 @@ from tlcli.store.tree import Tree
 
 _TEXTS = ("method", "arm", "dataset")
 _COUNTS = ("size", "run", "seed", "parameters", "trainable_parameters")
+
+# Of a run's further values those that are computed with.
+_MORE_TEXTS = {"architecture", "base", "base_sha256", "relation", "layer", "metric", "weights", "selected_on"}
+_MORE_COUNTS = {"copy", "freeze", "batch_size", "samples", "k", "left_out"}
+_MORE_SHARES = {
+    "train_accuracy", "base_accuracy", "cv_accuracy", "source_accuracy_before", "source_accuracy_after",
+}  # fmt: skip
 
 
 def to_tree(record: Results) -> Tree:
@@ -94,9 +103,27 @@ def _take_run(tree: Tree, key: str, targets: dict[str, Target]) -> Run:
     texts = {name: tree.get("", name) for name in _TEXTS}
     counts = {name: tree.get("", name) for name in _COUNTS}
     check_counts(counts, f"runs/{key}")
-    return Run(key=key, **texts, **counts, attributes=tree.get_json("", "attributes"),
+    attributes = tree.get_json("", "attributes")
+    _check_attributes(attributes, f"runs/{key}")
+    return Run(key=key, **texts, **counts, attributes=attributes,
                history=take_series(tree, "history"), predictions=predictions,
                curves=take_series(tree, "curves"))
+
+
+def _check_attributes(attributes: dict[str, Any], where: str) -> None:
+    """Refuse what a reader would take for something else; names that are not known here may hold anything."""
+    for name, value in attributes.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if name in _MORE_TEXTS:
+            fits, expected = isinstance(value, str), "a text"
+        elif name in _MORE_COUNTS:
+            fits, expected = number and isinstance(value, int) and value >= 0, "a count"
+        elif name in _MORE_SHARES:
+            fits, expected = value is None or (number and 0 <= value <= 1), "a number from 0 to 1"
+        else:
+            continue
+        if not fits:
+            raise TlcliError(f"the attribute {name!r} of {where} is {value!r:.60}; expected {expected}.")
 
 
 def _take_target(tree: Tree, name: str) -> Target:
