@@ -76,6 +76,7 @@ def main() -> None:
     parser.add_argument("--layers", default="2,5")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--share", type=float, default=1.0)
+    parser.add_argument("--precision", default="float32", help="of tlcli; plain Keras computes in float32")
     args = parser.parse_args()
     layers = args.layers.split(",")
     folder = Path(tempfile.mkdtemp())
@@ -88,7 +89,8 @@ def main() -> None:
     start = time.perf_counter()
     tlcli(
         "transfer", "base.h5", "a.h5", "b.h5", "--method", "freeze", "--method", "finetune",
-        "--copy", args.layers, "--epochs", str(args.epochs), "--batch-size", "50", "-o", "results.h5",
+        "--copy", args.layers, "--epochs", str(args.epochs), "--batch-size", "50",
+        "--precision", args.precision, "-o", "results.h5",
     )  # fmt: skip
     ours = time.perf_counter() - start
 

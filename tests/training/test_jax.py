@@ -23,7 +23,7 @@ recipe = Recipe(samples=3200, batch_size=50, eval_every=400, optimizer="adamw", 
 base = train_base(source, "cnn2", options={"dropout": 0.2}, recipe=recipe)
 assert base.history["test_accuracy"][-1] > 0.9, base.history
 target = data.split(digits, range(6, 10), size=100)
-arms = ["freeze:copy=2", "finetune:rate_decay=0.5", "replay"]
+arms = ["freeze:copy=2", "anchored:replay=1"]
 results = transfer(base, [target], arms, recipe=Recipe(samples=1000, batch_size=20), source=source)
 for run in results.runs:
     assert run.test_accuracy > 0.6, (run.arm, run.test_accuracy)
@@ -41,8 +41,6 @@ for arch, options, precision in (("whitened-cnn", {"filters": "4-8-8", "depth": 
     assert np.abs(small.weights["conv1_bn/moving_mean"]).max() > 0
     assert small.history["train_loss"][-1] < small.history["train_loss"][0]
 assert embed(small, few).parts["test"].embeddings.dtype == np.float32
-run = transfer(small, [few], ["freeze"], recipe=Recipe(samples=60, batch_size=20)).runs[0]
-assert len(run.predictions) == len(few.test.labels)
 """
 
 

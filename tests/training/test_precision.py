@@ -66,6 +66,25 @@ def test_auto_is_mixed_on_a_cpu_with_tiles_for_it(monkeypatch, tmp_path):
     assert settled(Recipe(epochs=1, precision="auto")).precision == "float32"
 
 
+@pytest.mark.parametrize("size", [(1, 1), (3, 3), (2, 5)])
+def test_a_convolution_of_small_images_has_the_gradients_of_tensorflow(size):
+    import tensorflow as tf
+
+    rng = np.random.default_rng(1)
+    x, kernel, above = (
+        tf.cast(rng.normal(size=shape), "bfloat16") for shape in ((6, 7, 4, 5), (*size, 5, 8), (6, 7, 4, 8))
+    )
+    made = []
+    for function in (kernels.conv2d, tf.nn.conv2d):
+        with tf.GradientTape() as tape:
+            tape.watch([x, kernel])
+            y = function(x, kernel, (1, 1), "SAME")
+        made.append([y, *tape.gradient(y, [x, kernel], output_gradients=above)])
+    for ours, theirs in zip(*made, strict=True):
+        ours, theirs = (np.asarray(tf.cast(v, "float64")) for v in (ours, theirs))
+        np.testing.assert_allclose(ours, theirs, atol=0.01 * np.abs(theirs).max())
+
+
 @pytest.mark.parametrize("kind", ["float32", "bfloat16"])
 def test_gelu_and_its_gradient_are_those_of_keras(kind):
     import keras

@@ -23,7 +23,7 @@ class FusedConv2D(layers.Conv2D):
             return super().call(inputs)
         import tensorflow as tf
 
-        outputs = tf.nn.conv2d(inputs, self.kernel, self.strides, self.padding.upper())
+        outputs = kernels.conv2d(inputs, self.kernel, self.strides, self.padding.upper())
         if self.use_bias:
             outputs = tf.nn.bias_add(outputs, self.bias)
         return self.activation(outputs)
