@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import mean
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -76,7 +77,7 @@ def main() -> None:
     parser.add_argument("--layers", default="2,5")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--share", type=float, default=1.0)
-    parser.add_argument("--precision", default="float32", help="of tlcli; plain Keras computes in float32")
+    parser.add_argument("--precision", default="float32,mixed", help="tlcli's; plain Keras takes float32")
     args = parser.parse_args()
     layers = args.layers.split(",")
     folder = Path(tempfile.mkdtemp())
@@ -86,18 +87,20 @@ def main() -> None:
     tlcli("split", "--dataset", "cifar10", "--classes", "except:a.h5", "--seed", "1", *share, "-o", "b.h5")
     tlcli("train-base", "a.h5", "--arch", "cnn6-bn", "--epochs", "3", "--batch-size", "50", "-o", "base.h5")
 
-    start = time.perf_counter()
-    tlcli(
-        "transfer", "base.h5", "a.h5", "b.h5", "--method", "freeze", "--method", "finetune",
-        "--copy", args.layers, "--epochs", str(args.epochs), "--batch-size", "50",
-        "--precision", args.precision, "-o", "results.h5",
-    )  # fmt: skip
-    ours = time.perf_counter() - start
+    ours = {}
+    for precision in args.precision.split(","):
+        start = time.perf_counter()
+        tlcli(
+            "transfer", "base.h5", "a.h5", "b.h5", "--method", "freeze", "--method", "finetune",
+            "--copy", args.layers, "--epochs", str(args.epochs), "--batch-size", "50",
+            "--precision", precision, "-o", f"{precision}.h5",
+        )  # fmt: skip
+        ours[precision] = time.perf_counter() - start
 
     from tlcli import store
     from tlcli.store.records import Checkpoint, Dataset, Results
 
-    runs = store.read("results.h5", Results).runs
+    runs = {precision: store.read(f"{precision}.h5", Results).runs for precision in ours}
     base = store.read("base.h5", Checkpoint)
     plain: dict[bool, list[float]] = {True: [], False: []}
     seconds = {True: 0.0, False: 0.0}
@@ -109,13 +112,17 @@ def main() -> None:
                 plain[frozen].append(plain_run(base, dataset, copied, frozen, args.epochs))
                 seconds[frozen] += time.perf_counter() - start
     for frozen, method in ((True, "freeze"), (False, "finetune")):
-        mine = [r.test_accuracy for r in runs if r.method == method]
-        print(
-            f"{method:9s} mean accuracy: plain {sum(plain[frozen]) / len(plain[frozen]):.4f}, "
-            f"tlcli {sum(mine) / len(mine):.4f}; plain {seconds[frozen]:.1f} s"
-        )
+        print(f"{method:9s} mean accuracy: plain {mean(plain[frozen]):.4f}", end="")
+        for precision, made in runs.items():
+            accuracy = mean(r.test_accuracy for r in made if r.method == method)
+            print(f", {precision} {accuracy:.4f}", end="")
+        print(f"; plain {seconds[frozen]:.1f} s")
     total = sum(seconds.values())
-    print(f"{len(runs)} networks: plain {total:.1f} s, tlcli {ours:.1f} s: {total / ours:.1f} times faster")
+    for precision, took in ours.items():
+        print(
+            f"{len(runs[precision])} networks: plain {total:.1f} s, tlcli in {precision} {took:.1f} s: "
+            f"{total / took:.1f} times faster"
+        )
 
 
 if __name__ == "__main__":
