@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -20,8 +21,8 @@ LANES = 16
 
 
 def on_cpu() -> bool:
-    """Does TensorFlow compute here, without a GPU?"""
-    if keras.backend.backend() != "tensorflow":
+    """Does TensorFlow compute here, without a GPU, and on the system where all this has been tried?"""
+    if keras.backend.backend() != "tensorflow" or sys.platform != "linux":
         return False
     import tensorflow as tf
 
