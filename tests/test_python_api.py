@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from tlcli.models.registry import _REGISTERED as NETWORKS
+from tlcli.models.registry import architectures
 from tlcli.store import Results, read
 from tlcli.training.methods import _REGISTERED as METHODS
+from tlcli.training.methods import methods
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,7 +25,7 @@ def blocks(page: Path) -> list[str]:
 @pytest.fixture
 def registers():
     """The page registers a network and a method, which must not stay."""
-    kept = dict(NETWORKS), dict(METHODS)
+    kept = architectures(), methods()  # all of them: they are looked for once
     yield
     for register, before in zip((NETWORKS, METHODS), kept, strict=True):
         register.clear()
