@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -215,7 +214,6 @@ def test_bad_input_to_the_training_commands(work, tmp_path):
         assert not (tmp_path / "out.h5").exists()
 
 
-@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 def test_the_digits_example_is_made_in_parallel_and_not_made_twice(tmp_path):
     make = [
         "make", "-C", str(ROOT / "examples" / "digits"), "-j8", f"OUT={tmp_path / 'out'}",

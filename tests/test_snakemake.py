@@ -8,17 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tlcli import store
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 BIN = Path(sys.executable).parent
 ENVIRONMENT = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-
-pytestmark = pytest.mark.skipif(
-    not (BIN / "snakemake").exists(), reason="snakemake is not installed (pip install 'tlcli[snakemake]')"
-)
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
-
-import pytest
 
 SCRIPT = """
 import numpy as np
@@ -44,7 +41,6 @@ assert embed(small, few).parts["test"].embeddings.dtype == np.float32
 """
 
 
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 def test_train_transfer_and_embed_under_jax():
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(
