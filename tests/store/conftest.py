@@ -63,6 +63,7 @@ def make_results(runs: int = 3) -> store.Results:
                          i, i, 1000, 100, {"base": "base.h5", "copy": 2}, history, rng.integers(0, 3, 50))
 
     knn = store.Run("knn", "knn", "knn(euclidean, uniform)", target.name, 200, 0, 0, 0, 0,
+                    history={"samples_seen": np.array([200]), "test_accuracy": np.array([0.5])},
                     curves={"k": np.arange(1, 4), "cv_accuracy": rng.random(3)})
     return store.Results([*(run(i) for i in reversed(range(runs))), knn], {target.name: target},
                          {"epochs": 3})

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 SCRIPT = """
+import dataclasses
 import numpy as np
 from tlcli import data
 from tlcli.training import Recipe, embed, train_base, transfer
@@ -22,6 +23,7 @@ assert base.history["test_accuracy"][-1] > 0.9, base.history
 target = data.split(digits, range(6, 10), size=100)
 arms = ["freeze:copy=2", "anchored:replay=1"]
 results = transfer(base, [target], arms, recipe=Recipe(samples=1000, batch_size=20), source=source)
+assert base.recipe["backend"] == results.recipe["backend"] == "jax"
 for run in results.runs:
     assert run.test_accuracy > 0.6, (run.arm, run.test_accuracy)
     assert run.test_accuracy == (run.predictions == target.test.labels).mean()
@@ -37,6 +39,8 @@ for arch, options, precision in (("whitened-cnn", {"filters": "4-8-8", "depth": 
     small = train_base(few, arch, options=options, recipe=recipe)
     assert np.abs(small.weights["conv1_bn/moving_mean"]).max() > 0
     assert small.history["train_loss"][-1] < small.history["train_loss"][0]
+(run,) = transfer(small, [few], ["logistic"], recipe=dataclasses.replace(recipe, mirrored=True)).runs
+assert run.test_accuracy > 0.3
 assert embed(small, few).parts["test"].embeddings.dtype == np.float32
 """
 

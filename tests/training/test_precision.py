@@ -34,17 +34,25 @@ def test_a_mixed_training_is_close_to_one_in_float32(source_set, padded, arch, o
     assert embed(mixed, padded(source_set)).parts["test"].embeddings.dtype == np.float32
 
 
-def test_layers_compute_in_bfloat16_and_the_head_in_float32():
+def test_what_computes_in_bfloat16_and_what_in_float32():
     from tlcli.models import network as net
 
-    model = net.build("small-cnn", (12, 12, 3), 5, {"filters": "8-8"}, "mixed").model
-    assert {v.dtype for v in model.variables if v.dtype != "int64"} == {"float32"}
-    dtypes = {layer.name: layer.compute_dtype for layer in model.layers[1:]}
-    assert dtypes.pop("head") == "float32"
-    assert set(dtypes.values()) == {"bfloat16"}
-    assert model(np.zeros((2, 12, 12, 3), "float32")).dtype == "float32"
-    after = net.build("small-cnn", (12, 12, 3), 5, {"filters": "8-8"}).model
-    assert {layer.compute_dtype for layer in after.layers} == {"float32"}
+    def dtypes(arch, size, options, precision="mixed"):
+        model = net.build(arch, (size, size, 3), 5, options, precision).model
+        assert {v.dtype for v in model.variables if v.dtype != "int64"} == {"float32"}
+        assert model(np.zeros((2, size, size, 3), "float32")).dtype == "float32"
+        return {layer.name: layer.compute_dtype for layer in model.layers[1:]}
+
+    narrow = dtypes("cnn6-bn", 32, {"filters": "8-16-32"})
+    inner = {name: kind for name, kind in narrow.items() if name != "head"}
+    slow = {name for name in inner if name in ("pool1", "conv2", "conv1") or name[:6] in ("conv1_", "conv2_")}
+    assert narrow["head"] == "float32"
+    assert {inner[name] for name in slow} == {"float32"}
+    assert {inner[name] for name in inner.keys() - slow} == {"bfloat16"}
+    wide = dtypes("whitened-cnn", 32, {"filters": "16-32-32", "depth": 1})
+    assert wide.pop("head") == "float32"
+    assert set(wide.values()) == {"bfloat16"}
+    assert set(dtypes("cnn6-bn", 32, {}, "float32").values()) == {"float32"}
 
 
 def test_transfer_in_mixed_precision(base, source_set, target_set):
@@ -54,6 +62,9 @@ def test_transfer_in_mixed_precision(base, source_set, target_set):
     assert results.recipe["precision"] == "mixed"
     for run in results.runs:
         assert run.test_accuracy > 0.75, run.arm
+    for run in results.runs[:1] + results.runs[3:]:  # a head alone forgets nothing, in any precision
+        before, after = (run.attributes[f"source_accuracy_{when}"] for when in ("before", "after"))
+        assert before == after, run.arm
 
 
 def test_auto_is_mixed_on_a_cpu_with_tiles_for_it(monkeypatch, tmp_path):
@@ -61,6 +72,7 @@ def test_auto_is_mixed_on_a_cpu_with_tiles_for_it(monkeypatch, tmp_path):
         cpuinfo = tmp_path / "cpuinfo"
         cpuinfo.write_text(f"processor\t: 0\nflags\t\t: {flags}\n\n")
         monkeypatch.setattr(precision, "CPUINFO", cpuinfo)
+        monkeypatch.setattr(precision, "_compute_capabilities", list)
         assert settled(Recipe(epochs=1, precision="auto")).precision == chosen
     cpuinfo.unlink()
     assert settled(Recipe(epochs=1, precision="auto")).precision == "float32"
@@ -83,6 +95,17 @@ def test_a_convolution_of_small_images_has_the_gradients_of_tensorflow(size):
     for ours, theirs in zip(*made, strict=True):
         ours, theirs = (np.asarray(tf.cast(v, "float64")) for v in (ours, theirs))
         np.testing.assert_allclose(ours, theirs, atol=0.01 * np.abs(theirs).max())
+
+
+def test_a_bias_has_the_gradient_of_float32():
+    """Summed in bfloat16, ones end at 256."""
+    import tensorflow as tf
+
+    x, bias = tf.zeros((20, 8, 8, 3), "bfloat16"), tf.zeros(3, "bfloat16")
+    with tf.GradientTape() as tape:
+        tape.watch(bias)
+        y = kernels.bias_add(x, bias)
+    np.testing.assert_array_equal(tf.cast(tape.gradient(y, bias), "float32"), 20 * 8 * 8)
 
 
 @pytest.mark.parametrize("kind", ["float32", "bfloat16"])

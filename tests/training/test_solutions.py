@@ -361,6 +361,9 @@ def test_alternatives_are_chosen_on_held_out_training_images(base, target_set, t
     tried = selection["candidates"]
     assert tried["finetune"]["accuracy"] > tried["finetune(rate=1e-05)"]["accuracy"]
     assert np.array_equal(run.predictions, direct.predictions)
+    (kept,) = tmp_path.iterdir()
+    recipe = store.read(kept, Checkpoint).recipe
+    assert (recipe["method"], recipe["bn_statistics"]) == ("finetune", "frozen")
 
 
 def test_one_image_a_class_cannot_be_held_out(base):

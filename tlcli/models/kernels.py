@@ -14,10 +14,11 @@ from typing import Any
 
 import keras
 
-SMALL_IMAGE = 64
+SMALL_IMAGE = 49
 """Up to so many positions the gradient of a bfloat16 convolution's filters is taken shift by shift."""
 LANES = 16
-"""Channels come in multiples of it, or bfloat16 batch normalization falls back to a slow kernel."""
+"""Channels come in multiples of it, or bfloat16 is slower than float32: by far in batch normalization, and
+convolutions gain less than the casts between the two take."""
 
 
 def on_cpu() -> bool:
@@ -73,6 +74,33 @@ def conv2d(x: Any, kernel: Any, strides: tuple[int, int], padding: str) -> Any:
     return tf.nn.conv2d(x, kernel, strides, padding)
 
 
+def bias_add(x: Any, bias: Any) -> Any:
+    """Images x height x width x channels plus a bias for each channel."""
+    import tensorflow as tf
+
+    bias = tf.convert_to_tensor(bias)
+    return _bias_add()(x, bias) if x.dtype == tf.bfloat16 else tf.nn.bias_add(x, bias)
+
+
+@functools.cache
+def _bias_add() -> Callable[[Any, Any], Any]:
+    """The same sum with a gradient that is right, and rounded once.
+
+    TensorFlow's own kernel rounds each partial sum to bfloat16, where ones end at 256, unless oneDNN computes
+    it along with the filters' gradient.
+    """
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def added(x: Any, bias: Any) -> tuple[Any, Callable[[Any], tuple[Any, Any]]]:
+        def backward(gradient: Any) -> tuple[Any, Any]:
+            return gradient, tf.reduce_sum(gradient, [0, 1, 2])
+
+        return tf.nn.bias_add(x, bias), backward
+
+    return added
+
+
 @functools.cache
 def _shifted() -> Callable[[Any, Any], Any]:
     """The same convolution; the gradient of its filters is one product of matrices for each of their cells.
@@ -103,15 +131,9 @@ def _shifted() -> Callable[[Any, Any], Any]:
     return shifted
 
 
-def batch_norm(x: Any, *parameters: Any, **options: Any) -> tuple[Any, Any, Any]:
-    """TensorFlow's fused batch normalization: the outputs, and the mean and sample variance of the batch."""
-    import tensorflow as tf
-
-    normalize = tf.compat.v1.nn.fused_batch_norm
-    if x.dtype != tf.bfloat16 or x.shape[-1] % LANES == 0 or not on_cpu():
-        return normalize(x, *parameters, **options)
-    outputs, mean, variance = normalize(tf.cast(x, tf.float32), *parameters, **options)
-    return tf.cast(outputs, tf.bfloat16), mean, variance
+def dtype_for(channels: int) -> str | None:
+    """What a layer with so many channels is to compute in, where that is not what its network computes in."""
+    return "float32" if channels % LANES and on_cpu() else None
 
 
 def depthwise_conv2d(x: Any, kernel: Any, padding: str) -> Any:

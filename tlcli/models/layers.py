@@ -21,11 +21,9 @@ class FusedConv2D(layers.Conv2D):
     def call(self, inputs: Any) -> Any:
         if keras.backend.backend() != "tensorflow":
             return super().call(inputs)
-        import tensorflow as tf
-
         outputs = kernels.conv2d(inputs, self.kernel, self.strides, self.padding.upper())
         if self.use_bias:
-            outputs = tf.nn.bias_add(outputs, self.bias)
+            outputs = kernels.bias_add(outputs, self.bias)
         return self.activation(outputs)
 
     def counterpart(self) -> layers.Layer:
@@ -46,11 +44,13 @@ class FusedBatchNormalization(layers.BatchNormalization):
         import tensorflow as tf
 
         if not (training and self.trainable):
-            return kernels.batch_norm(
+            return tf.compat.v1.nn.fused_batch_norm(
                 inputs, self.gamma, self.beta, self.moving_mean, self.moving_variance, self.epsilon,
                 is_training=False,
             )[0]  # fmt: skip
-        outputs, mean, variance = kernels.batch_norm(inputs, self.gamma, self.beta, epsilon=self.epsilon)
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs, self.gamma, self.beta, epsilon=self.epsilon
+        )
         count = tf.cast(tf.reduce_prod(tf.shape(inputs)[:-1]), variance.dtype)
         variance *= (count - 1) / count  # the kernel gives the sample variance
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
@@ -140,8 +140,9 @@ def conv(
 ) -> Any:  # fmt: skip
     """A convolution with Keras's default (Glorot uniform) initial weights."""
     return FusedConv2D(
-        filters, size, strides=strides, padding=padding, activation=activation, use_bias=bias, name=name
-    )(x)
+        filters, size, strides=strides, padding=padding, activation=activation, use_bias=bias, name=name,
+        dtype=kernels.dtype_for(filters),
+    )(x)  # fmt: skip
 
 
 def depthwise(x: Any, *, name: str, size: int = 3) -> Any:
@@ -159,7 +160,8 @@ def squeeze_excitation(x: Any, units: int, *, name: str) -> Any:
 
 def batch_norm(x: Any, *, name: str, momentum: float = 0.99) -> Any:
     """`momentum` is the share of the old in the moving statistics; less suits short trainings."""
-    return FusedBatchNormalization(name=name, momentum=momentum)(x)
+    dtype = kernels.dtype_for(x.shape[-1])
+    return FusedBatchNormalization(name=name, momentum=momentum, dtype=dtype)(x)
 
 
 def conv_bn_relu(x: Any, filters: int, *, number: int) -> Any:
@@ -178,7 +180,7 @@ def dropped(x: Any, rate: float, *, name: str) -> Any:
 
 
 def relu(x: Any, *, name: str) -> Any:
-    return layers.ReLU(name=name)(x)
+    return layers.ReLU(name=name, dtype=x.dtype)(x)  # as it comes: no cast between, and TensorFlow fuses them
 
 
 def gelu(x: Any, *, name: str) -> Any:
@@ -186,7 +188,7 @@ def gelu(x: Any, *, name: str) -> Any:
 
 
 def max_pool(x: Any, *, name: str) -> Any:
-    return layers.MaxPooling2D(2, name=name)(x)
+    return layers.MaxPooling2D(2, name=name, dtype=x.dtype)(x)
 
 
 def average_pool(x: Any, *, name: str) -> Any:

@@ -17,9 +17,8 @@ _COUNTS = ("size", "run", "seed", "parameters", "trainable_parameters")
 # Of a run's further values those that are computed with.
 _MORE_TEXTS = {"architecture", "base", "base_sha256", "relation", "layer", "metric", "weights", "selected_on"}
 _MORE_COUNTS = {"copy", "freeze", "batch_size", "samples", "k", "left_out"}
-_MORE_SHARES = {
-    "train_accuracy", "base_accuracy", "cv_accuracy", "source_accuracy_before", "source_accuracy_after",
-}  # fmt: skip
+_MORE_SHARES = {"cv_accuracy", "source_accuracy_before", "source_accuracy_after"}
+_UNKNOWN_OR_SHARES = {"train_accuracy", "base_accuracy"}
 
 
 def to_tree(record: Results) -> Tree:
@@ -105,9 +104,13 @@ def _take_run(tree: Tree, key: str, targets: dict[str, Target]) -> Run:
     check_counts(counts, f"runs/{key}")
     attributes = tree.get_json("", "attributes")
     _check_attributes(attributes, f"runs/{key}")
-    return Run(key=key, **texts, **counts, attributes=attributes,
-               history=take_series(tree, "history"), predictions=predictions,
-               curves=take_series(tree, "curves"))
+    history, curves = take_series(tree, "history"), take_series(tree, "curves")
+    if not len(history.get("test_accuracy", ())):
+        raise TlcliError(f"runs/{key}/history has no test_accuracy; expected a value or more.")
+    if curves.get("k", np.zeros(0, np.int64)).dtype.kind != "i":
+        raise TlcliError(f"runs/{key}/curves/k has the type {curves['k'].dtype}; expected int64.")
+    return Run(key=key, **texts, **counts, attributes=attributes, history=history,
+               predictions=predictions, curves=curves)
 
 
 def _check_attributes(attributes: dict[str, Any], where: str) -> None:
@@ -119,7 +122,9 @@ def _check_attributes(attributes: dict[str, Any], where: str) -> None:
         elif name in _MORE_COUNTS:
             fits, expected = number and isinstance(value, int) and value >= 0, "a count"
         elif name in _MORE_SHARES:
-            fits, expected = value is None or (number and 0 <= value <= 1), "a number from 0 to 1"
+            fits, expected = number and 0 <= value <= 1, "a number from 0 to 1"
+        elif name in _UNKNOWN_OR_SHARES:
+            fits, expected = value is None or (number and 0 <= value <= 1), "a number from 0 to 1, or null"
         else:
             continue
         if not fits:

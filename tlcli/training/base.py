@@ -18,7 +18,7 @@ from tlcli.training.loop import Examples, Fit, as_history
 from tlcli.training.order import require_seeds
 from tlcli.training.precision import settled
 from tlcli.training.recipe import Recipe
-from tlcli.training.step import Engine, Step, make_engine, several_devices
+from tlcli.training.step import Engine, Step, computed_by, make_engine, several_devices
 from tlcli.training.watch import MeasuredCallback, ProgressCallback, StopCallback, Watch, rows
 
 
@@ -76,7 +76,7 @@ def train_base(
         network = net.build(architecture, dataset.image_shape, dataset.classes, options, recipe.precision)
         step = Step(network.model, network.model.trainable_variables, mean, std, recipe)
         engine = make_engine(step)
-    how = recipe.as_json() | ({"devices": sharing} if sharing > 1 else {})
+    how = recipe.as_json() | computed_by() | ({"devices": sharing} if sharing > 1 else {})
     fit = Fit(
         step, engine, examples(engine, dataset, recipe.mirrored), network.model, seed,
         total_samples=recipe.total_samples(len(dataset.train)),

@@ -16,15 +16,19 @@ MIRRORED = ", mirrored"
 """Added to the layer's name in the file."""
 
 
-def rebuild(checkpoint: Checkpoint) -> net.Network:
+def rebuild(checkpoint: Checkpoint, precision: str = "float32") -> net.Network:
     """The network of a checkpoint: built from the registry by name, its arrays assigned after a check.
+
+    Args:
+        precision: What it computes in, `float32` or `mixed`.
 
     Raises:
         TlcliError: weights that are missing, too many, or of another shape.
     """
     network = net.build(
-        checkpoint.architecture, checkpoint.input_shape, len(checkpoint.class_names), checkpoint.options
-    )
+        checkpoint.architecture, checkpoint.input_shape, len(checkpoint.class_names), checkpoint.options,
+        precision,
+    )  # fmt: skip
     missing = set(net.variables(network.model)) - set(checkpoint.weights)
     if missing:
         raise TlcliError(f"the checkpoint lacks {sorted(missing)[0]!r}, which {network.architecture} needs.")

@@ -106,4 +106,5 @@ class JaxEngine:
     def _outputs(self, weights: list[Any], x: Any) -> list[Any]:
         mapping = list(zip(self.step.model.variables, weights, strict=True))
         with keras.StatelessScope(state_mapping=mapping):
-            return self.step.outputs(self.step.prepare(x), training=False)
+            outputs = self.step.outputs(self.step.prepare(x), training=False)
+        return [output.astype("float32") for output in outputs]

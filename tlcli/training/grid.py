@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import os
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,18 +16,20 @@ from tlcli.errors import Interrupted, TlcliError, UsageError
 from tlcli.models import network as net
 from tlcli.models.registry import ALL_LAYERS, HEAD_DROPOUT, HEAD_UNITS, with_head
 from tlcli.store.checks import check_names
-from tlcli.store.records import Checkpoint, Dataset, Results, Run, Target
+from tlcli.store.records import Checkpoint, Dataset, Record, Results, Run, Target
 from tlcli.training.arm_trainer import ArmTrainer, Outcome
 from tlcli.training.arms import Arm, parse_arms
 from tlcli.training.compatible import check_grid, target_name
 from tlcli.training.embedding import rebuild
 from tlcli.training.features import FeatureStore
+from tlcli.training.finished import FinishedRuns, safe_name
 from tlcli.training.loop import as_history, score
 from tlcli.training.order import require_seeds
 from tlcli.training.parallel import TRACING, Workers
 from tlcli.training.precision import settled
 from tlcli.training.recipe import Recipe
 from tlcli.training.selection import held_out
+from tlcli.training.step import Step, computed_by, make_engine
 from tlcli.training.watch import MeasuredCallback, Progress, ProgressCallback, StopCallback, Watch, rows
 
 
@@ -127,7 +127,8 @@ def transfer(
     grid = _Grid(base, datasets, arms, recipe, runs, seed, bn_statistics, source, state_dir, save_dir)
     check_names(cell.key for cell in grid.cells)
     grid.prepare_folder(replace or resume)
-    grid.kept = grid.load() if resume else {}
+    if resume:
+        grid.take_kept()
     for key, run in grid.kept.items():
         for row in rows(run.history):
             if measured:
@@ -173,9 +174,10 @@ class _Grid:
         seed: int, bn_statistics: str, source: Dataset | None, state_dir: Path | None, save_dir: Path | None,
     ) -> None:  # fmt: skip
         self.base, self.recipe, self.seed, self.source = base, recipe, seed, source
-        self.bn_statistics, self.state_dir, self.save_dir = bn_statistics, state_dir, save_dir
+        self.bn_statistics, self.save_dir = bn_statistics, save_dir
         self.datasets = list(datasets)
         self.cells = [_Cell(d, arm, run) for d in datasets for arm in arms for run in range(runs)]
+        self.finished = FinishedRuns(state_dir, self._parents())
         self.kept: dict[str, Run] = {}
         self.trainers: dict[Any, ArmTrainer] = {}
         self.features = FeatureStore(recipe.mirrored)
@@ -199,7 +201,7 @@ class _Grid:
 
         def keep(cell: _Cell, run: Run) -> None:
             self.kept[cell.key] = run
-            self._keep(cell)
+            self.finished.keep(self._results([run]))
 
         if self.source is not None:
             self._source_before()
@@ -223,7 +225,7 @@ class _Grid:
         if selection:
             run.attributes["selection"] = selection
         if self.save_dir:
-            self._save(cell, trainer, run)
+            self._save(cell, arm, trainer, run)
         return run
 
     def _fit(
@@ -301,23 +303,27 @@ class _Grid:
     def _source_before(self) -> float:
         """The base's accuracy on the source's test part."""
         if not hasattr(self, "_before"):
-            from tlcli.training.step import Step, make_engine
-
             assert self.source is not None
-            step = Step(rebuild(self.base).model, [], self.base.mean, self.base.std, Recipe(samples=1))
+            model = rebuild(self.base, self.recipe.precision).model
+            step = Step(model, [], self.base.mean, self.base.std, Recipe(samples=1))
             engine = make_engine(step)
             logits = engine.outputs(engine.put(np.asarray(self.source.test.images[:])))[0]
             answers = np.asarray(logits).argmax(axis=1)
             self._before = float((answers == self.source.test.labels).mean())
         return self._before
 
-    def _save(self, cell: _Cell, trainer: ArmTrainer, run: Run) -> None:
+    @property
+    def _how(self) -> dict[str, Any]:
+        """What all runs share, for the provenance."""
+        return {**self.recipe.as_json(), "bn_statistics": self.bn_statistics, **computed_by()}
+
+    def _save(self, cell: _Cell, arm: Arm, trainer: ArmTrainer, run: Run) -> None:
         record = Checkpoint(
             architecture=self.base.architecture, options=trainer.network.options,
             input_shape=self.base.input_shape,
             class_names=cell.dataset.class_names, class_original=cell.dataset.class_original,
             mean=self.base.mean, std=self.base.std, weights=trainer.weights(),
-            recipe={**self.recipe.as_json(), "method": cell.arm.label}, seed=run.seed,
+            recipe={**self._how, "method": arm.label}, seed=run.seed,
             samples_seen=int(run.history["samples_seen"][-1]), history=run.history,
             test_predictions=run.predictions,
         )  # fmt: skip
@@ -347,47 +353,12 @@ class _Grid:
             for d in self.datasets
             if target_name(d) in used
         }  # fmt: skip
-        recipe = {**self.recipe.as_json(), "bn_statistics": self.bn_statistics, "seed": self.seed}
-        return Results(runs, targets, recipe)
+        return Results(runs, targets, {**self._how, "seed": self.seed})
 
-    def _parents(self) -> list[Any]:
+    def _parents(self) -> list[Record]:
         return [self.base, *self.datasets, *([self.source] if self.source is not None else [])]
 
-    def _path(self, key: str) -> Path:
-        assert self.state_dir is not None
-        return self.state_dir / f"{safe_name(key)}.h5"
-
-    def _keep(self, cell: _Cell) -> None:
-        if self.state_dir:
-            self.state_dir.mkdir(parents=True, exist_ok=True)
-            record = self._results([self.kept[cell.key]])
-            store.write(self._path(cell.key), record, parents=self._parents(), force=True)
-
-    def load(self) -> dict[str, Run]:
-        """The finished runs of an interrupted grid, those that belong to this very one."""
-        found: dict[str, Run] = {}
-        if not self.state_dir or not self.state_dir.is_dir():
-            return found
-        recipe = self._results([]).recipe
-        parents = {r.provenance.content_sha256 for r in self._parents()}
-        for cell in self.cells:
-            path = self._path(cell.key)
-            if not path.exists() or (self.save_dir and not self._network_path(cell).exists()):
-                continue
-            kept = store.read(path, Results)
-            if kept.recipe != recipe or {p.content_sha256 for p in kept.provenance.parents} != parents:
-                raise TlcliError(
-                    f"{os.path.basename(self.state_dir)} holds runs of another grid (other options or "
-                    "inputs).\nGive the same options to resume, or remove that folder to start anew."
-                )
-            found[cell.key] = kept.runs[0]
-        return found
-
-
-def safe_name(key: str) -> str:
-    """A key as a file name; one that had to be changed or cut carries a digest, so that no two meet."""
-    plain = key.replace("|", "--")
-    safe = "".join(c if (c.isascii() and c.isalnum()) or c in "-_.=(),+" else "_" for c in plain)
-    if safe == plain and len(safe) <= 200:
-        return safe
-    return f"{safe[:100]}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+    def take_kept(self) -> None:
+        """The finished runs of an interrupted grid; with `save_dir`, those whose network is there."""
+        there = [c.key for c in self.cells if not self.save_dir or self._network_path(c).exists()]
+        self.kept = self.finished.load(there, self._results([]).recipe)

@@ -83,7 +83,7 @@ class _RunLog:
     def __init__(self, run: str, csv: Path | None, tensorboard: Path | None) -> None:
         from keras.callbacks import CSVLogger, TensorBoard
 
-        from tlcli.training.grid import safe_name
+        from tlcli.training.finished import safe_name
 
         self.run, self._rows = run, 0
         self._csv = self._tensorboard = None

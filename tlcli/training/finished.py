@@ -1,0 +1,73 @@
+"""The finished runs of an unfinished grid: a file each, until all are done."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tlcli import store
+from tlcli.errors import TlcliError
+from tlcli.store.records import Record, Results, Run
+
+
+class FinishedRuns:
+    """A folder of results of one run each.
+
+    Args:
+        folder: Made with the first run; None keeps nothing.
+        parents: What the grid is made from, which the files of this very grid name as their parents.
+    """
+
+    def __init__(self, folder: Path | None, parents: Sequence[Record]) -> None:
+        self._folder, self._parents = folder, parents
+
+    def keep(self, results: Results) -> None:
+        """Write the results of one run."""
+        if self._folder is None:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        store.write(self._path(results.runs[0].key), results, parents=self._parents, force=True)
+
+    def load(self, keys: Iterable[str], recipe: dict[str, Any]) -> dict[str, Run]:
+        """The runs that are there, by their keys.
+
+        Raises:
+            TlcliError: one that another recipe or other files have made.
+        """
+        if self._folder is None:
+            return {}
+        found = {key: store.read(path, Results) for key in keys if (path := self._path(key)).exists()}
+        for kept in found.values():
+            self._require_same(kept, recipe)
+        return {key: kept.runs[0] for key, kept in found.items()}
+
+    def _require_same(self, kept: Results, recipe: dict[str, Any]) -> None:
+        assert self._folder is not None
+        was, parents = kept.recipe, {r.provenance.content_sha256 for r in self._parents}
+        other = [
+            f"{key} was {was.get(key)}, now {recipe.get(key)}"
+            for key in was | recipe
+            if was.get(key) != recipe.get(key)
+        ]
+        if {p.content_sha256 for p in kept.provenance.parents} != parents:
+            other.append("other files")
+        if other:
+            raise TlcliError(
+                f"{self._folder.name} holds runs of another grid ({'; '.join(other)}).\n"
+                "Give the same options to resume, or remove that folder to start anew."
+            )
+
+    def _path(self, key: str) -> Path:
+        assert self._folder is not None
+        return self._folder / f"{safe_name(key)}.h5"
+
+
+def safe_name(key: str) -> str:
+    """A key as a file name; one that had to be changed or cut carries a digest, so that no two meet."""
+    plain = key.replace("|", "--")
+    safe = "".join(c if (c.isascii() and c.isalnum()) or c in "-_.=(),+" else "_" for c in plain)
+    if safe == plain and len(safe) <= 200:
+        return safe
+    return f"{safe[:100]}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
