@@ -132,7 +132,6 @@ def forge(tmp_path: Path, record: store.Record, change: Callable[[tree.Tree], No
      "'source_accuracy_after' of runs/knn is None; expected a number from 0 to 1"),
     ("results", lambda t: t.datasets.update({"runs/knn/curves/k": np.array([np.nan, 2.0])}),
      "runs/knn/curves/k has the type float64; expected int64"),
-    ("results", lambda t: t.datasets.pop("runs/knn/history/test_accuracy"), "history has no test_accuracy"),
     ("results", lambda t: t.set_json("runs/knn", "attributes", {"copy": [1]}), "expected a count"),
     ("results", lambda t: t.set_json("runs/knn", "attributes", {"base_sha256": {}}), "expected a text"),
     ("results", lambda t: t.set("runs/knn", "dataset", "none"), "names the dataset 'none'"),

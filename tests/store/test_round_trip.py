@@ -184,6 +184,9 @@ def test_version_1_stays_readable() -> None:
     checkpoint = store.read(FIXTURES / "checkpoint.h5", store.Checkpoint)
     assert list(checkpoint.weights) == ["conv_2/kernel", "conv_1/bias", "a/kernel"]
     assert checkpoint.provenance.parents[0].name == "dataset.h5"
+    neighbours = next(r for r in store.read(FIXTURES / "results.h5", store.Results).runs if r.key == "knn")
+    with pytest.raises(TlcliError, match="'knn' has no test accuracy"):
+        _ = neighbours.test_accuracy
 
 
 def test_page_is_up_to_date() -> None:

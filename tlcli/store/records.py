@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from tlcli.errors import TlcliError
+
 
 class ImageArray(Protocol):
     """An array of images that may be decoded on demand: uint8, N x H x W x C.
@@ -220,7 +222,13 @@ class Run:
 
     @property
     def test_accuracy(self) -> float:
-        """Share of the test part that is classified right after the last step, 0...1."""
+        """Share of the test part that is classified right after the last step, 0...1.
+
+        Raises:
+            TlcliError: it was not measured.
+        """
+        if "test_accuracy" not in self.history:
+            raise TlcliError(f"The run {self.key!r} has no test accuracy.")
         return float(self.history["test_accuracy"][-1])
 
 

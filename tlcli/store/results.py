@@ -105,8 +105,6 @@ def _take_run(tree: Tree, key: str, targets: dict[str, Target]) -> Run:
     attributes = tree.get_json("", "attributes")
     _check_attributes(attributes, f"runs/{key}")
     history, curves = take_series(tree, "history"), take_series(tree, "curves")
-    if not len(history.get("test_accuracy", ())):
-        raise TlcliError(f"runs/{key}/history has no test_accuracy; expected a value or more.")
     if curves.get("k", np.zeros(0, np.int64)).dtype.kind != "i":
         raise TlcliError(f"runs/{key}/curves/k has the type {curves['k'].dtype}; expected int64.")
     return Run(key=key, **texts, **counts, attributes=attributes, history=history,
