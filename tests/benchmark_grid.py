@@ -94,8 +94,11 @@ def ours(arms: list[str], folder: Path, args: argparse.Namespace) -> tuple[float
     call += ["--samples", str(args.samples), "--seeds", str(args.seeds), "--sizes", args.sizes]
     done = subprocess.run(
         [*call, "--at-once", str(at_once)],
-        env={**os.environ, **threads}, check=True, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        env={**os.environ, **threads},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     told = json.loads(done.stdout.splitlines()[-1])
     return told["seconds"], told["accuracies"]
 
@@ -139,7 +142,7 @@ def compare(folder: Path, args: argparse.Namespace) -> None:
     sets = [
         store.write(folder / f"n{n}.h5", data.split(source, range(6, 10), size=int(n)))
         for n in args.sizes.split(",")
-    ]  # fmt: skip
+    ]
     whole, accuracies = ours(list(ARMS), folder, args)
     frozen, _ = ours(["frozen"], folder, args)
     seconds: dict[str, float] = {}
@@ -149,7 +152,7 @@ def compare(folder: Path, args: argparse.Namespace) -> None:
             plain_run(arm, base, dataset, args.samples, seed)
             for dataset in sets
             for seed in range(args.seeds)
-        ]  # fmt: skip
+        ]
         seconds[arm] = time.perf_counter() - start
         print(f"{arm:8s} plain {seconds[arm]:7.1f} s; accuracies " + " ".join(f"{a:.4f}" for a in plain))
         print(" " * 24 + "tlcli: " + " ".join(f"{a:.4f}" for a in accuracies[arm]), flush=True)

@@ -66,9 +66,13 @@ def plain_run(base, dataset, copied: int, frozen: bool, epochs: int) -> float:
 
     x_test = prepared(dataset.test)
     history = model.fit(
-        prepared(dataset.train), dataset.train.labels, batch_size=50, epochs=epochs, verbose=0,
+        prepared(dataset.train),
+        dataset.train.labels,
+        batch_size=50,
+        epochs=epochs,
+        verbose=0,
         validation_data=(x_test, dataset.test.labels),
-    )  # fmt: skip
+    )
     return history.history["val_accuracy"][-1]
 
 
@@ -91,10 +95,25 @@ def main() -> None:
     for precision in args.precision.split(","):
         start = time.perf_counter()
         tlcli(
-            "transfer", "base.h5", "a.h5", "b.h5", "--method", "freeze", "--method", "finetune",
-            "--copy", args.layers, "--epochs", str(args.epochs), "--batch-size", "50",
-            "--precision", precision, "-o", f"{precision}.h5",
-        )  # fmt: skip
+            "transfer",
+            "base.h5",
+            "a.h5",
+            "b.h5",
+            "--method",
+            "freeze",
+            "--method",
+            "finetune",
+            "--copy",
+            args.layers,
+            "--epochs",
+            str(args.epochs),
+            "--batch-size",
+            "50",
+            "--precision",
+            precision,
+            "-o",
+            f"{precision}.h5",
+        )
         ours[precision] = time.perf_counter() - start
 
     from tlcli import store

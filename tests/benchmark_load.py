@@ -23,16 +23,22 @@ import numpy as np
 
 from tlcli import store
 
-SIZES = {"results": (10, 100, 1000), "embeddings": (10_000, 100_000, 1_000_000),
-         "dataset": (1000, 10_000, 100_000)}  # fmt: skip
+SIZES = {
+    "results": (10, 100, 1000),
+    "embeddings": (10_000, 100_000, 1_000_000),
+    "dataset": (1000, 10_000, 100_000),
+}
 COMMANDS = {
     "results": [["inspect", "x.h5"], ["verify", "x.h5"], ["report", "x.h5", "-o", "report"]],
     "embeddings": [["inspect", "x.h5"], ["verify", "x.h5"], ["knn", "x.h5", "-o", "knn.h5"]],
-    "dataset": [["inspect", "x.h5"], ["verify", "x.h5"],
-                ["split", "--dataset", "x.h5", "--classes", "0-4", "-o", "split.h5"],
-                ["embed", "base.h5", "x.h5", "-o", "embedded.h5"],
-                ["train-base", "x.h5", "--arch", "cnn2", "--samples", "2000", "-o", "trained.h5"]],
-}  # fmt: skip
+    "dataset": [
+        ["inspect", "x.h5"],
+        ["verify", "x.h5"],
+        ["split", "--dataset", "x.h5", "--classes", "0-4", "-o", "split.h5"],
+        ["embed", "base.h5", "x.h5", "-o", "embedded.h5"],
+        ["train-base", "x.h5", "--arch", "cnn2", "--samples", "2000", "-o", "trained.h5"],
+    ],
+}
 RUN = (
     "import sys, time; from tlcli.cli.main import run\n"
     "code = run(sys.argv[1:])\n"
@@ -46,8 +52,10 @@ def make_results(runs: int) -> store.Results:
     """Arms at four sizes, with 20 measurements and 1,000 test predictions each."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, 1000)
-    targets = [store.Target(f"t-n{n}", "ab" * 32, n, CLASSES, labels, np.arange(1000), "made up")
-               for n in (100, 300, 1000, 3000)]  # fmt: skip
+    targets = [
+        store.Target(f"t-n{n}", "ab" * 32, n, CLASSES, labels, np.arange(1000), "made up")
+        for n in (100, 300, 1000, 3000)
+    ]
     arms = ("scratch", "freeze(copy=2)", "freeze", "finetune", "l2-sp")
     made = []
     for i in range(runs):
@@ -55,11 +63,29 @@ def make_results(runs: int) -> store.Results:
         right = rng.random(1000) < 0.8 + 0.02 * (i % 4) + rng.normal(0, 0.01)
         predictions = np.where(right, labels, (labels + 1) % 10)
         curve = np.linspace(0.3, right.mean(), 20)
-        history = {"samples_seen": np.arange(1, 21) * 500, "train_loss": 1 - curve, "train_accuracy": curve,
-                   "test_loss": 1 - curve, "test_accuracy": curve}  # fmt: skip
-        made.append(store.Run(f"{target.name}|{arm}|{run}", arm.split("(")[0], arm, target.name,
-                              target.train_size, run, run, 20_000, 10_000, {"architecture": "cnn2"},
-                              history, predictions))  # fmt: skip
+        history = {
+            "samples_seen": np.arange(1, 21) * 500,
+            "train_loss": 1 - curve,
+            "train_accuracy": curve,
+            "test_loss": 1 - curve,
+            "test_accuracy": curve,
+        }
+        made.append(
+            store.Run(
+                f"{target.name}|{arm}|{run}",
+                arm.split("(")[0],
+                arm,
+                target.name,
+                target.train_size,
+                run,
+                run,
+                20_000,
+                10_000,
+                {"architecture": "cnn2"},
+                history,
+                predictions,
+            )
+        )
     return store.Results(made, {t.name: t for t in targets}, {"samples": 10_000})
 
 
@@ -89,8 +115,10 @@ def make_dataset(images: int) -> store.Dataset:
 
 
 MAKERS: dict[str, Callable[[int], store.Record]] = {
-    "results": make_results, "embeddings": make_embeddings, "dataset": make_dataset,
-}  # fmt: skip
+    "results": make_results,
+    "embeddings": make_embeddings,
+    "dataset": make_dataset,
+}
 
 
 def measure(arguments: list[str], folder: Path) -> tuple[float, float]:

@@ -22,10 +22,16 @@ def moments() -> dict[str, tuple[Any, str]]:
     from tlcli.store import layout, opening
 
     return {
-        "read": (opening.OpenFile, "load"), "write": (layout.Sink, "write"), "fsync": (os, "fsync"),
-        "link": (os, "link"), "replace": (os, "replace"), "rename": (os, "rename"), "unlink": (os, "unlink"),
-        "mkdir": (os, "mkdir"), "rmdir": (os, "rmdir"),
-    }  # fmt: skip
+        "read": (opening.OpenFile, "load"),
+        "write": (layout.Sink, "write"),
+        "fsync": (os, "fsync"),
+        "link": (os, "link"),
+        "replace": (os, "replace"),
+        "rename": (os, "rename"),
+        "unlink": (os, "unlink"),
+        "mkdir": (os, "mkdir"),
+        "rmdir": (os, "rmdir"),
+    }
 
 
 Way = Iterator[tuple[Path, Callable[[], None] | None, bool]]

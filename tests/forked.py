@@ -72,8 +72,10 @@ class Child:
                 os.waitpid(self.pid, 0)
                 raise AssertionError(f"no end after {limit} seconds")
             time.sleep(0.002)
-        texts = [(self.folder.parent / f"{self.folder.name}.{name}").read_text("utf-8", "replace")
-                 for name in ("stdout", "stderr")]  # fmt: skip
+        texts = [
+            (self.folder.parent / f"{self.folder.name}.{name}").read_text("utf-8", "replace")
+            for name in ("stdout", "stderr")
+        ]
         seconds = time.monotonic() - self.started
         return Ended(os.waitstatus_to_exitcode(status), PHASES[_phase[0]], texts[0], texts[1], seconds)
 

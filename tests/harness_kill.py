@@ -102,7 +102,7 @@ class Harness:
             "embed": ["embed", "base.h5", "source.h5", "-o", "out.h5"],
             "knn": ["knn", "pixels.h5", "--k", "1-20", "-o", "out.h5"],
             "report": ["report", "knn.h5", "-o", "out"],
-        }[name]  # fmt: skip
+        }[name]
 
     @contextlib.contextmanager
     def folder(self) -> Iterator[Path]:
@@ -346,10 +346,13 @@ def main() -> int:
                     broken.append(str(error))
                     print(error, file=sys.stderr, flush=True)
     figures = {
-        "kills": sum(harness.phases.values()), "phases": dict(harness.phases),
-        "complete after a kill": harness.complete, "counts": dict(harness.counts), "broken": broken,
+        "kills": sum(harness.phases.values()),
+        "phases": dict(harness.phases),
+        "complete after a kill": harness.complete,
+        "counts": dict(harness.counts),
+        "broken": broken,
         "seconds": round(time.monotonic() - started),
-    }  # fmt: skip
+    }
     print(json.dumps(figures, indent=1))
     return 1 if broken else 0
 

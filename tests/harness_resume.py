@@ -26,22 +26,80 @@ from typing import Any
 import forked
 
 RECIPE = [
-    "--optimizer", "adamw", "--weight-decay", "0.001", "--schedule", "one-cycle", "--ema", "0.99",
-    "--augment", "shift:1,rotate:5", "--batch-size", "20", "--eval-every", "500", "--threads", "2",
-]  # fmt: skip
+    "--optimizer",
+    "adamw",
+    "--weight-decay",
+    "0.001",
+    "--schedule",
+    "one-cycle",
+    "--ema",
+    "0.99",
+    "--augment",
+    "shift:1,rotate:5",
+    "--batch-size",
+    "20",
+    "--eval-every",
+    "500",
+    "--threads",
+    "2",
+]
 ARMS = ["--method", "scratch", "--method", "freeze:copy=1", "--method", "finetune", "--method", "l2-sp"]
 TRAININGS = {
-    "train-base": ["train-base", "source.h5", "--arch", "cnn2", "--arch-option", "dropout=0.5",
-                   "--samples", "16000", *RECIPE],
+    "train-base": [
+        "train-base",
+        "source.h5",
+        "--arch",
+        "cnn2",
+        "--arch-option",
+        "dropout=0.5",
+        "--samples",
+        "16000",
+        *RECIPE,
+    ],
     "train-base, Adam and early stopping": [
-        "train-base", "held.h5", "--arch", "cnn2", "--arch-option", "dropout=0.3", "--samples", "16000",
-        "--optimizer", "adam", "--schedule", "cosine", "--augment", "flip,cutout:2,mixup:0.2",
-        "--early-stopping", "30", "--batch-size", "32", "--eval-every", "640", "--threads", "2"],
+        "train-base",
+        "held.h5",
+        "--arch",
+        "cnn2",
+        "--arch-option",
+        "dropout=0.3",
+        "--samples",
+        "16000",
+        "--optimizer",
+        "adam",
+        "--schedule",
+        "cosine",
+        "--augment",
+        "flip,cutout:2,mixup:0.2",
+        "--early-stopping",
+        "30",
+        "--batch-size",
+        "32",
+        "--eval-every",
+        "640",
+        "--threads",
+        "2",
+    ],
     "transfer": ["transfer", "base.h5", "target.h5", *ARMS, "--runs", "2", "--samples", "3000", *RECIPE],
     "transfer, replay and forgetting": [
-        "transfer", "base.h5", "target.h5", "--method", "replay", "--method", "lwf", "--method", "lp-ft",
-        "--source", "source.h5", "--runs", "1", "--samples", "3000", *RECIPE],
-}  # fmt: skip
+        "transfer",
+        "base.h5",
+        "target.h5",
+        "--method",
+        "replay",
+        "--method",
+        "lwf",
+        "--method",
+        "lp-ft",
+        "--source",
+        "source.h5",
+        "--runs",
+        "1",
+        "--samples",
+        "3000",
+        *RECIPE,
+    ],
+}
 
 
 class Harness:
@@ -56,8 +114,18 @@ class Harness:
         self._made(*digits, "0-5", "-o", "source.h5")
         self._made(*digits, "0-5", "--validation", "0.2", "-o", "held.h5")
         self._made(*digits, "6-9", "--size", "100", "-o", "target.h5")
-        self._made("train-base", "source.h5", "--arch", "cnn2", "--arch-option", "dropout=0.5",
-                   "--samples", "2000", "-o", "base.h5")  # fmt: skip
+        self._made(
+            "train-base",
+            "source.h5",
+            "--arch",
+            "cnn2",
+            "--arch-option",
+            "dropout=0.5",
+            "--samples",
+            "2000",
+            "-o",
+            "base.h5",
+        )
         self.counts: Counter[str] = Counter()
         self.slowest = 0.0
 
@@ -137,9 +205,11 @@ def main() -> int:
                 print(error, file=sys.stderr, flush=True)
             print(f"{i + 1} of {options.trainings}: {dict(harness.counts)}", file=sys.stderr, flush=True)
     figures = {
-        **harness.counts, "slowest stop in seconds": round(harness.slowest, 1), "broken": broken,
+        **harness.counts,
+        "slowest stop in seconds": round(harness.slowest, 1),
+        "broken": broken,
         "seconds": round(time.monotonic() - started),
-    }  # fmt: skip
+    }
     print(json.dumps(figures, indent=1))
     return 1 if broken else 0
 

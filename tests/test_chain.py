@@ -47,9 +47,16 @@ def work(tmp_path_factory) -> Path:
 def test_from_split_to_report(work):
     grid = ["--method", "scratch", "--method", "freeze:copy=2", "--method", "finetune", "--runs", "2"]
     answer = tlcli(
-        "transfer", "digits-0-5-cnn2.h5", "digits-6-9-n100.h5", *grid, "--samples", "2000", *RECIPE, "--json",
+        "transfer",
+        "digits-0-5-cnn2.h5",
+        "digits-6-9-n100.h5",
+        *grid,
+        "--samples",
+        "2000",
+        *RECIPE,
+        "--json",
         cwd=work,
-    )  # fmt: skip
+    )
     told = json.loads(answer)
     results = store.read(work / told["path"], Results)
     assert len(results.runs) == 6
@@ -73,8 +80,13 @@ def test_a_real_pipe_and_nested_commands(work):
     piped = subprocess.run(
         f"{program} split --dataset digits --classes 6-9 -q -o - "
         f"| {program} embed digits-0-5-cnn2.h5 - -q -o - | {program} knn - --k 1-5 -q -o piped.h5",
-        shell=True, cwd=work, capture_output=True, text=True, timeout=200, env=ENVIRONMENT,
-    )  # fmt: skip
+        shell=True,
+        cwd=work,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env=ENVIRONMENT,
+    )
     assert piped.stdout.strip() == "piped.h5", piped.stderr
     assert store.read(work / "piped.h5", Results).runs[0].test_accuracy > 0.8
     nested = tlcli(
@@ -123,23 +135,59 @@ def test_the_same_command_gives_the_same_bytes(work, tmp_path):
 
 def test_runs_at_once_give_the_same_bytes(work, tmp_path):
     arguments = [
-        "transfer", "digits-0-5-cnn2.h5", "digits-6-9-n100.h5", "--method", "scratch",
-        "--method", "freeze:copy=2", "--runs", "2", "--samples", "1000", *RECIPE,
-    ]  # fmt: skip
+        "transfer",
+        "digits-0-5-cnn2.h5",
+        "digits-6-9-n100.h5",
+        "--method",
+        "scratch",
+        "--method",
+        "freeze:copy=2",
+        "--runs",
+        "2",
+        "--samples",
+        "1000",
+        *RECIPE,
+    ]
     one = tlcli(*arguments, "--threads", "1", "-o", str(tmp_path / "one.h5"), cwd=work)
     two = tlcli(*arguments, "--threads", "2", "-o", str(tmp_path / "two.h5"), cwd=work)
     assert Path(one).read_bytes() == Path(two).read_bytes()
 
 
 TRAIN = [
-    "train-base", "digits-0-5.h5", "--arch", "cnn2", "--arch-option", "dropout=0.5", "--samples", "30000",
-    "--optimizer", "adamw", "--weight-decay", "0.001", "--schedule", "one-cycle", "--ema", "0.99",
-    "--augment", "shift:1,rotate:5", *RECIPE,
-]  # fmt: skip
+    "train-base",
+    "digits-0-5.h5",
+    "--arch",
+    "cnn2",
+    "--arch-option",
+    "dropout=0.5",
+    "--samples",
+    "30000",
+    "--optimizer",
+    "adamw",
+    "--weight-decay",
+    "0.001",
+    "--schedule",
+    "one-cycle",
+    "--ema",
+    "0.99",
+    "--augment",
+    "shift:1,rotate:5",
+    *RECIPE,
+]
 GRID = [
-    "transfer", "digits-0-5-cnn2.h5", "digits-6-9-n100.h5", "--method", "scratch", "--method", "finetune",
-    "--runs", "3", "--samples", "6000", *RECIPE,
-]  # fmt: skip
+    "transfer",
+    "digits-0-5-cnn2.h5",
+    "digits-6-9-n100.h5",
+    "--method",
+    "scratch",
+    "--method",
+    "finetune",
+    "--runs",
+    "3",
+    "--samples",
+    "6000",
+    *RECIPE,
+]
 
 
 @pytest.mark.parametrize("arguments", [TRAIN, GRID], ids=["train-base", "transfer"])
@@ -150,8 +198,9 @@ def test_killed_and_resumed_it_ends_in_the_same_bytes(work, tmp_path, arguments)
     took = time.monotonic() - started
     output, chance = tmp_path / "cut.h5", random.Random(0)
     for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT):
-        code, said = stopped([*arguments, "-o", str(output), "--resume"], work, number,
-                             after=took * chance.uniform(0.3, 0.9))  # fmt: skip
+        code, said = stopped(
+            [*arguments, "-o", str(output), "--resume"], work, number, after=took * chance.uniform(0.3, 0.9)
+        )
         if code == 0 or (number == signal.SIGKILL and output.exists()):  # done before the signal came
             break
         assert code == {signal.SIGTERM: 143, signal.SIGINT: 130}.get(number, -number), said
@@ -167,9 +216,13 @@ def test_killed_and_resumed_it_ends_in_the_same_bytes(work, tmp_path, arguments)
 def stopped(arguments: list[str], work: Path, number: int, *, after: float) -> tuple[int, str]:
     """Start a command and send it a signal; the exit code and what it said. It must end within seconds."""
     process = subprocess.Popen(
-        [*TLCLI, *arguments], cwd=work, env=ENVIRONMENT, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        [*TLCLI, *arguments],
+        cwd=work,
+        env=ENVIRONMENT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     time.sleep(after)
     process.send_signal(number)
     sent = time.monotonic()
@@ -216,9 +269,15 @@ def test_bad_input_to_the_training_commands(work, tmp_path):
 
 def test_the_digits_example_is_made_in_parallel_and_not_made_twice(tmp_path):
     make = [
-        "make", "-C", str(ROOT / "examples" / "digits"), "-j8", f"OUT={tmp_path / 'out'}",
-        f"TLCLI={' '.join(TLCLI)}", "RUNS=1", "SIZES=20 100",
-    ]  # fmt: skip
+        "make",
+        "-C",
+        str(ROOT / "examples" / "digits"),
+        "-j8",
+        f"OUT={tmp_path / 'out'}",
+        f"TLCLI={' '.join(TLCLI)}",
+        "RUNS=1",
+        "SIZES=20 100",
+    ]
     done = subprocess.run(make, capture_output=True, text=True, timeout=280, env=ENVIRONMENT)
     assert done.returncode == 0, done.stderr
     page = tmp_path / "out" / "report" / "report.html"

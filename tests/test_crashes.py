@@ -23,9 +23,21 @@ ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("TLCLI")}
 def test_killed_stopped_and_refused_writers_lose_nothing(tmp_path: Path) -> None:
     """The harness asserts what must hold after each; its commands here are those without a network."""
     command = [
-        sys.executable, str(TESTS / "harness_kill.py"), "--commands", "split,knn,split,knn,report",
-        "--seed", "1", "--kills", "15", "--failures", "10", "--stops", "5", "--folder", str(tmp_path),
-    ]  # fmt: skip
+        sys.executable,
+        str(TESTS / "harness_kill.py"),
+        "--commands",
+        "split,knn,split,knn,report",
+        "--seed",
+        "1",
+        "--kills",
+        "15",
+        "--failures",
+        "10",
+        "--stops",
+        "5",
+        "--folder",
+        str(tmp_path),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["kills"] == 15
@@ -35,10 +47,16 @@ def test_two_commands_with_one_output(tmp_path: Path) -> None:
     """One wins, the others say so, and the file is whole."""
     arguments = [*TLCLI, "split", "--dataset", "digits", "-o", "x.h5"]
     together = [
-        subprocess.Popen([*arguments, "--seed", str(seed)], cwd=tmp_path, env=ENVIRONMENT, text=True,
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        subprocess.Popen(
+            [*arguments, "--seed", str(seed)],
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         for seed in range(4)
-    ]  # fmt: skip
+    ]
     said = [process.communicate(timeout=120) for process in together]
     codes = [process.returncode for process in together]
     assert sorted(codes) == [0, 1, 1, 1]

@@ -17,10 +17,19 @@ ENVIRONMENT = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(BIN / "snakemake"), "-s", str(EXAMPLES / "snakemake" / "Snakefile"), "--directory", str(folder),
-         *arguments],
-        capture_output=True, text=True, timeout=250, env=ENVIRONMENT,
-    )  # fmt: skip
+        [
+            str(BIN / "snakemake"),
+            "-s",
+            str(EXAMPLES / "snakemake" / "Snakefile"),
+            "--directory",
+            str(folder),
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=250,
+        env=ENVIRONMENT,
+    )
 
 
 def test_a_layer_study_gives_the_results_of_make(tmp_path):
@@ -29,10 +38,23 @@ def test_a_layer_study_gives_the_results_of_make(tmp_path):
     assert done.returncode == 0, done.stderr
     assert shutil.which("make"), "make is needed"
     made = subprocess.run(
-        ["make", "-C", str(EXAMPLES / "yosinski"), f"OUT={tmp_path}/make", "TLCLI=tlcli", "DATASET=digits",
-         "BASE_EPOCHS=1", "EPOCHS=0.1", "THREADS=1", f"{tmp_path}/make/results-1a.h5"],
-        capture_output=True, text=True, timeout=250, env=ENVIRONMENT,
-    )  # fmt: skip
+        [
+            "make",
+            "-C",
+            str(EXAMPLES / "yosinski"),
+            f"OUT={tmp_path}/make",
+            "TLCLI=tlcli",
+            "DATASET=digits",
+            "BASE_EPOCHS=1",
+            "EPOCHS=0.1",
+            "THREADS=1",
+            f"{tmp_path}/make/results-1a.h5",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=250,
+        env=ENVIRONMENT,
+    )
     assert made.returncode == 0, made.stderr
     one = store.read_any(tmp_path / "out" / "yosinski" / "results-1a.h5")
     other = store.read_any(tmp_path / "make" / "results-1a.h5")
@@ -43,8 +65,11 @@ def test_a_layer_study_gives_the_results_of_make(tmp_path):
 def test_both_studies_whole_are_planned(tmp_path):
     done = snakemake(tmp_path, "mnist", "yosinski", "--dry-run", "--cores", "2")
     assert done.returncode == 0, done.stderr
-    counts = {line.split()[0]: int(line.split()[1]) for line in done.stdout.splitlines() if line[:1].isalpha()
-              and len(line.split()) == 2 and line.split()[1].isdigit()}  # fmt: skip
+    counts = {
+        line.split()[0]: int(line.split()[1])
+        for line in done.stdout.splitlines()
+        if line[:1].isalpha() and len(line.split()) == 2 and line.split()[1].isdigit()
+    }
     assert counts["yosinski_grid"] == counts["yosinski_base"] == 10
     assert counts["mnist_grid"] == 4
     assert counts["mnist_base"] == 2

@@ -55,11 +55,14 @@ def brute(points: np.ndarray, queries: np.ndarray, metric: str, own: np.ndarray 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    seed=st.integers(0, 10_000), n=st.integers(2, 150), width=st.integers(1, 12),
+    seed=st.integers(0, 10_000),
+    n=st.integers(2, 150),
+    width=st.integers(1, 12),
     kind=st.sampled_from(["smooth", "integers", "dead units", "far away", "outlier", "all equal"]),
-    metric=st.sampled_from(neighbours.METRICS), leave_out=st.booleans(),
+    metric=st.sampled_from(neighbours.METRICS),
+    leave_out=st.booleans(),
     chunk=st.sampled_from([7, 40, 16384]),
-)  # fmt: skip
+)
 def test_search_is_exact(seed, n, width, kind, metric, leave_out, chunk):
     rng = np.random.default_rng(seed)
     points, queries = (rng.standard_normal((rows, width)).astype(np.float32) for rows in (n, 30))
@@ -157,10 +160,11 @@ def test_results_name_what_they_come_from():
 def test_power_is_taken_of_the_embeddings_and_named():
     record = clusters(60, 50)
     rooted = {
-        name: EmbeddingPart(np.sign(part.embeddings) * np.sqrt(np.abs(part.embeddings)), part.labels,
-                            part.source_index)
+        name: EmbeddingPart(
+            np.sign(part.embeddings) * np.sqrt(np.abs(part.embeddings)), part.labels, part.source_index
+        )
         for name, part in record.parts.items()
-    }  # fmt: skip
+    }
     plain = knn.evaluate(Embeddings(rooted, "dense", record.class_names, record.class_original)).runs[0]
     record.layer = "all, mirrored"
     run = knn.evaluate(record, power=0.5).runs[0]

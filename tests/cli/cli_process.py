@@ -18,9 +18,13 @@ def tlcli(
     """Run one command to its end."""
     return subprocess.run(
         [sys.executable, "-m", "tlcli.cli.main", *arguments],
-        cwd=cwd, input=b"" if stdin is None else stdin, capture_output=True, timeout=120,
-        env={**ENVIRONMENT, **(env or {})}, **options,
-    )  # fmt: skip
+        cwd=cwd,
+        input=b"" if stdin is None else stdin,
+        capture_output=True,
+        timeout=120,
+        env={**ENVIRONMENT, **(env or {})},
+        **options,
+    )
 
 
 def fails(done: subprocess.CompletedProcess[bytes], code: int, *words: str) -> str:

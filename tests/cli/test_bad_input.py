@@ -120,8 +120,13 @@ def test_impossible_splits(call, work, arguments, code, word):
 
 @pytest.mark.parametrize(
     ("output", "word"),
-    [("no/such/folder/out.h5", "folder"), (".", "folder"), ("", "name"), ("x" * 300 + ".h5", "long"),
-     ("sub/", "folder")],
+    [
+        ("no/such/folder/out.h5", "folder"),
+        (".", "folder"),
+        ("", "name"),
+        ("x" * 300 + ".h5", "long"),
+        ("sub/", "folder"),
+    ],
 )
 def test_impossible_outputs(call, output, word):
     done = call("knn", "pixels.h5", "-o", output)
@@ -130,9 +135,13 @@ def test_impossible_outputs(call, output, word):
 
 def _restricted(arguments, work, restrict):
     return subprocess.run(
-        [sys.executable, "-m", "tlcli.cli.main", *arguments], cwd=work, capture_output=True, env=ENVIRONMENT,
-        preexec_fn=restrict, timeout=60,
-    )  # fmt: skip
+        [sys.executable, "-m", "tlcli.cli.main", *arguments],
+        cwd=work,
+        capture_output=True,
+        env=ENVIRONMENT,
+        preexec_fn=restrict,
+        timeout=60,
+    )
 
 
 def _with_file_size_limit(arguments, work, limit):

@@ -33,8 +33,12 @@ def test_a_stderr_that_takes_nothing_decides_nothing(work):
     try:
         done = subprocess.run(
             [sys.executable, "-m", "tlcli.cli.main", "split", "--dataset", "digits", "-o", "all.h5"],
-            cwd=work, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=write, timeout=60,
-        )  # fmt: skip
+            cwd=work,
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            stderr=write,
+            timeout=60,
+        )
     finally:
         os.close(write)
     assert (done.returncode, done.stdout) == (0, b"all.h5\n")
@@ -115,8 +119,13 @@ def test_a_reader_that_goes_away_is_no_drama(work):
 
 def test_a_full_stdout_is_told(work):
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([sys.executable, "-m", "tlcli.cli.main", "datasets"], cwd=work, stdout=full,
-                              stderr=subprocess.PIPE, env=ENVIRONMENT)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "tlcli.cli.main", "datasets"],
+            cwd=work,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=ENVIRONMENT,
+        )
     assert done.returncode == 1
     assert done.stderr.decode().startswith("tlcli: the disk is full")
 
@@ -127,8 +136,13 @@ def test_the_terminal_gets_no_file_and_gives_none(work):
     for arguments, stream in ((["knn", "pixels.h5", "-o", "-"], "stdout"), (["knn", "-"], "stdin")):
         master, slave = os.openpty() if hasattr(os, "openpty") else pty.openpty()
         pipes = {"stdout": subprocess.PIPE, "stdin": subprocess.DEVNULL, stream: slave}
-        done = subprocess.run([sys.executable, "-m", "tlcli.cli.main", *arguments], cwd=work,
-                              stderr=subprocess.PIPE, env=ENVIRONMENT, **pipes)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "tlcli.cli.main", *arguments],
+            cwd=work,
+            stderr=subprocess.PIPE,
+            env=ENVIRONMENT,
+            **pipes,
+        )
         os.close(slave)
         os.close(master)
         assert done.returncode == 2
@@ -161,7 +175,7 @@ def test_impossible_combinations(call):
         (["archs", "--input", "32"], ["32x32x3"]),
         ([], ["command"]),
     ],
-)  # fmt: skip
+)
 def test_wrong_usage(call, arguments, words):
     fails(call(*arguments), 2, *words)
 
@@ -185,11 +199,17 @@ def test_debug_shows_the_traceback_and_the_same_code(run):
 
 LIGHT_COMMANDS = ("split", "knn", "inspect", "verify", "datasets", "report")
 LIGHT = [
-    ["--help"], ["split", "--help"], ["train-base", "--help"], ["transfer", "--help"],
-    ["split", "--dataset", "digits", "-o", "light.h5"], ["knn", "pixels.h5", "-o", "light.h5"],
-    ["inspect", "digits-0-5.h5"], ["verify", "digits-0-5.h5"], ["datasets"],
+    ["--help"],
+    ["split", "--help"],
+    ["train-base", "--help"],
+    ["transfer", "--help"],
+    ["split", "--dataset", "digits", "-o", "light.h5"],
+    ["knn", "pixels.h5", "-o", "light.h5"],
+    ["inspect", "digits-0-5.h5"],
+    ["verify", "digits-0-5.h5"],
+    ["datasets"],
     ["report", "knn.h5", "-o", "light"],
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
@@ -288,10 +308,13 @@ def test_the_shell_completes_names_without_tensorflow(work, words, expected):
         "COMP_WORDS": words,
         "COMP_CWORD": str(words.count(" ")),
     }
-    code = ("import sys; sys.argv[0] = 'tlcli'; from tlcli.cli.main import main\n"
-            "try: main()\nfinally: assert not {'tensorflow', 'keras'} & set(sys.modules)")  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", code], cwd=work, capture_output=True,
-                          env={**ENVIRONMENT, **environment})  # fmt: skip
+    code = (
+        "import sys; sys.argv[0] = 'tlcli'; from tlcli.cli.main import main\n"
+        "try: main()\nfinally: assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=work, capture_output=True, env={**ENVIRONMENT, **environment}
+    )
     assert done.returncode == 0, done.stderr
     assert expected <= set(done.stdout.decode().split())
 

@@ -74,9 +74,22 @@ def test_a_sheet_of_images(call, work):
 
 def test_large_trees_are_cut_unless_all_is_wanted(call, work):
     labels = np.zeros(3, np.int64)
-    runs = [Run(f"d|scratch|{i}", "scratch", "scratch", "d", 10, i, i, 1, 1,
-                history={"samples_seen": np.array([1]), "test_accuracy": np.array([0.5])}, predictions=labels)
-            for i in range(60)]  # fmt: skip
+    runs = [
+        Run(
+            f"d|scratch|{i}",
+            "scratch",
+            "scratch",
+            "d",
+            10,
+            i,
+            i,
+            1,
+            1,
+            history={"samples_seen": np.array([1]), "test_accuracy": np.array([0.5])},
+            predictions=labels,
+        )
+        for i in range(60)
+    ]
     target = Target("d", "", 10, ["a", "b"], labels, np.arange(3))
     store.write(work / "many.h5", Results(runs, {"d": target}))
     short = call("inspect", "many.h5").stdout.decode().splitlines()
@@ -138,8 +151,10 @@ def test_datasets_and_their_json(call):
 
 def test_tables_align_numbers_to_the_right():
     assert format_table(("name", "n"), [("a", "1,000"), ("bcdef", "20")]) == [
-        "name       n", "a      1,000", "bcdef     20",
-    ]  # fmt: skip
+        "name       n",
+        "a      1,000",
+        "bcdef     20",
+    ]
 
 
 def test_control_characters_are_escaped():

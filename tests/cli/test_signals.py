@@ -13,9 +13,13 @@ from cli_process import ENVIRONMENT
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_it_with_a_line_and_no_file(work, number, code):
     process = subprocess.Popen(
-        [sys.executable, "-m", "tlcli.cli.main", "knn", "-"], cwd=work, stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT,
-    )  # fmt: skip
+        [sys.executable, "-m", "tlcli.cli.main", "knn", "-"],
+        cwd=work,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+    )
     assert process.stdin is not None
     process.stdin.write(b"\x89HDF\r\n\x1a\n" + bytes(1 << 20))  # more than a pipe holds: it is being read
     process.stdin.flush()

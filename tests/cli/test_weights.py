@@ -111,8 +111,19 @@ def imported(call, work, *arguments) -> Checkpoint:
 def test_a_legacy_file_becomes_a_base(call, work, group):
     model = plain_cnn2()
     file = as_legacy(work / "old weights.h5", model, group=group)
-    base = imported(call, work, "old weights.h5", "--arch", "cnn2", "--dataset", "digits-0-5.h5",
-                    "--mean", str(MEAN), "--std", str(STD))  # fmt: skip
+    base = imported(
+        call,
+        work,
+        "old weights.h5",
+        "--arch",
+        "cnn2",
+        "--dataset",
+        "digits-0-5.h5",
+        "--mean",
+        str(MEAN),
+        "--std",
+        str(STD),
+    )
     dataset = store.read(work / "digits-0-5.h5", Dataset)
     expected = model.predict((dataset.test.images[:] - MEAN) / STD, verbose=0)
     np.testing.assert_allclose(softmax(logits_of(base, dataset.test.images[:])), expected, atol=1e-5)
@@ -214,8 +225,9 @@ def random_base(name: str, shape: tuple[int, int, int], options: dict) -> Checkp
     network = net.build(name, shape, 6, options)
     randomized(network.model)
     constants = np.full(shape[2], 100 / 255, np.float32), np.full(shape[2], 60 / 255, np.float32)
-    return Checkpoint(name, network.options, shape, list("abcdef"), np.arange(6), *constants,
-                      net.weights(network.model))  # fmt: skip
+    return Checkpoint(
+        name, network.options, shape, list("abcdef"), np.arange(6), *constants, net.weights(network.model)
+    )
 
 
 def test_plain_keras_loads_what_is_exported_and_predicts_the_same(call, work):
@@ -232,8 +244,12 @@ def test_plain_keras_loads_what_is_exported_and_predicts_the_same(call, work):
         images[name] = rng.integers(0, 256, (5, *shape)).astype(np.uint8)
         expected[name] = logits_of(base, images[name])
     np.savez(work / "images.npz", **images)
-    done = subprocess.run([sys.executable, "-c", PLAIN_KERAS, *EXPORTED], cwd=work, capture_output=True,
-                          env={**ENVIRONMENT, "TF_CPP_MIN_LOG_LEVEL": "3"})  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", PLAIN_KERAS, *EXPORTED],
+        cwd=work,
+        capture_output=True,
+        env={**ENVIRONMENT, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
     assert done.returncode == 0, done.stderr.decode()
     found = np.load(work / "found.npz")
     for name, logits in {**expected, "own": expected["cnn2"]}.items():
@@ -246,8 +262,21 @@ def test_the_round_trip_keeps_the_weights_and_the_bytes(call, work):
     store.write(work / "base.h5", base)
     result = json.loads(call("export-weights", "base.h5", "-o", "base.weights.h5", "--json").stdout)
     mean, std = ",".join(map(str, result["mean"])), str(result["std"][0])
-    again = imported(call, work, "base.weights.h5", "--arch", "small-cnn", "--classes", "6",
-                     "--input", "16x16x3", "--mean", mean, "--std", std)  # fmt: skip
+    again = imported(
+        call,
+        work,
+        "base.weights.h5",
+        "--arch",
+        "small-cnn",
+        "--classes",
+        "6",
+        "--input",
+        "16x16x3",
+        "--mean",
+        mean,
+        "--std",
+        std,
+    )
     assert [*again.weights] == [*base.weights]
     assert all(np.array_equal(again.weights[key], base.weights[key]) for key in base.weights)
     np.testing.assert_allclose([again.mean, again.std], [base.mean, base.std], rtol=1e-6)

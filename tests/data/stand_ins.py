@@ -21,7 +21,6 @@ DIGITS = (np.arange(30) % 10).astype(np.uint8)
 COLOUR = RNG.integers(0, 256, (60, 32, 32, 3), dtype=np.uint8)
 
 
-
 def idx_bytes(array):
     return struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
 

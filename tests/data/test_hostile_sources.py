@@ -40,10 +40,18 @@ def test_mat_5_that_declares_terabytes(tmp_path):
         return struct.pack("<II", kind, len(content)) + content + bytes(-len(content) % 8)
 
     for sides in ((10**5, 10**5, 100), (2**31 - 1, 2**31 - 1, 3), (20, -6, 6)):
-        matrix = (element(6, struct.pack("<II", 6, 0)) + element(5, struct.pack("<3i", *sides))
-                  + element(1, b"images") + element(9, bytes(80)))  # fmt: skip
-        labels = (element(6, struct.pack("<II", 6, 0)) + element(5, struct.pack("<2i", 1, 20))
-                  + element(1, b"labels") + element(9, bytes(160)))  # fmt: skip
+        matrix = (
+            element(6, struct.pack("<II", 6, 0))
+            + element(5, struct.pack("<3i", *sides))
+            + element(1, b"images")
+            + element(9, bytes(80))
+        )
+        labels = (
+            element(6, struct.pack("<II", 6, 0))
+            + element(5, struct.pack("<2i", 1, 20))
+            + element(1, b"labels")
+            + element(9, bytes(160))
+        )
         head = (matlab.HEADER_V5 + b", made by hand").ljust(124) + b"\x00\x01IM"
         (tmp_path / "x.mat").write_bytes(head + element(14, matrix) + element(14, labels))
         before = memory()
@@ -156,14 +164,35 @@ def test_names_of_images_forge_no_message(tmp_path, zipped):
 
 
 FORBIDDEN = {
-    "load_model", "clone_model", "model_from_json", "model_from_config", "deserialize",
-    "deserialize_keras_object", "enable_unsafe_deserialization", "get_custom_objects", "eval", "exec",
-    "__import__", "system", "popen", "Popen", "fromfile", "Unpickler", "loads_pickle", "unsafe_load",
-}  # fmt: skip
+    "load_model",
+    "clone_model",
+    "model_from_json",
+    "model_from_config",
+    "deserialize",
+    "deserialize_keras_object",
+    "enable_unsafe_deserialization",
+    "get_custom_objects",
+    "eval",
+    "exec",
+    "__import__",
+    "system",
+    "popen",
+    "Popen",
+    "fromfile",
+    "Unpickler",
+    "loads_pickle",
+    "unsafe_load",
+}
 UNSAFE = {
-    "pickle": {"load", "loads", "Unpickler"}, "np": {"load"}, "numpy": {"load"}, "yaml": {"load"},
-    "marshal": {"load", "loads"}, "joblib": {"load"}, "torch": {"load"}, "shelve": {"open"},
-}  # fmt: skip
+    "pickle": {"load", "loads", "Unpickler"},
+    "np": {"load"},
+    "numpy": {"load"},
+    "yaml": {"load"},
+    "marshal": {"load", "loads"},
+    "joblib": {"load"},
+    "torch": {"load"},
+    "shelve": {"open"},
+}
 
 
 def calls_of(source: str) -> list[tuple[str, str]]:

@@ -94,15 +94,27 @@ def _value(rng: np.random.Generator, file: Any) -> Any:
 
     shape = tuple(int(n) for n in rng.integers(0, 5, rng.integers(0, 4)))
     return [
-        lambda: np.int64(rng.integers(-(2**62), 2**62)), lambda: rng.choice([np.nan, np.inf, 0.5]),
-        lambda: "text of variable length", lambda: np.bytes_(rng.bytes(int(rng.integers(1, 200)))),
-        lambda: np.bytes_(b"../../etc/passwd"), lambda: np.bytes_(b"<script>alert(1)</script>"),
-        lambda: np.bytes_(b'{"a": [1, {"b": 1e999}]}'), lambda: np.bytes_(b"[" * 5000), lambda: True,
-        lambda: rng.integers(0, 9, shape), lambda: rng.random(shape), lambda: rng.random(shape).astype("f2"),
-        lambda: np.zeros(shape, [("a", "<i8"), ("b", "S3")]), lambda: h5py.Empty("f8"),
-        lambda: np.zeros(shape, ">i4"), lambda: np.array(["a", "bc"], "S2"), lambda: np.zeros(shape, "V5"),
-        lambda: np.full(shape, 2**63, np.uint64), lambda: file.ref, lambda: np.zeros(shape, complex),
-    ][rng.integers(20)]()  # fmt: skip
+        lambda: np.int64(rng.integers(-(2**62), 2**62)),
+        lambda: rng.choice([np.nan, np.inf, 0.5]),
+        lambda: "text of variable length",
+        lambda: np.bytes_(rng.bytes(int(rng.integers(1, 200)))),
+        lambda: np.bytes_(b"../../etc/passwd"),
+        lambda: np.bytes_(b"<script>alert(1)</script>"),
+        lambda: np.bytes_(b'{"a": [1, {"b": 1e999}]}'),
+        lambda: np.bytes_(b"[" * 5000),
+        lambda: True,
+        lambda: rng.integers(0, 9, shape),
+        lambda: rng.random(shape),
+        lambda: rng.random(shape).astype("f2"),
+        lambda: np.zeros(shape, [("a", "<i8"), ("b", "S3")]),
+        lambda: h5py.Empty("f8"),
+        lambda: np.zeros(shape, ">i4"),
+        lambda: np.array(["a", "bc"], "S2"),
+        lambda: np.zeros(shape, "V5"),
+        lambda: np.full(shape, 2**63, np.uint64),
+        lambda: file.ref,
+        lambda: np.zeros(shape, complex),
+    ][rng.integers(20)]()
 
 
 def _set_attribute(file: Any, paths: list[str], rng: np.random.Generator) -> None:
@@ -136,8 +148,9 @@ def _odd_dataset(file: Any, paths: list[str], rng: np.random.Generator) -> None:
     more = {"maxshape": (None, *shape[1:]), "fletcher32": bool(rng.random() < 0.3)} if chunks else {}
     stored = file.create_dataset(name, shape, dtype, chunks=chunks, compression=packed, **more)
     if chunks and rng.random() < 0.7 and isinstance(stored, h5py.Dataset):
-        stored.id.write_direct_chunk((0,) * len(shape), rng.bytes(int(2 ** rng.uniform(0, 12))),
-                                     filter_mask=int(rng.integers(0, 4)))  # fmt: skip
+        stored.id.write_direct_chunk(
+            (0,) * len(shape), rng.bytes(int(2 ** rng.uniform(0, 12))), filter_mask=int(rng.integers(0, 4))
+        )
 
 
 def _change_values(file: Any, paths: list[str], rng: np.random.Generator) -> None:
@@ -186,9 +199,18 @@ def _delete(file: Any, paths: list[str], rng: np.random.Generator) -> None:
 
 
 HDF5_EDITS = [
-    _set_attribute, _set_attribute, _set_attribute, _delete_attribute, _replace_dataset, _odd_dataset,
-    _change_values, _link, _elsewhere, _move, _delete,
-]  # fmt: skip
+    _set_attribute,
+    _set_attribute,
+    _set_attribute,
+    _delete_attribute,
+    _replace_dataset,
+    _odd_dataset,
+    _change_values,
+    _link,
+    _elsewhere,
+    _move,
+    _delete,
+]
 
 
 def _forge_hdf5(path: Path, rng: np.random.Generator) -> None:
@@ -213,8 +235,25 @@ def _forge_hdf5(path: Path, rng: np.random.Generator) -> None:
         return  # not even HDF5 would have it
 
 
-TEXTS = ["", "x", "../x", "<script>", "\x1b[2J", "é" * 300, "none", "nan", "{}", "[]", "[1]", "a|b|c",
-         '{"a": 1}', "[6, 5, 2]", '{"epochs": "x"}', '{"copy": []}', "null"]  # fmt: skip
+TEXTS = [
+    "",
+    "x",
+    "../x",
+    "<script>",
+    "\x1b[2J",
+    "é" * 300,
+    "none",
+    "nan",
+    "{}",
+    "[]",
+    "[1]",
+    "a|b|c",
+    '{"a": 1}',
+    "[6, 5, 2]",
+    '{"epochs": "x"}',
+    '{"copy": []}',
+    "null",
+]
 
 
 def _change_tree(tree: Any, rng: np.random.Generator) -> None:

@@ -120,9 +120,19 @@ def _insert_block(data: bytearray, files: list[bytes], rng: np.random.Generator)
 
 
 BYTE_MUTATIONS = [
-    _flip_bits, _flip_bits, _flip_early, _truncate, _overwrite, _number, _number, _copy_block, _splice,
-    _swap_blocks, _remove_block, _insert_block,
-]  # fmt: skip
+    _flip_bits,
+    _flip_bits,
+    _flip_early,
+    _truncate,
+    _overwrite,
+    _number,
+    _number,
+    _copy_block,
+    _splice,
+    _swap_blocks,
+    _remove_block,
+    _insert_block,
+]
 
 
 def one_of(paths: list[str], rng: np.random.Generator) -> str:

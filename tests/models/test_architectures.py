@@ -82,8 +82,18 @@ def structure(arch: Architecture) -> str:
 
     model = build(arch.name, arch.input_shape, arch.classes).model
     parents = parent_layers(model)
-    settings = ("kernel_size", "strides", "padding", "activation", "pool_size", "rate", "epsilon", "momentum",
-                "size", "scale")  # fmt: skip
+    settings = (
+        "kernel_size",
+        "strides",
+        "padding",
+        "activation",
+        "pool_size",
+        "rate",
+        "epsilon",
+        "momentum",
+        "size",
+        "scale",
+    )
     layers = []
     for layer in model.layers:
         config = layer.get_config()
@@ -97,8 +107,13 @@ def structure(arch: Architecture) -> str:
 def test_options_are_checked():
     assert parse_options("cnn2", {"dropout": "0.5"})["dropout"] == 0.5
     assert parse_options("cnn6-bn", {"filters": "8-8-8"})["filters"] == "8-8-8"
-    for name, option in [("cnn2", {"dropout": "1.5"}), ("cnn2", {"filters": "-3"}), ("cnn2", {"depth": "3"}),
-                         ("cnn6-bn", {"filters": "8-8"}), ("vgg16", {"dropout": "perhaps"})]:  # fmt: skip
+    for name, option in [
+        ("cnn2", {"dropout": "1.5"}),
+        ("cnn2", {"filters": "-3"}),
+        ("cnn2", {"depth": "3"}),
+        ("cnn6-bn", {"filters": "8-8"}),
+        ("vgg16", {"dropout": "perhaps"}),
+    ]:
         with pytest.raises(UsageError):
             parse_options(name, option)
     with pytest.raises(UsageError, match="Did you mean cnn2"):

@@ -37,9 +37,11 @@ def variable(names: list[str]) -> Any:
 
 
 def legacy(
-    path: Path, layers: Mapping[str, Mapping[str, np.ndarray]], group: str = "/",
+    path: Path,
+    layers: Mapping[str, Mapping[str, np.ndarray]],
+    group: str = "/",
     listed: Callable[[list[str]], Any] = fixed,
-) -> Path:  # fmt: skip
+) -> Path:
     """The legacy layout: layers by name, each with its arrays by name, such as `x/kernel:0`."""
     with h5py.File(path, "w") as file:
         root = file.require_group(group)

@@ -36,8 +36,9 @@ BIG = """
 
 def run(code: str, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     source = textwrap.dedent(BIG) + textwrap.dedent(code)
-    return subprocess.run([sys.executable, "-c", source, *arguments], capture_output=True, text=True,
-                          check=False, **options)
+    return subprocess.run(
+        [sys.executable, "-c", source, *arguments], capture_output=True, text=True, check=False, **options
+    )
 
 
 def test_an_existing_file_is_not_overwritten(dataset: store.Dataset, tmp_path: Path) -> None:
@@ -73,13 +74,21 @@ def test_a_file_that_is_replaced_while_it_is_opened(
         assert file.sha256() == hashlib.sha256(newer).hexdigest()
 
 
-@pytest.mark.parametrize(("name", "words"), [
-    ("", "is a folder"), ("no/x.h5", "does not exist; make it first"), ("x" * 300, "the name is too long"),
-    ("file/x.h5", "does not exist"), ("pipe", "is not a regular file"), ("a\0b", "could not be written"),
-])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("", "is a folder"),
+        ("no/x.h5", "does not exist; make it first"),
+        ("x" * 300, "the name is too long"),
+        ("file/x.h5", "does not exist"),
+        ("pipe", "is not a regular file"),
+        ("a\0b", "could not be written"),
+    ],
+)
 @pytest.mark.parametrize("force", [False, True])
-def test_outputs_that_cannot_be(dataset: store.Dataset, tmp_path: Path, name: str, words: str,
-                                force: bool) -> None:
+def test_outputs_that_cannot_be(
+    dataset: store.Dataset, tmp_path: Path, name: str, words: str, force: bool
+) -> None:
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "pipe")
     for attempt in (lambda p: store.check_output(p, force), lambda p: store.write(p, dataset, force=force)):
@@ -98,7 +107,8 @@ def test_a_terminal_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path, limit: int) -> None:
     """A file size limit stands for a full disk; the program must also end well after it."""
     (tmp_path / "old.h5").write_text("old")
-    done = run("""
+    done = run(
+        """
         import os, resource, sys
         limit = int(sys.argv[1])
         if limit < 0:
@@ -111,7 +121,10 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, limit: int) -> None:
                 store.write(name, record, force=force)
             except TlcliError as error:
                 print(error)
-    """, str(limit), cwd=tmp_path)
+    """,
+        str(limit),
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
@@ -122,12 +135,23 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, limit: int) -> None:
     assert (tmp_path / "old.h5").read_text() == "old"
 
 
-@pytest.mark.parametrize(("function", "number", "words"), [
-    ("os.fsync", errno.ENOSPC, "the disk is full"), ("os.link", errno.EROFS, "read-only"),
-    ("os.open", errno.EACCES, "permission denied"), ("os.fsync", errno.EDQUOT, "quota"),
-])
-def test_other_failures_have_plain_words(dataset: store.Dataset, tmp_path: Path, function: str, number: int,
-                                         words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("function", "number", "words"),
+    [
+        ("os.fsync", errno.ENOSPC, "the disk is full"),
+        ("os.link", errno.EROFS, "read-only"),
+        ("os.open", errno.EACCES, "permission denied"),
+        ("os.fsync", errno.EDQUOT, "quota"),
+    ],
+)
+def test_other_failures_have_plain_words(
+    dataset: store.Dataset,
+    tmp_path: Path,
+    function: str,
+    number: int,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise OSError(number, os.strerror(number))
 
@@ -154,8 +178,9 @@ def test_images_that_fail_to_decode_leave_nothing(dataset: store.Dataset, tmp_pa
     assert os.listdir(tmp_path) == []
 
 
-def test_file_systems_without_links_or_locks(dataset: store.Dataset, tmp_path: Path,
-                                             monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_systems_without_links_or_locks(
+    dataset: store.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def unsupported(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOTSUP, "not supported")
 
@@ -187,8 +212,16 @@ def test_writers_at_the_same_time(tmp_path: Path) -> None:
         except TlcliError as error:
             print(error)
     """)
-    writers = [subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdin=subprocess.PIPE,
-                                stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
     for writer in writers:
         assert writer.stdin
         writer.stdin.write("x")
@@ -242,9 +275,11 @@ def test_a_long_name(dataset: store.Dataset, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("callback", ["seek", "write", "truncate", "flush"])
-def test_a_signal_while_hdf5_writes_is_not_lost(embeddings: store.Embeddings, tmp_path: Path, callback: str,
-                                                monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_while_hdf5_writes_is_not_lost(
+    embeddings: store.Embeddings, tmp_path: Path, callback: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An exception inside a callback of HDF5 would be dropped, and a damaged file written."""
+
     class Stopped(BaseException):
         pass
 

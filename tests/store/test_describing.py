@@ -12,8 +12,13 @@ from tlcli import store
 from tlcli.errors import TlcliError
 
 
-def test_sentences(dataset: store.Dataset, checkpoint: store.Checkpoint, embeddings: store.Embeddings,
-                   results: store.Results, tmp_path: Path) -> None:
+def test_sentences(
+    dataset: store.Dataset,
+    checkpoint: store.Checkpoint,
+    embeddings: store.Embeddings,
+    results: store.Results,
+    tmp_path: Path,
+) -> None:
     sentences = []
     for record in (dataset, checkpoint, embeddings, results):
         store.write(tmp_path / "x.h5", record, command="made", force=True)
@@ -51,7 +56,7 @@ def test_images_are_not_read(dataset: store.Dataset, tmp_path: Path) -> None:
     store.write(tmp_path / "x.h5", dataset)
     image = (tmp_path / "x.h5").read_bytes()
     start = image.index(np.asarray(dataset.train.images).tobytes())
-    (tmp_path / "x.h5").write_bytes(image[:start] + b"\xff" * 100 + image[start + 100:])
+    (tmp_path / "x.h5").write_bytes(image[:start] + b"\xff" * 100 + image[start + 100 :])
     assert store.describe(tmp_path / "x.h5").problems == ()
     assert not store.verify(tmp_path / "x.h5").ok
 
@@ -74,13 +79,17 @@ def test_foreign_file(tmp_path: Path) -> None:
     description = store.describe(tmp_path / "k.h5")
     assert description.kind == "hdf5"
     assert description.provenance is None
-    assert description.sentence == ("an HDF5 file that tlcli did not write: 1 group, 5 datasets, "
-                                    "2 links (not followed)")
+    assert description.sentence == (
+        "an HDF5 file that tlcli did not write: 1 group, 5 datasets, 2 links (not followed)"
+    )
     entries = {entry.path: entry for entry in description.entries}
     plain = ("group", "dataset")
     odd = {path: entry.kind for path, entry in entries.items() if entry.kind not in plain}
     assert odd == {
-        "/soft": "soft link", "/out": "external link", "/type": "named type", "/virtual": "virtual dataset",
+        "/soft": "soft link",
+        "/out": "external link",
+        "/type": "named type",
+        "/virtual": "virtual dataset",
         "/outside": "external dataset",
     }
     kernel = entries["/dense/kernel:0"]
@@ -102,8 +111,9 @@ def test_a_file_that_only_claims_to_be_ours(tmp_path: Path) -> None:
         store.read_any(tmp_path / "x.h5")
 
 
-def test_verify_looks_at_the_parents(dataset: store.Dataset, checkpoint: store.Checkpoint,
-                                     tmp_path: Path) -> None:
+def test_verify_looks_at_the_parents(
+    dataset: store.Dataset, checkpoint: store.Checkpoint, tmp_path: Path
+) -> None:
     parent = store.write(tmp_path / "d.h5", dataset)
     store.write(tmp_path / "c.h5", checkpoint, parents=[parent])
 

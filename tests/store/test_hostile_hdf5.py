@@ -148,8 +148,14 @@ def terabytes_contiguous(file: h5py.File) -> None:
 
 
 def unallocated(file: h5py.File) -> None:
-    replace(file, "train/images", shape=(10**7, 6, 5, 2), dtype=np.uint8, chunks=(1000, 6, 5, 2),
-            compression="gzip")
+    replace(
+        file,
+        "train/images",
+        shape=(10**7, 6, 5, 2),
+        dtype=np.uint8,
+        chunks=(1000, 6, 5, 2),
+        compression="gzip",
+    )
 
 
 def unallocated_contiguous(file: h5py.File) -> None:
@@ -161,29 +167,39 @@ def overflowing_shape(file: h5py.File) -> None:
 
 
 def huge_chunk(file: h5py.File) -> None:
-    replace(file, "train/images", shape=(20, 6, 5, 2), maxshape=(None, 6, 5, 2), chunks=(300_000, 6, 5, 2),
-            dtype=np.uint8, compression="gzip")
+    replace(
+        file,
+        "train/images",
+        shape=(20, 6, 5, 2),
+        maxshape=(None, 6, 5, 2),
+        chunks=(300_000, 6, 5, 2),
+        dtype=np.uint8,
+        compression="gzip",
+    )
     file["train/images"][0] = 0
 
 
 def deflate_bomb(file: h5py.File) -> None:
     """A chunk that unpacks to a thousand times what it declares."""
-    replace(file, "train/images", shape=(20, 6, 5, 2), dtype=np.uint8, chunks=(20, 6, 5, 2),
-            compression="gzip")
+    replace(
+        file, "train/images", shape=(20, 6, 5, 2), dtype=np.uint8, chunks=(20, 6, 5, 2), compression="gzip"
+    )
     bomb = zlib.compress(bytes(2**20))
     file["train/images"].id.write_direct_chunk((0, 0, 0, 0), bomb[:2000])
 
 
 def short_chunk(file: h5py.File) -> None:
     """A chunk that unpacks to less than it declares: what comes after it in memory would be read."""
-    replace(file, "train/images", shape=(20, 6, 5, 2), dtype=np.uint8, chunks=(20, 6, 5, 2),
-            compression="gzip")
+    replace(
+        file, "train/images", shape=(20, 6, 5, 2), dtype=np.uint8, chunks=(20, 6, 5, 2), compression="gzip"
+    )
     file["train/images"].id.write_direct_chunk((0, 0, 0, 0), zlib.compress(bytes(10)))
 
 
 def masked_filter(file: h5py.File) -> None:
-    replace(file, "train/images", shape=(20, 6, 5, 2), dtype=np.uint8, chunks=(20, 6, 5, 2),
-            compression="gzip")
+    replace(
+        file, "train/images", shape=(20, 6, 5, 2), dtype=np.uint8, chunks=(20, 6, 5, 2), compression="gzip"
+    )
     file["train/images"].id.write_direct_chunk((0, 0, 0, 0), bytes(1200), filter_mask=1)
 
 
@@ -240,41 +256,64 @@ def set_text(file: h5py.File, name: str, value: bytes) -> None:
 def raw_name(name: bytes) -> Callable[[h5py.File], None]:
     def attack(file: h5py.File) -> None:
         h5py.h5g.create(file["train"].id, name)
+
     return attack
 
 
 def text_attribute(name: str, value: bytes) -> Callable[[h5py.File], None]:
     def attack(file: h5py.File) -> None:
         set_text(file, name, value)
+
     return attack
 
 
 ATTACKS: dict[str, tuple[Callable[[h5py.File], None], str]] = {
-    **{attack.__name__: (attack, words) for attack, words in (
-        (soft_link, "is a soft link"), (dangling_link, "is a soft link"),
-        (external_link, "is an external link"),
-        (hard_link_twice, "another name leads to"), (cycle, "another name leads to"),
-        (external_storage, "keeps its data in another file"), (virtual_dataset, "is a virtual dataset"),
-        (object_reference, "the type reference"), (region_reference, "the type reference"),
-        (reference_attribute, "reference; expected"), (named_type, "is a named type"),
-        (foreign_filter, "passes the filters"), (unknown_filter, "passes the filters filter 32015"),
-        (scale_offset, "passes the filters"), (variable_strings, "variable-length text"),
-        (variable_attribute, "variable-length text"), (compound, "the type compound"),
-        (variable_length, "the type variable-length"), (enumeration, "the type enumeration"),
-        (big_endian, "unusual int of 8"), (opaque, "the type opaque"),
-        (float_labels, "train/labels holds float64 values; expected int64"),
-        (terabytes, "set TLCLI_MAX_BYTES"), (terabytes_contiguous, "set TLCLI_MAX_BYTES"),
-        (unallocated, "declares 600,000,000 bytes and stores 0"),
-        (unallocated_contiguous, "declares 600,000,000 bytes and stores 0"),
-        (overflowing_shape, "set TLCLI_MAX_BYTES"), (huge_chunk, "has chunks of the shape"),
-        (deflate_bomb, "has a chunk of another size"), (short_chunk, "has a chunk of another size"),
-        (masked_filter, "has a chunk"), (deep_groups, "nested more than 8 deep"),
-        (many_objects, "unknown group 'train/0'"), (many_attributes, "has 109 attributes"),
-        (large_attribute, "2,097,152 bytes"), (array_attribute, "an array; expected one value"),
-        (number_for_text, "is a whole number; expected string"), (version_as_text, "format version '1'"),
-        (null_attribute, "it has no shape"), (null_dataset, "it has no shape"),
-        (many_dimensions, "20 dimensions"),
-    )},
+    **{
+        attack.__name__: (attack, words)
+        for attack, words in (
+            (soft_link, "is a soft link"),
+            (dangling_link, "is a soft link"),
+            (external_link, "is an external link"),
+            (hard_link_twice, "another name leads to"),
+            (cycle, "another name leads to"),
+            (external_storage, "keeps its data in another file"),
+            (virtual_dataset, "is a virtual dataset"),
+            (object_reference, "the type reference"),
+            (region_reference, "the type reference"),
+            (reference_attribute, "reference; expected"),
+            (named_type, "is a named type"),
+            (foreign_filter, "passes the filters"),
+            (unknown_filter, "passes the filters filter 32015"),
+            (scale_offset, "passes the filters"),
+            (variable_strings, "variable-length text"),
+            (variable_attribute, "variable-length text"),
+            (compound, "the type compound"),
+            (variable_length, "the type variable-length"),
+            (enumeration, "the type enumeration"),
+            (big_endian, "unusual int of 8"),
+            (opaque, "the type opaque"),
+            (float_labels, "train/labels holds float64 values; expected int64"),
+            (terabytes, "set TLCLI_MAX_BYTES"),
+            (terabytes_contiguous, "set TLCLI_MAX_BYTES"),
+            (unallocated, "declares 600,000,000 bytes and stores 0"),
+            (unallocated_contiguous, "declares 600,000,000 bytes and stores 0"),
+            (overflowing_shape, "set TLCLI_MAX_BYTES"),
+            (huge_chunk, "has chunks of the shape"),
+            (deflate_bomb, "has a chunk of another size"),
+            (short_chunk, "has a chunk of another size"),
+            (masked_filter, "has a chunk"),
+            (deep_groups, "nested more than 8 deep"),
+            (many_objects, "unknown group 'train/0'"),
+            (many_attributes, "has 109 attributes"),
+            (large_attribute, "2,097,152 bytes"),
+            (array_attribute, "an array; expected one value"),
+            (number_for_text, "is a whole number; expected string"),
+            (version_as_text, "format version '1'"),
+            (null_attribute, "it has no shape"),
+            (null_dataset, "it has no shape"),
+            (many_dimensions, "20 dimensions"),
+        )
+    },
     "dots": (raw_name(b".."), "is a path or holds markup"),
     "markup": (raw_name(b"<script>alert(1)<"), "is a path or holds markup"),
     "backslash": (raw_name(b"..\\x"), "is a path or holds markup"),
@@ -324,11 +363,14 @@ def test_no_other_file_is_opened(name: str, path: Path) -> None:
     for other in ("secret", "other.h5"):
         (path.parent / other).unlink()
         os.mkfifo(path.parent / other)
-    code = ("from tlcli import store\n"
-            "print(store.verify('x.h5').problems)\n"
-            "print(store.describe('x.h5').problems)")
-    done = subprocess.run([sys.executable, "-c", code], cwd=path.parent, capture_output=True, text=True,
-                          check=True, timeout=30)
+    code = (
+        "from tlcli import store\n"
+        "print(store.verify('x.h5').problems)\n"
+        "print(store.describe('x.h5').problems)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=path.parent, capture_output=True, text=True, check=True, timeout=30
+    )
     assert len(done.stdout.splitlines()) == 2
 
 

@@ -76,17 +76,20 @@ def stored_blocks(path: Path) -> list[tuple[str, int, int]]:
     return blocks
 
 
-@pytest.mark.parametrize("edit", [
-    lambda file: file["train/labels"].__setitem__(0, (file["train/labels"][0] + 1) % 3),
-    lambda file: set_text(file, "source", b"MNIST"),
-    lambda file: set_text(file, "command", b"other"),
-    lambda file: set_text(file, "content_sha256", b"0" * 64),
-    lambda file: set_text(file, "provenance_sha256", b"0" * 64),
-    lambda file: file.move("ancestry", "train/ancestry"),
-    lambda file: file.move("validation", "other"),
-    lambda file: file.__delitem__("validation"),
-    lambda file: file.__delitem__("validation/labels"),
-])
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda file: file["train/labels"].__setitem__(0, (file["train/labels"][0] + 1) % 3),
+        lambda file: set_text(file, "source", b"MNIST"),
+        lambda file: set_text(file, "command", b"other"),
+        lambda file: set_text(file, "content_sha256", b"0" * 64),
+        lambda file: set_text(file, "provenance_sha256", b"0" * 64),
+        lambda file: file.move("ancestry", "train/ancestry"),
+        lambda file: file.move("validation", "other"),
+        lambda file: file.__delitem__("validation"),
+        lambda file: file.__delitem__("validation/labels"),
+    ],
+)
 def test_edits_are_found(edit: Callable[[h5py.File], Any], path: Path) -> None:
     with h5py.File(path, "r+") as file:
         edit(file)
@@ -108,42 +111,73 @@ def forge(tmp_path: Path, record: store.Record, change: Callable[[tree.Tree], No
     return tmp_path / "forged.h5"
 
 
-@pytest.mark.parametrize(("kind", "change", "words"), [
-    ("dataset", lambda t: t.datasets["train/labels"].__setitem__(0, 10**9), "holds the label 1000000000"),
-    ("dataset", lambda t: t.datasets["train/labels"].__setitem__(0, -1), "holds -1"),
-    ("dataset", lambda t: t.datasets["classes/original"].__setitem__(0, -1), "classes/original holds -1"),
-    ("dataset", lambda t: t.datasets.update({"classes/names": ["a", "a", "b"]}), "more than once"),
-    ("dataset", lambda t: t.datasets.update({"train/labels": np.zeros(19, np.int64)}), "expected N = 20"),
-    ("dataset", lambda t: t.datasets.update({"ancestry": '[{"name": 1}]'}), "another form"),
-    ("dataset", lambda t: t.datasets.update({"ancestry": "{}"}), "ancestry is no list"),
-    ("dataset", lambda t: t.set("", "extra", 1), "unknown attribute 'extra'"),
-    ("dataset", lambda t: t.set("train", "extra", 1), "unknown attribute 'extra'"),
-    ("dataset", lambda t: t.datasets.update({"train/code": np.zeros(3)}), "unknown dataset 'train/code'"),
-    ("embeddings", lambda t: t.datasets["train/embeddings"].__setitem__((0, 0), np.nan), "NaN or infinite"),
-    ("checkpoint", lambda t: t.datasets["preprocessing/std"].__setitem__(0, -1), "expected numbers above 0"),
-    ("checkpoint", lambda t: t.set("", "input_shape", "[6, 5, 10000000]"), "input_shape"),
-    ("checkpoint", lambda t: t.set("", "input_shape", '["a", 5, 2]'), "input_shape"),
-    ("checkpoint", lambda t: t.attributes.pop("weights/a/kernel"), "lacks the attribute 'position'"),
-    ("checkpoint", lambda t: t.set("", "samples_seen", -1), "'samples_seen' of the file is -1"),
-    ("results", lambda t: t.set("runs/knn", "parameters", -1), "'parameters' of runs/knn is -1"),
-    ("results", lambda t: t.set_json("runs/knn", "attributes", {"base_accuracy": "high"}),
-     "'base_accuracy' of runs/knn is 'high'; expected a number from 0 to 1"),
-    ("results", lambda t: t.set_json("runs/knn", "attributes", {"source_accuracy_after": None}),
-     "'source_accuracy_after' of runs/knn is None; expected a number from 0 to 1"),
-    ("results", lambda t: t.datasets.update({"runs/knn/curves/k": np.array([np.nan, 2.0])}),
-     "runs/knn/curves/k has the type float64; expected int64"),
-    ("results", lambda t: t.set_json("runs/knn", "attributes", {"copy": [1]}), "expected a count"),
-    ("results", lambda t: t.set_json("runs/knn", "attributes", {"base_sha256": {}}), "expected a text"),
-    ("results", lambda t: t.set("runs/knn", "dataset", "none"), "names the dataset 'none'"),
-    ("results", lambda t: t.attributes["runs/knn"].pop("position"), "lacks the attribute 'position'"),
-    ("results", lambda t: t.datasets.pop("targets/mnist-6-9-p0.01/test/labels"), "test/labels is missing"),
-    ("results", lambda t: t.datasets.update({"runs/knn/test/predictions": np.zeros(3, np.int64)}),
-     "has 3 predictions; expected 50"),
-    ("results", lambda t: t.datasets.update({"runs/knn/test/predictions": np.full(50, 9)}),
-     "holds the label 9"),
-])
-def test_right_digests_and_wrong_values(kind: str, change: Callable[[tree.Tree], Any], words: str,
-                                        tmp_path: Path, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(
+    ("kind", "change", "words"),
+    [
+        ("dataset", lambda t: t.datasets["train/labels"].__setitem__(0, 10**9), "holds the label 1000000000"),
+        ("dataset", lambda t: t.datasets["train/labels"].__setitem__(0, -1), "holds -1"),
+        ("dataset", lambda t: t.datasets["classes/original"].__setitem__(0, -1), "classes/original holds -1"),
+        ("dataset", lambda t: t.datasets.update({"classes/names": ["a", "a", "b"]}), "more than once"),
+        ("dataset", lambda t: t.datasets.update({"train/labels": np.zeros(19, np.int64)}), "expected N = 20"),
+        ("dataset", lambda t: t.datasets.update({"ancestry": '[{"name": 1}]'}), "another form"),
+        ("dataset", lambda t: t.datasets.update({"ancestry": "{}"}), "ancestry is no list"),
+        ("dataset", lambda t: t.set("", "extra", 1), "unknown attribute 'extra'"),
+        ("dataset", lambda t: t.set("train", "extra", 1), "unknown attribute 'extra'"),
+        ("dataset", lambda t: t.datasets.update({"train/code": np.zeros(3)}), "unknown dataset 'train/code'"),
+        (
+            "embeddings",
+            lambda t: t.datasets["train/embeddings"].__setitem__((0, 0), np.nan),
+            "NaN or infinite",
+        ),
+        (
+            "checkpoint",
+            lambda t: t.datasets["preprocessing/std"].__setitem__(0, -1),
+            "expected numbers above 0",
+        ),
+        ("checkpoint", lambda t: t.set("", "input_shape", "[6, 5, 10000000]"), "input_shape"),
+        ("checkpoint", lambda t: t.set("", "input_shape", '["a", 5, 2]'), "input_shape"),
+        ("checkpoint", lambda t: t.attributes.pop("weights/a/kernel"), "lacks the attribute 'position'"),
+        ("checkpoint", lambda t: t.set("", "samples_seen", -1), "'samples_seen' of the file is -1"),
+        ("results", lambda t: t.set("runs/knn", "parameters", -1), "'parameters' of runs/knn is -1"),
+        (
+            "results",
+            lambda t: t.set_json("runs/knn", "attributes", {"base_accuracy": "high"}),
+            "'base_accuracy' of runs/knn is 'high'; expected a number from 0 to 1",
+        ),
+        (
+            "results",
+            lambda t: t.set_json("runs/knn", "attributes", {"source_accuracy_after": None}),
+            "'source_accuracy_after' of runs/knn is None; expected a number from 0 to 1",
+        ),
+        (
+            "results",
+            lambda t: t.datasets.update({"runs/knn/curves/k": np.array([np.nan, 2.0])}),
+            "runs/knn/curves/k has the type float64; expected int64",
+        ),
+        ("results", lambda t: t.set_json("runs/knn", "attributes", {"copy": [1]}), "expected a count"),
+        ("results", lambda t: t.set_json("runs/knn", "attributes", {"base_sha256": {}}), "expected a text"),
+        ("results", lambda t: t.set("runs/knn", "dataset", "none"), "names the dataset 'none'"),
+        ("results", lambda t: t.attributes["runs/knn"].pop("position"), "lacks the attribute 'position'"),
+        (
+            "results",
+            lambda t: t.datasets.pop("targets/mnist-6-9-p0.01/test/labels"),
+            "test/labels is missing",
+        ),
+        (
+            "results",
+            lambda t: t.datasets.update({"runs/knn/test/predictions": np.zeros(3, np.int64)}),
+            "has 3 predictions; expected 50",
+        ),
+        (
+            "results",
+            lambda t: t.datasets.update({"runs/knn/test/predictions": np.full(50, 9)}),
+            "holds the label 9",
+        ),
+    ],
+)
+def test_right_digests_and_wrong_values(
+    kind: str, change: Callable[[tree.Tree], Any], words: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     path = forge(tmp_path, request.getfixturevalue(kind), change)
     with pytest.raises(TlcliError, match=words):
         store.read_any(path)

@@ -87,15 +87,25 @@ def test_lists_of_variable_length_in_every_version(tmp_path: Path, version: str,
         assert opened.texts("a/b", "names") == names
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    (lambda p: [*p[:2], Place("conv2", "conv2d", {"kernel": (3, 3, 4, 9), "bias": (9,)}), p[3]],
-     r"has the shape \(3, 3, 4, 2\) where the network expects the shape \(3, 3, 4, 9\) \(conv2/kernel\)"),
-    (lambda p: [*p[:3], Place("head", "dense", {"kernel": (8, 3)})],
-     r"has the shape \(3,\) where the network expects no array \(head\)"),
-    (lambda p: [*p[:3], Place("head", "dense", {**p[3].shapes, "more": (1,)})],
-     r"has no array where the network expects the shape \(1,\) \(head/more\)"),
-    (lambda p: p[:3], "4 layers with weights; the network has 3"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda p: [*p[:2], Place("conv2", "conv2d", {"kernel": (3, 3, 4, 9), "bias": (9,)}), p[3]],
+            r"has the shape \(3, 3, 4, 2\) where the network expects the shape \(3, 3, 4, 9\) "
+            r"\(conv2/kernel\)",
+        ),
+        (
+            lambda p: [*p[:3], Place("head", "dense", {"kernel": (8, 3)})],
+            r"has the shape \(3,\) where the network expects no array \(head\)",
+        ),
+        (
+            lambda p: [*p[:3], Place("head", "dense", {**p[3].shapes, "more": (1,)})],
+            r"has no array where the network expects the shape \(1,\) \(head/more\)",
+        ),
+        (lambda p: p[:3], "4 layers with weights; the network has 3"),
+    ],
+)
 @pytest.mark.parametrize("layout", ["legacy", "keras_3"])
 def test_another_network_is_told_by_its_first_layer(
     tmp_path: Path, layout: str, change: Callable[[list[Place]], list[Place]], words: str
@@ -245,24 +255,38 @@ def a_dataset_for_a_layer(file: h5py.File) -> None:
 
 
 ATTACKS: dict[str, tuple[Callable[[h5py.File], None], str]] = {
-    attack.__name__: (attack, words) for attack, words in (
-        (external_link, "is an external link"), (unused_external_link, "is an external link"),
-        (soft_link, "is a soft link"), (layer_elsewhere, "is an external link"),
-        (external_storage, "keeps its data in another file"), (virtual_dataset, "is a virtual dataset"),
-        (terabytes, "set TLCLI_MAX_BYTES"), (empty_gigabytes, "declares 800,000,000 bytes and stores 0"),
-        (other_shape, r"has the shape \(1000, 20000\) where"), (nan_weights, "holds NaN or infinite"),
-        (too_large_for_float32, "holds NaN or infinite"), (whole_numbers, "holds int32; expected floats"),
-        (object_references, "the type reference"), (pickled, "the type opaque"),
-        (texts_for_weights, "variable-length text"), (references_for_names, "reference of the shape"),
-        (numbers_for_names, "int64 of the shape"), (one_name, r"variable-length text of the shape \(\)"),
-        (many_names, "lists a name twice"), (a_name_twice, "lists a name twice"),
+    attack.__name__: (attack, words)
+    for attack, words in (
+        (external_link, "is an external link"),
+        (unused_external_link, "is an external link"),
+        (soft_link, "is a soft link"),
+        (layer_elsewhere, "is an external link"),
+        (external_storage, "keeps its data in another file"),
+        (virtual_dataset, "is a virtual dataset"),
+        (terabytes, "set TLCLI_MAX_BYTES"),
+        (empty_gigabytes, "declares 800,000,000 bytes and stores 0"),
+        (other_shape, r"has the shape \(1000, 20000\) where"),
+        (nan_weights, "holds NaN or infinite"),
+        (too_large_for_float32, "holds NaN or infinite"),
+        (whole_numbers, "holds int32; expected floats"),
+        (object_references, "the type reference"),
+        (pickled, "the type opaque"),
+        (texts_for_weights, "variable-length text"),
+        (references_for_names, "reference of the shape"),
+        (numbers_for_names, "int64 of the shape"),
+        (one_name, r"variable-length text of the shape \(\)"),
+        (many_names, "lists a name twice"),
+        (a_name_twice, "lists a name twice"),
         (names_that_lead_elsewhere, "'../../etc/passwd', which is not there"),
         (arrays_that_lead_elsewhere, "'../dense_4/dense_4/kernel:0', which is not there"),
-        (control_characters, r"'\\x1b\[2J', which is not there"), (not_utf8, "text that is not UTF-8"),
-        (a_group_called_dots, "is a path or holds markup"), (unlisted_arrays, "lacks the attribute"),
-        (a_cycle, "another name leads to"), (a_dataset_for_a_layer, "which is not there"),
+        (control_characters, r"'\\x1b\[2J', which is not there"),
+        (not_utf8, "text that is not UTF-8"),
+        (a_group_called_dots, "is a path or holds markup"),
+        (unlisted_arrays, "lacks the attribute"),
+        (a_cycle, "another name leads to"),
+        (a_dataset_for_a_layer, "which is not there"),
     )
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -291,11 +315,15 @@ def test_attack_is_refused(name: str, path: Path) -> None:
     assert "\x1b" not in message
 
 
-@pytest.mark.parametrize(("content", "words"), [
-    (pickle.dumps({"a": print}), "is not an HDF5 file; expected a weights file of Keras"),
-    (b"PK\x03\x04 x.keras", "the member model.weights.h5"), (b"", "is empty"),
-    (b"\x89HDF\r\n\x1a\n" + bytes(900), "cut short or damaged"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (pickle.dumps({"a": print}), "is not an HDF5 file; expected a weights file of Keras"),
+        (b"PK\x03\x04 x.keras", "the member model.weights.h5"),
+        (b"", "is empty"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(900), "cut short or damaged"),
+    ],
+)
 def test_no_hdf5_at_all(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "x.h5").write_bytes(content)
     with pytest.raises(TlcliError, match=words):
@@ -316,13 +344,16 @@ def test_neither_layout(tmp_path: Path, checkpoint: store.Checkpoint) -> None:
         read(nested)
 
 
-@pytest.mark.parametrize(("offset", "value", "words"), [
-    (0, (2**32 - 1).to_bytes(4, "little"), "does not hang together"),  # HDF5 would fill 4 GiB
-    (0, (2).to_bytes(4, "little"), "which is not there"),  # and here write over the end of its room
-    (4, (2**63).to_bytes(8, "little"), "does not hang together"),
-    (4, (0).to_bytes(8, "little"), "does not hang together"),
-    (12, (60_000).to_bytes(4, "little"), "does not hang together"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("offset", "value", "words"),
+    [
+        (0, (2**32 - 1).to_bytes(4, "little"), "does not hang together"),  # HDF5 would fill 4 GiB
+        (0, (2).to_bytes(4, "little"), "which is not there"),  # and here write over the end of its room
+        (4, (2**63).to_bytes(8, "little"), "does not hang together"),
+        (4, (0).to_bytes(8, "little"), "does not hang together"),
+        (12, (60_000).to_bytes(4, "little"), "does not hang together"),
+    ],
+)
 def test_texts_of_variable_length_that_lie(tmp_path: Path, offset: int, value: bytes, words: str) -> None:
     path = keras_files.legacy(tmp_path / "x.h5", as_legacy(arrays()), listed=variable)
     content = bytearray(path.read_bytes())

@@ -14,11 +14,15 @@ from tlcli import store
 from tlcli.errors import TlcliError
 
 
-@pytest.mark.parametrize(("content", "words"), [
-    (b"", r"is empty \(0 bytes\)"), (b"PK\x03\x04 zip", "is not an HDF5 file"),
-    (b"\x89HDF\r\n\x1a\n", "cut short or damaged"),
-    (b"\x89HDF\r\n\x1a\n" + bytes(5000), "cut short or damaged"),
-])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", r"is empty \(0 bytes\)"),
+        (b"PK\x03\x04 zip", "is not an HDF5 file"),
+        (b"\x89HDF\r\n\x1a\n", "cut short or damaged"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(5000), "cut short or damaged"),
+    ],
+)
 def test_foreign_bytes(content: bytes, words: str, tmp_path: Path) -> None:
     (tmp_path / "x.h5").write_bytes(content)
     for function in (store.read_any, store.describe, store.file_format):
@@ -28,8 +32,13 @@ def test_foreign_bytes(content: bytes, words: str, tmp_path: Path) -> None:
 
 def test_missing_and_odd_paths(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    for name, words in (("no.h5", "does not exist"), ("", "is a folder"), ("pipe", "not a regular file"),
-                        ("a\0b", "could not be read"), ("n" * 300, "could not be read: file name too long")):
+    for name, words in (
+        ("no.h5", "does not exist"),
+        ("", "is a folder"),
+        ("pipe", "not a regular file"),
+        ("a\0b", "could not be read"),
+        ("n" * 300, "could not be read: file name too long"),
+    ):
         with pytest.raises(TlcliError, match=words):
             store.read_any(tmp_path / name)
 

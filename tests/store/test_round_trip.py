@@ -55,8 +55,9 @@ def test_round_trip(record: store.Record, tmp_path: Path) -> None:
     assert type(store.read_any(tmp_path / "x.h5")) is type(record)
 
 
-def test_order_of_weights_and_runs_is_kept(checkpoint: store.Checkpoint, results: store.Results,
-                                           tmp_path: Path) -> None:
+def test_order_of_weights_and_runs_is_kept(
+    checkpoint: store.Checkpoint, results: store.Results, tmp_path: Path
+) -> None:
     store.write(tmp_path / "c.h5", checkpoint)
     store.write(tmp_path / "r.h5", results)
     found = store.read(tmp_path / "c.h5", store.Checkpoint)
@@ -66,8 +67,9 @@ def test_order_of_weights_and_runs_is_kept(checkpoint: store.Checkpoint, results
     assert [run.key for run in found_runs] == [run.key for run in results.runs]
 
 
-def test_same_bytes_in_file_again_and_in_memory(record: store.Record, tmp_path: Path,
-                                                monkeypatch: pytest.MonkeyPatch) -> None:
+def test_same_bytes_in_file_again_and_in_memory(
+    record: store.Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also a second later: no time stamps."""
     monkeypatch.chdir(tmp_path)
     stdout = types.SimpleNamespace(buffer=io.BytesIO(), isatty=lambda: False)
@@ -83,8 +85,9 @@ def test_same_bytes_in_file_again_and_in_memory(record: store.Record, tmp_path: 
     assert Path("a.h5").read_bytes() == first
 
 
-def test_content_digest_knows_the_content_only(dataset: store.Dataset, checkpoint: store.Checkpoint,
-                                               tmp_path: Path) -> None:
+def test_content_digest_knows_the_content_only(
+    dataset: store.Dataset, checkpoint: store.Checkpoint, tmp_path: Path
+) -> None:
     a = store.write(tmp_path / "a.h5", dataset, command="split --size 20")
     b = store.write(tmp_path / "b.h5", dataset, command="split --proportion 0.01")
     assert a.provenance.content_sha256 == b.provenance.content_sha256
@@ -98,8 +101,9 @@ def test_content_digest_knows_the_content_only(dataset: store.Dataset, checkpoin
     assert other.provenance.content_sha256 != a.provenance.content_sha256
 
 
-def test_provenance_reaches_back_to_the_first_file(dataset: store.Dataset, checkpoint: store.Checkpoint,
-                                                   embeddings: store.Embeddings, tmp_path: Path) -> None:
+def test_provenance_reaches_back_to_the_first_file(
+    dataset: store.Dataset, checkpoint: store.Checkpoint, embeddings: store.Embeddings, tmp_path: Path
+) -> None:
     a = store.write(tmp_path / "a.h5", dataset, command="split")
     b = store.write(tmp_path / "b.h5", checkpoint, command="train-base a.h5", parents=[a])
     store.write(tmp_path / "e.h5", embeddings, command="embed b.h5 a.h5", parents=[b, a])
@@ -109,8 +113,9 @@ def test_provenance_reaches_back_to_the_first_file(dataset: store.Dataset, check
     assert found.ancestry[0].parents == (a.provenance.content_sha256,)
 
 
-def test_lazy_images_are_decoded_in_blocks(dataset: store.Dataset, tmp_path: Path,
-                                           monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lazy_images_are_decoded_in_blocks(
+    dataset: store.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tlcli.store.layout.CHUNK_BYTES", 120)
     monkeypatch.setattr("tlcli.store.layout.BLOCK_BYTES", 400)
     images = np.asarray(dataset.train.images)
@@ -175,8 +180,12 @@ def test_pipe(embeddings: store.Embeddings, tmp_path: Path) -> None:
 
 def test_version_1_stays_readable() -> None:
     """One file of each kind, as the first release wrote it."""
-    kinds = {"dataset": store.Dataset, "checkpoint": store.Checkpoint, "embeddings": store.Embeddings,
-             "results": store.Results}
+    kinds = {
+        "dataset": store.Dataset,
+        "checkpoint": store.Checkpoint,
+        "embeddings": store.Embeddings,
+        "results": store.Results,
+    }
     for name, kind in kinds.items():
         record = store.read(FIXTURES / f"{name}.h5", kind)
         assert record.provenance.command == f"fixture {name}"
@@ -191,52 +200,67 @@ def test_version_1_stays_readable() -> None:
 
 def test_page_is_up_to_date() -> None:
     page = (Path(store.__file__).parent / "README.md").read_text()
-    assert page[page.index(START):page.index(END) + len(END)] == documentation()
+    assert page[page.index(START) : page.index(END) + len(END)] == documentation()
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    (lambda d: d.train.labels.__setitem__(0, 3), "holds the label 3; expected 0...2"),
-    (lambda d: d.train.labels.__setitem__(0, -1), "train/labels holds -1"),
-    (lambda d: d.class_names.__setitem__(1, "six"), "'six' more than once"),
-    (lambda d: d.class_names.__setitem__(1, "a\nb"), "expected printable names"),
-    (lambda d: d.class_names.pop(), "expected n = 2"),
-    (lambda d: d.parts.pop("test"), "test/images is missing"),
-    (lambda d: setattr(d.train, "labels", d.train.labels[1:]), "expected N = 20"),
-    (lambda d: setattr(d.train, "images", d.train.images.astype(np.float32)), "train/images holds float32"),
-    (lambda d: d.options.__setitem__("p", float("nan")), "options cannot be stored as JSON"),
-    (lambda d: d.options.__setitem__("p", object()), "options cannot be stored as JSON"),
-    (lambda d: d.options.__setitem__("p", "\udce9"), "options cannot be stored as JSON"),
-    (lambda d: d.options.__setitem__("p", "\x1b[2J"), "options holds control characters"),
-    (lambda d: setattr(d, "source", "a\nb"), "holds control characters"),
-])
-def test_a_record_that_breaks_the_schema_is_not_written(dataset: store.Dataset, tmp_path: Path, change: Any,
-                                                        words: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda d: d.train.labels.__setitem__(0, 3), "holds the label 3; expected 0...2"),
+        (lambda d: d.train.labels.__setitem__(0, -1), "train/labels holds -1"),
+        (lambda d: d.class_names.__setitem__(1, "six"), "'six' more than once"),
+        (lambda d: d.class_names.__setitem__(1, "a\nb"), "expected printable names"),
+        (lambda d: d.class_names.pop(), "expected n = 2"),
+        (lambda d: d.parts.pop("test"), "test/images is missing"),
+        (lambda d: setattr(d.train, "labels", d.train.labels[1:]), "expected N = 20"),
+        (
+            lambda d: setattr(d.train, "images", d.train.images.astype(np.float32)),
+            "train/images holds float32",
+        ),
+        (lambda d: d.options.__setitem__("p", float("nan")), "options cannot be stored as JSON"),
+        (lambda d: d.options.__setitem__("p", object()), "options cannot be stored as JSON"),
+        (lambda d: d.options.__setitem__("p", "\udce9"), "options cannot be stored as JSON"),
+        (lambda d: d.options.__setitem__("p", "\x1b[2J"), "options holds control characters"),
+        (lambda d: setattr(d, "source", "a\nb"), "holds control characters"),
+    ],
+)
+def test_a_record_that_breaks_the_schema_is_not_written(
+    dataset: store.Dataset, tmp_path: Path, change: Any, words: str
+) -> None:
     change(dataset)
     with pytest.raises(TlcliError, match=re.escape(words)):
         store.write(tmp_path / "x.h5", dataset)
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    (lambda c: c.std.__setitem__(0, 0), "std holds 0; expected numbers above 0"),
-    (lambda c: c.mean.__setitem__(0, np.nan), "mean holds NaN"),
-    (lambda c: c.history.__setitem__("train_loss", np.zeros(3)), "expected T = 4"),
-    (lambda c: c.history["test_accuracy"].__setitem__(0, 98.5), "outside 0...1"),
-    (lambda c: c.weights.__setitem__("x/y/z", np.zeros(1, np.float32)), "unknown dataset 'weights/x/y/z'"),
-    (lambda c: c.weights.__setitem__("x/..", np.zeros(1, np.float32)), "the name '..'"),
-    (lambda c: c.weights.__setitem__("x/y", np.zeros(1, complex)), "complex128"),
-    (lambda c: setattr(c, "input_shape", (6, 5, 3)), "expected height, width and 2 channels"),
-])
-def test_a_checkpoint_that_breaks_the_schema_is_not_written(checkpoint: store.Checkpoint, tmp_path: Path,
-                                                            change: Any, words: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda c: c.std.__setitem__(0, 0), "std holds 0; expected numbers above 0"),
+        (lambda c: c.mean.__setitem__(0, np.nan), "mean holds NaN"),
+        (lambda c: c.history.__setitem__("train_loss", np.zeros(3)), "expected T = 4"),
+        (lambda c: c.history["test_accuracy"].__setitem__(0, 98.5), "outside 0...1"),
+        (
+            lambda c: c.weights.__setitem__("x/y/z", np.zeros(1, np.float32)),
+            "unknown dataset 'weights/x/y/z'",
+        ),
+        (lambda c: c.weights.__setitem__("x/..", np.zeros(1, np.float32)), "the name '..'"),
+        (lambda c: c.weights.__setitem__("x/y", np.zeros(1, complex)), "complex128"),
+        (lambda c: setattr(c, "input_shape", (6, 5, 3)), "expected height, width and 2 channels"),
+    ],
+)
+def test_a_checkpoint_that_breaks_the_schema_is_not_written(
+    checkpoint: store.Checkpoint, tmp_path: Path, change: Any, words: str
+) -> None:
     change(checkpoint)
     with pytest.raises(TlcliError, match=re.escape(words)):
         store.write(tmp_path / "x.h5", checkpoint)
     assert os.listdir(tmp_path) == []
 
 
-def test_any_file_name_and_argument_can_be_recorded(dataset: store.Dataset, checkpoint: store.Checkpoint,
-                                                    tmp_path: Path) -> None:
+def test_any_file_name_and_argument_can_be_recorded(
+    dataset: store.Dataset, checkpoint: store.Checkpoint, tmp_path: Path
+) -> None:
     """Names of files are bytes, not text."""
     name = os.fsdecode(b"caf\xe9 <b>\n.h5")
     parent = store.write(tmp_path / name, dataset, command=f"split\t-o {name}")

@@ -58,12 +58,24 @@ def test_the_same_arm_twice_is_refused(names: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("spec", "how"),
-    [("ridge:rate=3", {}), ("logistic:augment=0", {}), ("freeze:views=4,augment=0", {}),
-     ("finetune:augment=0.5", {}), ("anchored:probe=0.5", {}), ("anchored:statistics=2", {}),
-     ("lp-ft:probe=1", {}), ("finetune:rate=0", {}), ("freeze:views=0.5", {}), ("freeze:views=nan", {}),
-     ("freeze:head_units=²", {}), ("replay:share=0", {}),
-     ("lwf:temperature=0", {}), ("finetune", {"freeze": "1"}), ("scratch", {"copy": "1"})],
-)  # fmt: skip
+    [
+        ("ridge:rate=3", {}),
+        ("logistic:augment=0", {}),
+        ("freeze:views=4,augment=0", {}),
+        ("finetune:augment=0.5", {}),
+        ("anchored:probe=0.5", {}),
+        ("anchored:statistics=2", {}),
+        ("lp-ft:probe=1", {}),
+        ("finetune:rate=0", {}),
+        ("freeze:views=0.5", {}),
+        ("freeze:views=nan", {}),
+        ("freeze:head_units=²", {}),
+        ("replay:share=0", {}),
+        ("lwf:temperature=0", {}),
+        ("finetune", {"freeze": "1"}),
+        ("scratch", {"copy": "1"}),
+    ],
+)
 def test_what_would_have_no_effect_is_refused(spec: str, how: dict[str, str]) -> None:
     with pytest.raises(UsageError):
         parse_arms([spec], GROUPS, **how)

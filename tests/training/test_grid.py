@@ -40,9 +40,17 @@ def test_arms_from_specifications():
     (arm,) = parse_arms(["freeze:freeze=2"], GROUPS)
     assert (arm.label, arm.copy, arm.freeze) == ("freeze(freeze=2)", 3, 2)
     wrong_specs = [
-        [], ["freez"], ["freeze:copy=1,freeze=2"], ["scratch:copy=1"], ["l2-sp:gamma=1"], ["l2-sp:alpha=x"],
-        ["freeze", "freeze"], ["finetune:freeze=1"], ["freeze:copy"], ["freeze:copy=9"],
-    ]  # fmt: skip
+        [],
+        ["freez"],
+        ["freeze:copy=1,freeze=2"],
+        ["scratch:copy=1"],
+        ["l2-sp:gamma=1"],
+        ["l2-sp:alpha=x"],
+        ["freeze", "freeze"],
+        ["finetune:freeze=1"],
+        ["freeze:copy"],
+        ["freeze:copy=9"],
+    ]
     for wrong in wrong_specs:
         with pytest.raises(UsageError):
             parse_arms(wrong, GROUPS)

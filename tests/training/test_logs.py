@@ -38,9 +38,15 @@ def test_every_run_of_a_grid_has_its_csv_file_also_when_resumed(base, target_set
 
     def grid(logs, **options):
         return transfer(
-            base, [target_set], ["scratch", "freeze"], runs=2, recipe=Recipe(samples=200, eval_every=50),
-            state_dir=tmp_path / "state", measured=logs, **options,
-        )  # fmt: skip
+            base,
+            [target_set],
+            ["scratch", "freeze"],
+            runs=2,
+            recipe=Recipe(samples=200, eval_every=50),
+            state_dir=tmp_path / "state",
+            measured=logs,
+            **options,
+        )
 
     def count(key, row):
         finished.append(key)
@@ -50,8 +56,13 @@ def test_every_run_of_a_grid_has_its_csv_file_also_when_resumed(base, target_set
     with RunLogs("grid", csv=tmp_path, replace=True) as logs:
         results = grid(logs, resume=True, at_once=2)
     assert len(list((tmp_path / "grid").iterdir())) == len(results.runs) == 4
-    columns = {**COLUMNS, "val_loss": "validation_loss", "val_accuracy": "validation_accuracy",
-               "test_loss": "test_loss", "test_accuracy": "test_accuracy"}  # fmt: skip
+    columns = {
+        **COLUMNS,
+        "val_loss": "validation_loss",
+        "val_accuracy": "validation_accuracy",
+        "test_loss": "test_loss",
+        "test_accuracy": "test_accuracy",
+    }
     for run in results.runs:
         _agree(tmp_path / "grid" / f"{run.key.replace('|', '--')}.csv", run.history, columns)
 
@@ -60,8 +71,14 @@ def test_a_resumed_training_has_its_whole_log(source_set, tmp_path):
     recipe = Recipe(samples=1000, eval_every=200, batch_size=50)
     state, rows = tmp_path / "state.h5", []
     with pytest.raises(Interrupted):
-        train_base(source_set, "cnn2", recipe=recipe, state_path=state, stop=lambda: len(rows) > 1,
-                   measured=lambda run, row: rows.append(row))  # fmt: skip
+        train_base(
+            source_set,
+            "cnn2",
+            recipe=recipe,
+            state_path=state,
+            stop=lambda: len(rows) > 1,
+            measured=lambda run, row: rows.append(row),
+        )
     with RunLogs("base", csv=tmp_path) as logs:
         made = train_base(source_set, "cnn2", recipe=recipe, state_path=state, resume=True, measured=logs)
     assert len(made.history["samples_seen"]) == 5

@@ -59,4 +59,3 @@ def test_every_kind_of_arm_answers_with_both_sides(base, source_set, target_set,
         assert run.history["train_loss"][-1] == pytest.approx(other.history["train_loss"][-1], rel=0.2)
         before = run.attributes["source_accuracy_before"]
         assert before == other.attributes["source_accuracy_before"]
-

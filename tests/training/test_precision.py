@@ -127,9 +127,14 @@ def test_gelu_and_its_gradient_are_those_of_keras(kind):
 
 @pytest.mark.parametrize(
     ("capabilities", "chosen"),
-    [([], "float32"), ([(7, 5)], "float32"), ([(8, 0)], "mixed"), ([(9, 0), (7, 0)], "float32"),
-     ([None], "float32")],
-)  # fmt: skip
+    [
+        ([], "float32"),
+        ([(7, 5)], "float32"),
+        ([(8, 0)], "mixed"),
+        ([(9, 0), (7, 0)], "float32"),
+        ([None], "float32"),
+    ],
+)
 def test_auto_is_mixed_where_every_gpu_has_the_cores_for_it(monkeypatch, capabilities, chosen):
     import tensorflow as tf
 

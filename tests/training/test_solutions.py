@@ -77,17 +77,23 @@ def test_a_hidden_head_trains_as_in_plain_keras(base, target_set, tmp_path):
     how = {"recipe": SHORT, "save_dir": tmp_path, "seed": 2}
     transfer(base, [target_set], ["freeze:head_units=16"], **how)
     model = keras.Sequential(
-        [keras.Input(target_set.image_shape),
-         keras.layers.Conv2D(32, 3, activation="relu"), keras.layers.Conv2D(32, 3, activation="relu"),
-         keras.layers.MaxPooling2D(2), keras.layers.Flatten(),
-         keras.layers.Dense(16, activation="relu"), keras.layers.Dense(4)]
-    )  # fmt: skip
+        [
+            keras.Input(target_set.image_shape),
+            keras.layers.Conv2D(32, 3, activation="relu"),
+            keras.layers.Conv2D(32, 3, activation="relu"),
+            keras.layers.MaxPooling2D(2),
+            keras.layers.Flatten(),
+            keras.layers.Dense(16, activation="relu"),
+            keras.layers.Dense(4),
+        ]
+    )
     start = net.initial_weights(
         net.build("cnn2", target_set.image_shape, 4, {"head_units": "16"}).model, 2, "run"
     )
     start.update({key: value for key, value in base.weights.items() if key.startswith("conv")})
-    model.set_weights([start[f"{n}/{v}"] for n in ("conv1", "conv2", "head_dense1", "head")
-                       for v in ("kernel", "bias")])  # fmt: skip
+    model.set_weights(
+        [start[f"{n}/{v}"] for n in ("conv1", "conv2", "head_dense1", "head") for v in ("kernel", "bias")]
+    )
     for layer in model.layers[:2]:
         layer.trainable = False
     model.compile(keras.optimizers.Adam(0.001), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
@@ -169,8 +175,10 @@ def test_the_head_of_an_arm_takes_the_place_of_the_bases(base, target_set, tmp_p
 
 
 def test_mirrored_embeddings_are_means_with_the_mirror_image(base, target_set):
-    turned = {name: dataclasses.replace(part, images=np.asarray(part.images)[:, :, ::-1])
-              for name, part in target_set.parts.items()}  # fmt: skip
+    turned = {
+        name: dataclasses.replace(part, images=np.asarray(part.images)[:, :, ::-1])
+        for name, part in target_set.parts.items()
+    }
     one, other = (embed(base, each) for each in (target_set, dataclasses.replace(target_set, parts=turned)))
     both = embed(base, target_set, mirrored=True)
     assert both.layer == f"{one.layer}, mirrored"
@@ -198,10 +206,15 @@ def test_solved_heads_are_those_of_scikit_learn(base, tmp_path, classes):
     assert (solved[1].predictions == expected.predict(test)).mean() > 0.995
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     scores = [
-        cross_val_score(make_pipeline(StandardScaler(), LogisticRegression(C=each, max_iter=1000)), x, y,
-                        cv=folds, scoring="neg_log_loss").mean()
+        cross_val_score(
+            make_pipeline(StandardScaler(), LogisticRegression(C=each, max_iter=1000)),
+            x,
+            y,
+            cv=folds,
+            scoring="neg_log_loss",
+        ).mean()
         for each in INVERSE_PENALTIES
-    ]  # fmt: skip
+    ]
     assert c == INVERSE_PENALTIES[int(np.argmax(scores))]
     assert solved[0].test_accuracy > 0.9
     assert list(solved[0].history["samples_seen"]) == [len(y)]
@@ -224,9 +237,11 @@ def test_the_ridge_path_is_ridge_regression(n):
     found = ridge(Problem(x[None], labels, 3, seed=5))
     folds = StratifiedKFold(5, shuffle=True, random_state=5).split(labels, labels)
     search = GridSearchCV(
-        make_pipeline(StandardScaler(), Ridge()), {"ridge__alpha": PENALTIES},
-        scoring="neg_mean_squared_error", cv=list(folds),
-    ).fit(x, 2.0 * np.eye(3)[labels] - 1)  # fmt: skip
+        make_pipeline(StandardScaler(), Ridge()),
+        {"ridge__alpha": PENALTIES},
+        scoring="neg_mean_squared_error",
+        cv=list(folds),
+    ).fit(x, 2.0 * np.eye(3)[labels] - 1)
     assert found.chosen["penalty"] == search.best_params_["ridge__alpha"]
     assert found.chosen["on"] == "5 folds"
     np.testing.assert_allclose(x @ found.kernel + found.bias, search.predict(x), atol=1e-4)
@@ -279,9 +294,11 @@ def test_kept_views_are_augmented_images_seen_by_the_frozen_layers(base, target_
 
     seen = dataclasses.replace(target_set, parts=dict(target_set.parts))
     seen.parts["train"] = dataclasses.replace(
-        target_set.train, images=np.concatenate(versions), labels=np.tile(target_set.train.labels, 3),
+        target_set.train,
+        images=np.concatenate(versions),
+        labels=np.tile(target_set.train.labels, 3),
         source_index=np.arange(3 * n),
-    )  # fmt: skip
+    )
     x = embed(base, seen).parts["train"].embeddings
     model = keras.Sequential([keras.Input((128,)), keras.layers.Dense(4)])
     start = net.initial_weights(net.build("cnn2", target_set.image_shape, 4).model, 3, "run")
@@ -316,8 +333,15 @@ def test_views_need_an_augmentation_and_frozen_layers(base, target_set):
 
 def test_anchored_starts_from_the_solved_head_and_its_parts_can_be_left_out(base, source_set, target_set):
     recipe = Recipe(samples=200, eval_every=100, batch_size=50, augment=("shift:1",), learning_rate=1e-4)
-    arms = ["logistic", "logistic:all_layers=1", "anchored:all_layers=0", "anchored", "anchored:probe=0",
-            "anchored:alpha=0,rate_decay=1", "anchored:replay=1"]  # fmt: skip
+    arms = [
+        "logistic",
+        "logistic:all_layers=1",
+        "anchored:all_layers=0",
+        "anchored",
+        "anchored:probe=0",
+        "anchored:alpha=0,rate_decay=1",
+        "anchored:replay=1",
+    ]
     last, solved, behind_last, whole, headless, plain, replayed = transfer(
         base, [target_set], arms, recipe=recipe, source=source_set
     ).runs

@@ -15,9 +15,16 @@ from tlcli.training.loop import Fit
 from tlcli.training.order import SampleOrder, evaluation_steps
 
 EVERYTHING = Recipe(
-    optimizer="adamw", learning_rate=0.003, schedule="one-cycle", weight_decay=1e-3, label_smoothing=0.1,
-    batch_size=64, epochs=3, augment=("flip", "crop:1", "rotate:10", "cutout:2", "mixup:0.2"), ema=0.99,
-)  # fmt: skip
+    optimizer="adamw",
+    learning_rate=0.003,
+    schedule="one-cycle",
+    weight_decay=1e-3,
+    label_smoothing=0.1,
+    batch_size=64,
+    epochs=3,
+    augment=("flip", "crop:1", "rotate:10", "cutout:2", "mixup:0.2"),
+    ema=0.99,
+)
 
 
 def test_a_training_equals_plain_keras_step_by_step(source_set):
@@ -58,6 +65,7 @@ def test_batch_normalization_trains_as_in_plain_keras(source_set):
     from keras import layers
 
     from tlcli.models import network as net
+
     recipe = Recipe(samples=2000, batch_size=50)
     ours = train_base(source_set, "cnn6-bn", seed=3, recipe=recipe)
     averaged = train_base(source_set, "cnn6-bn", seed=3, recipe=dataclasses.replace(recipe, ema=0.9))
@@ -180,8 +188,10 @@ def test_a_seed_that_not_everything_takes_is_refused(base, target_set, seed, run
 
 def test_shifts_that_leave_the_image_are_refused(base, source_set, target_set):
     recipe = Recipe(epochs=1, augment=("shift:8",))
-    for train in (lambda: train_base(source_set, "cnn2", recipe=recipe),
-                  lambda: transfer(base, [target_set], ["finetune"], recipe=recipe)):  # fmt: skip
+    for train in (
+        lambda: train_base(source_set, "cnn2", recipe=recipe),
+        lambda: transfer(base, [target_set], ["finetune"], recipe=recipe),
+    ):
         with pytest.raises(UsageError, match="these are 8x8"):
             train()
 
@@ -225,11 +235,22 @@ def test_learning_rate_schedules():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"optimizer": "magic"}, {"learning_rate": -1}, {"learning_rate": float("nan")}, {"augment": ("fly",)},
-     {"augment": ("crop:x",)}, {"augment": ("crop:0.5",)}, {"augment": ("crop:2", "shift:1")},
-     {"augment": ("flip", "alternating-flip")}, {"augment": ("crop:2", "crop:4")},
-     {"batch_size": 0}, {"epochs": 0}, {"ema": 1.0}, {"samples": 10}],
-)  # fmt: skip
+    [
+        {"optimizer": "magic"},
+        {"learning_rate": -1},
+        {"learning_rate": float("nan")},
+        {"augment": ("fly",)},
+        {"augment": ("crop:x",)},
+        {"augment": ("crop:0.5",)},
+        {"augment": ("crop:2", "shift:1")},
+        {"augment": ("flip", "alternating-flip")},
+        {"augment": ("crop:2", "crop:4")},
+        {"batch_size": 0},
+        {"epochs": 0},
+        {"ema": 1.0},
+        {"samples": 10},
+    ],
+)
 def test_a_wrong_recipe_is_refused(wrong):
     with pytest.raises(UsageError):
         Recipe(**{"epochs": 1, **wrong})

@@ -117,9 +117,16 @@ def tree(description: FileDescription, whole: bool) -> list[str]:
     if not whole and len(entries) > _LONG_TREE:
         kept = _first_of_each_group(entries)
         hidden, entries = len(entries) - len(kept), kept
-    rows = [(e.path, e.dtype or e.kind, "x".join(map(str, e.shape)) or ("scalar" if e.dtype else ""),
-             e.compression or ("none" if e.chunks or e.dtype else ""), size(e.storage) if e.dtype else "")
-            for e in entries]  # fmt: skip
+    rows = [
+        (
+            e.path,
+            e.dtype or e.kind,
+            "x".join(map(str, e.shape)) or ("scalar" if e.dtype else ""),
+            e.compression or ("none" if e.chunks or e.dtype else ""),
+            size(e.storage) if e.dtype else "",
+        )
+        for e in entries
+    ]
     more = [f"and {hidden:,} more; --all lists them"] if hidden else []
     return [*format_table(("object", "type", "shape", "filters", "size"), rows), *more]
 
@@ -168,8 +175,13 @@ def as_object(path: str, description: FileDescription) -> dict[str, Any]:
     """The same for a program."""
     made: Provenance | None = description.provenance
     return {
-        "path": path, "kind": description.kind.removeprefix("tlcli-"), "sentence": description.sentence,
-        "size": description.size, "problems": description.problems, "details": description.details,
-        "class_counts": description.class_counts, "tree": [asdict(entry) for entry in description.entries],
+        "path": path,
+        "kind": description.kind.removeprefix("tlcli-"),
+        "sentence": description.sentence,
+        "size": description.size,
+        "problems": description.problems,
+        "details": description.details,
+        "class_counts": description.class_counts,
+        "tree": [asdict(entry) for entry in description.entries],
         "provenance": None if made is None else asdict(made),
-    }  # fmt: skip
+    }

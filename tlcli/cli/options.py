@@ -200,10 +200,23 @@ Precision = Annotated[
 ]
 
 RECIPE_OPTIONS = (
-    "epochs", "samples", "eval_every", "optimizer", "learning_rate", "momentum", "schedule", "warmup",
-    "weight_decay", "label_smoothing", "batch_size", "augment", "ema", "early_stopping", "mirrored",
+    "epochs",
+    "samples",
+    "eval_every",
+    "optimizer",
+    "learning_rate",
+    "momentum",
+    "schedule",
+    "warmup",
+    "weight_decay",
+    "label_smoothing",
+    "batch_size",
+    "augment",
+    "ema",
+    "early_stopping",
+    "mirrored",
     "precision",
-)  # fmt: skip
+)
 
 
 def chosen_recipe(context: typer.Context) -> Recipe:

@@ -67,9 +67,14 @@ def report(
             records.append(store.read_any(name))
     with console.working("comparing"), console.progress("drawing", "figures") as progress:
         summary = build(
-            records, path, title=title, command=recorded_command(context), force=force,
-            against=against or (), progress=progress,
-        )  # fmt: skip
+            records,
+            path,
+            title=title,
+            command=recorded_command(context),
+            force=force,
+            against=against or (),
+            progress=progress,
+        )
     for warning in summary.warnings:
         console.warn(warning)
     console.note(summary.headline)

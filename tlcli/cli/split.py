@@ -138,7 +138,8 @@ def split(
         f"{count(cut.classes, 'class', 'classes')} of {source.name}, "
         + ", ".join(f"{number:,} {name}" for name, number in sizes.items())
         + " images.",
-        None if path.lower().endswith(".mat")  # for others to read
+        None
+        if path.lower().endswith(".mat")  # for others to read
         else "tlcli train-base {} --arch NAME (see tlcli archs), or tlcli transfer BASE {}",
     )
     console.result(

@@ -78,9 +78,13 @@ def verdict(path: str, report: VerifyReport, given: set[str]) -> dict[str, Any]:
         f"its input {i['name']} is not the file it was made from" for i in inputs if i["state"] == "other"
     ]
     return {
-        "path": path, "kind": report.kind, "ok": report.ok and not changed,
-        "problems": [*report.problems, *changed], "content_sha256": report.content_sha256, "inputs": inputs,
-    }  # fmt: skip
+        "path": path,
+        "kind": report.kind,
+        "ok": report.ok and not changed,
+        "problems": [*report.problems, *changed],
+        "content_sha256": report.content_sha256,
+        "inputs": inputs,
+    }
 
 
 def state_of(check: ParentCheck, given: set[str]) -> str:

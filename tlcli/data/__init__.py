@@ -7,5 +7,15 @@ from tlcli.data.source import Source, SourceInfo, load_source, published_classes
 from tlcli.data.splitting import split
 from tlcli.store.records import Part
 
-__all__ = ["Part", "Source", "SourceInfo", "classes", "default_name", "load_source", "published_classes",
-           "sources", "split", "write_mat"]
+__all__ = [
+    "Part",
+    "Source",
+    "SourceInfo",
+    "classes",
+    "default_name",
+    "load_source",
+    "published_classes",
+    "sources",
+    "split",
+    "write_mat",
+]

@@ -51,15 +51,19 @@ def _from_tar(path: Path, sizes: Mapping[str, int]) -> dict[str, bytes]:
                 for member in archive:
                     check_member(path.name, member.name)
                     if member.size > _LARGEST:  # before it is passed by, which takes as long as it is large
-                        raise TlcliError(f"{member.name!r:.100} in {path.name} declares {member.size:.3g} "
-                                         f"bytes: expected {_LARGEST} at most")
+                        raise TlcliError(
+                            f"{member.name!r:.100} in {path.name} declares {member.size:.3g} "
+                            f"bytes: expected {_LARGEST} at most"
+                        )
                     if not (member.isfile() or member.isdir()):
                         raise TlcliError(f"{path.name} holds {member.name!r:.100}, a link or device: refused")
                     name = PurePosixPath(member.name).name
                     if name in sizes and member.isfile() and name not in found:
                         if member.size > sizes[name]:
-                            raise TlcliError(f"{member.name!r:.100} in {path.name} has {member.size} bytes: "
-                                             f"expected {sizes[name]} at most")
+                            raise TlcliError(
+                                f"{member.name!r:.100} in {path.name} has {member.size} bytes: "
+                                f"expected {sizes[name]} at most"
+                            )
                         content = archive.extractfile(member)
                         found[name] = content.read() if content else b""
     except TlcliError:

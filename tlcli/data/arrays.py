@@ -22,12 +22,26 @@ Named = Callable[[Sequence[str]], dict[str, np.ndarray]]
 
 # Names that people give to arrays, compared without regard to case: images and labels of each part.
 _SPLIT = {
-    "train": (("x_train", "y_train"), ("train_images", "train_labels"), ("x_trn", "t_trn"),
-              ("train_x", "train_y"), ("train_data", "train_labels")),
-    "validation": (("x_val", "y_val"), ("val_images", "val_labels"), ("x_validation", "y_validation"),
-                   ("x_valid", "y_valid")),
-    "test": (("x_test", "y_test"), ("test_images", "test_labels"), ("x_tst", "t_tst"),
-             ("test_x", "test_y"), ("test_data", "test_labels")),
+    "train": (
+        ("x_train", "y_train"),
+        ("train_images", "train_labels"),
+        ("x_trn", "t_trn"),
+        ("train_x", "train_y"),
+        ("train_data", "train_labels"),
+    ),
+    "validation": (
+        ("x_val", "y_val"),
+        ("val_images", "val_labels"),
+        ("x_validation", "y_validation"),
+        ("x_valid", "y_valid"),
+    ),
+    "test": (
+        ("x_test", "y_test"),
+        ("test_images", "test_labels"),
+        ("x_tst", "t_tst"),
+        ("test_x", "test_y"),
+        ("test_data", "test_labels"),
+    ),
 }
 _WHOLE = (("images", "labels"), ("x", "y"), ("x", "t"), ("data", "labels"), ("data", "target"))
 _CLASS_NAMES = ("class_names", "classes", "label_names", "names")
@@ -41,14 +55,17 @@ def source_from_arrays(name: str, held: Sequence[str], read: Named) -> Source:
     expected.
     """
     actual = {key.lower(): key for key in held}
-    pairs = {part: next((p for p in options if p[0] in actual and p[1] in actual), None)
-             for part, options in _SPLIT.items()}
+    pairs = {
+        part: next((p for p in options if p[0] in actual and p[1] in actual), None)
+        for part, options in _SPLIT.items()
+    }
     whole = next((p for p in _WHOLE if p[0] in actual and p[1] in actual), None)
     if pairs["train"] is None:
         pairs = {"train": whole}
     if pairs["train"] is None:
-        raise TlcliError(f"{name} holds {listed(held)}: expected x_train, y_train, x_test and y_test, "
-                         "or images and labels")
+        raise TlcliError(
+            f"{name} holds {listed(held)}: expected x_train, y_train, x_test and y_test, or images and labels"
+        )
     found = {part: (actual[p[0]], actual[p[1]]) for part, p in pairs.items() if p is not None}
     arrays = read([key for pair in found.values() for key in pair])
     names_key = next((actual[key] for key in _CLASS_NAMES if key in actual), None)
@@ -56,13 +73,15 @@ def source_from_arrays(name: str, held: Sequence[str], read: Named) -> Source:
     parts = {part: (arrays[x], arrays[y]) for part, (x, y) in found.items()}
     if all(labels.dtype.kind == "U" for _, labels in parts.values()):
         class_names = class_names or sorted({str(n) for _, labels in parts.values() for n in labels.ravel()})
-        parts = {part: (images, _positions(labels, class_names, name))
-                 for part, (images, labels) in parts.items()}
+        parts = {
+            part: (images, _positions(labels, class_names, name)) for part, (images, labels) in parts.items()
+        }
     return assemble(name, parts, class_names)
 
 
-def assemble(name: str, parts: dict[str, tuple[np.ndarray, np.ndarray]],
-             class_names: list[str] | None = None) -> Source:
+def assemble(
+    name: str, parts: dict[str, tuple[np.ndarray, np.ndarray]], class_names: list[str] | None = None
+) -> Source:
     """A source out of images and labels per part (`train`, perhaps `validation` and `test`).
 
     With names, labels count along them; without, the labels that occur are the classes, their values the
@@ -71,22 +90,32 @@ def assemble(name: str, parts: dict[str, tuple[np.ndarray, np.ndarray]],
     labels = {part: as_labels(y, f"the {part} labels of {name}") for part, (_, y) in parts.items()}
     white = {part: pixel_scale(x, f"the {part} images of {name}") for part, (x, _) in parts.items()}
     of_floats = max((white[part] for part, (x, _) in parts.items() if x.dtype.kind == "f"), default=1)
-    images = {part: as_images(x, len(labels[part]), of_floats if x.dtype.kind == "f" else white[part],
-                              f"the {part} images of {name}") for part, (x, _) in parts.items()}
+    images = {
+        part: as_images(
+            x,
+            len(labels[part]),
+            of_floats if x.dtype.kind == "f" else white[part],
+            f"the {part} images of {name}",
+        )
+        for part, (x, _) in parts.items()
+    }
     if len({x.shape[1:] for x in images.values()}) > 1:
         shapes = ", ".join(f"{part} {' x '.join(map(str, x.shape[1:]))}" for part, x in images.items())
         raise TlcliError(f"the images of {name} differ in shape: {shapes}")
     classes = class_names or _occurring(labels, name)
     numbers = _numbers(labels, classes, named=class_names is not None, name=name)
     index = {number: label for label, number in enumerate(numbers)}
-    made = {part: class_part(x, np.array([index[int(y)] for y in labels[part]], np.int64))
-            for part, x in images.items()}
+    made = {
+        part: class_part(x, np.array([index[int(y)] for y in labels[part]], np.int64))
+        for part, x in images.items()
+    }
     train = made["train"]
     if "test" not in made:
         kept, held = holdout(train.labels)
         made["train"], made["test"] = (Part(train.images[i], train.labels[i], i) for i in (kept, held))
-    return Source(name, made["train"], made["test"], classes, class_numbers=numbers,
-                  validation=made.get("validation"))
+    return Source(
+        name, made["train"], made["test"], classes, class_numbers=numbers, validation=made.get("validation")
+    )
 
 
 def pixel_scale(images: np.ndarray, where: str) -> int:
@@ -124,9 +153,9 @@ def as_images(images: np.ndarray, n: int, white: int, where: str) -> np.ndarray:
     out = np.empty(images.shape, np.uint8)
     step = max(1, _BLOCK // math.prod(images.shape[1:]))
     for start in range(0, n, step):
-        block = images[start:start + step]
+        block = images[start : start + step]
         scaled = block * (255 / white) if block.dtype.kind != "b" else block * np.uint8(255)
-        out[start:start + step] = np.rint(scaled) if scaled.dtype.kind == "f" else scaled
+        out[start : start + step] = np.rint(scaled) if scaled.dtype.kind == "f" else scaled
     return out
 
 
@@ -150,8 +179,9 @@ def _from_one_hot(labels: np.ndarray, where: str) -> np.ndarray:
     for axis in (1, 0):
         if ((labels == 1).sum(axis) == 1).all() and ((labels != 0).sum(axis) == 1).all():
             return labels.argmax(axis).astype(np.int64)
-    raise TlcliError(f"{where} have shape {labels.shape} and are not one-hot: "
-                     "expected a single 1 and else 0 per image")
+    raise TlcliError(
+        f"{where} have shape {labels.shape} and are not one-hot: expected a single 1 and else 0 per image"
+    )
 
 
 def _positions(labels: np.ndarray, class_names: list[str], name: str) -> np.ndarray:
@@ -170,8 +200,9 @@ def _four_axes(images: np.ndarray, where: str) -> np.ndarray:
             side = math.isqrt(images.shape[1] // channels)
             if side and side * side * channels == images.shape[1]:
                 return images.reshape(-1, channels, side, side).transpose(0, 2, 3, 1)
-        raise TlcliError(f"{where} have {images.shape[1]} values each: expected a square of pixels, "
-                         "grey or colour")
+        raise TlcliError(
+            f"{where} have {images.shape[1]} values each: expected a square of pixels, grey or colour"
+        )
     if images.ndim == 3:
         return images[..., None]
     if images.ndim == 4 and images.shape[3] in (1, 3):
@@ -193,6 +224,8 @@ def _numbers(labels: dict[str, np.ndarray], classes: list[str], *, named: bool, 
         return [int(value) for value in classes]
     highest = max(int(y.max()) for y in labels.values())
     if highest >= len(classes):
-        raise TlcliError(f"{name} has a label {highest} out of range: there are {len(classes)} class names, "
-                         f"so that labels go from 0 to {len(classes) - 1}")
+        raise TlcliError(
+            f"{name} has a label {highest} out of range: there are {len(classes)} class names, "
+            f"so that labels go from 0 to {len(classes) - 1}"
+        )
     return list(range(len(classes)))

@@ -71,8 +71,12 @@ def _containers(layout: Layout, request: Request) -> Iterator[Path]:
         for sub in (layout.binary_folder, python, ""):
             if (folder / sub).is_dir():
                 yield folder / sub
-        archives = (layout.binary_archive, layout.python_archive, f"{python}.tar.gz",
-                    f"{python}-target_archive")
+        archives = (
+            layout.binary_archive,
+            layout.python_archive,
+            f"{python}.tar.gz",
+            f"{python}-target_archive",
+        )
         yield from (folder / archive for archive in archives if (folder / archive).is_file())
 
 
@@ -91,8 +95,10 @@ def _read(layout: Layout, container: Path, binary: bool) -> Source | None:
     if len(missing) == len(sizes):
         return None
     if missing:
-        raise TlcliError(f"{container.name} has {len(contents)} of the {len(sizes)} files of "
-                         f"{layout.info.name}: {missing[0]} is missing")
+        raise TlcliError(
+            f"{container.name} has {len(contents)} of the {len(sizes)} files of "
+            f"{layout.info.name}: {missing[0]} is missing"
+        )
     decode = _from_binary if binary else _from_python
     total = sum(n for _, n in layout.train)
     train, labels = np.empty((total, 32, 32, 3), np.uint8), np.empty(total, np.int64)
@@ -103,17 +109,23 @@ def _read(layout: Layout, container: Path, binary: bool) -> Source | None:
         start += n
     name, n = layout.test
     test, test_labels = decode(layout, name + suffix, contents.pop(name + suffix), n)
-    return Source(layout.info.name, class_part(train, labels),
-                  class_part(np.ascontiguousarray(test), test_labels), list(layout.class_names))
+    return Source(
+        layout.info.name,
+        class_part(train, labels),
+        class_part(np.ascontiguousarray(test), test_labels),
+        list(layout.class_names),
+    )
 
 
 def _from_binary(layout: Layout, name: str, content: bytes, n: int) -> tuple[np.ndarray, np.ndarray]:
     width = layout.label_columns + PIXELS
     if len(content) != n * width:
-        raise TlcliError(f"{name} has {len(content)} bytes: expected {n * width}, {n} records of {width}; "
-                         "it is damaged or was not downloaded in full")
+        raise TlcliError(
+            f"{name} has {len(content)} bytes: expected {n * width}, {n} records of {width}; "
+            "it is damaged or was not downloaded in full"
+        )
     records = np.frombuffer(content, np.uint8).reshape(n, width)
-    return _images(records[:, layout.label_columns:]), _labels(layout, name, records[:, layout.label_column])
+    return _images(records[:, layout.label_columns :]), _labels(layout, name, records[:, layout.label_column])
 
 
 def _from_python(layout: Layout, name: str, content: bytes, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -128,8 +140,9 @@ def _from_python(layout: Layout, name: str, content: bytes, n: int) -> tuple[np.
     if type(labels) is not list or any(type(label) is not int for label in labels):
         raise TlcliError(f"{name} has labels that are no list of whole numbers")
     if data.shape != (n, PIXELS) or len(labels) != n:
-        raise TlcliError(f"{name} has data of shape {data.shape} and {len(labels)} labels: "
-                         f"expected {(n, PIXELS)} and {n}")
+        raise TlcliError(
+            f"{name} has data of shape {data.shape} and {len(labels)} labels: expected {(n, PIXELS)} and {n}"
+        )
     return _images(data), _labels(layout, name, np.array(labels))
 
 

@@ -18,8 +18,14 @@ _ITEM = re.compile(r"""\s*(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)'|([^,]*?))\s*(?:,|
 HeldByFile = Callable[[str], Mapping[int, str]]
 
 
-def parse(expression: str, class_names: Sequence[str], *, seed: int = 0,
-          held_by_file: HeldByFile | None = None, class_numbers: Sequence[int] | None = None) -> list[int]:
+def parse(
+    expression: str,
+    class_names: Sequence[str],
+    *,
+    seed: int = 0,
+    held_by_file: HeldByFile | None = None,
+    class_numbers: Sequence[int] | None = None,
+) -> list[int]:
     """The published numbers of the classes that the expression names, ascending, each once.
 
     Items are separated by commas: a number, a range of numbers, or a name. A name with a comma, a name that
@@ -54,12 +60,15 @@ class HeldBy:
 
     def __call__(self, path: str) -> dict[int, str]:
         from tlcli import store
+
         record = store.read_any(path, (Dataset, Checkpoint, Embeddings))
         assert isinstance(record, Dataset | Checkpoint | Embeddings)
         other = getattr(record, "source", "")
         if self.source and other and other != self.source:
-            raise TlcliError(f"{path} holds classes of {other}, not of {self.source}: "
-                             f"expected a file cut from {self.source}")
+            raise TlcliError(
+                f"{path} holds classes of {other}, not of {self.source}: "
+                f"expected a file cut from {self.source}"
+            )
         self.records.append(record)
         return dict(zip(record.class_original.tolist(), record.class_names, strict=True))
 
@@ -84,11 +93,15 @@ def _complement(path: str, names: Mapping[int, str], held_by_file: HeldByFile) -
     held = held_by_file(path)
     for number, name in sorted(held.items()):
         if number not in names:
-            raise TlcliError(f"{path} holds class {number}, which this dataset does not have: "
-                             "expected a file cut from the same dataset")
+            raise TlcliError(
+                f"{path} holds class {number}, which this dataset does not have: "
+                "expected a file cut from the same dataset"
+            )
         if name != names[number]:  # all that tells of which set the classes of a checkpoint are
-            raise TlcliError(f"{path} holds class {number} as {name!r:.100}, which is {names[number]!r:.100} "
-                             "in this dataset: expected a file cut from the same dataset")
+            raise TlcliError(
+                f"{path} holds class {number} as {name!r:.100}, which is {names[number]!r:.100} "
+                "in this dataset: expected a file cut from the same dataset"
+            )
     rest = sorted(names.keys() - held.keys())
     if not rest:
         raise TlcliError(f"{path} holds all {len(names)} classes: nothing is left")
@@ -105,8 +118,9 @@ def _items(text: str) -> list[tuple[str, bool]]:
         double, single, plain = match.groups()
         item = (double or "").replace('""', '"') or (single or "").replace("''", "'") or plain
         if not item:
-            raise UsageError(f"classes {text!r}: an item is empty; "
-                             "expected for example 0-5 or 0,3,7-9 or cat,dog")
+            raise UsageError(
+                f"classes {text!r}: an item is empty; expected for example 0-5 or 0,3,7-9 or cat,dog"
+            )
         items.append((item, plain is None))
         position, more = match.end(), match[0].endswith(",")
     return items
@@ -118,8 +132,9 @@ def _resolve(item: str, quoted: bool, names: Sequence[str], numbers: list[int]) 
     span = _RANGE.fullmatch(item)
     if quoted or not (span or _NUMBER.fullmatch(item)):
         if not by_name:
-            raise UsageError(f"there is no class {item!r}{did_you_mean(item, names)}: "
-                             f"{_what_exists(names, numbers)}")
+            raise UsageError(
+                f"there is no class {item!r}{did_you_mean(item, names)}: {_what_exists(names, numbers)}"
+            )
         return by_name
     first, last = (int(span[1]), int(span[2])) if span else (int(item), int(item))
     if first > last:

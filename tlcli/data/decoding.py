@@ -29,8 +29,15 @@ _BLOCK_BYTES = 1 << 25
 _LONGEST_REASON = 200
 _ORIENTATION = 0x0112
 """The EXIF tag; its values in Pillow's terms below."""
-_TURNS = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270",
-          7: "TRANSVERSE", 8: "ROTATE_90"}
+_TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
 
 
 class Readable(Protocol):
@@ -99,8 +106,9 @@ def decode_one(file: Readable, size: tuple[int, int] | None = None) -> np.ndarra
         raise UnreadableError(str(error).split("\n")[0][:_LONGEST_REASON] or type(error).__name__) from None
 
 
-def decode_all(files: Sequence[Readable], size: tuple[int, int], *, stretch: bool,
-               progress: Progress | None = None) -> Decoded:
+def decode_all(
+    files: Sequence[Readable], size: tuple[int, int], *, stretch: bool, progress: Progress | None = None
+) -> Decoded:
     """Decode every image once, in order, into a temporary file without a name.
 
     `size` is height and width: with `stretch`, images are brought to it; else the reading ends at the first
@@ -125,8 +133,11 @@ def decode_all(files: Sequence[Readable], size: tuple[int, int], *, stretch: boo
         return pixels.ndim == 2
 
     # The file loses its name at once: whatever happens, it is gone when the last user of the array is.
-    with (tempfile.TemporaryFile(prefix="tlcli-") as spool, ThreadPoolExecutor(_THREADS) as pool,
-          warnings.catch_warnings()):
+    with (
+        tempfile.TemporaryFile(prefix="tlcli-") as spool,
+        ThreadPoolExecutor(_THREADS) as pool,
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore")
         for start in range(0, len(files), step):
             positions = range(start, min(start + step, len(files)))
@@ -151,8 +162,10 @@ def _append(spool: IO[bytes], block: np.ndarray) -> None:
     try:
         spool.write(block.data)
     except OSError as error:
-        raise TlcliError(f"cannot keep decoded images in {tempfile.gettempdir()}: {error.strerror}; "
-                         "make room or set TMPDIR to another folder") from None
+        raise TlcliError(
+            f"cannot keep decoded images in {tempfile.gettempdir()}: {error.strerror}; "
+            "make room or set TMPDIR to another folder"
+        ) from None
 
 
 def _mapped(spool: IO[bytes], shape: tuple[int, ...]) -> np.ndarray:

@@ -22,8 +22,12 @@ from tlcli.data.safe_npz import read_npz
 from tlcli.data.source import Request, Source, SourceInfo, class_part
 from tlcli.errors import TlcliError
 
-FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte",
-         "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
 
 _LARGEST = 1 << 32
 """Bytes that one idx file may unpack to."""
@@ -48,8 +52,10 @@ class IdxSet:
     @property
     def downloads(self) -> list[Download]:
         """The four gzipped files."""
-        return [Download(f"{name}.gz", digest, 1 << 26, tuple(f"{m}{name}.gz" for m in self.mirrors))
-                for name, digest in zip(FILES, self.checksums, strict=True)]
+        return [
+            Download(f"{name}.gz", digest, 1 << 26, tuple(f"{m}{name}.gz" for m in self.mirrors))
+            for name, digest in zip(FILES, self.checksums, strict=True)
+        ]
 
 
 def load(idx_set: IdxSet, request: Request) -> Source:
@@ -61,8 +67,10 @@ def load(idx_set: IdxSet, request: Request) -> Source:
         if len(files) == len(FILES):
             return _from_files(idx_set, files)
         if files:
-            raise TlcliError(f"the folder {folder.name!r} has only {', '.join(f.name for f in files)} of "
-                             f"{idx_set.info.name}: expected {', '.join(FILES)}, gzipped or not")
+            raise TlcliError(
+                f"the folder {folder.name!r} has only {', '.join(f.name for f in files)} of "
+                f"{idx_set.info.name}: expected {', '.join(FILES)}, gzipped or not"
+            )
         if (folder / idx_set.archive).is_file():
             arrays = read_npz(folder / idx_set.archive, ("x_train", "y_train", "x_test", "y_test"))
             return _checked(idx_set, list(arrays.values()))
@@ -97,8 +105,10 @@ def _read(file: BinaryIO, path: Path, dimensions: int) -> np.ndarray:
     expected_magic = bytes([0, 0, 8, dimensions])
     header = file.read(4 + 4 * dimensions)
     if len(header) < 4 + 4 * dimensions or header[:4] != expected_magic:
-        raise TlcliError(f"{path.name} is no idx file of unsigned bytes in {dimensions} dimensions: "
-                         f"it begins with {header[:4].hex() or 'nothing'}, expected {expected_magic.hex()}")
+        raise TlcliError(
+            f"{path.name} is no idx file of unsigned bytes in {dimensions} dimensions: "
+            f"it begins with {header[:4].hex() or 'nothing'}, expected {expected_magic.hex()}"
+        )
     shape = struct.unpack(f">{dimensions}I", header[4:])
     size = math.prod(shape)
     if size > _LARGEST:
@@ -106,8 +116,10 @@ def _read(file: BinaryIO, path: Path, dimensions: int) -> np.ndarray:
     content = file.read(size + 1)
     if len(content) != size:
         held = "more" if len(content) > size else f"only {len(content)}"
-        raise TlcliError(f"{path.name} declares {size} bytes of data and holds {held}: "
-                         "it is damaged or was not downloaded in full")
+        raise TlcliError(
+            f"{path.name} declares {size} bytes of data and holds {held}: "
+            "it is damaged or was not downloaded in full"
+        )
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
@@ -121,13 +133,19 @@ def _checked(idx_set: IdxSet, arrays: Sequence[np.ndarray]) -> Source:
     parts = []
     for which, images, labels in (("train", arrays[0], arrays[1]), ("test", arrays[2], arrays[3])):
         if images.ndim != 3 or images.shape[1:] != info.image_shape[:2] or images.dtype != np.uint8:
-            raise TlcliError(f"the {which} images of {info.name} are {images.dtype} {images.shape}: "
-                             f"expected uint8 N x {info.image_shape[0]} x {info.image_shape[1]}")
+            raise TlcliError(
+                f"the {which} images of {info.name} are {images.dtype} {images.shape}: "
+                f"expected uint8 N x {info.image_shape[0]} x {info.image_shape[1]}"
+            )
         if labels.shape != (len(images),) or not len(labels):
-            raise TlcliError(f"{info.name} has {len(images)} {which} images and {labels.size} labels: "
-                             "expected one label per image")
+            raise TlcliError(
+                f"{info.name} has {len(images)} {which} images and {labels.size} labels: "
+                "expected one label per image"
+            )
         if labels.dtype.kind not in "ui" or labels.min() < 0 or labels.max() > last:
-            raise TlcliError(f"the {which} labels of {info.name} are {labels.dtype}, {labels.min()} to "
-                             f"{labels.max()}: expected whole numbers from 0 to {last}")
+            raise TlcliError(
+                f"the {which} labels of {info.name} are {labels.dtype}, {labels.min()} to "
+                f"{labels.max()}: expected whole numbers from 0 to {last}"
+            )
         parts.append(class_part(images[..., None], labels))
     return Source(info.name, parts[0], parts[1], list(idx_set.class_names))

@@ -49,8 +49,9 @@ def read_lab(path: Path) -> Source:
     for name in shapes:
         if match := _TRAIN.fullmatch(name):
             tails.setdefault(match[1], []).append(f"_{match[2]}" if match[2] else "")
-    sets = [_read_set(path, shapes, key, _largest(shapes, key, tails[key], warnings))
-            for key in sorted(tails)]
+    sets = [
+        _read_set(path, shapes, key, _largest(shapes, key, tails[key], warnings)) for key in sorted(tails)
+    ]
     numbers = [number for s in sets for number in s.numbers]
     if len(set(numbers)) < len(numbers):
         raise TlcliError(f"{path.name} has a class in two of its sets {', '.join(sorted(tails))}")
@@ -58,10 +59,20 @@ def read_lab(path: Path) -> Source:
     source = _texts(matlab.read(path, ["source"])["source"]) if "source" in shapes else []
     names = dict(zip(numbers, [n for s in sets for n in s.names], strict=True))
     ranked = sorted(numbers)
-    parts = {part: _joined([(s.parts[part], s.numbers) for s in sets if part in s.parts], ranked)
-             for part in _PARTS.values() if any(part in s.parts for s in sets)}
-    return Source((source and source[0]) or path.stem, parts["train"], parts["test"],
-                  [names[number] for number in ranked], warnings, ranked, parts.get("validation"))
+    parts = {
+        part: _joined([(s.parts[part], s.numbers) for s in sets if part in s.parts], ranked)
+        for part in _PARTS.values()
+        if any(part in s.parts for s in sets)
+    }
+    return Source(
+        (source and source[0]) or path.stem,
+        parts["train"],
+        parts["test"],
+        [names[number] for number in ranked],
+        warnings,
+        ranked,
+        parts.get("validation"),
+    )
 
 
 def write_mat(datasets: Dataset | Sequence[Dataset], path: str | Path, *, force: bool = False) -> None:
@@ -82,8 +93,11 @@ def write_mat(datasets: Dataset | Sequence[Dataset], path: str | Path, *, force:
 
 def _variables(dataset: Dataset) -> dict[str, np.ndarray]:
     key, tail = _key(dataset.class_original.tolist()), _tail(dataset)
-    variables = {f"classes{key}": dataset.class_original, f"names{key}": np.array(dataset.class_names),
-                 "source": np.array([dataset.source])}
+    variables = {
+        f"classes{key}": dataset.class_original,
+        f"names{key}": np.array(dataset.class_names),
+        "source": np.array([dataset.source]),
+    }
     for short, part_name in _PARTS.items():
         if part_name in dataset.parts:
             part = dataset.parts[part_name]
@@ -117,8 +131,10 @@ def _largest(shapes: dict[str, tuple[int, ...]], key: str, tails: list[str], war
 
     chosen = max(tails, key=lambda tail: (images(tail), tail))
     if len(tails) > 1:
-        warnings.append(f"of {len(tails)} training sets of the classes {key}, the largest is read: "
-                        f"{shown(f'X_trn{key}{chosen}')} with {images(chosen)} images")
+        warnings.append(
+            f"of {len(tails)} training sets of the classes {key}, the largest is read: "
+            f"{shown(f'X_trn{key}{chosen}')} with {images(chosen)} images"
+        )
     return chosen
 
 
@@ -146,8 +162,10 @@ def _texts(array: np.ndarray) -> list[str]:
 def _check_one_shape(path: Path, shapes: Sequence[tuple[int, ...]]) -> None:
     different = sorted(set(shapes))
     if len(different) > 1:
-        raise TlcliError(f"the images of {path.name} differ in shape: "
-                         f"{', '.join(' x '.join(map(str, shape)) for shape in different)}")
+        raise TlcliError(
+            f"the images of {path.name} differ in shape: "
+            f"{', '.join(' x '.join(map(str, shape)) for shape in different)}"
+        )
 
 
 def _class_numbers(path: Path, key: str, arrays: dict[str, np.ndarray]) -> list[int]:
@@ -165,8 +183,10 @@ def _part(path: Path, suffix: str, arrays: dict[str, np.ndarray], numbers: list[
     if labels.max() >= len(numbers) and set(labels.tolist()) <= set(numbers):
         labels = np.array([numbers.index(label) for label in labels], np.int64)
     if labels.max() >= len(numbers):
-        raise TlcliError(f"{where} has a label {labels.max()}: expected 0 to {len(numbers) - 1}, or the "
-                         f"classes {numbers[0]} to {numbers[-1]} themselves")
+        raise TlcliError(
+            f"{where} has a label {labels.max()}: expected 0 to {len(numbers) - 1}, or the "
+            f"classes {numbers[0]} to {numbers[-1]} themselves"
+        )
     x, where = arrays[f"X_{suffix}"], f"X_{suffix} of {path.name}"
     images = as_images(x, len(labels), pixel_scale(x, where), where)
     return class_part(images, labels, _positions(path, f"i_{suffix}", arrays, len(labels)))

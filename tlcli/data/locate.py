@@ -67,14 +67,17 @@ def fetch_all(set_name: str, downloads: Sequence[Download], request: Request) ->
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise TlcliError(f"cannot keep {set_name} in {folder}: {error.strerror}; "
-                             "set TLCLI_CACHE_DIR to a writable folder") from None
+            raise TlcliError(
+                f"cannot keep {set_name} in {folder}: {error.strerror}; "
+                "set TLCLI_CACHE_DIR to a writable folder"
+            ) from None
         _fetch(set_name, download, target, downloads, request.progress)
     return folder
 
 
-def _fetch(set_name: str, download: Download, target: Path, downloads: Sequence[Download],
-           progress: Progress | None) -> None:
+def _fetch(
+    set_name: str, download: Download, target: Path, downloads: Sequence[Download], progress: Progress | None
+) -> None:
     """Try each address in turn; the target appears only complete and checked."""
     from tlcli import store
 
@@ -123,6 +126,8 @@ def _sha256(path: Path) -> str:
 
 def _nowhere(set_name: str, downloads: Sequence[Download], why: str) -> str:
     files = ", ".join(download.name for download in downloads)
-    return (f"{set_name} is neither in the data folder nor in Keras's cache, "
-            f"and could not be downloaded ({why}).\n"
-            f"Put {files} into a folder and name it with --data-dir or TLCLI_DATA_DIR")
+    return (
+        f"{set_name} is neither in the data folder nor in Keras's cache, "
+        f"and could not be downloaded ({why}).\n"
+        f"Put {files} into a folder and name it with --data-dir or TLCLI_DATA_DIR"
+    )

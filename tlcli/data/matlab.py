@@ -13,8 +13,20 @@ from tlcli.errors import TlcliError
 
 HEADER_V5, HEADER_V73 = b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file"
 
-_ITEM_BYTES = {"double": 8, "single": 4, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4,
-               "uint32": 4, "int64": 8, "uint64": 8, "logical": 1, "char": 2}
+_ITEM_BYTES = {
+    "double": 8,
+    "single": 4,
+    "int8": 1,
+    "uint8": 1,
+    "int16": 2,
+    "uint16": 2,
+    "int32": 4,
+    "uint32": 4,
+    "int64": 8,
+    "uint64": 8,
+    "logical": 1,
+    "char": 2,
+}
 _EXPANSION = 1032
 """Times that deflate expands at most: what a file of a given size can hold."""
 _LONGEST = 2**31 - 1
@@ -34,6 +46,7 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """The numeric and text variables in a file and their shapes, in MATLAB's order of axes."""
     if _is_v73(path):
         from tlcli.store import foreign
+
         return {name: shape[::-1] for name, shape in foreign.array_shapes(path).items()}
     return {name: shape for name, shape, kind in _whosmat(path) if kind in _ITEM_BYTES}
 
@@ -42,6 +55,7 @@ def read(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     """The named variables, in MATLAB's order of axes. Raises TlcliError for what is damaged or too large."""
     if _is_v73(path):
         from tlcli.store import foreign
+
         return {name: array.T for name, array in foreign.read_arrays(path, names).items()}
     held = {name: (shape, kind) for name, shape, kind in _whosmat(path)}
     limit = path.stat().st_size * _EXPANSION
@@ -61,8 +75,10 @@ def write(path: Path, variables: Mapping[str, np.ndarray], *, force: bool = Fals
 
     for name, array in variables.items():
         if array.nbytes > _LONGEST:
-            raise TlcliError(f"{name} would have {array.nbytes} bytes, and a .mat file holds {_LONGEST} per "
-                             "variable at most; ask for fewer images, or for an .h5 file")
+            raise TlcliError(
+                f"{name} would have {array.nbytes} bytes, and a .mat file holds {_LONGEST} per "
+                "variable at most; ask for fewer images, or for an .h5 file"
+            )
     with store.atomic_file(path, force) as temporary, open(temporary, "r+b") as file:
         scipy.io.savemat(file, dict(variables), do_compression=True, oned_as="column")
         file.seek(0)
@@ -73,8 +89,10 @@ def _is_v73(path: Path) -> bool:
     with open(path, "rb") as file:
         start = file.read(len(HEADER_V5))
     if start not in (HEADER_V5, HEADER_V73):
-        raise TlcliError(f"{path.name} begins with {start[:8]!r}: expected a MATLAB file of version 5 or "
-                         "7.3; save it again with -v7 or -v7.3")
+        raise TlcliError(
+            f"{path.name} begins with {start[:8]!r}: expected a MATLAB file of version 5 or "
+            "7.3; save it again with -v7 or -v7.3"
+        )
     return start == HEADER_V73
 
 

@@ -9,10 +9,20 @@ from pathlib import Path
 _LONGEST = 80
 
 
-def default_name(dataset: str, classes: str, *, proportion: float | None = None, size: int | None = None,
-                 multiple_of: int = 1, validation: float = 0.0, seed: int = 0, sampling: str = "nested",
-                 label_mode: str = "fine", image_size: int | tuple[int, int] | None = None,
-                 suffix: str = ".h5") -> str:
+def default_name(
+    dataset: str,
+    classes: str,
+    *,
+    proportion: float | None = None,
+    size: int | None = None,
+    multiple_of: int = 1,
+    validation: float = 0.0,
+    seed: int = 0,
+    sampling: str = "nested",
+    label_mode: str = "fine",
+    image_size: int | tuple[int, int] | None = None,
+    suffix: str = ".h5",
+) -> str:
     """A file name that says what was asked for: `mnist-6-9-p0.01.h5`.
 
     Dataset (its name, or the last part of its path), class expression, then only what differs from the
@@ -24,8 +34,12 @@ def default_name(dataset: str, classes: str, *, proportion: float | None = None,
     if label_mode != "fine":
         parts.append(label_mode)
     if image_size is not None:
-        parts.append("x".join(str(side) for side in
-                              (image_size if isinstance(image_size, tuple) else (image_size, image_size))))
+        parts.append(
+            "x".join(
+                str(side)
+                for side in (image_size if isinstance(image_size, tuple) else (image_size, image_size))
+            )
+        )
     parts.append(_classes(classes))
     if proportion is not None:
         parts.append(f"p{_number(proportion)}")
@@ -52,7 +66,7 @@ def _stem(dataset: str) -> str:
     path = Path(dataset)
     name = path.name or path.resolve().name
     known = (".h5", ".hdf5", ".npz", ".mat", ".zip", ".tar.gz", ".tgz", ".tar")
-    stem = next((name[:-len(s)] for s in known if name.lower().endswith(s)), name)
+    stem = next((name[: -len(s)] for s in known if name.lower().endswith(s)), name)
     return _safe(stem if stem not in ("", ".", "..") else path.resolve().name) or "dataset"
 
 

@@ -56,8 +56,9 @@ def _read(archive: zipfile.ZipFile, path: Path, name: str, kinds: str) -> np.nda
         with archive.open(member) as file:
             shape, fortran, dtype = _header(file)  # type: ignore[arg-type]
             if dtype.hasobject:
-                raise TlcliError(f"{where} holds Python objects, which could run code: "
-                                 "save it again as numbers")
+                raise TlcliError(
+                    f"{where} holds Python objects, which could run code: save it again as numbers"
+                )
             if dtype.kind not in kinds:
                 raise TlcliError(f"{where} is of type {dtype}: expected numbers")
             size = _size(shape, dtype, member.file_size, where)

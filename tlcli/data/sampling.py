@@ -33,12 +33,13 @@ def holdout(labels: np.ndarray, every: int = 5) -> tuple[np.ndarray, np.ndarray]
     is_test = np.zeros(len(labels), bool)
     for number in np.unique(labels):
         members = np.flatnonzero(labels == number)
-        is_test[members[every - 1::every] if len(members) >= every else members[1:][-1:]] = True
+        is_test[members[every - 1 :: every] if len(members) >= every else members[1:][-1:]] = True
     return np.flatnonzero(~is_test), np.flatnonzero(is_test)
 
 
-def subset_size(total: int, *, proportion: float | None = None, size: int | None = None,
-                multiple_of: int = 1) -> int:
+def subset_size(
+    total: int, *, proportion: float | None = None, size: int | None = None, multiple_of: int = 1
+) -> int:
     """How many of `total` images are drawn: the size, or the proportion rounded down, then down to a
     multiple.
 
@@ -59,8 +60,10 @@ def subset_size(total: int, *, proportion: float | None = None, size: int | None
     wanted = size if size is not None else int(total * share)
     rounded = wanted // multiple_of * multiple_of
     if rounded == 0:
-        raise TlcliError(f"nothing is left of {total} training images: {wanted} rounded down to a multiple "
-                         f"of {multiple_of} is 0; ask for more")
+        raise TlcliError(
+            f"nothing is left of {total} training images: {wanted} rounded down to a multiple "
+            f"of {multiple_of} is 0; ask for more"
+        )
     return rounded
 
 
@@ -106,12 +109,15 @@ def shuffled_classes(labels: np.ndarray, numbers: Sequence[int], seed: int) -> l
     The order of a class hangs on the seed and its published number alone: it is the same whatever other
     classes are chosen beside it.
     """
-    return [generator(seed, _ORDER, number).permutation(np.flatnonzero(labels == label))
-            for label, number in enumerate(numbers)]
+    return [
+        generator(seed, _ORDER, number).permutation(np.flatnonzero(labels == label))
+        for label, number in enumerate(numbers)
+    ]
 
 
-def draw_nested(labels: np.ndarray, numbers: Sequence[int], n: int, validation: float, seed: int
-                ) -> tuple[np.ndarray, np.ndarray]:
+def draw_nested(
+    labels: np.ndarray, numbers: Sequence[int], n: int, validation: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Ascending indices (int64) of the training and of the validation images among `n` drawn, labels 0...k-1.
 
     `numbers` are the classes' published numbers. With one seed, a smaller draw is contained in a larger
@@ -135,8 +141,9 @@ def _is_validation(n: int, share: float) -> np.ndarray:
     return np.diff(np.array(cumulative, np.int64)) > 0
 
 
-def draw_sklearn(labels: np.ndarray, n: int, validation: float, seed: int, column: bool = False
-                 ) -> tuple[np.ndarray, np.ndarray]:
+def draw_sklearn(
+    labels: np.ndarray, n: int, validation: float, seed: int, column: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Indices of `train_test_split(..., train_size=n, random_state=seed, stratify=labels)`, in its order.
 
     With `column`, labels of shape (n, 1) are passed, as Keras hands out CIFAR's: scikit-learn then takes

@@ -98,29 +98,35 @@ _published: dict[str, _Published] = {}
 _path_readers: list[_PathReader] = []
 
 
-def published(info: SourceInfo, *, class_names: Sequence[str], options: Sequence[str] = ()
-              ) -> Callable[[Any], Any]:
+def published(
+    info: SourceInfo, *, class_names: Sequence[str], options: Sequence[str] = ()
+) -> Callable[[Any], Any]:
     """Register the decorated `load(request) -> Source` under `info.name`.
 
     `options` names the fields of `Request` that it heeds beside the folder; the others are refused.
     """
+
     def register(load: Callable[[Request], Source]) -> Callable[[Request], Source]:
         _published[info.name] = _Published(info, load, frozenset(options), tuple(class_names))
         return load
+
     return register
 
 
 def path_reader(accepts: Callable[[Path], bool], *, options: Sequence[str] = ()) -> Callable[[Any], Any]:
     """Register the decorated `load(path, request) -> Source` for the paths that `accepts` says yes to."""
+
     def register(load: Callable[[Path, Request], Source]) -> Callable[[Path, Request], Source]:
         _path_readers.append(_PathReader(accepts, load, frozenset(options)))
         return load
+
     return register
 
 
 def _discover() -> None:
     """Import every module of `readers`, each of which registers itself."""
     from tlcli.data import readers
+
     for module in sorted(pkgutil.iter_modules(readers.__path__), key=lambda m: m.name):
         importlib.import_module(f"{readers.__name__}.{module.name}")
 
@@ -137,9 +143,15 @@ def published_classes(name: str) -> list[str] | None:
     return list(_published[name].class_names) if name in _published else None
 
 
-def load_source(name_or_path: str, *, data_dir: str | Path | None = None,
-                image_size: int | tuple[int, int] | None = None, label_mode: str = "fine",
-                download: bool = True, progress: Progress | None = None) -> Source:
+def load_source(
+    name_or_path: str,
+    *,
+    data_dir: str | Path | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    label_mode: str = "fine",
+    download: bool = True,
+    progress: Progress | None = None,
+) -> Source:
     """Open a published set by name, or a file or folder of images by path.
 
     `data_dir` (default: the environment variable TLCLI_DATA_DIR) is where the publisher's files are looked
@@ -162,8 +174,10 @@ def load_source(name_or_path: str, *, data_dir: str | Path | None = None,
         if reader.accepts(path):
             _refuse_unused(request, reader.options, path.name)
             return reader.load(path, request)
-    raise TlcliError(f"{path.name} is no source of images: expected a folder with a folder of images per "
-                     "class, or an .npz, .mat or tlcli dataset file")
+    raise TlcliError(
+        f"{path.name} is no source of images: expected a folder with a folder of images per "
+        "class, or an .npz, .mat or tlcli dataset file"
+    )
 
 
 def check_class_names(names: Sequence[str], source: str) -> None:
@@ -203,6 +217,7 @@ def class_part(images: Any, labels: np.ndarray, source_index: np.ndarray | None 
 
 def _data_dir(given: str | Path | None) -> Path | None:
     import os
+
     text = given or os.environ.get("TLCLI_DATA_DIR")
     if not text:
         return None
@@ -230,6 +245,9 @@ def _refuse_unused(request: Request, options: frozenset[str], name: str) -> None
 
 def _unknown(name: str) -> str:
     from tlcli.data.classes import did_you_mean
+
     names = [info.name for info in sources()]
-    return (f"no dataset and no file is called {name!r}{did_you_mean(name, names)}: "
-            f"built in are {', '.join(names)}; anything else is a path")
+    return (
+        f"no dataset and no file is called {name!r}{did_you_mean(name, names)}: "
+        f"built in are {', '.join(names)}; anything else is a path"
+    )

@@ -14,8 +14,17 @@ from tlcli.errors import TlcliError, UsageError
 from tlcli.store.records import Dataset, Part
 
 
-def split(source: Source, classes: Sequence[int], *, proportion: float | None = None, size: int | None = None,
-          multiple_of: int = 1, validation: float = 0.0, seed: int = 0, sampling: str = "nested") -> Dataset:
+def split(
+    source: Source,
+    classes: Sequence[int],
+    *,
+    proportion: float | None = None,
+    size: int | None = None,
+    multiple_of: int = 1,
+    validation: float = 0.0,
+    seed: int = 0,
+    sampling: str = "nested",
+) -> Dataset:
     """Cut a dataset out of a source.
 
     `classes` are published numbers (see `classes.parse`); labels are renumbered 0...n-1 in ascending order
@@ -40,8 +49,11 @@ def split(source: Source, classes: Sequence[int], *, proportion: float | None = 
     pools = {name: _pool(source, part, chosen) for name, part in source.parts.items()}
     pool = pools["train"]
     _check_full(pool.labels, names, f"{source.name} has no readable training image of class {{}}")
-    _check_full(pools["test"].labels, names,
-                f"{source.name} has no test image of class {{}}: leave that class out of the classes")
+    _check_full(
+        pools["test"].labels,
+        names,
+        f"{source.name} has no test image of class {{}}: leave that class out of the classes",
+    )
 
     n = draws.subset_size(len(pool), proportion=proportion, size=size, multiple_of=multiple_of)
     if sampling == "nested":
@@ -49,21 +61,39 @@ def split(source: Source, classes: Sequence[int], *, proportion: float | None = 
     else:
         published = np.array(chosen)[pool.labels]
         train, held = draws.draw_sklearn(published, n, validation, seed, sampling == "sklearn-column")
-    _check_full(pool.labels[train], names, f"{n} of {len(pool)} training images is so small a part that "
-                "class {} would be empty; ask for more")
+    _check_full(
+        pool.labels[train],
+        names,
+        f"{n} of {len(pool)} training images is so small a part that class {{}} would be empty; ask for more",
+    )
     if validation:
-        _check_full(pool.labels[held], names, f"a validation share of {validation} of {n} images is so small "
-                    "that class {} would be empty; ask for more")
+        _check_full(
+            pool.labels[held],
+            names,
+            f"a validation share of {validation} of {n} images is so small "
+            "that class {} would be empty; ask for more",
+        )
         pools["validation"] = take(pool, held)
     elif "validation" in pools and not len(pools["validation"]):
         del pools["validation"]
     pools["train"] = take(pool, train)
-    options: dict[str, Any] = {"classes": chosen, "proportion": proportion, "size": size,
-                               "multiple_of": multiple_of, "validation": validation, "seed": seed,
-                               "sampling": sampling}
+    options: dict[str, Any] = {
+        "classes": chosen,
+        "proportion": proportion,
+        "size": size,
+        "multiple_of": multiple_of,
+        "validation": validation,
+        "seed": seed,
+        "sampling": sampling,
+    }
     order = [name for name in ("train", "validation", "test") if name in pools]
-    return Dataset(same_channels({name: pools[name] for name in order}), names, np.array(chosen, np.int64),
-                   source.name, options)
+    return Dataset(
+        same_channels({name: pools[name] for name in order}),
+        names,
+        np.array(chosen, np.int64),
+        source.name,
+        options,
+    )
 
 
 def _pool(source: Source, part: Part, chosen: Sequence[int]) -> Part:

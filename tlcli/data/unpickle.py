@@ -67,12 +67,55 @@ _KNOWN: dict[tuple[str, str], Callable[..., Any]] = {
 }
 
 _OPCODES = (
-    "PROTO", "FRAME", "STOP", "MARK", "POP", "POP_MARK", "NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT",
-    "BININT1", "BININT2", "LONG", "LONG1", "STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE",
-    "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8",
-    "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_LIST", "LIST", "APPEND", "APPENDS",
-    "EMPTY_DICT", "DICT", "SETITEM", "SETITEMS", "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD", "PUT",
-    "BINPUT", "LONG_BINPUT", "MEMOIZE", "GET", "BINGET", "LONG_BINGET",
+    "PROTO",
+    "FRAME",
+    "STOP",
+    "MARK",
+    "POP",
+    "POP_MARK",
+    "NONE",
+    "NEWTRUE",
+    "NEWFALSE",
+    "INT",
+    "BININT",
+    "BININT1",
+    "BININT2",
+    "LONG",
+    "LONG1",
+    "STRING",
+    "BINSTRING",
+    "SHORT_BINSTRING",
+    "UNICODE",
+    "BINUNICODE",
+    "SHORT_BINUNICODE",
+    "BINUNICODE8",
+    "BINBYTES",
+    "SHORT_BINBYTES",
+    "BINBYTES8",
+    "EMPTY_TUPLE",
+    "TUPLE",
+    "TUPLE1",
+    "TUPLE2",
+    "TUPLE3",
+    "EMPTY_LIST",
+    "LIST",
+    "APPEND",
+    "APPENDS",
+    "EMPTY_DICT",
+    "DICT",
+    "SETITEM",
+    "SETITEMS",
+    "GLOBAL",
+    "STACK_GLOBAL",
+    "REDUCE",
+    "BUILD",
+    "PUT",
+    "BINPUT",
+    "LONG_BINPUT",
+    "MEMOIZE",
+    "GET",
+    "BINGET",
+    "LONG_BINGET",
 )
 
 
@@ -81,8 +124,9 @@ _Python: Any = pickle._Unpickler
 
 
 class _Unpickler(_Python):
-    dispatch: ClassVar[dict[int, Any]] = {code: _Python.dispatch[code]
-                                          for code in (getattr(pickle, name)[0] for name in _OPCODES)}
+    dispatch: ClassVar[dict[int, Any]] = {
+        code: _Python.dispatch[code] for code in (getattr(pickle, name)[0] for name in _OPCODES)
+    }
 
     def find_class(self, module: str, name: str) -> Callable[..., Any]:
         try:
@@ -120,8 +164,14 @@ class _Unpickler(_Python):
             raise UnsafePickleError("it has a dict with keys other than names")
         self.stack[-1][key] = value
 
-    dispatch.update({pickle.BUILD[0]: load_build, pickle.DICT[0]: load_dict,
-                     pickle.SETITEM[0]: load_setitem, pickle.SETITEMS[0]: load_setitems})
+    dispatch.update(
+        {
+            pickle.BUILD[0]: load_build,
+            pickle.DICT[0]: load_dict,
+            pickle.SETITEM[0]: load_setitem,
+            pickle.SETITEMS[0]: load_setitems,
+        }
+    )
 
 
 def _text(name: str | bytes) -> str:

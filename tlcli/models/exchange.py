@@ -22,9 +22,13 @@ WEIGHTS_SUFFIX, MODEL_SUFFIX = ".weights.h5", ".keras"
 
 
 def import_weights(
-    file: WeightsFile, network: net.Network, class_names: Sequence[str], class_original: np.ndarray,
-    mean: np.ndarray, std: np.ndarray,
-) -> Checkpoint:  # fmt: skip
+    file: WeightsFile,
+    network: net.Network,
+    class_names: Sequence[str],
+    class_original: np.ndarray,
+    mean: np.ndarray,
+    std: np.ndarray,
+) -> Checkpoint:
     """A checkpoint of a network with the weights in a file of Keras; its `recipe` says which file.
 
     Args:
@@ -40,14 +44,21 @@ def import_weights(
     """
     weights = file.read(places(network.model), network.architecture)
     return Checkpoint(
-        architecture=network.architecture, options=network.options, input_shape=network.input_shape,
-        class_names=list(class_names), class_original=class_original, mean=mean, std=std, weights=weights,
+        architecture=network.architecture,
+        options=network.options,
+        input_shape=network.input_shape,
+        class_names=list(class_names),
+        class_original=class_original,
+        mean=mean,
+        std=std,
+        weights=weights,
         recipe={"imported_from": file.name, "imported_sha256": file.sha256(), "imported_layout": file.layout},
-    )  # fmt: skip
+    )
 
 
-def export_model(path: str | Path, network: net.Network, mean: np.ndarray, std: np.ndarray, *,
-                 force: bool = False) -> None:  # fmt: skip
+def export_model(
+    path: str | Path, network: net.Network, mean: np.ndarray, std: np.ndarray, *, force: bool = False
+) -> None:
     """Write a network for Keras alone, whole or not at all.
 
     `x.keras` takes pixel values 0...255 and gives logits; `keras.models.load_model` needs nothing else.

@@ -45,9 +45,14 @@ class FusedBatchNormalization(layers.BatchNormalization):
 
         if not (training and self.trainable):
             return tf.compat.v1.nn.fused_batch_norm(
-                inputs, self.gamma, self.beta, self.moving_mean, self.moving_variance, self.epsilon,
+                inputs,
+                self.gamma,
+                self.beta,
+                self.moving_mean,
+                self.moving_variance,
+                self.epsilon,
                 is_training=False,
-            )[0]  # fmt: skip
+            )[0]
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs, self.gamma, self.beta, epsilon=self.epsilon
         )
@@ -135,14 +140,27 @@ class PatchWhitening(layers.Layer):
 
 
 def conv(
-    x: Any, filters: int, *, name: str, size: int = 3, padding: str = "same", activation: str | None = None,
-    bias: bool = True, strides: int = 1,
-) -> Any:  # fmt: skip
+    x: Any,
+    filters: int,
+    *,
+    name: str,
+    size: int = 3,
+    padding: str = "same",
+    activation: str | None = None,
+    bias: bool = True,
+    strides: int = 1,
+) -> Any:
     """A convolution with Keras's default (Glorot uniform) initial weights."""
     return FusedConv2D(
-        filters, size, strides=strides, padding=padding, activation=activation, use_bias=bias, name=name,
+        filters,
+        size,
+        strides=strides,
+        padding=padding,
+        activation=activation,
+        use_bias=bias,
+        name=name,
         dtype=kernels.dtype_for(filters),
-    )(x)  # fmt: skip
+    )(x)
 
 
 def depthwise(x: Any, *, name: str, size: int = 3) -> Any:

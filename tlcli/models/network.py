@@ -60,9 +60,12 @@ class Network:
 
 
 def build(
-    name: str, input_shape: tuple[int, int, int], classes: int, options: Mapping[str, Any] | None = None,
+    name: str,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    options: Mapping[str, Any] | None = None,
     precision: str = "float32",
-) -> Network:  # fmt: skip
+) -> Network:
     """Build a registered architecture with random weights.
 
     Args:
@@ -143,9 +146,10 @@ def all_layers(model: keras.Model) -> Any:
             ends[-1] = layer if len(layer.output.shape) == len(ends[-1].output.shape) else ends[-1]
     means = [
         keras.layers.GlobalAveragePooling2D(name=f"{HEAD}_mean_{end.name}")(end.output)
-        if len(end.output.shape) == 4 else end.output
+        if len(end.output.shape) == 4
+        else end.output
         for end in ends
-    ]  # fmt: skip
+    ]
     return keras.layers.Concatenate(name=ALL_LAYERS)(means) if len(means) > 1 else means[0]
 
 
@@ -252,12 +256,7 @@ def evenly_spaced(images: Any, most: int) -> Any:
 
 def seed_states(model: keras.Model) -> dict[str, Any]:
     """The variables that hold the random state of dropout, by layer name."""
-    return {
-        layer.name: v
-        for layer in model.layers
-        for v in layer.variables
-        if _is_seed(v)
-    }  # fmt: skip
+    return {layer.name: v for layer in model.layers for v in layer.variables if _is_seed(v)}
 
 
 def reset_seed_states(model: keras.Model, seed: int) -> None:
@@ -347,7 +346,7 @@ def parent_layers(model: keras.Model) -> dict[str, list[str]]:
     return {
         layer.name: [_producer(t).name for t in layer._inbound_nodes[0].input_tensors]
         for layer in model.layers
-    }  # fmt: skip
+    }
 
 
 def passed_layers(model: keras.Model) -> list[str]:
@@ -355,9 +354,10 @@ def passed_layers(model: keras.Model) -> list[str]:
     parents = parent_layers(model)
     start, final = model.layers[0].name, [_producer(output).name for output in model.outputs]
     return [
-        name for name in reversed(list(parents))
+        name
+        for name in reversed(list(parents))
         if name != start and not _reachable(start, [f for f in final if f != name], parents, without=name)
-    ]  # fmt: skip
+    ]
 
 
 def _ancestors(names: Iterable[str], parents: dict[str, list[str]]) -> set[str]:

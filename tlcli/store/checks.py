@@ -25,8 +25,9 @@ Outline = dict[str, tuple[str, tuple[int, ...]]]
 """The dtype and shape of every dataset, by path."""
 
 
-def check_outline(kind: Format, outline: Outline, attributes: dict[str, dict[str, Any]],
-                  groups: Iterable[str] = ()) -> None:
+def check_outline(
+    kind: Format, outline: Outline, attributes: dict[str, dict[str, Any]], groups: Iterable[str] = ()
+) -> None:
     """Check names, dtypes, shapes and attributes, before any data is read. Raises TlcliError."""
     rules = Rules(kind)
     empty = set(groups) - _groups_of(outline) - {"", *attributes}
@@ -129,9 +130,9 @@ class Rules:
 
 def _check_whole(rule: Array, paths: set[str]) -> None:
     """The array is there in every group that matches the leading names of its path."""
-    head, rest = (rule.path.split("/")[:rule.scope], rule.path.split("/")[rule.scope:])
+    head, rest = (rule.path.split("/")[: rule.scope], rule.path.split("/")[rule.scope :])
     pattern = _pattern("/".join(head))
-    for group in {"/".join(path.split("/")[:rule.scope]) for path in paths}:
+    for group in {"/".join(path.split("/")[: rule.scope]) for path in paths}:
         if pattern.fullmatch(group) and "/".join((group, *rest)) not in paths:
             raise TlcliError(f"{'/'.join((group, *rest))} is missing.")
 
@@ -139,11 +140,14 @@ def _check_whole(rule: Array, paths: set[str]) -> None:
 def _check_type(rule: Attribute, path: str, value: Any) -> None:
     if type(value) is not (int if rule.type == "int" else str):
         found = {int: "whole number", float: "number", str: "text"}[type(value)]
-        raise TlcliError(f"the attribute {rule.name!r} of {path or 'the file'} is a {found}; "
-                         f"expected {rule.type}.")
+        raise TlcliError(
+            f"the attribute {rule.name!r} of {path or 'the file'} is a {found}; expected {rule.type}."
+        )
     if isinstance(value, str) and UNPRINTABLE.search(value):
-        raise TlcliError(f"the attribute {rule.name!r} of {path or 'the file'} holds control characters; "
-                         "expected printable text.")
+        raise TlcliError(
+            f"the attribute {rule.name!r} of {path or 'the file'} holds control characters; "
+            "expected printable text."
+        )
     if rule.type.startswith("json"):
         _check_json(rule, path, value)
 
@@ -166,7 +170,7 @@ def check_values(kind: Format, datasets: dict[str, Any]) -> None:
 def _finite(path: str, data: np.ndarray) -> None:
     rows = max(1, 2**22 // max(1, data[:1].size))
     for start in range(0, len(data), rows):
-        if not np.isfinite(data[start:start + rows]).all():
+        if not np.isfinite(data[start : start + rows]).all():
             raise TlcliError(f"{path} holds NaN or infinite values; expected finite numbers.")
 
 
@@ -189,8 +193,9 @@ def _share(path: str, data: np.ndarray) -> None:
 def _names(path: str, data: list[str]) -> None:
     for name in data:
         if not name or len(name) > LONGEST_NAME or UNPRINTABLE.search(name):
-            raise TlcliError(f"{path} holds {name!r:.60}; expected printable names of 1...{LONGEST_NAME} "
-                             "characters.")
+            raise TlcliError(
+                f"{path} holds {name!r:.60}; expected printable names of 1...{LONGEST_NAME} characters."
+            )
     if len(set(data)) < len(data):
         twice = next(name for name in data if data.count(name) > 1)
         raise TlcliError(f"{path} holds {twice!r:.60} more than once; expected unique names.")
@@ -201,7 +206,11 @@ def _json(path: str, data: str) -> None:
 
 
 _CHECKS: dict[str, Callable[[str, Any], None]] = {
-    "finite": _finite, "positive": _positive, "index": _index, "share": _share, "names": _names,
+    "finite": _finite,
+    "positive": _positive,
+    "index": _index,
+    "share": _share,
+    "names": _names,
     "json": _json,
 }
 

@@ -27,7 +27,8 @@ def from_tree(tree: Tree) -> Dataset:
     data = tree.datasets
     parts = {
         name: Part(data[f"{name}/images"], data[f"{name}/labels"], data[f"{name}/source_index"])
-        for name in PARTS if f"{name}/labels" in data
+        for name in PARTS
+        if f"{name}/labels" in data
     }
     names, original = take_classes(tree)
     for name, part in parts.items():

@@ -68,8 +68,9 @@ def describe(path: str | Path) -> FileDescription:
         entries = tuple(_entry(items[path]) for path in sorted(items, key=lambda path: path.split("/")))
         problems = tuple(item.problem for item in items.values() if item.problem)
         if not isinstance(found, str) or found not in schema.FORMATS:
-            return FileDescription(base_name(path), "hdf5", _foreign_sentence(items), file.size, entries,
-                                   problems=problems)
+            return FileDescription(
+                base_name(path), "hdf5", _foreign_sentence(items), file.size, entries, problems=problems
+            )
         kind = schema.FORMATS[found]
         try:
             tree = _small_tree(file, kind)
@@ -77,8 +78,9 @@ def describe(path: str | Path) -> FileDescription:
             provenance = take_provenance(tree, base_name(path))
         except (TlcliError, KeyError, TypeError, ValueError, AttributeError) as error:
             sentence = f"calls itself {found}, but tlcli would not read it"
-            return FileDescription(base_name(path), found, sentence, file.size, entries,
-                                   problems=problems or (str(error),))
+            return FileDescription(
+                base_name(path), found, sentence, file.size, entries, problems=problems or (str(error),)
+            )
     sentence, counts, details = summary
     return FileDescription(base_name(path), found, sentence, file.size, entries, provenance, counts, details)
 
@@ -90,15 +92,27 @@ def _small_tree(file: OpenFile, kind: schema.Format) -> Tree:
     attributes = {path: item.attributes for path, item in items.items() if item.attributes}
     groups = [path for path, item in items.items() if item.kind == "group"]
     checks.check_outline(kind, {p: (i.dtype, i.shape) for p, i in datasets.items()}, attributes, groups)
-    small = {path: file.load(item) for path, item in datasets.items()
-             if item.dtype == "string" or path.endswith("/labels")}
+    small = {
+        path: file.load(item)
+        for path, item in datasets.items()
+        if item.dtype == "string" or path.endswith("/labels")
+    }
     checks.check_values(kind, small)
     return Tree(kind.name, small, attributes)
 
 
 def _entry(item: Item) -> Entry:
-    return Entry("/" + item.path, item.kind, item.shape, item.dtype, item.chunks, ", ".join(item.filters),
-                 item.storage, dict(item.attributes), item.problem)
+    return Entry(
+        "/" + item.path,
+        item.kind,
+        item.shape,
+        item.dtype,
+        item.chunks,
+        ", ".join(item.filters),
+        item.storage,
+        dict(item.attributes),
+        item.problem,
+    )
 
 
 Summary = tuple[str, dict[str, dict[str, int]], dict[str, Any]]
@@ -117,10 +131,21 @@ def _dataset(tree: Tree, items: dict[str, Item]) -> Summary:
     counts, names = _class_counts(tree)
     shape = items["train/images"].shape[1:]
     source = tree.get("", "source")
-    sentence = (f"dataset{f' of {source}' if source else ''}, {_classes(names)}, {_sizes(counts)} images of "
-                f"{'x'.join(map(str, shape))}")
-    return sentence, counts, {"source": source, "image_shape": shape, "classes": len(names),
-                              "sizes": _totals(counts), "options": tree.get_json("", "options")}
+    sentence = (
+        f"dataset{f' of {source}' if source else ''}, {_classes(names)}, {_sizes(counts)} images of "
+        f"{'x'.join(map(str, shape))}"
+    )
+    return (
+        sentence,
+        counts,
+        {
+            "source": source,
+            "image_shape": shape,
+            "classes": len(names),
+            "sizes": _totals(counts),
+            "options": tree.get_json("", "options"),
+        },
+    )
 
 
 def _embeddings(tree: Tree, items: dict[str, Item]) -> Summary:
@@ -138,14 +163,25 @@ def _checkpoint(tree: Tree, items: dict[str, Item]) -> Summary:
     parameters = sum(int(np.prod(item.shape, dtype=np.int64)) for item in weights)
     architecture, seen = tree.get("", "architecture"), tree.get("", "samples_seen")
     unfinished = "" if tree.get("", "complete") else ", interrupted"
-    sentence = (f"checkpoint of {architecture}, {parameters:,} parameters, for images of "
-                f"{'x'.join(map(str, shape))}, {_classes(names)}, after {seen:,} samples{unfinished}")
-    return sentence, {}, {
-        "architecture": architecture, "parameters": parameters, "input_shape": tuple(shape),
-        "classes": len(names), "samples_seen": seen, "complete": bool(tree.get("", "complete")),
-        "seed": tree.get("", "seed"),
-        "options": tree.get_json("", "options"), "recipe": tree.get_json("", "recipe"),
-    }
+    sentence = (
+        f"checkpoint of {architecture}, {parameters:,} parameters, for images of "
+        f"{'x'.join(map(str, shape))}, {_classes(names)}, after {seen:,} samples{unfinished}"
+    )
+    return (
+        sentence,
+        {},
+        {
+            "architecture": architecture,
+            "parameters": parameters,
+            "input_shape": tuple(shape),
+            "classes": len(names),
+            "samples_seen": seen,
+            "complete": bool(tree.get("", "complete")),
+            "seed": tree.get("", "seed"),
+            "options": tree.get_json("", "options"),
+            "recipe": tree.get_json("", "recipe"),
+        },
+    )
 
 
 def _results(tree: Tree, items: dict[str, Item]) -> Summary:
@@ -156,14 +192,23 @@ def _results(tree: Tree, items: dict[str, Item]) -> Summary:
     for target in targets:
         names = tree.datasets[f"targets/{target}/classes/names"]
         counts[target] = _per_class(tree.datasets[f"targets/{target}/test/labels"], names)
-    sentence = (f"results of {_count(len(runs), 'run')}: {_count(len(targets), 'dataset')}, "
-                f"{_count(len(arms), 'arm')} ({_shortened(arms)})")
-    return sentence, counts, {"runs": len(runs), "datasets": targets, "arms": arms,
-                              "recipe": tree.get_json("", "recipe")}
+    sentence = (
+        f"results of {_count(len(runs), 'run')}: {_count(len(targets), 'dataset')}, "
+        f"{_count(len(arms), 'arm')} ({_shortened(arms)})"
+    )
+    return (
+        sentence,
+        counts,
+        {"runs": len(runs), "datasets": targets, "arms": arms, "recipe": tree.get_json("", "recipe")},
+    )
 
 
-_SUMMARIES = {"tlcli-dataset": _dataset, "tlcli-embeddings": _embeddings, "tlcli-checkpoint": _checkpoint,
-              "tlcli-results": _results}
+_SUMMARIES = {
+    "tlcli-dataset": _dataset,
+    "tlcli-embeddings": _embeddings,
+    "tlcli-checkpoint": _checkpoint,
+    "tlcli-results": _results,
+}
 
 
 def _class_counts(tree: Tree) -> tuple[dict[str, dict[str, int]], list[str]]:

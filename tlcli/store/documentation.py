@@ -19,11 +19,15 @@ def documentation() -> str:
 
 
 def _table(attributes: tuple[Attribute, ...], arrays: tuple[Array, ...]) -> list[str]:
-    rows = [(f"`{rule.path.rstrip('/')}/@{rule.name}`", rule.type, "always", rule.meaning)
-            for rule in attributes]
+    rows = [
+        (f"`{rule.path.rstrip('/')}/@{rule.name}`", rule.type, "always", rule.meaning) for rule in attributes
+    ]
     rows += [(f"`/{rule.path}`", _type(rule), rule.required, _meaning(rule)) for rule in arrays]
-    return ["| path | type | there | meaning |", "| --- | --- | --- | --- |",
-            *(f"| {' | '.join(row)} |" for row in rows)]
+    return [
+        "| path | type | there | meaning |",
+        "| --- | --- | --- | --- |",
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]
 
 
 def _type(rule: Array) -> str:
@@ -38,7 +42,8 @@ def _meaning(rule: Array) -> str:
 
 def _limits() -> list[str]:
     return [
-        "| what | at most |", "| --- | --- |",
+        "| what | at most |",
+        "| --- | --- |",
         "| declared data of one file | `TLCLI_MAX_BYTES` bytes; by default this machine's memory |",
         f"| objects | {gate.MAX_OBJECTS:,} |",
         f"| depth of groups | {gate.MAX_DEPTH} |",

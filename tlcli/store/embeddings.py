@@ -25,7 +25,8 @@ def from_tree(tree: Tree) -> Embeddings:
     data = tree.datasets
     parts = {
         name: EmbeddingPart(data[f"{name}/embeddings"], data[f"{name}/labels"], data[f"{name}/source_index"])
-        for name in PARTS if f"{name}/labels" in data
+        for name in PARTS
+        if f"{name}/labels" in data
     }
     names, original = take_classes(tree)
     for name, part in parts.items():

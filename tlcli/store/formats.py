@@ -12,12 +12,16 @@ from tlcli.store.tree import Tree
 KINDS: tuple[type, ...] = (Dataset, Checkpoint, Embeddings, Results)
 
 _TO_TREE: dict[str, Callable[[Any], Tree]] = {
-    Dataset.format: dataset.to_tree, Checkpoint.format: checkpoint.to_tree,
-    Embeddings.format: embeddings.to_tree, Results.format: results.to_tree,
+    Dataset.format: dataset.to_tree,
+    Checkpoint.format: checkpoint.to_tree,
+    Embeddings.format: embeddings.to_tree,
+    Results.format: results.to_tree,
 }
 _FROM_TREE: dict[str, Callable[[Tree], Record]] = {
-    Dataset.format: dataset.from_tree, Checkpoint.format: checkpoint.from_tree,
-    Embeddings.format: embeddings.from_tree, Results.format: results.from_tree,
+    Dataset.format: dataset.from_tree,
+    Checkpoint.format: checkpoint.from_tree,
+    Embeddings.format: embeddings.from_tree,
+    Results.format: results.from_tree,
 }
 
 

@@ -37,20 +37,34 @@ GZIP_RATIO = 1032
 
 _FILTERS = {h5z.FILTER_DEFLATE: "gzip", h5z.FILTER_SHUFFLE: "shuffle", h5z.FILTER_FLETCHER32: "fletcher32"}
 _NUMBERS = {
-    "uint8": h5t.STD_U8LE, "uint16": h5t.STD_U16LE, "uint32": h5t.STD_U32LE, "uint64": h5t.STD_U64LE,
-    "int8": h5t.STD_I8LE, "int16": h5t.STD_I16LE, "int32": h5t.STD_I32LE, "int64": h5t.STD_I64LE,
-    "float16": h5t.IEEE_F16LE, "float32": h5t.IEEE_F32LE, "float64": h5t.IEEE_F64LE,
+    "uint8": h5t.STD_U8LE,
+    "uint16": h5t.STD_U16LE,
+    "uint32": h5t.STD_U32LE,
+    "uint64": h5t.STD_U64LE,
+    "int8": h5t.STD_I8LE,
+    "int16": h5t.STD_I16LE,
+    "int32": h5t.STD_I32LE,
+    "int64": h5t.STD_I64LE,
+    "float16": h5t.IEEE_F16LE,
+    "float32": h5t.IEEE_F32LE,
+    "float64": h5t.IEEE_F64LE,
 }
 _KINDS = {h5t.INTEGER: "int", h5t.FLOAT: "float"}
 _BY_SIZE = {
     (kind, size): tuple(name for name in _NUMBERS if kind in name and np.dtype(name).itemsize == size)
-    for kind in _KINDS.values() for size in (1, 2, 4, 8)
+    for kind in _KINDS.values()
+    for size in (1, 2, 4, 8)
 }
 _LINKS = {h5l.TYPE_SOFT: "soft link", h5l.TYPE_EXTERNAL: "external link"}
 _FOREIGN = {
-    h5t.COMPOUND: "compound", h5t.REFERENCE: "reference", h5t.VLEN: "variable-length",
-    h5t.ENUM: "enumeration", h5t.ARRAY: "array", h5t.OPAQUE: "opaque",
-    h5t.BITFIELD: "bit field", h5t.TIME: "time",
+    h5t.COMPOUND: "compound",
+    h5t.REFERENCE: "reference",
+    h5t.VLEN: "variable-length",
+    h5t.ENUM: "enumeration",
+    h5t.ARRAY: "array",
+    h5t.OPAQUE: "opaque",
+    h5t.BITFIELD: "bit field",
+    h5t.TIME: "time",
 }
 HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, AttributeError)
 """What h5py raises for a file that HDF5 cannot make sense of."""
@@ -217,16 +231,20 @@ class Walk:
         if item.dtype not in _NUMBERS and item.dtype != "string":
             raise UnsafeError(f"{where} has the type {item.dtype}; expected {_EXPECTED_TYPES}")
         if item.filters not in _PIPELINES:
-            raise UnsafeError(f"{where} passes the filters {', '.join(item.filters)}; expected shuffle, gzip "
-                              "and fletcher32, in this order")
+            raise UnsafeError(
+                f"{where} passes the filters {', '.join(item.filters)}; expected shuffle, gzip "
+                "and fletcher32, in this order"
+            )
         if len(item.shape) > MAX_RANK:
             raise UnsafeError(f"{where} has {len(item.shape)} dimensions; expected {MAX_RANK} at most")
         size = product(item.shape) * item.itemsize
         self._declared += size
         self._stored += item.storage
         if self._declared > self._limit:
-            raise UnsafeError(f"{where} declares the shape {item.shape}: more than {self._limit:,} bytes in "
-                              "all; set TLCLI_MAX_BYTES to allow more")
+            raise UnsafeError(
+                f"{where} declares the shape {item.shape}: more than {self._limit:,} bytes in "
+                "all; set TLCLI_MAX_BYTES to allow more"
+            )
         if self._stored > self._size:
             raise UnsafeError(f"{where} claims more stored bytes than the file has")
         if layout == h5d.CHUNKED:
@@ -283,7 +301,9 @@ def _joined(halves: tuple[int, int]) -> int:
 _EXPECTED_TYPES = "numbers or fixed-length UTF-8 text"
 _PIPELINES = {
     (*shuffle, *gzip, *sums)
-    for shuffle in ((), ("shuffle",)) for gzip in ((), ("gzip",)) for sums in ((), ("fletcher32",))
+    for shuffle in ((), ("shuffle",))
+    for gzip in ((), ("gzip",))
+    for sums in ((), ("fletcher32",))
 }
 
 

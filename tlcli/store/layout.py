@@ -68,7 +68,7 @@ class Sink:
         rest = memoryview(data).cast("B")
         while rest and self.error is None:
             try:
-                rest = rest[self._raw.write(rest):]
+                rest = rest[self._raw.write(rest) :]
             except OSError as error:
                 self.error = error
         return len(data)
@@ -239,7 +239,7 @@ def chunk_shape(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
     """Chunks of at most CHUNK_BYTES, whole rows where they fit, all about equal: padding is stored too."""
     chunk = list(shape)
     for axis in range(len(chunk)):
-        rest = itemsize * math.prod(chunk[axis + 1:])
+        rest = itemsize * math.prod(chunk[axis + 1 :])
         pieces = -(-chunk[axis] // max(1, CHUNK_BYTES // rest))
         chunk[axis] = -(-chunk[axis] // pieces)
         if rest * chunk[axis] <= CHUNK_BYTES:
@@ -273,7 +273,7 @@ def _write_blocks(stored: Any, path: str, data: Any, dtype: np.dtype, sink: Sink
     rows = max(chunk, BLOCK_BYTES // row // chunk * chunk)
     space = stored.get_space()
     for start in range(0, shape[0], rows):
-        array = np.ascontiguousarray(data[start:start + rows], dtype)
+        array = np.ascontiguousarray(data[start : start + rows], dtype)
         expected = (min(rows, shape[0] - start), *shape[1:])
         if array.shape != expected:
             raise TlcliError(f"{path} gave a block of the shape {array.shape}; expected {expected}.")

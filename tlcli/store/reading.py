@@ -25,7 +25,6 @@ from tlcli.store.tree import Tree, base_name, from_json
 R = TypeVar("R", Dataset, Checkpoint, Embeddings, Results)
 
 
-
 def read(path: str | Path, kind: type[R]) -> R:
     """Read a file of one kind; `-` is stdin. Raises TlcliError: missing, damaged, another kind."""
     return cast(R, read_any(path, (kind,)))
@@ -62,8 +61,10 @@ def check_kind(file: OpenFile, kinds: tuple[type, ...]) -> schema.Format:
         raise TlcliError(f"{file.name} holds {a_noun(kind.noun)} ({kind.name}); expected {wanted}.")
     version = file.root_attribute("format_version")
     if type(version) is int and version > schema.VERSION:
-        raise TlcliError(f"{file.name} has format version {version}; this tlcli reads 1...{schema.VERSION}.\n"
-                         "Install a newer tlcli to read it.")
+        raise TlcliError(
+            f"{file.name} has format version {version}; this tlcli reads 1...{schema.VERSION}.\n"
+            "Install a newer tlcli to read it."
+        )
     if type(version) is not int or version < 1:
         raise TlcliError(f"{file.name} has the format version {version!r:.40}; expected {schema.VERSION}.")
     return kind

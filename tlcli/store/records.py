@@ -255,8 +255,14 @@ def common_parents(records: Sequence[Record]) -> tuple[tuple[Parent, ...], tuple
         p = r.provenance
         ancestry.setdefault(
             p.content_sha256,
-            Ancestor(p.name, r.format, p.content_sha256, p.command, p.generated_by,
-                     tuple(q.content_sha256 for q in p.parents)),
+            Ancestor(
+                p.name,
+                r.format,
+                p.content_sha256,
+                p.command,
+                p.generated_by,
+                tuple(q.content_sha256 for q in p.parents),
+            ),
         )
     for r in records:
         for ancestor in r.provenance.ancestry:

@@ -69,9 +69,12 @@ def from_tree(tree: Tree) -> Results:
 def _members(tree: Tree, group: str) -> list[str]:
     """The names directly below a group, in the order of their attribute `position`."""
     prefix = group + "/"
-    found = {path: attributes for path, attributes in tree.attributes.items()
-             if path.startswith(prefix) and "/" not in path[len(prefix):]}
-    return [path[len(prefix):] for path in sorted(found, key=lambda path: found[path]["position"])]
+    found = {
+        path: attributes
+        for path, attributes in tree.attributes.items()
+        if path.startswith(prefix) and "/" not in path[len(prefix) :]
+    }
+    return [path[len(prefix) :] for path in sorted(found, key=lambda path: found[path]["position"])]
 
 
 def _by_run(tree: Tree) -> dict[str, Tree]:
@@ -80,7 +83,7 @@ def _by_run(tree: Tree) -> dict[str, Tree]:
     for path, attributes in tree.attributes.items():
         if path.startswith("runs/"):
             key = path.split("/")[1]
-            runs.setdefault(key, Tree(tree.format)).attributes[path[len("runs/") + len(key):]] = attributes
+            runs.setdefault(key, Tree(tree.format)).attributes[path[len("runs/") + len(key) :]] = attributes
     for path, data in tree.datasets.items():
         if path.startswith("runs/"):
             _, key, rest = path.split("/", 2)
@@ -96,8 +99,10 @@ def _take_run(tree: Tree, key: str, targets: dict[str, Target]) -> Run:
     if len(predictions):
         target = targets[name]
         if len(predictions) != len(target.test_labels):
-            raise TlcliError(f"runs/{key} has {len(predictions)} predictions; expected "
-                             f"{len(target.test_labels)}, one for each test image of {name}.")
+            raise TlcliError(
+                f"runs/{key} has {len(predictions)} predictions; expected "
+                f"{len(target.test_labels)}, one for each test image of {name}."
+            )
         check_labels(predictions, len(target.class_names), f"runs/{key}/test/predictions")
     texts = {name: tree.get("", name) for name in _TEXTS}
     counts = {name: tree.get("", name) for name in _COUNTS}
@@ -107,8 +112,15 @@ def _take_run(tree: Tree, key: str, targets: dict[str, Target]) -> Run:
     history, curves = take_series(tree, "history"), take_series(tree, "curves")
     if curves.get("k", np.zeros(0, np.int64)).dtype.kind != "i":
         raise TlcliError(f"runs/{key}/curves/k has the type {curves['k'].dtype}; expected int64.")
-    return Run(key=key, **texts, **counts, attributes=attributes, history=history,
-               predictions=predictions, curves=curves)
+    return Run(
+        key=key,
+        **texts,
+        **counts,
+        attributes=attributes,
+        history=history,
+        predictions=predictions,
+        curves=curves,
+    )
 
 
 def _check_attributes(attributes: dict[str, Any], where: str) -> None:
@@ -135,5 +147,12 @@ def _take_target(tree: Tree, name: str) -> Target:
     labels = tree.datasets[f"{group}/test/labels"]
     check_labels(labels, len(names), f"{group}/test/labels")
     check_counts({"train_size": tree.get(group, "train_size")}, group)
-    return Target(name, tree.get(group, "content_sha256"), tree.get(group, "train_size"), names, labels,
-                  tree.datasets[f"{group}/test/source_index"], tree.get(group, "source"))
+    return Target(
+        name,
+        tree.get(group, "content_sha256"),
+        tree.get(group, "train_size"),
+        names,
+        labels,
+        tree.datasets[f"{group}/test/source_index"],
+        tree.get(group, "source"),
+    )

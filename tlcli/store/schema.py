@@ -13,8 +13,19 @@ PARTS = ("train", "validation", "test")
 LONGEST_NAME = 1000
 """Characters of a class name."""
 
-NUMBERS = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
-           "float16", "float32", "float64")
+NUMBERS = (
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "float16",
+    "float32",
+    "float64",
+)
 FLOATS = ("float16", "float32", "float64")
 
 FILE_WIDE = frozenset("HWCDn")
@@ -76,36 +87,62 @@ COMMON_ATTRIBUTES = (
     Attribute("/", "format", "string", "The kind of file."),
     Attribute("/", "format_version", "int", "1."),
     Attribute("/", "generated_by", "string", "The program and its version."),
-    Attribute("/", "command", "string", "The arguments it was made with, without machine paths and without "
-              "the options that do not change the content."),
+    Attribute(
+        "/",
+        "command",
+        "string",
+        "The arguments it was made with, without machine paths and without "
+        "the options that do not change the content.",
+    ),
     Attribute("/", "parents", "json list", "Name, format and content digest of each input."),
     Attribute("/", "content_sha256", "string", "The digest of the content."),
-    Attribute("/", "provenance_sha256", "string", "The digest of `generated_by`, `command`, `parents`, "
-              "`ancestry`."),
+    Attribute(
+        "/", "provenance_sha256", "string", "The digest of `generated_by`, `command`, `parents`, `ancestry`."
+    ),
 )
 COMMON_ARRAYS = (
-    Array("ancestry", "string", (), "JSON list of every file up the chain of inputs, nearest first: name, "
-          "format, content digest, command, generated_by, parents (their digests).", values="json",
-          packed=False),
+    Array(
+        "ancestry",
+        "string",
+        (),
+        "JSON list of every file up the chain of inputs, nearest first: name, "
+        "format, content digest, command, generated_by, parents (their digests).",
+        values="json",
+        packed=False,
+    ),
 )
 
 
 def _classes(prefix: str = "", scope: int = 1) -> tuple[Array, ...]:
     return (
-        Array(f"{prefix}classes/names", "string", ("n",), "The name of each class.", values="names",
-              scope=scope),
-        Array(f"{prefix}classes/original", "int64", ("n",), "The number of each class in the published set.",
-              values="index", scope=scope),
+        Array(
+            f"{prefix}classes/names", "string", ("n",), "The name of each class.", values="names", scope=scope
+        ),
+        Array(
+            f"{prefix}classes/original",
+            "int64",
+            ("n",),
+            "The number of each class in the published set.",
+            values="index",
+            scope=scope,
+        ),
     )
 
 
 def _part(name: str, required: str, *first: Array) -> tuple[Array, ...]:
     return (
         *first,
-        Array(f"{name}/labels", "int64", ("N",), "The class of each image, 0...n-1.", required,
-              values="index"),
-        Array(f"{name}/source_index", "int64", ("N",), "The position of each image in the part of the "
-              "published set it comes from.", required, values="index"),
+        Array(
+            f"{name}/labels", "int64", ("N",), "The class of each image, 0...n-1.", required, values="index"
+        ),
+        Array(
+            f"{name}/source_index",
+            "int64",
+            ("N",),
+            "The position of each image in the part of the published set it comes from.",
+            required,
+            values="index",
+        ),
     )
 
 
@@ -114,8 +151,15 @@ def _images(name: str, required: str) -> Array:
 
 
 def _embeddings(name: str, required: str) -> Array:
-    return Array(f"{name}/embeddings", "float32", ("N", "D"), "The activations of the layer.", required,
-                 values="finite", packed=False)
+    return Array(
+        f"{name}/embeddings",
+        "float32",
+        ("N", "D"),
+        "The activations of the layer.",
+        required,
+        values="finite",
+        packed=False,
+    )
 
 
 _HISTORY = (
@@ -134,7 +178,9 @@ def _history(prefix: str, scope: int) -> tuple[Array, ...]:
 
 
 DATASET = Format(
-    "tlcli-dataset", "dataset", "tlcli split",
+    "tlcli-dataset",
+    "dataset",
+    "tlcli split",
     "Images of some classes, in parts, with labels renumbered 0...n-1.",
     (
         *_part("train", "always", _images("train", "always")),
@@ -149,22 +195,48 @@ DATASET = Format(
 )
 
 CHECKPOINT = Format(
-    "tlcli-checkpoint", "checkpoint", "tlcli train-base",
+    "tlcli-checkpoint",
+    "checkpoint",
+    "tlcli train-base",
     "A trained network: the name and options of its architecture, and its arrays. Never code.",
     (
-        Array("weights/*/*", "float", None, "`weights/<layer>/<variable>`; the attribute `position` keeps "
-              "the network's order.", ordered=True),
-        Array("preprocessing/mean", "float32", ("C",), "Subtracted from pixel values scaled to 0...1, per "
-              "channel.", values="finite"),
+        Array(
+            "weights/*/*",
+            "float",
+            None,
+            "`weights/<layer>/<variable>`; the attribute `position` keeps the network's order.",
+            ordered=True,
+        ),
+        Array(
+            "preprocessing/mean",
+            "float32",
+            ("C",),
+            "Subtracted from pixel values scaled to 0...1, per channel.",
+            values="finite",
+        ),
         Array("preprocessing/std", "float32", ("C",), "Then divided by, per channel.", values="positive"),
         *_classes(),
         *_history("", 1),
-        Array("test/predictions", "int64", ("N",), "The class given to each image of the test part it was "
-              "trained beside.", "no", values="index"),
-        Array("optimizer/**", "number", None, "The optimizer's variables; in an incomplete checkpoint.",
-              "no", packed=False, ordered=True),
-        Array("state/**", "number", None, "The random state, for resuming.", "no", packed=False,
-              ordered=True),
+        Array(
+            "test/predictions",
+            "int64",
+            ("N",),
+            "The class given to each image of the test part it was trained beside.",
+            "no",
+            values="index",
+        ),
+        Array(
+            "optimizer/**",
+            "number",
+            None,
+            "The optimizer's variables; in an incomplete checkpoint.",
+            "no",
+            packed=False,
+            ordered=True,
+        ),
+        Array(
+            "state/**", "number", None, "The random state, for resuming.", "no", packed=False, ordered=True
+        ),
     ),
     (
         Attribute("/", "architecture", "string", "The registered name of the architecture."),
@@ -178,7 +250,9 @@ CHECKPOINT = Format(
 )
 
 EMBEDDINGS = Format(
-    "tlcli-embeddings", "embeddings", "tlcli embed",
+    "tlcli-embeddings",
+    "embeddings",
+    "tlcli embed",
     "The activations of one layer for every image of a dataset.",
     (
         *_part("train", "always", _embeddings("train", "always")),
@@ -190,20 +264,55 @@ EMBEDDINGS = Format(
 )
 
 RESULTS = Format(
-    "tlcli-results", "results", "tlcli transfer` or `tlcli knn",
+    "tlcli-results",
+    "results",
+    "tlcli transfer` or `tlcli knn",
     "The runs of one grid: datasets x methods x repetitions.",
     (
         *_history("runs/*/", 2),
-        Array("runs/*/curves/*", "number", ("any",), "What else was measured along an axis; of kNN `k`, "
-              "`cv_accuracy`, `test_accuracy`.", "no"),
-        Array("runs/*/test/predictions", "int64", ("N",), "The class given to each image of the target's "
-              "test part.", "no", values="index", scope=2),
-        Array("targets/*/classes/names", "string", ("classes",), "The name of each class.", "with its group",
-              values="names", scope=2),
-        Array("targets/*/test/labels", "int64", ("N",), "The class of each test image.", "with its group",
-              values="index", scope=2),
-        Array("targets/*/test/source_index", "int64", ("N",), "Its position in the published set.",
-              "with its group", values="index", scope=2),
+        Array(
+            "runs/*/curves/*",
+            "number",
+            ("any",),
+            "What else was measured along an axis; of kNN `k`, `cv_accuracy`, `test_accuracy`.",
+            "no",
+        ),
+        Array(
+            "runs/*/test/predictions",
+            "int64",
+            ("N",),
+            "The class given to each image of the target's test part.",
+            "no",
+            values="index",
+            scope=2,
+        ),
+        Array(
+            "targets/*/classes/names",
+            "string",
+            ("classes",),
+            "The name of each class.",
+            "with its group",
+            values="names",
+            scope=2,
+        ),
+        Array(
+            "targets/*/test/labels",
+            "int64",
+            ("N",),
+            "The class of each test image.",
+            "with its group",
+            values="index",
+            scope=2,
+        ),
+        Array(
+            "targets/*/test/source_index",
+            "int64",
+            ("N",),
+            "Its position in the published set.",
+            "with its group",
+            values="index",
+            scope=2,
+        ),
     ),
     (
         Attribute("/", "recipe", "json object", "What all runs share."),

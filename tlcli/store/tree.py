@@ -76,7 +76,7 @@ class Tree:
     def below(self, group: str) -> dict[str, Any]:
         """The datasets below a group, by their path from it."""
         prefix = group + "/"
-        return {path[len(prefix):]: data for path, data in self.datasets.items() if path.startswith(prefix)}
+        return {path[len(prefix) :]: data for path, data in self.datasets.items() if path.startswith(prefix)}
 
 
 def to_json(value: Any, name: str = "value") -> str:
@@ -85,8 +85,9 @@ def to_json(value: Any, name: str = "value") -> str:
     Raises TlcliError for what JSON cannot hold.
     """
     try:
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False,
-                          default=_plain)
+        text = json.dumps(
+            value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain
+        )
     except (TypeError, ValueError, RecursionError) as error:
         raise TlcliError(f"{name} cannot be stored as JSON: {error}.") from error
     if UNPRINTABLE.search(text):

@@ -66,8 +66,10 @@ def _check_parent(folder: Path, parent: Parent) -> ParentCheck:
         return ParentCheck(parent, "absent")
     try:
         with open_hdf5(path) as file:
-            same = (file.root_attribute("content_sha256") == parent.content_sha256
-                    and file.root_attribute("format") == parent.format)
+            same = (
+                file.root_attribute("content_sha256") == parent.content_sha256
+                and file.root_attribute("format") == parent.format
+            )
     except TlcliError:
         same = False
     return ParentCheck(parent, "same" if same else "other")

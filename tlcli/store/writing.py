@@ -20,8 +20,9 @@ from tlcli.store.tree import Tree, base_name, printable, to_json
 R = TypeVar("R", Dataset, Checkpoint, Embeddings, Results)
 
 
-def write(path: str | Path, record: R, *, command: str = "", parents: Sequence[Record] = (),
-          force: bool = False) -> R:
+def write(
+    path: str | Path, record: R, *, command: str = "", parents: Sequence[Record] = (), force: bool = False
+) -> R:
     """Write a record and return it with its provenance filled in.
 
     `path` `-` writes the bytes of the file to stdout. `command` is what is recorded as the origin, `parents`

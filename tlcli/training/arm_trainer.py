@@ -62,9 +62,16 @@ class ArmTrainer:
     """
 
     def __init__(
-        self, base: Checkpoint, classes: int, arm: Arm, recipe: Recipe, *, images: int,
-        moving_statistics: bool = False, source_head: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        base: Checkpoint,
+        classes: int,
+        arm: Arm,
+        recipe: Recipe,
+        *,
+        images: int,
+        moving_statistics: bool = False,
+        source_head: bool = False,
+    ) -> None:
         self.base, self.recipe = base, recipe
         self.images, self.moving_statistics = images, moving_statistics
         options = with_head(base.options, dict(arm.head))
@@ -99,9 +106,14 @@ class ArmTrainer:
         return max(stage.trainable_parameters for stage in self._stages)
 
     def run(
-        self, arm: Arm, dataset: Dataset, seed: int, watch: Watch,
-        features: FeatureStore, source: Dataset | None = None,
-    ) -> Outcome:  # fmt: skip
+        self,
+        arm: Arm,
+        dataset: Dataset,
+        seed: int,
+        watch: Watch,
+        features: FeatureStore,
+        source: Dataset | None = None,
+    ) -> Outcome:
         """Train an arm of this shape from the base (or from scratch) with one seed."""
         self._start(self.network.groups[: arm.copy], seed, dataset)
         history: dict[str, list[float]] = {}
@@ -229,10 +241,14 @@ class ArmTrainer:
             recipe = Recipe(samples=1, batch_size=recipe.batch_size, mirrored=recipe.mirrored)
         context = Context(base, self.network, trainable, self.copied)
         step = Step(
-            cut.above, trainable, base.mean, base.std, recipe,
+            cut.above,
+            trainable,
+            base.mean,
+            base.std,
+            recipe,
             terms=[factory.term(context) for factory in phase.terms],
             rate_scales=self._rate_scales(phase, trainable),
-        )  # fmt: skip
+        )
         below = Frozen(cut.below, base) if cut.below is not None else None
         count = sum(int(np.prod(v.shape)) for v in trainable)
         return _Stage(phase, cut, step, make_engine(step), below, count)
@@ -247,9 +263,14 @@ class ArmTrainer:
         return {v.path: phase.rate_decay ** (below - owner.get(v.path, below)) for v in trainable}
 
     def _fit(
-        self, stage: _Stage, phase: Phase, dataset: Dataset, seed: int, features: FeatureStore,
+        self,
+        stage: _Stage,
+        phase: Phase,
+        dataset: Dataset,
+        seed: int,
+        features: FeatureStore,
         source: Dataset | None,
-    ) -> Fit:  # fmt: skip
+    ) -> Fit:
         """The training of a phase, which differs from the compiled one in rate and length at most."""
         self._set_frozen(phase)
         rate = self.recipe.rate * phase.rate
@@ -257,10 +278,14 @@ class ArmTrainer:
         stage.engine.reset()
         examples = self._examples(stage, dataset, seed, features, source)
         return Fit(
-            stage.step, stage.engine, examples, self.model, seed,
+            stage.step,
+            stage.engine,
+            examples,
+            self.model,
+            seed,
             total_samples=round(self.recipe.total_samples(len(dataset.train)) * phase.share),
             eval_every=self.recipe.eval_every or len(dataset.train),
-        )  # fmt: skip
+        )
 
     def _examples(
         self, stage: _Stage, dataset: Dataset, seed: int, features: FeatureStore, source: Dataset | None

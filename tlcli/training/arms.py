@@ -40,9 +40,14 @@ class Arm:
 
 
 def parse_arms(
-    specs: Sequence[str], groups: Groups, *, copy: str | None = None, freeze: str | None = None,
-    head: Mapping[str, str | float] | None = None, hidden: Callable[[], Groups] | None = None,
-) -> list[Arm]:  # fmt: skip
+    specs: Sequence[str],
+    groups: Groups,
+    *,
+    copy: str | None = None,
+    freeze: str | None = None,
+    head: Mapping[str, str | float] | None = None,
+    hidden: Callable[[], Groups] | None = None,
+) -> list[Arm]:
     """The arms that method specifications mean for a network of these weighted layers.
 
     A specification is `NAME` or `NAME:key=value,key=value` with the keys `copy`, `freeze`, those of `COMMON`
@@ -90,9 +95,13 @@ def count_arms(specs: Sequence[str], copy: str | None, freeze: str | None) -> in
 
 
 def _expand(
-    spec: str, groups: Groups, hidden: Callable[[], Groups] | None, copy: str | None, freeze: str | None,
+    spec: str,
+    groups: Groups,
+    hidden: Callable[[], Groups] | None,
+    copy: str | None,
+    freeze: str | None,
     common: Options,
-) -> list[Arm]:  # fmt: skip
+) -> list[Arm]:
     name, given = _parse(spec)
     chosen = method(name)
     copied_text, frozen_text = given.pop("copy", None), given.pop("freeze", None)
@@ -116,11 +125,15 @@ def _expand(
         held_back = {"freeze": str(stays)} if held is not None and stays != copied else {}
         choices = tuple(
             Arm(
-                _label(name, {**shown, **_shown(chosen, options), **held_back}), name, copied, stays,
-                tuple(_phases(chosen, copied, stays, options)), _head(chosen, options),
+                _label(name, {**shown, **_shown(chosen, options), **held_back}),
+                name,
+                copied,
+                stays,
+                tuple(_phases(chosen, copied, stays, options)),
+                _head(chosen, options),
             )
             for options in alternatives
-        )  # fmt: skip
+        )
         if len(choices) == 1:
             arms.append(choices[0])
             continue

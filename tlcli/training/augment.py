@@ -77,9 +77,13 @@ def alternating_flips(index: np.ndarray, start: int, size: int, rng: np.random.G
 
 
 def view(
-    images: np.ndarray, augmentation: dict[str, float], number: int, seed: int,
-    mean: np.ndarray, std: np.ndarray,
-) -> np.ndarray:  # fmt: skip
+    images: np.ndarray,
+    augmentation: dict[str, float],
+    number: int,
+    seed: int,
+    mean: np.ndarray,
+    std: np.ndarray,
+) -> np.ndarray:
     """One augmented view of every image: uint8 as they are, N x H x W x C.
 
     Args:
@@ -164,10 +168,18 @@ def _rotate(images: Any, angle: Any) -> Any:
     middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
     zero = ops.zeros_like(cos)
     transforms = ops.stack(
-        [cos, -sin, middle_x - cos * middle_x + sin * middle_y,
-         sin, cos, middle_y - sin * middle_x - cos * middle_y, zero, zero],
+        [
+            cos,
+            -sin,
+            middle_x - cos * middle_x + sin * middle_y,
+            sin,
+            cos,
+            middle_y - sin * middle_x - cos * middle_y,
+            zero,
+            zero,
+        ],
         axis=1,
-    )  # fmt: skip
+    )
     return ops.image.affine_transform(
         images, transforms, interpolation="bilinear", fill_mode="nearest", data_format="channels_last"
     )

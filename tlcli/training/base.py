@@ -78,10 +78,14 @@ def train_base(
         engine = make_engine(step)
     how = recipe.as_json() | computed_by() | ({"devices": sharing} if sharing > 1 else {})
     fit = Fit(
-        step, engine, examples(engine, dataset, recipe.mirrored), network.model, seed,
+        step,
+        engine,
+        examples(engine, dataset, recipe.mirrored),
+        network.model,
+        seed,
         total_samples=recipe.total_samples(len(dataset.train)),
         eval_every=recipe.eval_every or len(dataset.train),
-    )  # fmt: skip
+    )
     net.assign(network.model, net.initial_weights(network.model, seed, "base"))
     net.assign(network.model, net.adapted_weights(network.model, dataset.train.images, mean, std))
     net.reset_seed_states(network.model, seed)
@@ -89,11 +93,19 @@ def train_base(
 
     def checkpoint(**changes: Any) -> Checkpoint:
         return Checkpoint(
-            architecture=architecture, options=network.options, input_shape=network.input_shape,
-            class_names=dataset.class_names, class_original=dataset.class_original, mean=mean, std=std,
-            recipe=how, seed=seed, samples_seen=fit.done * fit.batch,
-            history=as_history(fit.history), **{"weights": net.weights(network.model), **changes},
-        )  # fmt: skip
+            architecture=architecture,
+            options=network.options,
+            input_shape=network.input_shape,
+            class_names=dataset.class_names,
+            class_original=dataset.class_original,
+            mean=mean,
+            std=std,
+            recipe=how,
+            seed=seed,
+            samples_seen=fit.done * fit.batch,
+            history=as_history(fit.history),
+            **{"weights": net.weights(network.model), **changes},
+        )
 
     def save(state: dict[str, np.ndarray]) -> None:
         assert state_path is not None

@@ -21,9 +21,14 @@ def target_name(dataset: Dataset) -> str:
 
 
 def check_grid(
-    base: Checkpoint, datasets: Sequence[Dataset], arms: Sequence[Arm], recipe: Recipe,
-    source: Dataset | None, below_head: int, bn_statistics: str = "frozen",
-) -> None:  # fmt: skip
+    base: Checkpoint,
+    datasets: Sequence[Dataset],
+    arms: Sequence[Arm],
+    recipe: Recipe,
+    source: Dataset | None,
+    below_head: int,
+    bn_statistics: str = "frozen",
+) -> None:
     """Whether the parts of a grid fit each other, before anything is trained.
 
     Raises:

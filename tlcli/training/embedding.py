@@ -26,9 +26,12 @@ def rebuild(checkpoint: Checkpoint, precision: str = "float32") -> net.Network:
         TlcliError: weights that are missing, too many, or of another shape.
     """
     network = net.build(
-        checkpoint.architecture, checkpoint.input_shape, len(checkpoint.class_names), checkpoint.options,
+        checkpoint.architecture,
+        checkpoint.input_shape,
+        len(checkpoint.class_names),
+        checkpoint.options,
         precision,
-    )  # fmt: skip
+    )
     missing = set(net.variables(network.model)) - set(checkpoint.weights)
     if missing:
         raise TlcliError(f"the checkpoint lacks {sorted(missing)[0]!r}, which {network.architecture} needs.")
@@ -51,9 +54,13 @@ def require_shape(checkpoint: Checkpoint, dataset: Dataset) -> None:
 
 
 def embed(
-    checkpoint: Checkpoint, dataset: Dataset, layer: str | None = None, *, mirrored: bool = False,
+    checkpoint: Checkpoint,
+    dataset: Dataset,
+    layer: str | None = None,
+    *,
+    mirrored: bool = False,
     progress: ProgressCallback | None = None,
-) -> Embeddings:  # fmt: skip
+) -> Embeddings:
     """The activations of a layer, flattened to one vector per image.
 
     Args:

@@ -94,8 +94,10 @@ class JaxEngine:
         optimizer[self._rate] = row["learning_rate"]
         moved, optimizer = self.optimizer.stateless_apply(optimizer, gradients, trainable)
         scales = [self.step.rate_scales.get(v.path, 1.0) for v in self.step.trainable]
-        moved = [old + s * (new - old) if s != 1 else new
-                 for old, new, s in zip(trainable, moved, scales, strict=True)]  # fmt: skip
+        moved = [
+            old + s * (new - old) if s != 1 else new
+            for old, new, s in zip(trainable, moved, scales, strict=True)
+        ]
         if average:
             step = optimizer[0].astype("float32")
             decay = jnp.minimum(self.step.recipe.ema, (1.0 + step) / (10.0 + step))

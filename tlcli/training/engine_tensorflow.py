@@ -21,12 +21,17 @@ class FusedAdam(keras.optimizers.Adam):
         step = tf.cast(self.iterations.value + 1, variable.dtype)
         index = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdam(
-            var=_handle(variable), m=_handle(self._momentums[index]), v=_handle(self._velocities[index]),
+            var=_handle(variable),
+            m=_handle(self._momentums[index]),
+            v=_handle(self._velocities[index]),
             beta1_power=tf.pow(tf.cast(self.beta_1, variable.dtype), step),
             beta2_power=tf.pow(tf.cast(self.beta_2, variable.dtype), step),
-            lr=tf.cast(learning_rate, variable.dtype), beta1=self.beta_1, beta2=self.beta_2,
-            epsilon=self.epsilon, grad=gradient,
-        )  # fmt: skip
+            lr=tf.cast(learning_rate, variable.dtype),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+        )
 
 
 class FusedSGD(keras.optimizers.SGD):
@@ -38,9 +43,13 @@ class FusedSGD(keras.optimizers.SGD):
             return
         momentum = self.momentums[self._get_variable_index(variable)]
         tf.raw_ops.ResourceApplyKerasMomentum(
-            var=_handle(variable), accum=_handle(momentum), lr=tf.cast(learning_rate, variable.dtype),
-            grad=gradient, momentum=self.momentum, use_nesterov=True,
-        )  # fmt: skip
+            var=_handle(variable),
+            accum=_handle(momentum),
+            lr=tf.cast(learning_rate, variable.dtype),
+            grad=gradient,
+            momentum=self.momentum,
+            use_nesterov=True,
+        )
 
 
 def inference_batch(largest: int) -> int:

@@ -120,9 +120,13 @@ def transfer(
     own = groups()
     head = {HEAD_UNITS: head_units, HEAD_DROPOUT: head_dropout, ALL_LAYERS: int(all_layers) or None}
     arms = parse_arms(
-        methods, own, copy=copy, freeze=freeze, hidden=lambda: groups(**{HEAD_UNITS: "1"}),
+        methods,
+        own,
+        copy=copy,
+        freeze=freeze,
+        hidden=lambda: groups(**{HEAD_UNITS: "1"}),
         head={key: value for key, value in head.items() if value is not None},
-    )  # fmt: skip
+    )
     check_grid(base, datasets, arms, recipe, source, len(own) - 1, bn_statistics)
     grid = _Grid(base, datasets, arms, recipe, runs, seed, bn_statistics, source, state_dir, save_dir)
     check_names(cell.key for cell in grid.cells)
@@ -170,9 +174,18 @@ class _Board:
 
 class _Grid:
     def __init__(
-        self, base: Checkpoint, datasets: Sequence[Dataset], arms: Sequence[Arm], recipe: Recipe, runs: int,
-        seed: int, bn_statistics: str, source: Dataset | None, state_dir: Path | None, save_dir: Path | None,
-    ) -> None:  # fmt: skip
+        self,
+        base: Checkpoint,
+        datasets: Sequence[Dataset],
+        arms: Sequence[Arm],
+        recipe: Recipe,
+        runs: int,
+        seed: int,
+        bn_statistics: str,
+        source: Dataset | None,
+        state_dir: Path | None,
+        save_dir: Path | None,
+    ) -> None:
         self.base, self.recipe, self.seed, self.source = base, recipe, seed, source
         self.bn_statistics, self.save_dir = bn_statistics, save_dir
         self.datasets = list(datasets)
@@ -183,9 +196,12 @@ class _Grid:
         self.features = FeatureStore(recipe.mirrored)
 
     def run(
-        self, progress: ProgressCallback | None, stop: StopCallback | None, at_once: int,
+        self,
+        progress: ProgressCallback | None,
+        stop: StopCallback | None,
+        at_once: int,
         measured: MeasuredCallback | None = None,
-    ) -> Results:  # fmt: skip
+    ) -> Results:
         todo = [cell for cell in self.cells if cell.key not in self.kept]
         todo.sort(key=lambda cell: -len(cell.dataset.train))  # the longest first, lest one be left at the end
         before = len(self.cells) - len(todo)
@@ -206,9 +222,12 @@ class _Grid:
         if self.source is not None:
             self._source_before()
         workers = Workers(
-            todo, work, at_once=at_once,
-            kind=lambda cell: _shape(cell.arm, cell.dataset.classes), place=lambda cell: id(cell.dataset),
-        )  # fmt: skip
+            todo,
+            work,
+            at_once=at_once,
+            kind=lambda cell: _shape(cell.arm, cell.dataset.classes),
+            place=lambda cell: id(cell.dataset),
+        )
         try:
             workers.run(keep, lambda: board.show(progress))
         except Interrupted:
@@ -261,10 +280,14 @@ class _Grid:
         if key not in self.trainers:
             with TRACING:
                 self.trainers[key] = ArmTrainer(
-                    self.base, classes, arm, self.recipe,
+                    self.base,
+                    classes,
+                    arm,
+                    self.recipe,
                     images=max(sum(map(len, d.parts.values())) for d in self.datasets),
-                    moving_statistics=self.bn_statistics == "moving", source_head=self.source is not None,
-                )  # fmt: skip
+                    moving_statistics=self.bn_statistics == "moving",
+                    source_head=self.source is not None,
+                )
         return self.trainers[key]
 
     def _run(self, cell: _Cell, arm: Arm, trainer: ArmTrainer, seed: int, outcome: Outcome) -> Run:
@@ -294,11 +317,19 @@ class _Grid:
             attributes["source_accuracy_before"] = self._source_before()
             attributes["source_accuracy_after"] = float((answers == labels).mean())
         return Run(
-            key=cell.key, method=cell.arm.method, arm=cell.arm.label, dataset=cell.name,
-            size=len(cell.dataset.train), run=cell.run, seed=seed, parameters=trainer.parameters,
-            trainable_parameters=trainer.trainable_parameters, attributes=attributes,
-            history=as_history(outcome.history), predictions=outcome.logits.argmax(axis=1).astype(np.int64),
-        )  # fmt: skip
+            key=cell.key,
+            method=cell.arm.method,
+            arm=cell.arm.label,
+            dataset=cell.name,
+            size=len(cell.dataset.train),
+            run=cell.run,
+            seed=seed,
+            parameters=trainer.parameters,
+            trainable_parameters=trainer.trainable_parameters,
+            attributes=attributes,
+            history=as_history(outcome.history),
+            predictions=outcome.logits.argmax(axis=1).astype(np.int64),
+        )
 
     def _source_before(self) -> float:
         """The base's accuracy on the source's test part."""
@@ -319,14 +350,20 @@ class _Grid:
 
     def _save(self, cell: _Cell, arm: Arm, trainer: ArmTrainer, run: Run) -> None:
         record = Checkpoint(
-            architecture=self.base.architecture, options=trainer.network.options,
+            architecture=self.base.architecture,
+            options=trainer.network.options,
             input_shape=self.base.input_shape,
-            class_names=cell.dataset.class_names, class_original=cell.dataset.class_original,
-            mean=self.base.mean, std=self.base.std, weights=trainer.weights(),
-            recipe={**self._how, "method": arm.label}, seed=run.seed,
-            samples_seen=int(run.history["samples_seen"][-1]), history=run.history,
+            class_names=cell.dataset.class_names,
+            class_original=cell.dataset.class_original,
+            mean=self.base.mean,
+            std=self.base.std,
+            weights=trainer.weights(),
+            recipe={**self._how, "method": arm.label},
+            seed=run.seed,
+            samples_seen=int(run.history["samples_seen"][-1]),
+            history=run.history,
             test_predictions=run.predictions,
-        )  # fmt: skip
+        )
         store.write(self._network_path(cell), record, parents=[self.base, cell.dataset], force=True)
 
     def prepare_folder(self, replace: bool) -> None:
@@ -346,13 +383,17 @@ class _Grid:
         used = {run.dataset for run in runs}
         targets = {
             target_name(d): Target(
-                name=target_name(d), content_sha256=d.provenance.content_sha256, train_size=len(d.train),
-                class_names=d.class_names, test_labels=d.test.labels,
-                test_source_index=d.test.source_index, source=d.source,
+                name=target_name(d),
+                content_sha256=d.provenance.content_sha256,
+                train_size=len(d.train),
+                class_names=d.class_names,
+                test_labels=d.test.labels,
+                test_source_index=d.test.source_index,
+                source=d.source,
             )
             for d in self.datasets
             if target_name(d) in used
-        }  # fmt: skip
+        }
         return Results(runs, targets, {**self._how, "seed": self.seed})
 
     def _parents(self) -> list[Record]:

@@ -30,9 +30,13 @@ class RunLogs:
     """
 
     def __init__(
-        self, name: str, *, csv: str | Path | None = None, tensorboard: str | Path | None = None,
+        self,
+        name: str,
+        *,
+        csv: str | Path | None = None,
+        tensorboard: str | Path | None = None,
         replace: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         from tlcli.store import make_folder
 
         self.csv = None if csv is None else Path(csv) / name

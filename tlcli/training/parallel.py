@@ -26,9 +26,14 @@ class Workers(Generic[Task, Done]):
     """
 
     def __init__(
-        self, tasks: Sequence[Task], work: Callable[[int, Task], Done], *,
-        at_once: int, kind: Callable[[Task], Hashable], place: Callable[[Task], Hashable],
-    ) -> None:  # fmt: skip
+        self,
+        tasks: Sequence[Task],
+        work: Callable[[int, Task], Done],
+        *,
+        at_once: int,
+        kind: Callable[[Task], Hashable],
+        place: Callable[[Task], Hashable],
+    ) -> None:
         self._waiting = list(tasks)
         self._work, self._kind, self._place = work, kind, place
         self._number = max(1, min(at_once, len(tasks)))

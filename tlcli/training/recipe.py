@@ -170,8 +170,14 @@ def recipe_values(name: str) -> dict[str, Any]:
 def _parse_augmentation(text: str) -> tuple[str, float]:
     name, _, strength = text.partition(":")
     default = {
-        "flip": 0.5, "alternating-flip": 1, "shift": 4, "crop": 4, "rotate": 10, "cutout": 8, "mixup": 0.2
-    }  # fmt: skip
+        "flip": 0.5,
+        "alternating-flip": 1,
+        "shift": 4,
+        "crop": 4,
+        "rotate": 10,
+        "cutout": 8,
+        "mixup": 0.2,
+    }
     if name not in default:
         raise UsageError(f"there is no augmentation {name!r}. They are: {', '.join(default)}.")
     try:
@@ -203,12 +209,18 @@ def _check(recipe: Recipe) -> None:
             f"to {high}.",
         )
 
-    expect(recipe.optimizer in OPTIMIZERS, f"--optimizer: received {recipe.optimizer!r}, expected one of "
-           f"{', '.join(OPTIMIZERS)}.")  # fmt: skip
-    expect(recipe.schedule in SCHEDULES, f"--schedule: received {recipe.schedule!r}, expected one of "
-           f"{', '.join(SCHEDULES)}.")  # fmt: skip
-    expect(recipe.precision in PRECISIONS, f"--precision: received {recipe.precision!r}, expected one of "
-           f"{', '.join(PRECISIONS)}.")  # fmt: skip
+    expect(
+        recipe.optimizer in OPTIMIZERS,
+        f"--optimizer: received {recipe.optimizer!r}, expected one of {', '.join(OPTIMIZERS)}.",
+    )
+    expect(
+        recipe.schedule in SCHEDULES,
+        f"--schedule: received {recipe.schedule!r}, expected one of {', '.join(SCHEDULES)}.",
+    )
+    expect(
+        recipe.precision in PRECISIONS,
+        f"--precision: received {recipe.precision!r}, expected one of {', '.join(PRECISIONS)}.",
+    )
     number("learning_rate", 0, 1000, open_low=True)
     number("momentum", 0, 0.9999)
     number("warmup", 0, 0.9)

@@ -20,9 +20,12 @@ LAYOUT = cifar.Layout(
     python_folder="cifar-10-batches-py",
     binary_archive="cifar-10-binary.tar.gz",
     python_archive="cifar-10-python.tar.gz",
-    download=Download("cifar-10-binary.tar.gz",
-                      "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd", 1 << 28,
-                      ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",)),
+    download=Download(
+        "cifar-10-binary.tar.gz",
+        "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+        1 << 28,
+        ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+    ),
 )
 
 

@@ -27,5 +27,12 @@ def load(path: Path, request: Request) -> Source:
     record = store.read(path if path != Path("-") else "-", Dataset)
     name = record.source or path.stem
     numbers = [int(number) for number in record.class_original]
-    return Source(name, record.train, record.test, record.class_names, class_numbers=numbers,
-                  validation=record.parts.get("validation"), parents=[record])
+    return Source(
+        name,
+        record.train,
+        record.test,
+        record.class_names,
+        class_numbers=numbers,
+        validation=record.parts.get("validation"),
+        parents=[record],
+    )

@@ -21,8 +21,11 @@ from tlcli.data.zipped import open_zip
 from tlcli.errors import TlcliError
 from tlcli.store.records import ImageArray, Part
 
-_PART_FOLDERS = {"train": ("train", "training"), "validation": ("validation", "valid", "val"),
-                 "test": ("test",)}
+_PART_FOLDERS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val"),
+    "test": ("test",),
+}
 _LISTED = 100
 """Unreadable images named in one warning."""
 
@@ -42,23 +45,27 @@ def load(path: Path, request: Request) -> Source:
     listings = {part: _list_classes(folder, warnings) for part, folder in folders.items()}
     names = sorted({name for listing in listings.values() for name in listing})
     if not names:
-        raise TlcliError(f"{path.name} has no folders with images in them: expected one folder per class, "
-                         f"with {', '.join(SUFFIXES)} files")
+        raise TlcliError(
+            f"{path.name} has no folders with images in them: expected one folder per class, "
+            f"with {', '.join(SUFFIXES)} files"
+        )
     numbers = _published_numbers(names)
     ranked = [name for _, name in sorted(zip(numbers, names, strict=True))]
     parts = {part: _part(listing, ranked) for part, listing in listings.items()}
     reading = _Reading(root, request.image_size, warnings, request.progress)
     reading.first_size([file for files, _ in parts.values() for file in files])
-    found = {part: class_part(FolderImages(files, reading), labels)
-             for part, (files, labels) in parts.items()}
+    found = {
+        part: class_part(FolderImages(files, reading), labels) for part, (files, labels) in parts.items()
+    }
     if "test" not in found and "validation" in found:
         warnings.append(f"{path.name} has no test/ folder: its validation folder is used as the test part")
         found["test"] = found.pop("validation")
     if "test" not in found:
         found["train"], found["test"] = _hold_out(found["train"])
     name = path.stem if path.is_file() else path.resolve().name
-    return Source(name, found["train"], found["test"], ranked, warnings, sorted(numbers),
-                  found.get("validation"))
+    return Source(
+        name, found["train"], found["test"], ranked, warnings, sorted(numbers), found.get("validation")
+    )
 
 
 class FolderImages:
@@ -102,16 +109,18 @@ class FolderImages:
             count = len(decoded.failures)
             named = [f"{self._reading.name(files[i])} ({why})" for i, why in decoded.failures[:_LISTED]]
             more = f", and {count - _LISTED} more" if count > _LISTED else ""
-            self._reading.warnings.append(f"{count} of {len(files)} images cannot be read and are left out: "
-                                          f"{', '.join(named)}{more}")
+            self._reading.warnings.append(
+                f"{count} of {len(files)} images cannot be read and are left out: {', '.join(named)}{more}"
+            )
         return decoded.images, np.asarray(index)[decoded.kept]
 
 
 class _Reading:
     """What all parts of one folder share."""
 
-    def __init__(self, root: Any, size: tuple[int, int] | None, warnings: list[str],
-                 progress: Progress | None) -> None:
+    def __init__(
+        self, root: Any, size: tuple[int, int] | None, warnings: list[str], progress: Progress | None
+    ) -> None:
         self.root, self.warnings, self.progress = root, warnings, progress
         self.size = size or (0, 0)
         self.stretch = size is not None
@@ -133,14 +142,16 @@ class _Reading:
         decoded = decode_all(files, self.size, stretch=self.stretch, progress=self.progress)
         if decoded.other_size is not None:
             position, (height, width) = decoded.other_size
-            raise TlcliError(f"the images differ in size: {self.first} has {self.size[1]} x {self.size[0]} "
-                             f"pixels, {self.name(files[position])} {width} x {height}; "
-                             "give --image-size to bring all to one")
+            raise TlcliError(
+                f"the images differ in size: {self.first} has {self.size[1]} x {self.size[0]} "
+                f"pixels, {self.name(files[position])} {width} x {height}; "
+                "give --image-size to bring all to one"
+            )
         return decoded
 
     def name(self, file: Any) -> str:
         """The path below the folder, with forward slashes, for a message."""
-        return shown(str(file)[len(str(self.root)):].strip("/\\").replace("\\", "/"), 200)
+        return shown(str(file)[len(str(self.root)) :].strip("/\\").replace("\\", "/"), 200)
 
 
 def _part(listing: dict[str, list[Readable]], ranked: Sequence[str]) -> tuple[list[Readable], np.ndarray]:
@@ -153,8 +164,10 @@ def _hold_out(part: Part) -> tuple[Part, Part]:
     images = part.images
     assert isinstance(images, FolderImages)
     kept, held = holdout(part.labels)
-    return (Part(images.subset(kept), part.labels[kept], kept),
-            Part(images.subset(held), part.labels[held], held))
+    return (
+        Part(images.subset(kept), part.labels[kept], kept),
+        Part(images.subset(held), part.labels[held], held),
+    )
 
 
 def _part_folders(root: Any, warnings: list[str]) -> dict[str, Any]:
@@ -163,8 +176,12 @@ def _part_folders(root: Any, warnings: list[str]) -> dict[str, Any]:
     A class may be called `train` too: only a folder that has folders and no images in it is a part.
     """
     folders = {entry.name.lower(): entry for entry in _entries(root) if entry.is_dir()}
-    found = {part: folders[name] for part, names in _PART_FOLDERS.items()
-             for name in names if name in folders and _has_only_folders(folders[name])}
+    found = {
+        part: folders[name]
+        for part, names in _PART_FOLDERS.items()
+        for name in names
+        if name in folders and _has_only_folders(folders[name])
+    }
     if "train" not in found:
         return {"train": root}
     beside = [entry.name for entry in folders.values() if entry not in found.values()]
@@ -195,8 +212,10 @@ def _list_classes(folder: Any, warnings: list[str]) -> dict[str, list[Readable]]
                 stray[f"{Path(file.name).suffix.lower() or 'nameless'} files"] += 1
         name = _class_name(entry.name)
         if name in listing:
-            raise TlcliError(f"two folders of {shown(folder.name)} are both the class {name!r:.100}: "
-                             "class names must differ")
+            raise TlcliError(
+                f"two folders of {shown(folder.name)} are both the class {name!r:.100}: "
+                "class names must differ"
+            )
         if files:
             listing[name] = files
         else:

@@ -14,12 +14,16 @@ SET = idx.IdxSet(
     keras=("", "mnist"),
     archive="mnist.npz",
     # The publisher's own server has refused downloads for years; these carry the same bytes.
-    mirrors=("https://storage.googleapis.com/cvdf-datasets/mnist/",
-             "https://ossci-datasets.s3.amazonaws.com/mnist/"),
-    checksums=("440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-               "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-               "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-               "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+    mirrors=(
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    ),
+    checksums=(
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    ),
 )
 
 

@@ -10,10 +10,17 @@ from tlcli.training.methods.replay import Rehearsal
 
 @register("anchored", "recommended: a head solved for on all layers, then tuning held near the base")
 def anchored(
-    copy: int, freeze: int, *,
-    probe: float = 1, alpha: float = 0.01, statistics: float = 1, rate: float = 1, rate_decay: float = 0.9,
-    replay: float = 0, all_layers: float = 1,
-) -> list[Phase]:  # fmt: skip
+    copy: int,
+    freeze: int,
+    *,
+    probe: float = 1,
+    alpha: float = 0.01,
+    statistics: float = 1,
+    rate: float = 1,
+    rate_decay: float = 0.9,
+    replay: float = 0,
+    all_layers: float = 1,
+) -> list[Phase]:
     """Composed of parts that can be left out one by one, which is what an ablation needs.
 
     `probe=0`: a random head instead of the solved one (Kumar et al. 2022: a random head distorts the
