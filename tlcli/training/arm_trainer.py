@@ -16,12 +16,13 @@ from tlcli.models.registry import with_head
 from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training import augment
 from tlcli.training.arms import Arm
+from tlcli.training.engines import Engine, make_engine
 from tlcli.training.features import FeatureStore, Frozen
 from tlcli.training.loop import Examples, Fit
 from tlcli.training.methods import Context, Phase
 from tlcli.training.recipe import Recipe
 from tlcli.training.solved import SOLVERS, Problem
-from tlcli.training.step import Engine, Step, make_engine
+from tlcli.training.step import Step
 from tlcli.training.watch import Watch
 
 SOURCE_HEAD = "source_head"

@@ -14,11 +14,12 @@ from tlcli.errors import TlcliError, UsageError
 from tlcli.models import network as net
 from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training import augment
+from tlcli.training.engines import Engine, computed_by, make_engine, several_devices
 from tlcli.training.loop import Examples, Fit, as_history
 from tlcli.training.order import require_seeds
 from tlcli.training.precision import settled
 from tlcli.training.recipe import Recipe
-from tlcli.training.step import Engine, Step, computed_by, make_engine, several_devices
+from tlcli.training.step import Step
 from tlcli.training.watch import MeasuredCallback, ProgressCallback, StopCallback, Watch, rows
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models import network as net
 from tlcli.store.records import ALL, Checkpoint, Dataset, EmbeddingPart, Embeddings
+from tlcli.training.engines import make_engine
 from tlcli.training.recipe import Recipe
-from tlcli.training.step import Step, make_engine
+from tlcli.training.step import Step
 from tlcli.training.watch import ProgressCallback, Watch
 
 MIRRORED = ", mirrored"

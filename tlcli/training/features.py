@@ -14,9 +14,10 @@ import numpy as np
 from tlcli.models import network as net
 from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training.augment import both_sides
+from tlcli.training.engines import Engine, make_engine
 from tlcli.training.parallel import TRACING
 from tlcli.training.recipe import Recipe
-from tlcli.training.step import Engine, Step, make_engine
+from tlcli.training.step import Step
 
 
 class Frozen:

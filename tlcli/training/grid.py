@@ -21,6 +21,7 @@ from tlcli.training.arm_trainer import ArmTrainer, Outcome
 from tlcli.training.arms import Arm, parse_arms
 from tlcli.training.compatible import check_grid, target_name
 from tlcli.training.embedding import rebuild
+from tlcli.training.engines import computed_by, make_engine
 from tlcli.training.features import FeatureStore
 from tlcli.training.finished import FinishedRuns, safe_name
 from tlcli.training.loop import as_history, score
@@ -29,7 +30,7 @@ from tlcli.training.parallel import TRACING, Workers
 from tlcli.training.precision import settled
 from tlcli.training.recipe import Recipe
 from tlcli.training.selection import held_out
-from tlcli.training.step import Step, computed_by, make_engine
+from tlcli.training.step import Step
 from tlcli.training.watch import MeasuredCallback, Progress, ProgressCallback, StopCallback, Watch, rows
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from tlcli.errors import Interrupted, TlcliError
 from tlcli.models import network as net
 from tlcli.training import augment
+from tlcli.training.engines import Engine
 from tlcli.training.order import SampleOrder, evaluation_steps, rng
-from tlcli.training.step import Engine, Step
+from tlcli.training.step import Step
 from tlcli.training.watch import Watch
 
 _CHUNK_SECONDS = 0.7

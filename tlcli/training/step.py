@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -137,71 +135,6 @@ class Step:
         if self.recipe.label_smoothing:
             target = target * (1 - self.recipe.label_smoothing) + self.recipe.label_smoothing / classes
         return target
-
-
-class Engine(Protocol):
-    """What runs the step: the only part that knows the backend."""
-
-    def put(self, array: np.ndarray) -> Any:
-        """An array on the device, to be passed to `train` and `outputs` again and again."""
-
-    def train(self, data: dict[str, Any], plan: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Run as many steps as `plan` has rows; per step the cross-entropy and the number right."""
-
-    def outputs(self, x: Any) -> list[Any]:
-        """The model's outputs in inference mode for all of x, in batches: float32, on the device."""
-
-    def variables(self) -> dict[str, Any]:
-        """What besides the model changes: the optimizer's variables and the weight average, by name."""
-
-    def reset(self) -> None:
-        """Put the optimizer back to its first step and the average onto the weights."""
-
-
-def several_devices(devices: Sequence[str] | None, batch: int) -> AbstractContextManager[int]:
-    """Where to build a network and make its engine, so that each batch is shared among several devices.
-
-    Args:
-        devices: Such as `GPU:0` and `GPU:1`; by default all GPUs that TensorFlow sees.
-        batch: Images per step; there is no use for more devices than that.
-
-    Returns:
-        A context; what it gives is how many devices share a batch (1 under JAX).
-    """
-    if keras.backend.backend() != "tensorflow":
-        return nullcontext(1)
-    from tlcli.training.engine_mirrored import mirrored
-
-    return mirrored(devices, batch)
-
-
-def make_engine(step: Step) -> Engine:
-    """The engine of the backend that Keras runs on, for one device or those of `several_devices`.
-
-    Raises:
-        TlcliError: a backend for which there is none.
-    """
-    from tlcli.errors import TlcliError
-
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        from tlcli.training.engine_mirrored import MirroredEngine
-        from tlcli.training.engine_tensorflow import TensorFlowEngine
-
-        return MirroredEngine(step) if tf.distribute.has_strategy() else TensorFlowEngine(step)
-    if backend == "jax":
-        from tlcli.training.engine_jax import JaxEngine
-
-        return JaxEngine(step)
-    raise TlcliError(f"KERAS_BACKEND={backend} is not supported; use tensorflow or jax.")
-
-
-def computed_by() -> dict[str, str]:
-    """For the provenance: what computes, where it is not TensorFlow."""
-    backend = keras.backend.backend()
-    return {} if backend == "tensorflow" else {"backend": backend}
 
 
 def split_plan(key: str) -> bool:

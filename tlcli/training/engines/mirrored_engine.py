@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tlcli.models.network import seed_states
-from tlcli.training.engine_tensorflow import TensorFlowEngine, graph, plan_specs
+from tlcli.training.engines.tensorflow_engine import TensorFlowEngine, graph, plan_specs
 from tlcli.training.parallel import TRACING
 from tlcli.training.step import Step, gather
 
