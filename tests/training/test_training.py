@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from tlcli.errors import Interrupted, TlcliError, UsageError
+from tlcli.models import network as net
 from tlcli.training import Recipe, embed, train_base, transfer
 from tlcli.training.base import channel_statistics
-from tlcli.training.loop import Fit
-from tlcli.training.order import SampleOrder, evaluation_steps
+from tlcli.training.loop import Examples, Fit
+from tlcli.training.order import SampleOrder, next_evaluation
+from tlcli.training.step import Step
+from tlcli.training.watch import Watch
 
 EVERYTHING = Recipe(
     optimizer="adamw",
@@ -30,8 +33,6 @@ EVERYTHING = Recipe(
 def test_a_training_equals_plain_keras_step_by_step(source_set):
     """The same weights, order and optimizer through `train_on_batch` give the same weights."""
     import keras
-
-    from tlcli.models import network as net
 
     for optimizer in (keras.optimizers.Adam(0.001), keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True)):
         name = type(optimizer).__name__.lower()
@@ -63,8 +64,6 @@ def test_batch_normalization_trains_as_in_plain_keras(source_set):
     """
     import keras
     from keras import layers
-
-    from tlcli.models import network as net
 
     recipe = Recipe(samples=2000, batch_size=50)
     ours = train_base(source_set, "cnn6-bn", seed=3, recipe=recipe)
@@ -214,9 +213,37 @@ def test_the_order_of_samples():
 
 
 def test_when_a_training_is_evaluated():
-    assert list(evaluation_steps(240, 1000, 100)) == list(range(10, 241, 10))
-    assert list(evaluation_steps(25, 1000, 100)) == [10, 20, 25]
-    assert list(evaluation_steps(5, 130, 100)) == [2, 3, 4, 5]
+    def points(total: int, every: int, batch: int) -> list[int]:
+        return sorted({next_evaluation(done, total, every, batch) for done in range(total)})
+
+    assert points(240, 1000, 100) == list(range(10, 241, 10))
+    assert points(25, 1000, 100) == [10, 20, 25]
+    assert points(5, 130, 100) == [2, 3, 4, 5]
+    assert points(4, 1, 100) == [1, 2, 3, 4]
+    assert next_evaluation(10**9, 10**10, 7, 3) == 10**9 + 1, "without a list of all of them"
+
+
+def test_a_training_may_be_measured_thousands_of_times(base):
+    """What grows from one measurement to the next stays bounded. The engine computes nothing, for speed."""
+
+    class Still:
+        def train(self, data, plan):
+            return np.zeros(len(plan["index"])), np.zeros(len(plan["index"]))
+
+        def outputs(self, x):
+            return [np.zeros((len(x), 6), np.float32)]
+
+        def variables(self):
+            return {}
+
+    model = net.build("cnn2", base.input_shape, 6).model
+    parts = {part: (np.zeros(20), np.zeros(20, int)) for part in ("test", "validation")}
+    for patience in (None, 5000):
+        recipe = Recipe(epochs=2000, early_stopping=patience)
+        step, examples = Step(model, [], base.mean, base.std, recipe), Examples({}, 20, parts)
+        fit = Fit(step, Still(), examples, model, 0, total_samples=40_000, eval_every=20)
+        fit.run(Watch())
+        assert fit.history["samples_seen"] == list(range(20, 40_001, 20))
 
 
 def test_learning_rate_schedules():

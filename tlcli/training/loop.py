@@ -14,7 +14,7 @@ from tlcli.errors import Interrupted, TlcliError
 from tlcli.models import network as net
 from tlcli.training import augment
 from tlcli.training.engines import Engine
-from tlcli.training.order import SampleOrder, evaluation_steps, rng
+from tlcli.training.order import SampleOrder, next_evaluation, rng
 from tlcli.training.step import Step
 from tlcli.training.watch import Watch
 
@@ -67,7 +67,6 @@ class Fit:
         recipe = self.step.recipe
         self.batch = min(recipe.batch_size, self.examples.size)
         self.total = max(1, -(-self.total_samples // self.batch))
-        self.points = evaluation_steps(self.total, self.eval_every, self.batch)
         self.sides = 2 if recipe.mirrored else 1
         self.order = SampleOrder(self.examples.size, self.seed)
         self.source_order = SampleOrder(max(1, self.examples.source_size), self.seed, "source")
@@ -81,14 +80,15 @@ class Fit:
         """
         chunk, saved = 8, time.monotonic()
         while self.done < self.total and not self._stopped_early():
-            started = time.monotonic()
-            stop = min(self.done + chunk, next(p for p in self.points if p > self.done))
-            self._advance(stop)
-            if self.done in self.points:
+            started, before = time.monotonic(), self.done
+            point = next_evaluation(before, self.total, self.eval_every, self.batch)
+            self._advance(min(before + chunk, point))
+            if self.done == point:
                 watch.measure(self._evaluate())
             watch.report(self.seen_before + self.done * self.batch, self.total * self.batch, doing)
             now = time.monotonic()
-            chunk = max(1, min(4 * chunk, int(chunk * _CHUNK_SECONDS / max(now - started, 1e-3))))
+            steps = self.done - before
+            chunk = max(1, min(4 * steps, int(steps * _CHUNK_SECONDS / max(now - started, 1e-3))))
             if watch.asked_to_stop():
                 if watch.save:
                     watch.save(self.state())
@@ -207,9 +207,10 @@ class Fit:
         return self._measured
 
     def _waited(self) -> int:
-        """Evaluations since the best validation loss."""
-        losses = self.history["validation_loss"][self.rows_before :]
-        return len(losses) - 1 - int(np.argmin(losses))
+        """Evaluations since the best validation loss, which lies at most `early_stopping` rows back."""
+        losses = self.history["validation_loss"]
+        recent = losses[max(self.rows_before, len(losses) - 1 - (self.step.recipe.early_stopping or 0)) :]
+        return len(recent) - 1 - int(np.argmin(recent))
 
     def _stopped_early(self) -> bool:
         patience = self.step.recipe.early_stopping

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from tlcli.errors import UsageError
@@ -54,8 +52,8 @@ class SampleOrder:
         return self._epochs[epoch]
 
 
-def evaluation_steps(total_steps: int, every: int, batch: int) -> Sequence[int]:
-    """After which steps to evaluate: as soon as each multiple of `every` samples is seen, and at the end."""
-    count = total_steps * batch // every
-    points = {min(total_steps, -(-k * every // batch)) for k in range(1, count + 1)}
-    return sorted(points | {total_steps})
+def next_evaluation(done: int, total_steps: int, every: int, batch: int) -> int:
+    """The first step after `done` to evaluate after: as soon as each multiple of `every` samples is seen, and
+    at the end."""
+    multiple = done * batch // every + 1
+    return min(total_steps, -(-multiple * every // batch))
