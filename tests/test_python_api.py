@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tlcli.models.registry import _REGISTERED as NETWORKS
-from tlcli.models.registry import architectures
+from tlcli.models.registry import NETWORKS
+from tlcli.register import Owner
 from tlcli.store import Results, read
-from tlcli.training.methods import _REGISTERED as METHODS
-from tlcli.training.methods import methods
+from tlcli.training.methods import METHODS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,11 +24,8 @@ def blocks(page: Path) -> list[str]:
 @pytest.fixture
 def registers():
     """The page registers a network and a method, which must not stay."""
-    kept = architectures(), methods()  # all of them: they are looked for once
     yield
-    for register, before in zip((NETWORKS, METHODS), kept, strict=True):
-        register.clear()
-        register.update(before)
+    assert [register.forget(Owner("program", "__main__")) for register in (NETWORKS, METHODS)] == [1, 1]
 
 
 def test_every_block_of_the_page_runs(tmp_path, monkeypatch, capsys, registers):

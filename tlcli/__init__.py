@@ -6,22 +6,40 @@ trains a network or runs one.
 
 from __future__ import annotations
 
-import importlib
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tlcli import analysis, data, errors, models, report, store, training
+    from tlcli.models.registry import network
+    from tlcli.training.methods import method
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "analysis", "data", "errors", "models", "report", "store", "training"]
+__all__ = [
+    "__version__",
+    "analysis",
+    "data",
+    "errors",
+    "method",
+    "models",
+    "network",
+    "report",
+    "store",
+    "training",
+]
+
+_DECORATORS = {"network": "tlcli.models.registry", "method": "tlcli.training.methods"}
+"""The decorators that register what a user adds, and where each is."""
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in _DECORATORS:
+        return getattr(importlib.import_module(_DECORATORS[name]), name)
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return importlib.import_module(f"{__name__}.{name}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return __all__

@@ -116,7 +116,7 @@ def test_options_are_checked():
     ]:
         with pytest.raises(UsageError):
             parse_options(name, option)
-    with pytest.raises(UsageError, match="Did you mean cnn2"):
+    with pytest.raises(UsageError, match="Did you mean 'cnn2'"):
         parse_options("cnn22", {})
 
 

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from tlcli.errors import UsageError
 from tlcli.training.arms import count_arms, parse_arms
-from tlcli.training.methods import method, methods
+from tlcli.training.methods import METHODS
 
 GROUPS = [("conv1",), ("conv2",), ("dense",), ("head",)]
 BELOW = len(GROUPS) - 1
-NAMES = sorted(methods())
+NAMES = sorted(METHODS)
 
 layers = st.integers(0, BELOW)
 sweeps = st.tuples(layers, layers).map(lambda pair: f"{min(pair)}-{max(pair)}")
@@ -20,7 +20,7 @@ sweeps = st.tuples(layers, layers).map(lambda pair: f"{min(pair)}-{max(pair)}")
 
 @given(st.sampled_from(NAMES), layers, layers)
 def test_an_arm_copies_and_freezes_what_it_says(name: str, copied: int, frozen: int) -> None:
-    chosen = method(name)
+    chosen = METHODS[name]
     given_options = [f"copy={copied}"] * chosen.copies + [f"freeze={frozen}"] * chosen.freezes
     spec = f"{name}:{','.join(given_options)}" if given_options else name
     if chosen.copies and chosen.freezes and frozen > copied:
@@ -34,7 +34,7 @@ def test_an_arm_copies_and_freezes_what_it_says(name: str, copied: int, frozen: 
     assert arm.phases
 
 
-@given(st.sampled_from([n for n in NAMES if method(n).copies]), sweeps)
+@given(st.sampled_from([n for n in NAMES if METHODS[n].copies]), sweeps)
 def test_a_sweep_is_one_arm_for_each_value(name: str, sweep: str) -> None:
     """By whichever road it is given; no two labels are the same."""
     first, last = map(int, sweep.split("-"))

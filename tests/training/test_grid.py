@@ -13,7 +13,7 @@ from tlcli.errors import Interrupted, TlcliError, UsageError
 from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training import Recipe, transfer
 from tlcli.training.arms import parse_arms
-from tlcli.training.methods import methods
+from tlcli.training.methods import METHODS
 from tlcli.training.order import SampleOrder
 
 GROUPS = [("conv1",), ("conv2",), ("dense1",), ("head",)]
@@ -144,9 +144,9 @@ def test_an_interrupted_grid_goes_on_and_ends_the_same(base, target_set, tmp_pat
 
 
 def test_every_method_runs_and_measures_forgetting(base, source_set, target_set):
-    results = transfer(base, [target_set], list(methods()), recipe=SHORT, source=source_set)
+    results = transfer(base, [target_set], list(METHODS), recipe=SHORT, source=source_set)
     by_arm = {run.arm: run for run in results.runs}
-    assert set(by_arm) == set(methods())
+    assert set(by_arm) == set(METHODS)
     before = {run.attributes["source_accuracy_before"] for run in results.runs}
     assert before == {base.history["test_accuracy"][-1]}
     assert by_arm["freeze"].attributes["source_accuracy_after"] == before.pop()

@@ -10,8 +10,8 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
-from tlcli.cli.suggest import did_you_mean
 from tlcli.errors import UsageError
+from tlcli.text import did_you_mean
 
 SUMMARIES = {
     "split": "Cut a data set into training and test images of chosen classes.",

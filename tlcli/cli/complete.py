@@ -36,9 +36,9 @@ def architectures(incomplete: str) -> list[tuple[str, str]]:
 
 def methods(incomplete: str) -> list[tuple[str, str]]:
     """The ways to train on the target."""
-    from tlcli.training.methods import methods as registered
+    from tlcli.training.methods import METHODS
 
-    return _starting_with(incomplete, ((m.name, m.summary) for m in registered().values()))
+    return _starting_with(incomplete, ((m.name, m.summary) for m in METHODS.values()))
 
 
 def recipes(incomplete: str) -> list[tuple[str, str]]:

@@ -12,8 +12,8 @@ from tlcli.cli import complete
 from tlcli.cli import options as o
 from tlcli.cli.archs import parse_shape
 from tlcli.cli.output import Console, check_inputs, choose_output, count, recorded_command, stem
-from tlcli.cli.suggest import did_you_mean
 from tlcli.errors import UsageError
+from tlcli.text import did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np

@@ -209,7 +209,7 @@ def _usage_message(error: Any, arguments: list[str]) -> str:
     option = getattr(error, "option_name", None)
     possibilities = getattr(error, "possibilities", None)
     if option and possibilities is not None:
-        from tlcli.cli.suggest import did_you_mean
+        from tlcli.text import did_you_mean
 
         message = f"no such option: {option}.{did_you_mean(option, possibilities)}"
     elif option and type(error).__name__ == "NoSuchOption":

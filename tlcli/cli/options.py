@@ -9,8 +9,8 @@ import typer
 
 from tlcli.cli import complete
 from tlcli.cli.output import stem
-from tlcli.cli.suggest import did_you_mean
 from tlcli.errors import UsageError
+from tlcli.text import did_you_mean
 
 if TYPE_CHECKING:
     from tlcli.training.logs import RunLogs

@@ -27,9 +27,9 @@ EXAMPLES = [
 
 def more_help() -> list[tuple[str, list[str]]]:
     """What the help lists from the registers."""
-    from tlcli.training.methods import methods
+    from tlcli.training.methods import METHODS
 
-    listed = [(m.name, m.summary) for m in methods().values()]
+    listed = [(m.name, m.summary) for m in METHODS.values()]
     width = max(len(name) for name, _ in listed)
     return [("Methods:", [f"{name:<{width}}  {summary}" for name, summary in listed]), *o.recipe_help()]
 

@@ -1,21 +1,17 @@
-"""The architectures by name. One file in `zoo/` and one `@register` make a new one; nothing else changes.
+"""The architectures by name. One function and one `@network` make a new one; nothing else changes.
 
 Listing them needs no Keras: a builder imports it when it is called.
 """
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import inspect
-import pkgutil
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from tlcli.errors import TlcliError, UsageError
+from tlcli.register import Register, keyword_options
 
 Builder = Callable[..., Any]
 
@@ -39,25 +35,50 @@ class Architecture:
     classes: int
 
 
-_REGISTERED: dict[str, Architecture] = {}
+NETWORKS: Register[Architecture] = Register("network", "tlcli.networks", "tlcli.models.zoo")
 
 
-def register(
-    name: str, summary: str, *, input_shape: tuple[int, int, int], classes: int
+def network(
+    name: str,
+    summary: str,
+    *,
+    input_shape: tuple[int, int, int] = (32, 32, 3),
+    classes: int = 10,
 ) -> Callable[[Builder], Builder]:
-    """Register a builder. Its keyword-only arguments are the architecture's options.
+    """Register a network: a function of plain Keras layers that gives the logits.
 
-    Files hold the name and the options: what is built from them must compute the same for ever, and a network
-    that computes otherwise takes another name.
+    Args:
+        name: What `--arch` takes: letters, digits, dots, dashes, underscores.
+        summary: One line for `tlcli archs`.
+        input_shape: Height, width and channels that `tlcli archs` counts parameters for.
+        classes: Likewise, the number of classes.
+
+    The decorated function is called as `build(inputs, classes, **options)` with a Keras tensor of
+    (batch, height, width, channels) float32, standardized per channel, and gives one of (batch, classes). Its
+    keyword-only arguments are the options that `--arch-option` sets; each has a default, whose type (bool,
+    int from 1, float from 0 to below 1, or text) a given value must have. Any layer of Keras or of your own
+    works. What computes the logits, a Dense layer as a rule, is the head, which a transfer replaces.
+
+        import keras
+        import tlcli
+
+        @tlcli.network("two-layers", "two convolutions and the head", input_shape=(28, 28, 1))
+        def two_layers(inputs, classes, *, filters=16):
+            x = keras.layers.Conv2D(filters, 3, activation="relu", name="conv1")(inputs)
+            x = keras.layers.Conv2D(filters, 3, activation="relu", name="conv2")(x)
+            x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+            return keras.layers.Dense(classes, name="head")(x)
+
+    Files hold the name and the options, never the code: what is built from them must compute the same for
+    ever, and a network that computes otherwise takes another name.
+
+    Raises:
+        UsageError: the name has an owner, or an argument has no default.
     """
 
     def decorate(build: Builder) -> Builder:
-        defaults = {
-            p.name: p.default
-            for p in inspect.signature(build).parameters.values()
-            if p.kind is inspect.Parameter.KEYWORD_ONLY
-        }
-        _REGISTERED[name] = Architecture(name, summary, build, defaults, input_shape, classes)
+        options = keyword_options(build)
+        NETWORKS.add(name, Architecture(name, summary, build, options, input_shape, classes), build)
         return build
 
     return decorate
@@ -65,16 +86,7 @@ def register(
 
 def architectures() -> dict[str, Architecture]:
     """Every architecture by name, in the order of their names."""
-    _import_zoo()
-    return dict(sorted(_REGISTERED.items()))
-
-
-@lru_cache(maxsize=1)
-def _import_zoo() -> None:
-    from tlcli.models import zoo
-
-    for module in pkgutil.iter_modules(zoo.__path__):
-        importlib.import_module(f"{zoo.__name__}.{module.name}")
+    return {arch.name: arch for arch in NETWORKS.values()}
 
 
 def architecture(name: str) -> Architecture:
@@ -83,12 +95,7 @@ def architecture(name: str) -> Architecture:
     Raises:
         UsageError: there is none.
     """
-    known = architectures()
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {close[0]}?" if close else "They are: " + ", ".join(known) + "."
-        raise UsageError(f"there is no architecture {name!r}. {hint}")
-    return known[name]
+    return NETWORKS[name]
 
 
 def parse_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:

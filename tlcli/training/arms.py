@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tlcli.errors import UsageError
 from tlcli.models.layerspec import count_layers, resolve_layers
 from tlcli.models.registry import ALL_LAYERS, HEAD_DROPOUT, HEAD_UNITS, parse_head_units
-from tlcli.training.methods import Method, Phase, method
+from tlcli.training.methods import METHODS, Method, Phase
 
 Groups = list[tuple[str, ...]]
 Options = dict[str, float | str]
@@ -69,7 +69,7 @@ def parse_arms(
     arms = [arm for spec in specs for arm in _expand(spec, groups, hidden, copy, freeze, common)]
     if not arms:
         raise UsageError("received no --method; name one or more, for example --method freeze.")
-    used = [method(arm.method) for arm in arms]
+    used = [METHODS[arm.method] for arm in arms]
     if freeze is not None and not any(one.freezes for one in used):
         raise UsageError(f"--freeze: {used[0].name} freezes no layers; freeze is the method that does.")
     if copy is not None and not any(one.copies for one in used):
@@ -88,7 +88,7 @@ def count_arms(specs: Sequence[str], copy: str | None, freeze: str | None) -> in
     """
     number = 0
     for name, given in map(_parse, specs):
-        chosen = method(name)
+        chosen = METHODS[name]
         copies = count_layers(given.get("copy") or copy) if chosen.copies else 1
         number += copies * (count_layers(given.get("freeze") or freeze) if chosen.freezes else 1)
     return number
@@ -103,7 +103,7 @@ def _expand(
     common: Options,
 ) -> list[Arm]:
     name, given = _parse(spec)
-    chosen = method(name)
+    chosen = METHODS[name]
     copied_text, frozen_text = given.pop("copy", None), given.pop("freeze", None)
     alternatives = _alternatives(chosen, given, common)
     if len(kinds := {bool(options[HEAD_UNITS]) for options in alternatives}) > 1:

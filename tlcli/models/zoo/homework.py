@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tlcli.models.registry import register
+from tlcli.models.registry import network
 
 
-@register(
+@network(
     "plain-cnn",
     "homework report: plain CNN with 49,268 parameters",
     input_shape=(32, 32, 3),
@@ -27,7 +27,7 @@ def plain_cnn(inputs: Any, classes: int, *, dropout: float = 0.25) -> Any:
     return dense(dropped(x, dropout, name="dropout3"), classes, name="head")
 
 
-@register(
+@network(
     "densenet",
     "homework report: DenseNet of 3 blocks of 2 bottleneck layers, growth 12: 45,634 parameters",
     input_shape=(32, 32, 3),
@@ -63,7 +63,7 @@ def densenet(inputs: Any, classes: int, *, growth: int = 12) -> Any:
     return dense(global_average_pool(x, name="gap"), classes, name="head")
 
 
-@register(
+@network(
     "vgg16",
     "VGG-16 for 32x32 images: 13 convolutions and dense 512, each with batch norm and dropout",
     input_shape=(32, 32, 3),

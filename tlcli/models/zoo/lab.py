@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tlcli.models.registry import register
+from tlcli.models.registry import network
 
 
-@register(
+@network(
     "cnn2",
     "MNIST lab: 2 convolutions (3x3, no padding), max-pool, dense 128, head; dropout on the dense inputs",
     input_shape=(28, 28, 1),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tlcli.models.registry import register
+from tlcli.models.registry import network
 
 
-@register(
+@network(
     "cnn4",
     "CIFAR-10 practical: 4 convolutions, 2 max-pools, dense 256, head, with dropout",
     input_shape=(32, 32, 3),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tlcli.models.registry import register
+from tlcli.models.registry import network
 
 
-@register(
+@network(
     "cnn8",
     "seminar, first network: 8 padded convolutions of 3 filters, flatten, head",
     input_shape=(32, 32, 3),
@@ -22,7 +22,7 @@ def cnn8(inputs: Any, classes: int, *, filters: int = 3) -> Any:
     return dense(flatten(x), classes, name="head")
 
 
-@register(
+@network(
     "cnn6-bn",
     "seminar, final network: 3 blocks of (convolution, batch norm, ReLU) twice and a max-pool, head",
     input_shape=(32, 32, 3),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tlcli.models.registry import register
+from tlcli.models.registry import network
 
 
-@register(
+@network(
     "small-cnn",
     "under 50,000 parameters: whitened patches, 5 separable residual blocks with squeeze-excitation",
     input_shape=(32, 32, 3),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tlcli.models.registry import register
+from tlcli.models.registry import network
 
 
-@register(
+@network(
     "whitened-cnn",
     "for fast training: whitened patches, 3 residual blocks of 3 convolutions, batch norm, GELU: 2.5 M",
     input_shape=(32, 32, 3),

@@ -1,4 +1,4 @@
-"""The methods by name. One file here and one `@register` make a new one; nothing else changes.
+"""The methods by name. One function and one `@method` make a new one; nothing else changes.
 
 A method says in which phases a network is trained: what is frozen in each, for which share of the samples,
 and what is added to the loss. Listing them needs no Keras.
@@ -6,16 +6,11 @@ and what is added to the loss. Listing them needs no Keras.
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import inspect
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from tlcli.errors import UsageError
+from tlcli.register import Register, keyword_options
 
 if TYPE_CHECKING:
     from tlcli.models.network import Network
@@ -92,53 +87,43 @@ class Method:
     defaults: Mapping[str, float] = field(default_factory=dict)
 
 
-_REGISTERED: dict[str, Method] = {}
+METHODS: Register[Method] = Register("method", "tlcli.methods", "tlcli.training.methods")
 
 
-def register(
+def method(
     name: str, summary: str, *, copies: bool = True, freezes: bool = False
 ) -> Callable[[Phases], Phases]:
-    """Register a method. The keyword-only arguments of its function are its options (numbers).
+    """Register a method: a function that says in which phases a network is trained.
 
-    `copies`: layers are taken from the base (`--copy` says how many). `freezes`: `--freeze` applies.
+    Args:
+        name: What `--method` takes: letters, digits, dots, dashes, underscores.
+        summary: One line for `tlcli transfer --help`.
+        copies: Layers are taken from the base; `--copy` says how many.
+        freezes: `--freeze` applies.
+
+    The decorated function is called as `phases(copy, freeze, **options)` with the numbers of weighted layers
+    that are copied and frozen, counted from the input, and gives a list of `Phase`. Its keyword-only
+    arguments are the options of the method (`--method thaw:head=0.2`): numbers, each with a default. A phase
+    says what is frozen, for which share of the run's samples, at which factor of the learning rate; and it
+    may add to the loss (`terms`, see `TermFactory`; methods/l2_sp.py is an example).
+
+        import tlcli
+        from tlcli.training.methods import Phase
+
+        @tlcli.method("thaw", "the head alone, then everything at a tenth of the rate", freezes=True)
+        def thaw(copy, freeze, *, head=0.5):
+            return [Phase(frozen=freeze, share=head), Phase(frozen=0, share=1 - head, rate=0.1)]
+
+    Raises:
+        UsageError: the name has an owner, or an argument has no default.
     """
 
     def decorate(phases: Phases) -> Phases:
-        defaults = {
-            p.name: float(p.default)
-            for p in inspect.signature(phases).parameters.values()
-            if p.kind is inspect.Parameter.KEYWORD_ONLY
-        }
-        _REGISTERED[name] = Method(name, summary, phases, copies, freezes, defaults)
+        options = {key: float(value) for key, value in keyword_options(phases).items()}
+        METHODS.add(name, Method(name, summary, phases, copies, freezes, options), phases)
         return phases
 
     return decorate
 
 
-def methods() -> dict[str, Method]:
-    """Every method by name."""
-    _import_all()
-    return dict(sorted(_REGISTERED.items()))
-
-
-@lru_cache(maxsize=1)
-def _import_all() -> None:
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
-
-
-def method(name: str) -> Method:
-    """The method of that name.
-
-    Raises:
-        UsageError: there is none.
-    """
-    known = methods()
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {close[0]}?" if close else "They are: " + ", ".join(known) + "."
-        raise UsageError(f"there is no method {name!r}. {hint}")
-    return known[name]
-
-
-__all__ = ["Context", "Method", "Phase", "TermFactory", "method", "methods", "register"]
+__all__ = ["METHODS", "Context", "Method", "Phase", "TermFactory", "method"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from tlcli.errors import UsageError
-from tlcli.training.methods import Phase, TermFactory, register
+from tlcli.training.methods import Phase, TermFactory, method
 from tlcli.training.methods.l2_sp import PullToBase
 from tlcli.training.methods.replay import Rehearsal
 
 
-@register("anchored", "recommended: a head solved for on all layers, then tuning held near the base")
+@method("anchored", "recommended: a head solved for on all layers, then tuning held near the base")
 def anchored(
     copy: int,
     freeze: int,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tlcli.training.methods import Context, Phase, TermFactory, register
+from tlcli.training.methods import Context, Phase, TermFactory, method
 
 if TYPE_CHECKING:
     from tlcli.training.step import Term
@@ -40,7 +40,7 @@ class PullToBase(TermFactory):
         return penalty
 
 
-@register("l2-sp", "fine-tuning with a pull towards the base's weights (Li et al. 2018)")
+@method("l2-sp", "fine-tuning with a pull towards the base's weights (Li et al. 2018)")
 def l2_sp(copy: int, freeze: int, *, alpha: float = 0.01, beta: float = 0.01) -> list[Phase]:
     """`alpha` of the pull to the base, `beta` of the decay of what is new.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tlcli.errors import UsageError
-from tlcli.training.methods import Phase, register
+from tlcli.training.methods import Phase, method
 
 
-@register("lp-ft", "first the new layers alone, then everything (Kumar et al. 2022)")
+@method("lp-ft", "first the new layers alone, then everything (Kumar et al. 2022)")
 def lp_ft(copy: int, freeze: int, *, probe: float = 0.5, rate: float = 1.0) -> list[Phase]:
     """`probe` is the share of the samples spent on the head, `rate` the second phase's factor.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tlcli.errors import UsageError
-from tlcli.training.methods import Context, Phase, TermFactory, register
+from tlcli.training.methods import Context, Phase, TermFactory, method
 
 if TYPE_CHECKING:
     from tlcli.training.step import Term
@@ -34,7 +34,7 @@ class Distillation(TermFactory):
         return distillation
 
 
-@register("lwf", "fine-tuning, distilling from the base on the target's images (Li & Hoiem 2016)")
+@method("lwf", "fine-tuning, distilling from the base on the target's images (Li & Hoiem 2016)")
 def lwf(copy: int, freeze: int, *, weight: float = 1.0, temperature: float = 2.0) -> list[Phase]:
     """`weight` of the distillation, at `temperature`.
 

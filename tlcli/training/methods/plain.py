@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from tlcli.training.methods import Phase, register
+from tlcli.training.methods import Phase, method
 
 
-@register("scratch", "same architecture, random start: the control", copies=False)
+@method("scratch", "same architecture, random start: the control", copies=False)
 def scratch(copy: int, freeze: int) -> list[Phase]:
     return [Phase(frozen=0)]
 
 
-@register("freeze", "copied layers stay as they are; the rest is trained", freezes=True)
+@method("freeze", "copied layers stay as they are; the rest is trained", freezes=True)
 def freeze(copy: int, freeze: int) -> list[Phase]:
     return [Phase(frozen=freeze)]
 
 
-@register("finetune", "copied layers are the start; everything is trained")
+@method("finetune", "copied layers are the start; everything is trained")
 def finetune(copy: int, freeze: int, *, rate_decay: float = 1.0) -> list[Phase]:
     """`rate_decay` below 1 slows each layer further from the head (Howard & Ruder 2018)."""
     return [Phase(frozen=0, rate_decay=rate_decay)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tlcli.errors import UsageError
-from tlcli.training.methods import Context, Phase, TermFactory, register
+from tlcli.training.methods import Context, Phase, TermFactory, method
 
 if TYPE_CHECKING:
     from tlcli.training.step import Term
@@ -36,7 +36,7 @@ class Rehearsal(TermFactory):
         return rehearsal
 
 
-@register("replay", "fine-tuning with batches of the source task mixed in (needs --source)")
+@method("replay", "fine-tuning with batches of the source task mixed in (needs --source)")
 def replay(copy: int, freeze: int, *, weight: float = 1.0, share: float = 1.0) -> list[Phase]:
     """`weight` of the source task, `share` of its images beside those of the target in each batch.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tlcli.training.methods import Phase, register
+from tlcli.training.methods import Phase, method
 
 
-@register("ridge", "a linear head by ridge regression on the features, penalty by cross-validation")
+@method("ridge", "a linear head by ridge regression on the features, penalty by cross-validation")
 def ridge(copy: int, freeze: int) -> list[Phase]:
     return [Phase(frozen=copy, solve="ridge")]
 
 
-@register("logistic", "a linear head by logistic regression on the features, penalty by cross-validation")
+@method("logistic", "a linear head by logistic regression on the features, penalty by cross-validation")
 def logistic(copy: int, freeze: int) -> list[Phase]:
     return [Phase(frozen=copy, solve="logistic")]

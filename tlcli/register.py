@@ -1,0 +1,392 @@
+"""The registers: everything that a user calls by a name, and who put it there.
+
+Networks, methods, sources of images, recipes and sections of the report are each kept in a `Register`.
+Names come from three places, in this order: the package itself; installed packages that announce entry points
+(of the groups below); and files that the user names (`tlcli --with FILE.py`, or the environment variable
+TLCLI_WITH). A name has one owner. Code is loaded because a user names it or has installed it, never because a
+data file asks for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from tlcli.errors import TlcliError, UsageError
+from tlcli.text import did_you_mean
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+T = TypeVar("T")
+
+GROUPS = ("tlcli.networks", "tlcli.methods", "tlcli.sources", "tlcli.recipes", "tlcli.sections")
+"""Of the entry points: the name of each is that of the entry, its value the function that registers it."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who registered a name: this package, an installed one, a file given with --with, or a program."""
+
+    kind: str
+    """`tlcli`, `package`, `file` or `program`."""
+    name: str
+    """`tlcli`, `own-network 0.1.0`, `mynet.py`, `__main__`."""
+    file: str = ""
+    """The path of the code, where there is one."""
+    sha256: str = ""
+    """Of that file."""
+
+    def __str__(self) -> str:
+        return {
+            "tlcli": "tlcli itself",
+            "package": f"the package {self.name}",
+            "file": f"the file {self.name}",
+        }.get(self.kind, f"the module {self.name}")
+
+
+OURS = Owner("tlcli", "tlcli")
+
+_REGISTERS: list[Register[Any]] = []
+_PLUGINS: dict[str, Owner] = {}
+"""Files and installed packages from which something was loaded, by the name of their module."""
+
+
+@dataclass(frozen=True)
+class _Entry(Generic[T]):
+    value: T
+    owner: Owner
+    module: str
+    function: str
+    """A notebook's cell that is run again registers the same function again."""
+
+
+@dataclass(frozen=True)
+class _Family(Generic[T]):
+    names: Callable[[], Iterable[str]]
+    make: Callable[[str], T]
+
+
+class Register(Generic[T]):
+    """What of one kind has a name: `register[name]`, `name in register`, `for name in register`.
+
+    Looking up a name imports what is needed to find it; listing imports every plug-in.
+    """
+
+    def __init__(self, noun: str, group: str, package: str, plural: str = "") -> None:
+        """`noun` is what a message calls an entry, `group` that of the entry points, `package` the one whose
+        modules, imported one by one, register the entries of tlcli's own."""
+        self.noun, self.plural, self.group, self.package = noun, plural or f"{noun}s", group, package
+        self.problems: dict[str, str] = {}
+        """Names announced by installed packages that cannot be had, and why."""
+        self._entries: dict[str, _Entry[T]] = {}
+        self._families: dict[str, _Family[T]] = {}
+        self._announced: dict[str, EntryPoint] = {}
+        self._searched = False
+        _REGISTERS.append(self)
+
+    def add(self, name: str, value: T, function: Any) -> None:
+        """Register a value under a name, as made from a function, whose module tells the owner.
+
+        Raises:
+            UsageError: the name is no name, or another owner has it.
+        """
+        if not _is_ours(function.__module__):
+            self._search()  # first come those who own their names already
+        owner, made_by = _owner(function.__module__), (function.__module__, function.__qualname__)
+        if not _NAME.fullmatch(name):
+            raise UsageError(
+                f"The {self.noun} {name!r} of {owner} has no usable name: "
+                "expected letters, digits, dots, dashes and underscores."
+            )
+        there = self._entries.get(name)
+        if there is not None and (there.module, there.function) != made_by:
+            raise UsageError(self._taken(name, there.owner, owner))
+        announced = self._announced.get(name)
+        if announced is not None and _package_of(announced) != owner:
+            raise UsageError(self._taken(name, _package_of(announced), owner))
+        self._entries[name] = _Entry(value, owner, *made_by)
+
+    def add_family(self, prefix: str, names: Callable[[], Iterable[str]], make: Callable[[str], T]) -> None:
+        """Register all names that begin with a prefix such as `keras:`.
+
+        `names` lists them in full, for completion and suggestions; `make` gives the entry of one, and raises
+        UsageError where there is none. They are not among those that the register lists.
+        """
+        self._families[prefix] = _Family(names, make)
+
+    def __getitem__(self, name: str) -> T:
+        """The entry of that name.
+
+        Raises:
+            UsageError: there is none; the message suggests one.
+        """
+        self._search()
+        for prefix, family in self._families.items():
+            if name.startswith(prefix):
+                return family.make(name)
+        self._load(name)
+        if name in self.problems:
+            raise UsageError(self.problems[name])
+        if name not in self._entries:
+            raise UsageError(self._unknown(name))
+        return self._entries[name].value
+
+    def __contains__(self, name: str) -> bool:
+        self._search()
+        if name in self._entries or (name in self._announced and name not in self.problems):
+            return True
+        return any(name in family.names() for p, family in self._families.items() if name.startswith(p))
+
+    def __iter__(self) -> Iterator[str]:
+        """Every name whose entry can be had, in alphabetical order, without those of families."""
+        self._search()
+        for name in self._announced:
+            self._load(name)
+        return iter(sorted(name for name in self._entries if name not in self.problems))
+
+    def values(self) -> list[T]:
+        """Every entry, in the order of the names."""
+        return [self._entries[name].value for name in self]
+
+    def all_names(self) -> list[str]:
+        """Every name, those of families last."""
+        return [*self, *(name for family in self._families.values() for name in family.names())]
+
+    def owner(self, name: str) -> Owner:
+        """Who registered a name. Those of a family belong to tlcli."""
+        self[name]
+        return self._entries[name].owner if name in self._entries else OURS
+
+    def plugin(self, name: str) -> tuple[str, str]:
+        """What a file keeps of the code that an entry comes from: the name of the file or package, and the
+        SHA-256 of the file. Both are empty for tlcli's own."""
+        owner = self.owner(name)
+        if owner is OURS:
+            return "", ""
+        file = getattr(sys.modules.get(self._entries[name].module), "__file__", None)
+        label = Path(file).name if owner.kind == "program" and file else owner.name
+        return label, owner.sha256 or (_sha256(Path(file).read_bytes()) if file else "")
+
+    def required(self, name: str, plugin: str, sha256: str, path: str) -> T:
+        """The entry that a file asks for.
+
+        Args:
+            name: Of the entry.
+            plugin: The name of the plug-in that the file was made with, empty for none.
+            sha256: The plug-in's digest then.
+            path: What messages call the file.
+
+        Raises:
+            UsageError: there is no such entry, or the plug-in is another version.
+        """
+        if not plugin:
+            return self[name]
+        made = f"{path} was made {_with(plugin)}{f' ({sha256[:8]}...)' if sha256 else ''}"
+        if name not in self:
+            raise UsageError(f"There is no {self.noun} {name!r}; {made}.{_how_to_get(plugin)}")
+        here, digest = self.plugin(name)
+        if digest != sha256:
+            there = (
+                f"{here} here is another version ({digest[:8]}...)" if here else f"{name!r} is tlcli's own"
+            )
+            raise UsageError(f"{made}; {there}. Use the version it was made with, or make the file again.")
+        return self[name]
+
+    def forget(self, owner: Owner) -> int:
+        """Take back what an owner registered; returns how many names that were."""
+        names = [name for name, entry in self._entries.items() if entry.owner == owner]
+        for name in names:
+            del self._entries[name]
+        return len(names)
+
+    def _search(self) -> None:
+        """Register tlcli's own entries and note the names that installed packages announce. Once."""
+        if self._searched:
+            return
+        self._searched = True
+        package = importlib.import_module(self.package)
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{package.__name__}.{module.name}")
+        for point in _entry_points()[self.group]:
+            there = self._entries.get(point.name)
+            other = there.owner if there else None
+            if point.name in self._announced:
+                other = _package_of(self._announced[point.name])
+            if other is None or other == _package_of(point):
+                self._announced[point.name] = point
+            else:
+                self.problems[point.name] = self._taken(point.name, other, _package_of(point))
+
+    def _load(self, name: str) -> None:
+        """Import the installed package that announces a name; what goes wrong becomes its problem."""
+        if name not in self._announced or name in self._entries or name in self.problems:
+            return
+        point, owner = self._announced[name], _package_of(self._announced[name])
+        try:
+            point.load()
+        except (Exception, SystemExit) as error:
+            reason = f"{type(error).__name__}: {_first_line(error)}"
+            self.problems[name] = f"The {self.noun} {name!r} of {owner} cannot be loaded ({reason})."
+        else:
+            if name not in self._entries:
+                self.problems[name] = (
+                    f"The {self.noun} {name!r} is announced by {owner}, which registers none of that name."
+                )
+
+    def _taken(self, name: str, first: Owner, second: Owner) -> str:
+        return (
+            f"The {self.noun} {name!r} belongs to {first}; {second} registers another of that name. "
+            "Rename one of them."
+        )
+
+    def _unknown(self, name: str) -> str:
+        if name.endswith(".py"):
+            return (
+                f"{name!r} is a file; expected the name of a {self.noun} that it registers.\n"
+                f"See `tlcli --with {name} plugins`, and give --with {name} before the command."
+            )
+        near = did_you_mean(name, self.all_names())
+        return f"There is no {self.noun} {name!r}." + (near or f" There are {', '.join(self)}.")
+
+
+def load_file(path: str | Path) -> Owner:
+    """Run a Python file that registers networks, methods, sources, recipes or sections. Each file once.
+
+    What a file that fails had registered is taken back.
+
+    Raises:
+        UsageError: no such file, no Python file, or a name that is taken.
+        TlcliError: it fails, or registers nothing.
+    """
+    path = Path(path).expanduser()
+    if path.suffix != ".py":
+        raise UsageError(f"--with {path}: expected a Python file (.py).")
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"--with {path}: cannot be read ({error.strerror}).") from None
+    digest = _sha256(source)
+    name = f"tlcli_with_{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}_{digest[:12]}"
+    if name in _PLUGINS:
+        return _PLUGINS[name]
+    owner = _PLUGINS[name] = Owner("file", path.name, str(path.resolve()), digest)
+    module = sys.modules[name] = ModuleType(name)
+    module.__file__ = owner.file
+    try:
+        exec(compile(source, owner.file, "exec", dont_inherit=True), module.__dict__)
+        if not any(entry.owner == owner for r in _REGISTERS for entry in r._entries.values()):
+            raise TlcliError(
+                f"{path.name} registers nothing: expected a function decorated with "
+                "@tlcli.network, @tlcli.method, @tlcli.source, @tlcli.recipe or @tlcli.section."
+            )
+    except BaseException as error:
+        for register in _REGISTERS:
+            register.forget(owner)
+        del _PLUGINS[name], sys.modules[name]
+        if isinstance(error, TlcliError) or not isinstance(error, Exception | SystemExit):
+            raise
+        raise TlcliError(_failure(path, owner.file, error)) from error
+    return owner
+
+
+def files() -> list[Owner]:
+    """The files that were loaded, in that order."""
+    return [owner for owner in _PLUGINS.values() if owner.kind == "file"]
+
+
+def _failure(path: Path, file: str, error: BaseException) -> str:
+    """Where a plug-in failed and why, in one line."""
+    line = error.lineno if isinstance(error, SyntaxError) else None
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    where = f", line {line}" if line else ""
+    reason = error.msg if isinstance(error, SyntaxError) else _first_line(error)
+    return f"--with {path.name} failed{where}: {type(error).__name__}: {reason}."
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".")[:200] if lines else "no message"
+
+
+@lru_cache(maxsize=1)
+def _entry_points() -> dict[str, list[EntryPoint]]:
+    """What installed packages announce, by group."""
+    from importlib.metadata import entry_points
+
+    everything = entry_points()
+    found = {
+        group: sorted(everything.select(group=group), key=lambda point: (point.name, point.value))
+        for group in GROUPS
+    }
+    for point in (point for points in found.values() for point in points):
+        _PLUGINS.setdefault(point.module.partition(".")[0], _package_of(point))
+    return found
+
+
+def _package_of(point: EntryPoint) -> Owner:
+    dist = point.dist
+    return Owner("package", f"{dist.name} {dist.version}" if dist else point.module.partition(".")[0])
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == "tlcli"
+
+
+def _owner(module: str) -> Owner:
+    """Who wrote a module."""
+    if _is_ours(module):
+        return OURS
+    return _PLUGINS.get(module) or _PLUGINS.get(module.partition(".")[0]) or Owner("program", module)
+
+
+def _with(plugin: str) -> str:
+    if plugin.endswith(".py"):
+        return f"--with {plugin}"
+    return "in a notebook" if plugin == "__main__" else f"with the package {plugin}"
+
+
+def _how_to_get(plugin: str) -> str:
+    if plugin.endswith(".py"):
+        return f" Give --with {plugin} before the command."
+    return "" if plugin == "__main__" else " Install it."
+
+
+def _sha256(data: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()
+
+
+def keyword_options(function: Any) -> dict[str, Any]:
+    """The keyword-only arguments of a function and their defaults: the options of what it makes.
+
+    Raises:
+        UsageError: one has no default.
+    """
+    import inspect
+
+    found = {}
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            if parameter.default is inspect.Parameter.empty:
+                raise UsageError(
+                    f"{function.__name__}: the option {parameter.name!r} needs a default value "
+                    f"({parameter.name}=...)."
+                )
+            found[parameter.name] = parameter.default
+    return found
