@@ -39,3 +39,16 @@ def test_the_tour(call, work):
         assert shape(told) == shape(shown), command
         if not command.startswith("tlcli verify"):
             assert out == shown[-1:]
+
+
+def test_every_link_between_the_pages_leads_somewhere():
+    root = README.parent
+    pages = [README, *root.glob("tlcli/**/*.md"), *root.glob("examples/**/*.md"), *root.glob("tests/**/*.md")]
+    links = [
+        (page, link)
+        for page in pages
+        for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+        if "://" not in link
+    ]
+    assert len(links) > 20
+    assert [(str(page), link) for page, link in links if not (page.parent / link).exists()] == []
