@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
 
+import tlcli
+from tlcli.data.source import SOURCES
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models.registry import NETWORKS
-from tlcli.register import _PLUGINS, Owner, Register, _entry_points, files, load_file
+from tlcli.plugin_files import files, load_file
+from tlcli.register import PLUGINS, Owner, Register, _entry_points
 from tlcli.text import did_you_mean, similar
 from tlcli.training.methods import METHODS
+from tlcli.training.recipes import RECIPES
 
 NETWORK = """
 import keras, tlcli
@@ -30,12 +35,13 @@ def write(tmp_path):
         path.write_text(text, encoding="utf-8")
         return path
 
-    before = dict(_PLUGINS)
+    before = dict(PLUGINS)
     yield plugin
-    for module, owner in list(_PLUGINS.items()):
+    for module, owner in list(PLUGINS.items()):
         if module not in before:
-            NETWORKS.forget(owner), METHODS.forget(owner)
-            del _PLUGINS[module]
+            for register in (NETWORKS, METHODS, SOURCES, RECIPES):
+                register.forget(owner)
+            del PLUGINS[module]
 
 
 def test_a_file_registers_under_its_name_and_digest(write):
@@ -115,7 +121,7 @@ def installed(tmp_path, monkeypatch):
         register.forget(Owner("package", "own-package 1.2"))
         register._announced.clear(), register.problems.clear()
     for module in ("own_package", "broken_package"):
-        sys.modules.pop(module, None), _PLUGINS.pop(module, None)
+        sys.modules.pop(module, None), PLUGINS.pop(module, None)
     _entry_points.cache_clear()
 
 
@@ -161,3 +167,54 @@ def test_suggestions_are_slips_of_the_keyboard():
     assert similar("x", networks) == []
     with pytest.raises(UsageError, match="is a file"):
         NETWORKS["mynet.py"]
+
+
+def test_a_plug_in_that_imports_keras_at_its_top_does_not_load_it(write, tmp_path):
+    """Else every command with --with would wait for TensorFlow, `plugins` and completion too."""
+    path = write(
+        NETWORK.format(name="mynet") + "from keras import layers, ops\nimport tensorflow as tf\n"
+        "def later(): return layers.Dense, keras.ops.sum, tf.constant(1)\n"
+    )
+    code = (
+        "import sys; from tlcli.cli.main import run\n"
+        f"assert run(['--with', {str(path)!r}, 'plugins']) == 0\n"
+        "assert not {'keras', 'tensorflow'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "network  mynet  mynet.py" in done.stdout
+    load_file(path)
+    module = sys.modules[NETWORKS["mynet"].build.__module__]
+    assert module.later()[0].__name__ == "Dense"
+
+
+def test_the_command_is_recorded_with_its_plug_ins_and_the_source_is_checked(write, tmp_path, monkeypatch):
+    from tlcli import store
+    from tlcli.cli.main import run
+
+    text = (
+        "import tlcli\n@tlcli.source('{0}', 'x', train=1, test=1, image_shape=(1, 1, 1), class_names=['a'])\n"
+        "def load(request):\n    return {1}\n"
+    )
+    good = "tlcli.data.load_source('digits', download=False)"
+    first, second = write(text.format("one", good), "first.py"), write(text.format("two", "3"), "second.py")
+    monkeypatch.setenv("TLCLI_WITH", str(first))
+    monkeypatch.chdir(tmp_path)
+    assert run(["--with", str(second), "split", "--dataset", "one", "--size", "50", "-q"]) == 0
+    made = store.read("one-all-n50.h5", store.Dataset).provenance.command
+    assert made == "tlcli --with first.py --with second.py split --dataset one --size 50"
+    with pytest.raises(TlcliError, match=r"'two' of the file second.py gave int; expected tlcli.data.Source"):
+        tlcli.data.load_source("two")
+
+
+def test_a_recipe_of_ones_own_is_checked_where_it_is_used(write):
+    from tlcli.training import Recipe
+
+    text = "import tlcli\n@tlcli.recipe('{0}', 'a test')\ndef make():\n    return {1}\n"
+    load_file(write(text.format("mild", "{'learning_rate': 0.01, 'epochs': 3}"), "mild.py"))
+    assert Recipe.from_options("mild").rate == 0.01
+    load_file(write(text.format("wrong", "{'lr': 0.01}"), "wrong.py"))
+    with pytest.raises(UsageError, match="'wrong' sets 'lr'; a recipe has"):
+        Recipe.from_options("wrong")
+    with pytest.raises(UsageError, match="expected a dictionary"):
+        load_file(write(text.format("none", "None"), "none.py"))

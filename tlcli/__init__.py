@@ -10,10 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tlcli import analysis, data, errors, models, report, store, training
+    from tlcli.data.source import source
     from tlcli.models.registry import network
     from tlcli.training.methods import method
+    from tlcli.training.recipes import recipe
 
 __version__ = "0.1.0"
+_DECORATORS = {
+    "network": "tlcli.models.registry",
+    "method": "tlcli.training.methods",
+    "source": "tlcli.data.source",
+    "recipe": "tlcli.training.recipes",
+}
+"""The decorators that register what a user adds, and where each is."""
+
 __all__ = [
     "__version__",
     "analysis",
@@ -22,13 +32,12 @@ __all__ = [
     "method",
     "models",
     "network",
+    "recipe",
     "report",
+    "source",
     "store",
     "training",
 ]
-
-_DECORATORS = {"network": "tlcli.models.registry", "method": "tlcli.training.methods"}
-"""The decorators that register what a user adds, and where each is."""
 
 
 def __getattr__(name: str) -> Any:

@@ -17,10 +17,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from tlcli.errors import TlcliError, UsageError
+from tlcli.errors import UsageError
 from tlcli.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -57,8 +56,8 @@ class Owner:
 
 OURS = Owner("tlcli", "tlcli")
 
-_REGISTERS: list[Register[Any]] = []
-_PLUGINS: dict[str, Owner] = {}
+REGISTERS: list[Register[Any]] = []
+PLUGINS: dict[str, Owner] = {}
 """Files and installed packages from which something was loaded, by the name of their module."""
 
 
@@ -84,8 +83,8 @@ class Register(Generic[T]):
     """
 
     def __init__(self, noun: str, group: str, package: str, plural: str = "") -> None:
-        """`noun` is what a message calls an entry, `group` that of the entry points, `package` the one whose
-        modules, imported one by one, register the entries of tlcli's own."""
+        """`noun` is what a message calls an entry, `group` that of the entry points, `package` the package
+        (whose modules are imported one by one) or module that registers the entries of tlcli's own."""
         self.noun, self.plural, self.group, self.package = noun, plural or f"{noun}s", group, package
         self.problems: dict[str, str] = {}
         """Names announced by installed packages that cannot be had, and why."""
@@ -93,7 +92,7 @@ class Register(Generic[T]):
         self._families: dict[str, _Family[T]] = {}
         self._announced: dict[str, EntryPoint] = {}
         self._searched = False
-        _REGISTERS.append(self)
+        REGISTERS.append(self)
 
     def add(self, name: str, value: T, function: Any) -> None:
         """Register a value under a name, as made from a function, whose module tells the owner.
@@ -176,7 +175,7 @@ class Register(Generic[T]):
             return "", ""
         file = getattr(sys.modules.get(self._entries[name].module), "__file__", None)
         label = Path(file).name if owner.kind == "program" and file else owner.name
-        return label, owner.sha256 or (_sha256(Path(file).read_bytes()) if file else "")
+        return label, owner.sha256 or (sha256_of(Path(file).read_bytes()) if file else "")
 
     def required(self, name: str, plugin: str, sha256: str, path: str) -> T:
         """The entry that a file asks for.
@@ -203,6 +202,10 @@ class Register(Generic[T]):
             raise UsageError(f"{made}; {there}. Use the version it was made with, or make the file again.")
         return self[name]
 
+    def has_any(self, owner: Owner) -> bool:
+        """Has an owner registered anything here?"""
+        return any(entry.owner == owner for entry in self._entries.values())
+
     def forget(self, owner: Owner) -> int:
         """Take back what an owner registered; returns how many names that were."""
         names = [name for name, entry in self._entries.items() if entry.owner == owner]
@@ -216,7 +219,7 @@ class Register(Generic[T]):
             return
         self._searched = True
         package = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(package.__path__):
+        for module in pkgutil.iter_modules(getattr(package, "__path__", [])):
             importlib.import_module(f"{package.__name__}.{module.name}")
         for point in _entry_points()[self.group]:
             there = self._entries.get(point.name)
@@ -236,7 +239,7 @@ class Register(Generic[T]):
         try:
             point.load()
         except (Exception, SystemExit) as error:
-            reason = f"{type(error).__name__}: {_first_line(error)}"
+            reason = f"{type(error).__name__}: {first_line(error)}"
             self.problems[name] = f"The {self.noun} {name!r} of {owner} cannot be loaded ({reason})."
         else:
             if name not in self._entries:
@@ -260,65 +263,8 @@ class Register(Generic[T]):
         return f"There is no {self.noun} {name!r}." + (near or f" There are {', '.join(self)}.")
 
 
-def load_file(path: str | Path) -> Owner:
-    """Run a Python file that registers networks, methods, sources, recipes or sections. Each file once.
-
-    What a file that fails had registered is taken back.
-
-    Raises:
-        UsageError: no such file, no Python file, or a name that is taken.
-        TlcliError: it fails, or registers nothing.
-    """
-    path = Path(path).expanduser()
-    if path.suffix != ".py":
-        raise UsageError(f"--with {path}: expected a Python file (.py).")
-    try:
-        source = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"--with {path}: cannot be read ({error.strerror}).") from None
-    digest = _sha256(source)
-    name = f"tlcli_with_{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}_{digest[:12]}"
-    if name in _PLUGINS:
-        return _PLUGINS[name]
-    owner = _PLUGINS[name] = Owner("file", path.name, str(path.resolve()), digest)
-    module = sys.modules[name] = ModuleType(name)
-    module.__file__ = owner.file
-    try:
-        exec(compile(source, owner.file, "exec", dont_inherit=True), module.__dict__)
-        if not any(entry.owner == owner for r in _REGISTERS for entry in r._entries.values()):
-            raise TlcliError(
-                f"{path.name} registers nothing: expected a function decorated with "
-                "@tlcli.network, @tlcli.method, @tlcli.source, @tlcli.recipe or @tlcli.section."
-            )
-    except BaseException as error:
-        for register in _REGISTERS:
-            register.forget(owner)
-        del _PLUGINS[name], sys.modules[name]
-        if isinstance(error, TlcliError) or not isinstance(error, Exception | SystemExit):
-            raise
-        raise TlcliError(_failure(path, owner.file, error)) from error
-    return owner
-
-
-def files() -> list[Owner]:
-    """The files that were loaded, in that order."""
-    return [owner for owner in _PLUGINS.values() if owner.kind == "file"]
-
-
-def _failure(path: Path, file: str, error: BaseException) -> str:
-    """Where a plug-in failed and why, in one line."""
-    line = error.lineno if isinstance(error, SyntaxError) else None
-    trace = error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == file:
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    where = f", line {line}" if line else ""
-    reason = error.msg if isinstance(error, SyntaxError) else _first_line(error)
-    return f"--with {path.name} failed{where}: {type(error).__name__}: {reason}."
-
-
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says, short and without a full stop."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".")[:200] if lines else "no message"
 
@@ -334,7 +280,7 @@ def _entry_points() -> dict[str, list[EntryPoint]]:
         for group in GROUPS
     }
     for point in (point for points in found.values() for point in points):
-        _PLUGINS.setdefault(point.module.partition(".")[0], _package_of(point))
+        PLUGINS.setdefault(point.module.partition(".")[0], _package_of(point))
     return found
 
 
@@ -351,7 +297,7 @@ def _owner(module: str) -> Owner:
     """Who wrote a module."""
     if _is_ours(module):
         return OURS
-    return _PLUGINS.get(module) or _PLUGINS.get(module.partition(".")[0]) or Owner("program", module)
+    return PLUGINS.get(module) or PLUGINS.get(module.partition(".")[0]) or Owner("program", module)
 
 
 def _with(plugin: str) -> str:
@@ -366,7 +312,8 @@ def _how_to_get(plugin: str) -> str:
     return "" if plugin == "__main__" else " Install it."
 
 
-def _sha256(data: bytes) -> str:
+def sha256_of(data: bytes) -> str:
+    """The digest of a file's bytes, as text."""
     import hashlib
 
     return hashlib.sha256(data).hexdigest()

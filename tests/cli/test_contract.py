@@ -271,7 +271,8 @@ def test_words_of_the_recipe_options_are_those_of_the_recipe():
 @pytest.mark.parametrize("command", [["train-base", "x.h5", "--arch", "cnn2"], ["transfer", "b.h5", "x.h5"]])
 def test_a_named_recipe_holds_but_for_the_options_given(command):
     from tlcli.cli.options import chosen_recipe
-    from tlcli.training.recipe import RECIPES, Recipe
+    from tlcli.training.recipe import Recipe
+    from tlcli.training.recipes import RECIPES
 
     def chosen(*options: str) -> Recipe:
         return chosen_recipe(load(command[0]).make_context(command[0], [*command[1:], *options]))

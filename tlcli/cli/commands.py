@@ -26,6 +26,7 @@ SUMMARIES = {
     "verify": "Check that files are intact and that their inputs are what they were.",
     "datasets": "List the data sets that are built in.",
     "archs": "List the networks, with their numbers of parameters.",
+    "plugins": "List all that has a name, and where it was found.",
 }
 """The first line of each command's help, which a test compares with the command itself."""
 

@@ -43,9 +43,9 @@ def methods(incomplete: str) -> list[tuple[str, str]]:
 
 def recipes(incomplete: str) -> list[tuple[str, str]]:
     """The named recipes."""
-    from tlcli.training.recipe import RECIPES
+    from tlcli.training.recipes import RECIPES
 
-    return _starting_with(incomplete, ((name, "") for name in RECIPES))
+    return _starting_with(incomplete, ((r.name, r.summary) for r in RECIPES.values()))
 
 
 def augmentations(incomplete: str) -> list[tuple[str, str]]:

@@ -47,8 +47,30 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def load_plugins(named: list[str] | None) -> list[str] | None:
+    """Run the files of TLCLI_WITH and of --with, in this order."""
+    files = [path for path in os.environ.get("TLCLI_WITH", "").split(os.pathsep) if path] + (named or [])
+    if files:
+        from tlcli.plugin_files import load_file
+
+        for path in files:
+            load_file(path)
+    return named
+
+
 @app.callback()
 def _program(
+    plugins: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="FILE.py",
+            callback=load_plugins,
+            help="Load networks, methods, data sets, recipes or sections of the report from a Python file; "
+            "repeatable. The files of TLCLI_WITH, separated by colons, are loaded too. It stands before the "
+            "command; `tlcli plugins` lists what was found.",
+        ),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -212,6 +234,8 @@ def _usage_message(error: Any, arguments: list[str]) -> str:
         from tlcli.text import did_you_mean
 
         message = f"no such option: {option}.{did_you_mean(option, possibilities)}"
+        if option == "--with":
+            message = "--with stands before the command: tlcli --with FILE.py COMMAND ..."
     elif option and type(error).__name__ == "NoSuchOption":
         message = f"no such option: {option}."
     else:

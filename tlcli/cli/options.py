@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -243,17 +243,21 @@ def run_logs(context: typer.Context, output: str) -> RunLogs:
 
 def recipe_help() -> list[tuple[str, list[str]]]:
     """The named recipes and the augmentations, for the end of a help text."""
-    from tlcli.training.recipe import AUGMENTATIONS, RECIPES
+    from tlcli.training.recipe import AUGMENTATIONS
+    from tlcli.training.recipes import RECIPES
 
     def option(name: str, value: Any) -> str:
         written = ",".join(value) if isinstance(value, tuple) else value
         return f"--{name.replace('_', '-')}" + (f" {written}" if value is not True else "")
 
-    def written(recipe: dict[str, Any]) -> str:
-        return " ".join(option(name, value) for name, value in recipe.items())
+    def written(values: Mapping[str, Any]) -> str:
+        return " ".join(option(name, value) for name, value in values.items())
 
+    recipes = [
+        f"{r.name}: {r.summary}{f' ({w})' if (w := written(r.values)) else ''}" for r in RECIPES.values()
+    ]
     return [
-        ("Recipes:", [f"{name}: {written(r) or 'adam for ten epochs'}" for name, r in RECIPES.items()]),
+        ("Recipes:", recipes),
         ("Augmentations:", [f"{name}: {text}" for name, text in AUGMENTATIONS.items()]),
     ]
 

@@ -243,7 +243,10 @@ def recorded_command(context: typer.Context) -> str:
 
     Two calls that ask for the same thing in another order, or from another folder, give the same text.
     """
-    words: list[str] = ["tlcli", str(context.info_name)]
+    from tlcli.plugin_files import files
+
+    program = ["tlcli", *(word for file in files() for word in ("--with", file.name))]
+    words: list[str] = [str(context.info_name)]
     arguments: list[str] = []
     for param in context.command.params:
         name = param.name or ""
@@ -258,7 +261,7 @@ def recorded_command(context: typer.Context) -> str:
         for v in values:
             flags = param.secondary_opts if v is False else param.opts
             words += _option(max(flags, key=len), name, v)
-    return shlex.join([*words[:2], *arguments, *words[2:]])
+    return shlex.join([*program, words[0], *arguments, *words[1:]])
 
 
 def _option(flag: str, name: str, value: Any) -> list[str]:

@@ -3,7 +3,7 @@
 from tlcli.data import classes
 from tlcli.data.lab import write_mat
 from tlcli.data.naming import default_name
-from tlcli.data.source import Source, SourceInfo, load_source, published_classes, sources
+from tlcli.data.source import Source, SourceInfo, class_part, load_source, published_classes, sources
 from tlcli.data.splitting import split
 from tlcli.store.records import Part
 
@@ -11,6 +11,7 @@ __all__ = [
     "Part",
     "Source",
     "SourceInfo",
+    "class_part",
     "classes",
     "default_name",
     "load_source",

@@ -1,9 +1,7 @@
-"""What a source of images is, and the register of those that are built in."""
+"""What a source of images is, and the register of those that have a name."""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tlcli.errors import TlcliError, UsageError
+from tlcli.register import Register
 from tlcli.store.records import Part, Record
 from tlcli.store.tree import printable
 
@@ -80,11 +79,18 @@ class Request:
 
 
 @dataclass(frozen=True)
-class _Published:
+class Published:
+    """A published set: what is known of it, and how it is read."""
+
     info: SourceInfo
     load: Callable[[Request], Source]
     options: frozenset[str]
     class_names: tuple[str, ...]
+
+    @property
+    def summary(self) -> str:
+        """One line for a list."""
+        return self.info.summary
 
 
 @dataclass(frozen=True)
@@ -94,8 +100,54 @@ class _PathReader:
     options: frozenset[str]
 
 
-_published: dict[str, _Published] = {}
+SOURCES: Register[Published] = Register("data set", "tlcli.sources", "tlcli.data.readers")
 _path_readers: list[_PathReader] = []
+
+
+def source(
+    name: str,
+    summary: str,
+    *,
+    train: int,
+    test: int,
+    image_shape: tuple[int, int, int],
+    class_names: Sequence[str],
+    options: Sequence[str] = (),
+) -> Callable[[Any], Any]:
+    """Register a source of images: a function that gives all images and labels of a set.
+
+    Args:
+        name: What `split --dataset` takes: letters, digits, dots, dashes, underscores.
+        summary: One line for `tlcli datasets`.
+        train: The number of training images, for `tlcli datasets`.
+        test: The number of test images.
+        image_shape: Height, width, channels.
+        class_names: In the order of the labels.
+        options: The fields of `Request` that the function heeds beside the folder; others are refused.
+
+    The decorated function is called as `load(request)`, where `request.data_dir` is the folder of
+    `--data-dir` or None, and gives a `tlcli.data.Source`: images are uint8, N x height x width x channels,
+    labels int64 along the class names.
+
+        import numpy as np
+        import tlcli
+        from tlcli.data import Source, class_part
+
+        NAMES = ["dark", "light"]
+
+        @tlcli.source("noise", "noise", train=80, test=20, image_shape=(8, 8, 1), class_names=NAMES)
+        def noise(request):
+            labels = np.arange(100) % 2
+            images = np.random.default_rng(0).integers(0, 128, (100, 8, 8, 1), np.uint8)
+            images[labels == 1] += 127
+            train, test = class_part(images[:80], labels[:80]), class_part(images[80:], labels[80:])
+            return Source("noise", train, test, NAMES)
+
+    Raises:
+        UsageError: the name has an owner.
+    """
+    info = SourceInfo(name, summary, train, test, len(class_names), image_shape)
+    return published(info, class_names=class_names, options=options)
 
 
 def published(
@@ -107,7 +159,7 @@ def published(
     """
 
     def register(load: Callable[[Request], Source]) -> Callable[[Request], Source]:
-        _published[info.name] = _Published(info, load, frozenset(options), tuple(class_names))
+        SOURCES.add(info.name, Published(info, load, frozenset(options), tuple(class_names)), load)
         return load
 
     return register
@@ -123,24 +175,14 @@ def path_reader(accepts: Callable[[Path], bool], *, options: Sequence[str] = ())
     return register
 
 
-def _discover() -> None:
-    """Import every module of `readers`, each of which registers itself."""
-    from tlcli.data import readers
-
-    for module in sorted(pkgutil.iter_modules(readers.__path__), key=lambda m: m.name):
-        importlib.import_module(f"{readers.__name__}.{module.name}")
-
-
 def sources() -> list[SourceInfo]:
-    """The published sets that are built in, by name. Reads nothing."""
-    _discover()
-    return sorted((p.info for p in _published.values()), key=lambda info: info.name)
+    """The published sets that have a name, in the order of the names. Reads nothing."""
+    return [entry.info for entry in SOURCES.values()]
 
 
 def published_classes(name: str) -> list[str] | None:
     """The names of a published set's classes, in its order; None when no set is called so. Reads nothing."""
-    _discover()
-    return list(_published[name].class_names) if name in _published else None
+    return list(SOURCES[name].class_names) if name in SOURCES else None
 
 
 def load_source(
@@ -159,14 +201,19 @@ def load_source(
     "fine" or "coarse", for cifar100. `download=False` never touches the network. A path `-` is a dataset
     file on stdin. Raises UsageError for an unknown name, TlcliError for data that cannot be used.
     """
-    _discover()
     request = Request(_data_dir(data_dir), _size(image_size), label_mode, download, progress)
     if label_mode not in LABEL_MODES:
         raise UsageError(f"unknown labels {label_mode!r}: expected fine or coarse")
-    if name_or_path in _published:
-        entry = _published[name_or_path]
+    if name_or_path in SOURCES:
+        entry = SOURCES[name_or_path]
         _refuse_unused(request, entry.options, name_or_path)
-        return entry.load(request)
+        loaded = entry.load(request)
+        if not isinstance(loaded, Source):
+            raise TlcliError(
+                f"The data set {name_or_path!r} of {SOURCES.owner(name_or_path)} gave "
+                f"{type(loaded).__name__}; expected tlcli.data.Source."
+            )
+        return loaded
     path = Path(name_or_path)
     if name_or_path != "-" and not path.exists():
         raise UsageError(_unknown(name_or_path))
@@ -246,7 +293,7 @@ def _refuse_unused(request: Request, options: frozenset[str], name: str) -> None
 def _unknown(name: str) -> str:
     from tlcli.data.classes import did_you_mean
 
-    names = [info.name for info in sources()]
+    names = SOURCES.all_names()
     return (
         f"no dataset and no file is called {name!r}{did_you_mean(name, names)}: "
         f"built in are {', '.join(names)}; anything else is a path"

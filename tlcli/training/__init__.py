@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tlcli.training.logs import RunLogs
-from tlcli.training.recipe import RECIPES, Recipe
+from tlcli.training.recipe import Recipe
+from tlcli.training.recipes import RECIPES
 from tlcli.training.watch import Progress
 
 if TYPE_CHECKING:

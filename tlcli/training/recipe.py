@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tlcli.errors import UsageError
+from tlcli.training.recipes import RECIPES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,13 +65,16 @@ class Recipe:
     @classmethod
     def from_options(cls, name: str | None = None, **overrides: Any) -> Recipe:
         """A named recipe with the given values (those that are not None) in place of its own."""
-        values = dict(recipe_values(name)) if name else {}
+        values = dict(RECIPES[name].values) if name else {}
         given = {key: value for key, value in overrides.items() if value is not None}
         if given.get("samples") is not None and given.get("epochs") is not None:
             raise UsageError("received both --epochs and --samples; give one of them.")
         for one, other in (("samples", "epochs"), ("epochs", "samples")):
             if one in given:
                 values.pop(other, None)
+        if unknown := sorted(set(values) - set(cls.__dataclass_fields__)):
+            has = ", ".join(cls.__dataclass_fields__)
+            raise UsageError(f"The recipe {name!r} sets {unknown[0]!r}; a recipe has {has}.")
         values.update(given)
         if "momentum" in given and (used := values.get("optimizer", cls.optimizer)) != "sgd":
             raise UsageError(f"--momentum is of sgd; {used} has its own.")
@@ -123,48 +126,6 @@ class Recipe:
     def augmentation(self) -> dict[str, float]:
         """What the images go through, by name, with its strength."""
         return dict(_parse_augmentation(text) for text in self.augment)
-
-
-RECIPES: dict[str, dict[str, Any]] = {
-    "default": {},
-    # Jordan's settings (arXiv 2404.00498) for batches of 200 and three times the epochs: in his units a rate
-    # of 12 and a decay of 0.012 per 1024 images at the peak. No label smoothing, which makes features
-    # transfer worse (Kornblith et al. 2021).
-    "fast": {
-        "optimizer": "sgd",
-        "learning_rate": 0.2,
-        "momentum": 0.9,
-        "schedule": "one-cycle",
-        "weight_decay": 0.01,
-        "batch_size": 200,
-        "epochs": 32,
-        "augment": ("alternating-flip", "crop:4"),
-        "ema": 0.998,
-    },
-    # For networks of some ten thousand parameters, which cannot learn their images by heart: as many steps as
-    # an evening has, milder crops, hardly any decay, and both sides of an image asked.
-    "small": {
-        "optimizer": "sgd",
-        "learning_rate": 0.2,
-        "momentum": 0.9,
-        "schedule": "one-cycle",
-        "weight_decay": 0.002,
-        "batch_size": 100,
-        "epochs": 100,
-        "augment": ("alternating-flip", "crop:3"),
-        "ema": 0.999,
-        "mirrored": True,
-    },
-}
-
-
-def recipe_values(name: str) -> dict[str, Any]:
-    """What a named recipe sets; everything else is as in `Recipe`."""
-    if name not in RECIPES:
-        close = difflib.get_close_matches(name, RECIPES, n=1)
-        hint = f"Did you mean {close[0]}?" if close else "They are: " + ", ".join(RECIPES) + "."
-        raise UsageError(f"there is no recipe {name!r}. {hint}")
-    return RECIPES[name]
 
 
 def _parse_augmentation(text: str) -> tuple[str, float]:

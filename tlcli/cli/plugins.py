@@ -1,0 +1,69 @@
+"""`tlcli plugins`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tlcli.cli.options import Debug, Json, Quiet
+from tlcli.cli.output import Console, print_json, print_table
+
+if TYPE_CHECKING:
+    from tlcli.register import Register
+
+EXAMPLES = ["tlcli plugins", "tlcli plugins --all --json"]
+
+
+def plugins(
+    everything: Annotated[bool, typer.Option("--all", help="Also what is tlcli's own.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """List all that has a name, and where it was found.
+
+    Networks, methods, sources of images, recipes and sections of the report: first tlcli's own, then those of
+    installed packages (their entry points), then those of files given with `tlcli --with FILE.py` or
+    TLCLI_WITH. Without --all, those of others alone.
+    """
+    from tlcli.register import OURS
+
+    console = Console(quiet=quiet)
+    rows: list[dict[str, Any]] = []
+    for register in registers():
+        for name in register:
+            owner = register.owner(name)
+            if everything or owner is not OURS:
+                plugin, digest = register.plugin(name)
+                rows.append(
+                    {
+                        "kind": register.noun,
+                        "name": name,
+                        "from": plugin or "tlcli",
+                        "sha256": digest,
+                        "summary": register[name].summary,
+                    }
+                )
+        for problem in register.problems.values():
+            console.warn(problem)
+    if as_json:
+        print_json({"plugins": rows})
+    elif not rows:
+        console.note("No plug-ins. tlcli --with FILE.py loads one; tlcli plugins --all lists tlcli's own.")
+    else:
+        header = ("kind", "name", "from", "SHA-256", "summary")
+        print_table(
+            header,
+            [(r["kind"], r["name"], r["from"], r["sha256"][:12] or "-", r["summary"]) for r in rows],
+        )
+
+
+def registers() -> list[Register[Any]]:
+    """All of them, in the order in which a user meets them."""
+    from tlcli.data.source import SOURCES
+    from tlcli.models.registry import NETWORKS
+    from tlcli.training.methods import METHODS
+    from tlcli.training.recipes import RECIPES
+
+    return [NETWORKS, METHODS, SOURCES, RECIPES]

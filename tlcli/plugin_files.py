@@ -1,0 +1,102 @@
+"""Files of the user's that register something: `tlcli --with FILE.py`, or TLCLI_WITH.
+
+A file that says `import keras` at its top would make every command wait for TensorFlow, and would import it
+before the command has chosen a device and a number of threads. So that statement gives a stand-in, which
+imports Keras when something in it is used.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tlcli.errors import TlcliError, UsageError
+from tlcli.register import PLUGINS, REGISTERS, Owner, first_line, sha256_of
+
+
+def load_file(path: str | Path) -> Owner:
+    """Run a Python file that registers networks, methods, sources, recipes or sections. Each file once.
+
+    What a file that fails had registered is taken back.
+
+    Raises:
+        UsageError: no such file, no Python file, or a name that is taken.
+        TlcliError: it fails, or registers nothing.
+    """
+    path = Path(path).expanduser()
+    if path.suffix != ".py":
+        raise UsageError(f"--with {path}: expected a Python file (.py).")
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"--with {path}: cannot be read ({error.strerror}).") from None
+    digest = sha256_of(source)
+    name = f"tlcli_with_{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}_{digest[:12]}"
+    if name in PLUGINS:
+        return PLUGINS[name]
+    owner = PLUGINS[name] = Owner("file", path.name, str(path.resolve()), digest)
+    module = sys.modules[name] = ModuleType(name)
+    module.__file__ = owner.file
+    module.__dict__["__builtins__"] = vars(builtins) | {"__import__": _import}
+    try:
+        exec(compile(source, owner.file, "exec", dont_inherit=True), module.__dict__)
+        if not any(register.has_any(owner) for register in REGISTERS):
+            raise TlcliError(
+                f"{path.name} registers nothing: expected a function decorated with "
+                "@tlcli.network, @tlcli.method, @tlcli.source, @tlcli.recipe or @tlcli.section."
+            )
+    except BaseException as error:
+        for register in REGISTERS:
+            register.forget(owner)
+        del PLUGINS[name], sys.modules[name]
+        if isinstance(error, TlcliError) or not isinstance(error, Exception | SystemExit):
+            raise
+        raise TlcliError(_failure(path, owner.file, error)) from error
+    return owner
+
+
+def files() -> list[Owner]:
+    """The files that were loaded, in that order."""
+    return [owner for owner in PLUGINS.values() if owner.kind == "file"]
+
+
+_LATER = ("keras", "tensorflow", "jax", "torch")
+_PARTS = ("activations", "applications", "initializers", "layers", "losses", "models", "ops", "random")
+"""Those of Keras that a stand-in gives a stand-in for."""
+
+
+class _Later(ModuleType):
+    """Stands for a module until something in it is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        if self.__name__ == "keras" and name in _PARTS:
+            return _Later(f"keras.{name}")
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+def _import(
+    name: str, globals: Any = None, locals: Any = None, fromlist: tuple[str, ...] | None = (), level: int = 0
+) -> Any:
+    """The import statement of a plug-in: what takes seconds to import is imported when it is used."""
+    parts = set(fromlist or ())
+    if name in _LATER and name not in sys.modules and parts <= (set(_PARTS) if name == "keras" else set()):
+        return _Later(name)
+    return builtins.__import__(name, globals, locals, fromlist or (), level)
+
+
+def _failure(path: Path, file: str, error: BaseException) -> str:
+    """Where a plug-in failed and why, in one line."""
+    line = error.lineno if isinstance(error, SyntaxError) else None
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    where = f", line {line}" if line else ""
+    reason = error.msg if isinstance(error, SyntaxError) else first_line(error)
+    return f"--with {path.name} failed{where}: {type(error).__name__}: {reason}."
