@@ -6,7 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
 
 from tlcli import store
 
@@ -15,9 +18,14 @@ BIN = Path(sys.executable).parent
 ENVIRONMENT = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
 
 
-def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+SMALL = ["yosinski_dataset=digits", "yosinski_splits=1", "yosinski_base_epochs=1", "yosinski_epochs=0.1"]
+
+
+def snakemake(folder: Path, *arguments: str, under: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """Run the workflow in `folder`; `under` is a command that starts it, such as one that makes a cluster."""
     return subprocess.run(
         [
+            *under,
             str(BIN / "snakemake"),
             "-s",
             str(EXAMPLES / "snakemake" / "Snakefile"),
@@ -33,8 +41,7 @@ def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 def test_a_layer_study_gives_the_results_of_make(tmp_path):
-    small = ["yosinski_dataset=digits", "yosinski_splits=1", "yosinski_base_epochs=1", "yosinski_epochs=0.1"]
-    done = snakemake(tmp_path, "out/yosinski/results-1a.h5", "--cores", "2", "--config", *small)
+    done = snakemake(tmp_path, "out/yosinski/results-1a.h5", "--cores", "2", "--config", *SMALL)
     assert done.returncode == 0, done.stderr
     assert shutil.which("make"), "make is needed"
     made = subprocess.run(
@@ -62,8 +69,8 @@ def test_a_layer_study_gives_the_results_of_make(tmp_path):
     assert one.provenance.content_sha256 == other.provenance.content_sha256
 
 
-def test_both_studies_whole_are_planned(tmp_path):
-    done = snakemake(tmp_path, "mnist", "yosinski", "--dry-run", "--cores", "2")
+def test_all_studies_are_planned_whole(tmp_path):
+    done = snakemake(tmp_path, "--dry-run", "--cores", "2")
     assert done.returncode == 0, done.stderr
     counts = {
         line.split()[0]: int(line.split()[1])
@@ -73,3 +80,26 @@ def test_both_studies_whole_are_planned(tmp_path):
     assert counts["yosinski_grid"] == counts["yosinski_base"] == 10
     assert counts["mnist_grid"] == 4
     assert counts["mnist_base"] == 2
+    assert counts["practical2_networks"] == 1
+    assert counts["cifar_methods"] == 6 * 11
+    assert counts["cifar_neighbours"] == 11
+
+
+SLURM = all(map(shutil.which, ("slurmctld", "slurmd", "munged", "unshare"))) and os.geteuid() == 0
+
+
+@pytest.mark.skipif(not SLURM, reason="Slurm (slurmctld, slurmd, munge) or root is missing")
+def test_a_slurm_cluster_runs_the_workflow_to_its_end(tmp_path):
+    pytest.importorskip("snakemake_executor_plugin_slurm")
+    profile = str(EXAMPLES / "snakemake" / "profiles" / "slurm")
+    done = snakemake(
+        tmp_path,
+        *["out/yosinski/results-1a.h5", "--profile", profile, "--config", *SMALL],
+        *["--latency-wait", "5", "--slurm-init-seconds-before-status-checks", "2"],
+        under=[str(Path(__file__).with_name("one_node_slurm.sh")), str(tmp_path / "cluster")],
+    )
+    assert done.returncode == 0, done.stderr
+    made = sorted((tmp_path / "out" / "yosinski").glob("*.h5"))
+    assert [file.stem for file in made] == ["base-1a", "half-1a", "half-1b", "results-1a"]
+    command = [sys.executable, "-m", "tlcli.cli.main", "verify", *map(str, made)]
+    assert subprocess.run(command, capture_output=True).returncode == 0

@@ -9,6 +9,7 @@ rule mnist:
 
 
 rule mnist_source:
+    localrule: True
     output:
         f"{M}/mnist-0-5.h5",
     shell:
@@ -17,6 +18,7 @@ rule mnist_source:
 
 
 rule mnist_target:
+    localrule: True
     output:
         f"{M}/mnist-6-9-p{{p}}.h5",
     shell:
@@ -68,6 +70,7 @@ rule mnist_grid:
 
 
 rule mnist_report:
+    localrule: True
     input:
         expand(f"{M}/results-{{net}}-{{length}}.h5", net=["plain", "dropout"], length=["small", "full"]),
         expand(f"{M}/base-{{net}}.h5", net=["plain", "dropout"]),

@@ -11,6 +11,7 @@ rule yosinski:
 
 
 rule yosinski_half_a:
+    localrule: True
     output:
         f"{Y}/half-{{split}}a.h5",
     shell:
@@ -19,6 +20,7 @@ rule yosinski_half_a:
 
 
 rule yosinski_half_b:
+    localrule: True
     input:
         rules.yosinski_half_a.output,
     output:
@@ -65,6 +67,7 @@ rule yosinski_grid:
 
 
 rule yosinski_report:
+    localrule: True
     input:
         expand(f"{Y}/results-{{half}}.h5", half=HALVES),
         expand(f"{Y}/base-{{half}}.h5", half=HALVES),
