@@ -21,7 +21,8 @@ def test_signals_end_it_with_a_line_and_no_file(work, number, code):
         env=ENVIRONMENT,
     )
     assert process.stdin is not None
-    process.stdin.write(b"\x89HDF\r\n\x1a\n" + bytes(1 << 20))  # more than a pipe holds: it is being read
+    header = b"\x89HDF\r\n\x1a\n" + bytes(5) + b"\x08\x08" + bytes(25) + (1 << 40).to_bytes(8, "little")
+    process.stdin.write(header + bytes(1 << 20))  # more than a pipe holds: it is being read
     process.stdin.flush()
     process.send_signal(number)
     out, err = process.communicate(timeout=20)

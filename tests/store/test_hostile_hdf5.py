@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import resource
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -18,7 +20,7 @@ from h5py import h5a, h5d, h5p, h5s, h5t
 
 from tlcli import store
 from tlcli.errors import TlcliError
-from tlcli.store import gate, layout
+from tlcli.store import layout
 
 SECRET = b"root:x:0:0:secret"
 
@@ -293,11 +295,11 @@ ATTACKS: dict[str, tuple[Callable[[h5py.File], None], str]] = {
             (big_endian, "unusual int of 8"),
             (opaque, "the type opaque"),
             (float_labels, "train/labels holds float64 values; expected int64"),
-            (terabytes, "set TLCLI_MAX_BYTES"),
-            (terabytes_contiguous, "set TLCLI_MAX_BYTES"),
+            (terabytes, "and stores 0"),
+            (terabytes_contiguous, "and stores 0"),
             (unallocated, "declares 600,000,000 bytes and stores 0"),
             (unallocated_contiguous, "declares 600,000,000 bytes and stores 0"),
-            (overflowing_shape, "set TLCLI_MAX_BYTES"),
+            (overflowing_shape, "and stores 0"),
             (huge_chunk, "has chunks of the shape"),
             (deflate_bomb, "has a chunk of another size"),
             (short_chunk, "has a chunk of another size"),
@@ -402,18 +404,50 @@ def test_addresses_of_another_size(path: Path) -> None:
         store.describe(path)
 
 
-def test_many_objects_have_a_limit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objects_are_counted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with h5py.File(path, "r+") as file:
         many_objects(file)
-    monkeypatch.setattr(gate, "MAX_OBJECTS", 200)
-    with pytest.raises(TlcliError, match="more than 200 objects"):
+    monkeypatch.setenv("TLCLI_MAX_BYTES", "200000")
+    with pytest.raises(TlcliError, match="the 303 objects in 'train' would take more than the 200,000 bytes"):
         store.read(path, store.Dataset)
 
 
 def test_the_limit_can_be_set(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TLCLI_MAX_BYTES", "1000")
-    with pytest.raises(TlcliError, match="more than 1,000 bytes in all; set TLCLI_MAX_BYTES"):
+    with pytest.raises(TlcliError, match="more than the 1,000 bytes that TLCLI_MAX_BYTES allows"):
         store.read(path, store.Dataset)
     monkeypatch.setenv("TLCLI_MAX_BYTES", "much")
     with pytest.raises(TlcliError, match="TLCLI_MAX_BYTES is 'much'"):
         store.read(path, store.Dataset)
+
+
+class Endless(io.RawIOBase):
+    """A stream that begins with some bytes and never ends; it counts what is taken of it."""
+
+    def __init__(self, start: bytes) -> None:
+        self.left, self.taken = start, 0
+
+    def read(self, size: int = -1) -> bytes:
+        start, self.left = self.left[:size], self.left[size:]
+        self.taken += size
+        assert self.taken < 2**23, "it reads on and on"
+        return start.ljust(size, b"\0")
+
+
+@pytest.mark.parametrize(("start", "words"), [(0, "stdin is not an HDF5 file"), (None, "goes on behind the")])
+def test_stdin_without_end(
+    path: Path, monkeypatch: pytest.MonkeyPatch, start: int | None, words: str
+) -> None:
+    """The first bytes say whether it is a file of ours, and where it ends."""
+    stdin = SimpleNamespace(buffer=Endless(path.read_bytes()[:start]), isatty=lambda: False)
+    monkeypatch.setattr(sys, "stdin", stdin)
+    with pytest.raises(TlcliError, match=words):
+        store.read_any("-")
+
+
+def test_stdin_counts(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TLCLI_MAX_BYTES", "5000")
+    stdin = SimpleNamespace(buffer=io.BytesIO(path.read_bytes()), isatty=lambda: False)
+    monkeypatch.setattr(sys, "stdin", stdin)
+    with pytest.raises(TlcliError, match="the whole of it would take more than the 5,000 bytes"):
+        store.read_any("-")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -197,7 +198,7 @@ def _names(path: str, data: list[str]) -> None:
                 f"{path} holds {name!r:.60}; expected printable names of 1...{LONGEST_NAME} characters."
             )
     if len(set(data)) < len(data):
-        twice = next(name for name in data if data.count(name) > 1)
+        twice = Counter(data).most_common(1)[0][0]
         raise TlcliError(f"{path} holds {twice!r:.60} more than once; expected unique names.")
 
 

@@ -10,8 +10,6 @@ that the stored bytes cannot hold, cycles, depth, and names with a path in them.
 from __future__ import annotations
 
 import functools
-import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,21 +17,16 @@ from typing import Any
 import numpy as np
 from h5py import h5a, h5d, h5g, h5l, h5s, h5t, h5z
 
-from tlcli.errors import TlcliError
+from tlcli.store.budget import CHUNK, DEFLATE, OBJECT, Budget
 from tlcli.store.tree import UNPRINTABLE
 
 MAX_DEPTH = 8
-MAX_OBJECTS = 250_000
 MAX_ATTRIBUTES = 64
 """Of one object."""
 MAX_ATTRIBUTE_BYTES = 2**20
 MAX_NAME_BYTES = 600
 MAX_RANK = 8
 MAX_CHUNK_BYTES = 2**24
-MAX_CHUNKS = 2_000_000
-"""Of one file."""
-GZIP_RATIO = 1032
-"""What gzip can expand at most."""
 
 _FILTERS = {h5z.FILTER_DEFLATE: "gzip", h5z.FILTER_SHUFFLE: "shuffle", h5z.FILTER_FLETCHER32: "fletcher32"}
 _NUMBERS = {
@@ -91,25 +84,16 @@ class Item:
     attributes: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
     """Why it is not let through; empty when it is."""
-
-
-def max_bytes() -> int:
-    """How many bytes of data one file may declare: TLCLI_MAX_BYTES, else this machine's memory."""
-    text = os.environ.get("TLCLI_MAX_BYTES", "")
-    if text:
-        if not re.fullmatch("[0-9]{1,20}", text):
-            raise TlcliError(f"TLCLI_MAX_BYTES is {text!r:.40}; expected a number of bytes.")
-        return int(text)
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 2**36
+    flaw: str = ""
+    """What is wrong with an attribute, which only a strict reader minds."""
 
 
 class Walk:
     """One walk over all objects of a file, each visited once."""
 
-    def __init__(self, file: Any, size: int, strict: bool, check_group: Callable[[int], None]) -> None:
+    def __init__(
+        self, file: Any, size: int, strict: bool, check_group: Callable[[int], None], budget: Budget
+    ) -> None:
         """`check_group` takes the address of a group's header; raises UnsafeError if it cannot be listed."""
         self._file = file
         self._check_group = check_group
@@ -119,8 +103,7 @@ class Walk:
         self._seen: set[int] = set()
         self._declared = 0
         self._stored = 0
-        self._chunks = 0
-        self._limit = max_bytes()
+        self._budget = budget
 
     def run(self) -> dict[str, Item]:
         root = h5g.open(self._file, b"/")
@@ -153,9 +136,9 @@ class Walk:
             if self._strict:
                 raise UnsafeError(item.problem) from error
             return []
-        if group.get_num_objs() + len(self._items) > MAX_OBJECTS:
-            item.problem = f"it holds more than {MAX_OBJECTS:,} objects"
-        elif depth > MAX_DEPTH and group.get_num_objs():
+        members = group.get_num_objs()
+        self._budget.take(members * OBJECT, f"the {members:,} objects in {path or 'the root'!r:.100}")
+        if depth > MAX_DEPTH and members:
             item.problem = f"its groups are nested more than {MAX_DEPTH} deep"
         if item.problem:
             if self._strict:
@@ -170,6 +153,7 @@ class Walk:
 
     def _member(self, group: Any, name: bytes, parent: str) -> tuple[Any, str] | None:
         text = name.decode("utf-8", "replace")
+        self._budget.take(len(parent) + len(text), "the names of its objects")
         item = Item(f"{parent}/{text}".lstrip("/"), "unknown")
         self._items[item.path] = item
         found: list[Any] = []
@@ -238,35 +222,31 @@ class Walk:
         if len(item.shape) > MAX_RANK:
             raise UnsafeError(f"{where} has {len(item.shape)} dimensions; expected {MAX_RANK} at most")
         size = product(item.shape) * item.itemsize
-        self._declared += size
+        chunks = chunk_count(item)
         self._stored += item.storage
-        if self._declared > self._limit:
-            raise UnsafeError(
-                f"{where} declares the shape {item.shape}: more than {self._limit:,} bytes in "
-                "all; set TLCLI_MAX_BYTES to allow more"
-            )
         if self._stored > self._size:
             raise UnsafeError(f"{where} claims more stored bytes than the file has")
         if layout == h5d.CHUNKED:
-            self._check_chunks(item, stored, size)
+            self._check_chunks(item, stored, size, chunks)
         elif size > item.storage:
             raise UnsafeError(f"{where} declares {size:,} bytes and stores {item.storage:,}")
+        self._declared += size + chunks * CHUNK
+        if not self._budget.allows(self._declared):
+            shape = f"the shape {item.shape}" + (f" in {chunks:,} chunks" if chunks else "")
+            raise UnsafeError(self._budget.refusal(f"{where} of {shape}"))
 
-    def _check_chunks(self, item: Item, stored: Any, size: int) -> None:
+    def _check_chunks(self, item: Item, stored: Any, size: int, expected: int) -> None:
         assert item.chunks is not None
         where = f"{item.path!r:.100}"
-        chunks = f"{where} has chunks of the shape {item.chunks}"
-        if len(item.chunks) != len(item.shape) or 0 in item.chunks:
-            raise UnsafeError(chunks)
+        if not expected and size:
+            raise UnsafeError(f"{where} has chunks of the shape {item.chunks}")
         if product(item.chunks) * item.itemsize > MAX_CHUNK_BYTES:
-            raise UnsafeError(f"{chunks}: more than {MAX_CHUNK_BYTES:,} bytes")
-        ratio = GZIP_RATIO if "gzip" in item.filters else 1
+            raise UnsafeError(
+                f"{where} has chunks of the shape {item.chunks}: more than {MAX_CHUNK_BYTES:,} bytes"
+            )
+        ratio = DEFLATE if "gzip" in item.filters else 1
         if size > item.storage * ratio:
             raise UnsafeError(f"{where} declares {size:,} bytes and stores {item.storage:,}")
-        expected = product(tuple(-(-n // c) for n, c in zip(item.shape, item.chunks, strict=True)))
-        self._chunks += expected
-        if self._chunks > MAX_CHUNKS:
-            raise UnsafeError(f"{chunks}: more than {MAX_CHUNKS:,} in all")
         if stored.get_num_chunks() != expected:
             raise UnsafeError(f"{where} stores {stored.get_num_chunks()} of {expected} chunks")
 
@@ -280,12 +260,15 @@ class Walk:
             text = name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
             try:
                 check_name(name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape"))
-                item.attributes[text] = read_attribute(attribute)
+                value = read_attribute(attribute)
+                self._budget.take(len(text) + len(str(value)), f"the attribute {text!r:.80}")
+                item.attributes[text] = value
             except UnsafeError as error:
                 item.attributes[text] = f"({str(error).partition(';')[0]})"
+                where = item.path or "the root"
+                item.flaw = item.flaw or f"the attribute {text!r:.80} of {where!r:.100} is {error}"
                 if self._strict:
-                    where = item.path or "the root"
-                    raise UnsafeError(f"the attribute {text!r:.80} of {where!r:.100} is {error}") from error
+                    raise UnsafeError(item.flaw) from error
 
 
 def address_of(group: Any) -> int:
@@ -325,6 +308,13 @@ def product(shape: tuple[int, ...]) -> int:
     for n in shape:
         product *= n
     return product
+
+
+def chunk_count(item: Item) -> int:
+    """How many chunks a dataset has by its shape; 0 where it has none, or such as cannot be."""
+    if item.chunks is None or len(item.chunks) != len(item.shape) or 0 in item.chunks:
+        return 0
+    return product(tuple(-(-n // c) for n, c in zip(item.shape, item.chunks, strict=True)))
 
 
 def _dtype(kind: Any) -> str:

@@ -17,7 +17,8 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from tlcli.store.gate import UnsafeError
+from tlcli.store.budget import Budget
+from tlcli.store.gate import MAX_NAME_BYTES, UnsafeError
 
 ROOM = 2**24
 """Bytes of headers and heaps that are looked through, beside twice the file's own: they may overlap."""
@@ -34,8 +35,8 @@ class RawFile:
     base: where the addresses count from: the size of another format's block before HDF5's own.
     """
 
-    def __init__(self, raw: BinaryIO, size: int, base: int) -> None:
-        self._raw, self._size, self._base = raw, size, base
+    def __init__(self, raw: BinaryIO, size: int, base: int, budget: Budget) -> None:
+        self._raw, self._size, self._base, self._budget = raw, size, base, budget
         self._room = ROOM + 2 * size
         self._heaps: dict[int, dict[int, bytes]] = {}
 
@@ -107,6 +108,9 @@ class RawFile:
     def _text(self, length: int, address: int, number: int) -> bytes:
         if not length:
             return b""
+        if length > MAX_NAME_BYTES:  # many may refer to the same long text, and each gets a copy
+            raise UnsafeError(f"a list with a name of {length:,} bytes; expected {MAX_NAME_BYTES} at most")
+        self._budget.take(length, "the names that it lists")
         if address not in self._heaps:
             self._heaps[address] = self._heap(address)
         text = self._heaps[address].get(number, b"")

@@ -16,6 +16,7 @@ from h5py import h5a, h5f, h5fd, h5g, h5p
 
 from tlcli.errors import TlcliError
 from tlcli.store import gate
+from tlcli.store.budget import CHUNK, TEXT, TEXT_RATIO, Budget
 from tlcli.store.chunks import load_dataset
 from tlcli.store.gate import HDF5_ERRORS, Item, UnsafeError
 from tlcli.store.heap import RawFile
@@ -26,16 +27,18 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 class OpenFile:
     """An open file: `items` lists what it holds and checks it, `load` reads one dataset that passed."""
 
-    def __init__(self, file: Any, name: str, size: int, raw: BinaryIO) -> None:
+    def __init__(self, file: Any, size: int, raw: BinaryIO, budget: Budget) -> None:
         self._file = file
+        self._budget = budget
+        self._items: dict[str, Item] | None = None
         self._bytes = raw
-        self.name = name
+        self.name = budget.name
         """What messages call it."""
         self.size = size
         with self._plain_words():
             properties = file.get_create_plist()
             self._plain_sizes = properties.get_sizes() == (8, 8)
-            self._raw = RawFile(raw, size, properties.get_userblock())
+            self._raw = RawFile(raw, size, properties.get_userblock(), budget)
 
     def sha256(self) -> str:
         """The digest of the whole file, byte by byte: for files that do not carry one of their own."""
@@ -73,6 +76,7 @@ class OpenFile:
         count = gate.list_length(attribute)
         if not count:
             return []
+        self._budget.take(count * TEXT, f"the {count:,} texts of {name!r:.80}")
         if not attribute.get_type().is_variable_str():
             return gate.read_fixed_texts(attribute, count)
         return self._raw.texts(gate.address_of(group), name, count)
@@ -85,11 +89,22 @@ class OpenFile:
         with self._plain_words():
             if not self._plain_sizes:
                 raise UnsafeError("its addresses and lengths do not have 8 bytes")
-            return gate.Walk(self._file, self.size, strict, self._raw.check_group).run()
+            if self._items is None:
+                walk = gate.Walk(self._file, self.size, strict, self._raw.check_group, self._budget)
+                self._items = walk.run()
+            for item in self._items.values() if strict else ():
+                if item.problem or item.flaw:
+                    raise UnsafeError(item.problem or item.flaw)
+            return self._items
 
     def load(self, item: Item) -> Any:
         """The data of one dataset: an array, a text or a list of texts. Raises TlcliError."""
         with self._plain_words():
+            count = gate.product(item.shape)
+            cost = count * item.itemsize + gate.chunk_count(item) * CHUNK
+            if item.dtype == "string":
+                cost += count * (TEXT + TEXT_RATIO * item.itemsize)
+            self._budget.take(cost, f"{item.path!r:.100}")
             array = load_dataset(self._file, item)
             if item.dtype != "string":
                 return array
@@ -123,7 +138,8 @@ def open_hdf5(
     try:
         if str(path) == "-":
             name = "stdin"
-            raw, size = _stdin_image(expected)
+            budget = Budget(name)
+            raw, size = _stdin_image(expected, budget)
             access.set_fileobj_driver(h5fd.fileobj_driver, raw)
             file = h5f.open(repr(raw).encode(), h5f.ACC_RDONLY, access)
         else:
@@ -131,12 +147,13 @@ def open_hdf5(
             _check_file(Path(path), user_block, expected)
             file, raw = _open_twice(Path(path), access)
             size = os.fstat(raw.fileno()).st_size
+            budget = Budget(name, size)
     except HDF5_ERRORS as error:
         raise _damaged(name) from error
     finally:
         access.close()  # left to the end of the program, its Python file object crashes it
     try:
-        yield OpenFile(file, name, size, raw)
+        yield OpenFile(file, size, raw, budget)
     finally:
         with contextlib.suppress(*HDF5_ERRORS):
             file.close()
@@ -162,18 +179,39 @@ def _damaged(name: str) -> TlcliError:
     return TlcliError(f"{name} is cut short or damaged: HDF5 cannot read it. Copy it or make it again.")
 
 
-def _stdin_image(expected: str) -> tuple[io.BytesIO, int]:
-    """All of stdin: HDF5 cannot read a pipe."""
+def _stdin_image(expected: str, budget: Budget) -> tuple[io.BytesIO, int]:
+    """All of stdin, up to the end that the file's first bytes name: HDF5 cannot read a pipe."""
     if sys.stdin.isatty():
         raise TlcliError("The input is - (stdin), which is a terminal; pipe a file into it, or name a file.")
-    limit = gate.max_bytes()
+    start = sys.stdin.buffer.read(_SUPERBLOCK)
+    _check_start("stdin", start[:8], len(start), expected)
+    end = _end_of_file(start)
     image = io.BytesIO()
-    while block := sys.stdin.buffer.read(2**20):
+    block = start
+    while block:
+        if image.tell() + len(block) > end:
+            raise TlcliError(f"stdin goes on behind the {end:,} bytes that its header says it has.")
+        budget.grow(len(block))
+        budget.take(len(block), "the whole of it")
         image.write(block)
-        if image.tell() > limit:
-            raise TlcliError(f"stdin holds more than {limit:,} bytes; set TLCLI_MAX_BYTES to allow more.")
-    _check_start("stdin", image.getbuffer()[:8].tobytes(), image.tell(), expected)
+        block = sys.stdin.buffer.read(2**20)
     return image, image.tell()
+
+
+_SUPERBLOCK = 96
+"""Bytes that hold the end of an HDF5 file's address in each version."""
+
+
+def _end_of_file(start: bytes) -> int:
+    """Where a file ends by its superblock (HDF5 File Format Specification 3.0, II.A).
+
+    Where its addresses have not 8 bytes, no more than `start` is read: it is refused in any case.
+    """
+    version, widths = start[8:9], start[13:15] if start[8:9] in (b"\0", b"\1") else start[9:11]
+    place = {b"\0": 40, b"\1": 44, b"\2": 28, b"\3": 28}.get(version)
+    if place is None or widths != b"\x08\x08" or len(start) < place + 8:
+        return len(start)
+    return int.from_bytes(start[place : place + 8], "little")
 
 
 def _check_file(path: Path, user_block: int, expected: str) -> None:

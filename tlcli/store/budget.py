@@ -1,0 +1,123 @@
+"""What may be made of one input: one budget for each file or folder that is opened.
+
+A reader takes from it whatever it makes of the input: bytes that it unpacks, pixels that it decodes, texts
+that it copies, objects that it lists. So a small file cannot ask for much memory or time, whichever way it
+tries.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import threading
+from collections.abc import Iterator
+
+from tlcli.errors import TlcliError
+
+FLOOR = 2**28
+"""Bytes that may be made of any input, however small."""
+RATIO = 4096
+"""And beyond that for each byte of it: deflate expands 1,032 times at most, and what is made of that may be
+several times as large, such as texts or pixels in colour."""
+ROOM = 1_700_000_000
+"""Bytes of memory that all threads together may work in at a time, and give back: decoding of images."""
+DEFLATE = 1032
+"""Times that gzip and deflate expand at most."""
+
+OBJECT = 1024
+"""What an object of a file or a member of an archive is counted as, beside its bytes."""
+TEXT = 128
+"""What a text is counted as that is one of many."""
+TEXT_RATIO = 32
+"""What each byte of a text is counted as: JSON makes objects of it."""
+CHUNK = 16 * 1024
+"""What a chunk of an HDF5 dataset is counted as, beside its bytes: each takes some time."""
+
+
+class Budget:
+    """The bytes that may be made of one input. Threads may share it."""
+
+    def __init__(self, name: str, size: int = 0) -> None:
+        """name: what messages call the input. size: its bytes, as far as they are known."""
+        self.name = name
+        self._given = given_limit()
+        self._memory = machine_memory()
+        self._size = size
+        self._used = self._working = 0
+        self._changed = threading.Condition()
+
+    @property
+    def limit(self) -> int:
+        """Bytes in all: TLCLI_MAX_BYTES, else in proportion to the input and within the machine's memory."""
+        if self._given is not None:
+            return self._given
+        return min(self._memory, FLOOR + RATIO * self._size)
+
+    def grow(self, size: int) -> None:
+        """Another file of the same input was opened, with so many bytes."""
+        with self._changed:
+            self._size += size
+
+    def allows(self, count: int) -> bool:
+        """Whether so many bytes could be taken; takes none."""
+        return self._used + count <= self.limit
+
+    def take(self, count: int, what: str) -> None:
+        """Take bytes for good. Raises TlcliError if there are not as many left.
+
+        what: subject of the message, such as `array 'images'`.
+        """
+        with self._changed:
+            if not self.allows(count):
+                raise TlcliError(f"{self.name} is refused: {self.refusal(what)}.")
+            self._used += count
+
+    def refusal(self, what: str) -> str:
+        """Why `what` is not read."""
+        rule = (
+            "TLCLI_MAX_BYTES allows"
+            if self._given is not None
+            else "a file of this size may unpack to"
+            if self.limit < self._memory
+            else "this machine has memory for"
+        )
+        raised = "a larger number" if self._given is not None else "the number of bytes to allow"
+        return (
+            f"{what} would take more than the {self.limit:,} bytes that {rule}; "
+            f"if you trust the file, set TLCLI_MAX_BYTES to {raised}"
+        )
+
+    @contextlib.contextmanager
+    def room(self, count: int, what: str) -> Iterator[None]:
+        """Memory to work in meanwhile. Waits for other threads; raises TlcliError for more than all of it."""
+        room = ROOM if self._given is None else self._given
+        if count > room:
+            raise TlcliError(f"{what} would take {count:,} bytes of memory; expected {room:,} at most.")
+        with self._changed:
+            self._changed.wait_for(lambda: self._working + count <= room)
+            self._working += count
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._working -= count
+                self._changed.notify_all()
+
+
+def given_limit() -> int | None:
+    """TLCLI_MAX_BYTES; None where it is not set. Raises TlcliError when it is no number."""
+    text = os.environ.get("TLCLI_MAX_BYTES", "")
+    if not text:
+        return None
+    if not re.fullmatch("[0-9]{1,20}", text):
+        raise TlcliError(f"TLCLI_MAX_BYTES is {text!r:.40}; expected a number of bytes.")
+    return int(text)
+
+
+def machine_memory() -> int:
+    """Bytes of memory of this machine."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 2**36
