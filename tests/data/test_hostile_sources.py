@@ -6,9 +6,13 @@ Pickles, archives and headers of .npz are in test_published.py and test_arrays.p
 from __future__ import annotations
 
 import ast
+import copy
+import io
+import pickle
 import resource
 import shutil
 import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,13 +20,16 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import scipy.io
 from PIL import Image
 
 import tlcli
-from tlcli.data import load_source, matlab, split
+from tlcli.data import load_source, matlab, split, unpickle
 from tlcli.data.decoding import UnreadableError, decode_one
 from tlcli.data.safe_npz import read_npz
 from tlcli.errors import TlcliError
+from tlcli.store import budget
+from tlcli.store.budget import Budget
 
 SECRET = np.full((20, 6, 6), 77, np.uint8)
 LABELS = np.arange(20) % 2
@@ -219,3 +226,74 @@ def test_nothing_in_the_package_loads_code():
             assert name not in UNSAFE.get(owner, ()), f"{module.name} calls {owner}.{name}"
     assert ("np", "load") in calls_of("np.load(path)")
     assert ("", "eval") in calls_of("x = [eval(text)]")
+
+
+def npy(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.lib.format.write_array(file, array)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("method", "words"), [(zipfile.ZIP_BZIP2, "bzip2"), (zipfile.ZIP_LZMA, "LZMA")])
+@pytest.mark.parametrize("suffix", [".npz", ".zip"])
+def test_members_that_are_packed_without_bound(tmp_path, suffix, method, words):
+    """A few kilobytes of bzip2 unpack to gigabytes, all of them for the first byte that is read."""
+    with zipfile.ZipFile(tmp_path / f"x{suffix}", "w", method) as archive:
+        for name in ("images", "labels"):
+            archive.writestr(f"{name}.npy", npy(SECRET if name == "images" else LABELS))
+    with pytest.raises(
+        TlcliError, match=f"packed with {words}; expected members that are stored or deflated"
+    ):
+        load_source(str(tmp_path / f"x{suffix}"))
+
+
+def test_members_that_overlap(tmp_path):
+    """The same bytes under many names, each of which would be unpacked."""
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/0.png", np.random.default_rng(0).bytes(10_000))
+        archive.filelist *= 20
+        for number, member in enumerate(archive.filelist):
+            archive.filelist[number] = member = copy.copy(member)
+            member.filename = f"a/{number}.png"
+    with pytest.raises(TlcliError, match="has members that overlap"):
+        load_source(str(tmp_path / "x.zip"))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_one_budget_for_all_arrays(tmp_path, monkeypatch, packed):
+    """Each fits, and both together do not: version 5 of MATLAB, 7.3, and .npz alike."""
+    arrays = {"x_train": SECRET, "y_train": LABELS, "x_test": SECRET, "y_test": LABELS}
+    (np.savez_compressed if packed else np.savez)(tmp_path / "x.npz", **arrays)
+    scipy.io.savemat(tmp_path / "5.mat", arrays, do_compression=packed)
+    with h5py.File(tmp_path / "7.mat", "w", userblock_size=512) as file:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array.T, compression="gzip" if packed else None)
+    with open(tmp_path / "7.mat", "r+b") as raw:
+        raw.write(matlab.HEADER_V73.ljust(124) + b"\x00\x02IM")
+    for name in ("x.npz", "5.mat", "7.mat"):
+        monkeypatch.setenv("TLCLI_MAX_BYTES", "1000000")
+        load_source(str(tmp_path / name))
+        monkeypatch.setenv("TLCLI_MAX_BYTES", "9000")
+        with pytest.raises(TlcliError, match="would take more than the 9,000 bytes that TLCLI_MAX_BYTES"):
+            load_source(str(tmp_path / name))
+
+
+def test_texts_that_a_pickle_refers_to_again(tmp_path):
+    """Each `_codecs.encode` of one long text made another copy."""
+    text = "é" * 50_000
+    stored = struct.pack("<I", 100_000) + text.encode()
+    content = b"\x80\x04](c_codecs\nencode\nq\x000X" + stored + b"q\x010"
+    content += b"h\x00h\x01\x85R" * 10_000 + b"e."
+    before = memory()
+    made = unpickle.load(io.BytesIO(content), Budget("x", len(content)))
+    assert len(made) == 10_000
+    assert made[0] == text.encode("latin1")
+    assert memory() - before < 50_000
+
+
+def test_a_pickle_of_more_steps_than_it_may_take(monkeypatch):
+    monkeypatch.setattr(budget, "FLOOR", 1_000_000)
+    monkeypatch.setattr(budget, "RATIO", 1)
+    for content in (b"\x80\x02](" + b"}" * 20_000 + b"e.", pickle.dumps(list(range(20_000)), 4)):
+        with pytest.raises(TlcliError, match="the objects that it makes would take more"):
+            unpickle.load(io.BytesIO(content), Budget("x", len(content)))

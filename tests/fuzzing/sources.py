@@ -12,12 +12,14 @@ import tempfile
 import warnings
 import zipfile
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fuzzing.kinds import KINDS, PIXEL_MEMORY, Kind, Open, mutate, one_of, register
+from tlcli.store.budget import Budget
 
 IMAGES = np.random.default_rng(5).integers(0, 256, (24, 6, 6, 3), np.uint8)
 LABELS = np.arange(24) % 3
@@ -107,7 +109,11 @@ def _open_cifar(decode: str) -> Open:
     def opened(path: Path) -> None:
         from tlcli.data import cifar
 
-        getattr(cifar, decode)(_small_layout(), path.name, path.read_bytes(), 5)
+        content = path.read_bytes()
+        decoder = getattr(cifar, decode)
+        if decode == "_from_python":
+            decoder = partial(decoder, Budget(path.name, len(content)))
+        decoder(_small_layout(), path.name, content, 5)
 
     return opened
 
@@ -128,7 +134,7 @@ def _cifar_python() -> list[bytes]:
 def _open_archive(path: Path) -> None:
     from tlcli.data import archives
 
-    archives.read_files(path, {"data_batch_1.bin": 20_000, "test_batch.bin": 20_000})
+    archives.read_files(path, {"data_batch_1.bin": 20_000, "test_batch.bin": 20_000}, Budget(path.name))
 
 
 @register("CIFAR, archive", ".tar.gz", open=_open_archive)

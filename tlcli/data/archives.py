@@ -1,37 +1,44 @@
-"""Files out of a folder or a tar archive. Nothing is ever unpacked to disk, so nothing can leave a folder."""
+"""Files out of a folder or a tar archive. Nothing is ever unpacked to disk, so nothing can leave a folder.
+
+Archives are read here and not by `tarfile`, which in some of the versions of Python that are allowed takes
+time with the square of an extended header's size (CVE-2024-6232), and some bytes of gzip make a large one.
+"""
 
 from __future__ import annotations
 
 import gzip
-import tarfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple
 
 from tlcli.errors import TlcliError
-
-_LARGEST = 1 << 30
-"""Bytes that an archive may unpack to, all members together."""
+from tlcli.store.budget import OBJECT, Budget
 
 
-def read_files(container: Path, sizes: Mapping[str, int]) -> dict[str, bytes]:
+def read_files(container: Path, sizes: Mapping[str, int], budget: Budget) -> dict[str, bytes]:
     """The content of the named files of a folder or of a tar archive (gzipped or not).
 
     `sizes` gives the most bytes that each may have; in an archive they may lie in any folder. A file that
-    is missing is missing in the answer. Raises TlcliError for one that is larger, an archive
-    that cannot be read, and one with a member that points outside.
+    is missing is missing in the answer. Raises TlcliError for one that is larger, an archive that cannot be
+    read, that unpacks to more than the budget allows, and one with a member that points outside.
     """
-    return _from_folder(container, sizes) if container.is_dir() else _from_tar(container, sizes)
+    return (
+        _from_folder(container, sizes, budget) if container.is_dir() else _from_tar(container, sizes, budget)
+    )
 
 
-def _from_folder(folder: Path, sizes: Mapping[str, int]) -> dict[str, bytes]:
+def _from_folder(folder: Path, sizes: Mapping[str, int], budget: Budget) -> dict[str, bytes]:
     found = {}
     for name, limit in sizes.items():
         path = folder / name
         if not path.is_file():
             continue
-        if path.stat().st_size > limit:
-            raise TlcliError(f"{name} has {path.stat().st_size} bytes: expected {limit} at most")
+        size = path.stat().st_size
+        if size > limit:
+            raise TlcliError(f"{name} has {size} bytes: expected {limit} at most")
+        budget.grow(size)
+        budget.take(size, name)
         try:
             found[name] = path.read_bytes()
         except OSError as error:
@@ -39,36 +46,34 @@ def _from_folder(folder: Path, sizes: Mapping[str, int]) -> dict[str, bytes]:
     return found
 
 
-def _from_tar(path: Path, sizes: Mapping[str, int]) -> dict[str, bytes]:
+def _from_tar(path: Path, sizes: Mapping[str, int], budget: Budget) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
+    budget.grow(path.stat().st_size)
     try:
         with open(path, "rb") as raw:
             gzipped = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            stream = gzip.GzipFile(fileobj=raw) if gzipped else raw
-            limited = cast(BinaryIO, _Limited(stream, path))
-            with tarfile.open(fileobj=limited, mode="r|") as archive:
-                for member in archive:
-                    check_member(path.name, member.name)
-                    if member.size > _LARGEST:  # before it is passed by, which takes as long as it is large
-                        raise TlcliError(
-                            f"{member.name!r:.100} in {path.name} declares {member.size:.3g} "
-                            f"bytes: expected {_LARGEST} at most"
-                        )
-                    if not (member.isfile() or member.isdir()):
-                        raise TlcliError(f"{path.name} holds {member.name!r:.100}, a link or device: refused")
-                    name = PurePosixPath(member.name).name
-                    if name in sizes and member.isfile() and name not in found:
-                        if member.size > sizes[name]:
-                            raise TlcliError(
-                                f"{member.name!r:.100} in {path.name} has {member.size} bytes: "
-                                f"expected {sizes[name]} at most"
-                            )
-                        content = archive.extractfile(member)
-                        found[name] = content.read() if content else b""
+            stream = _Counted(gzip.GzipFile(fileobj=raw) if gzipped else raw, budget)
+            for member in _members(stream):
+                check_member(path.name, member.name)
+                what = f"{member.name!r:.100}, which declares {member.size:,} bytes,"
+                if not budget.allows(member.size):
+                    raise TlcliError(f"{path.name} is refused: {budget.refusal(what, member.size)}.")
+                if member.kind not in _FILES + _FOLDERS:
+                    raise TlcliError(f"{path.name} holds {member.name!r:.100}, a link or device: refused")
+                name = PurePosixPath(member.name).name
+                if member.kind in _FOLDERS or name not in sizes or name in found:
+                    stream.skip(member.padded)
+                    continue
+                if member.size > sizes[name]:
+                    raise TlcliError(
+                        f"{member.name!r:.100} in {path.name} has {member.size} bytes: "
+                        f"expected {sizes[name]} at most"
+                    )
+                found[name] = stream.take(member.padded)[: member.size]
     except TlcliError:
         raise
-    except Exception as error:  # tarfile raises nearly anything on a damaged file
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise TlcliError(f"{path.name} cannot be read as a tar archive: {error}") from None
     return found
 
@@ -80,24 +85,109 @@ def check_member(archive: str, name: str) -> None:
         raise TlcliError(f"{archive} holds {name!r:.100}, which points outside the archive: refused")
 
 
-class _Limited:
-    """A stream that ends in an error after `_LARGEST` bytes, so that no archive can expand without end.
+_FILES, _FOLDERS = (b"0", b"\0", b"7"), (b"5",)
+_LONG_NAME, _EXTENDED = b"L", b"x"
+_HEADERS = (_LONG_NAME, _EXTENDED, b"K", b"g")
+"""What says more about the next member; the last two, the target of a link and what holds for all, say
+nothing that matters here."""
+_BLOCK = 512
+_LONGEST_HEADER = 1 << 16
+"""Bytes of an extended header; an honest one has some hundreds."""
 
-    At its end it gives nothing once, as tarfile expects, and is an error from then on: tarfile would go on
-    reading up to wherever a header says that the next one is.
+
+class _Member(NamedTuple):
+    name: str
+    kind: bytes
+    size: int
+
+    @property
+    def padded(self) -> int:
+        """Bytes up to the next header."""
+        return -(-self.size // _BLOCK) * _BLOCK
+
+
+def _members(stream: _Counted) -> Iterator[_Member]:
+    """The members of an archive (POSIX.1-2001 pax, GNU, or older); their contents are the caller's to pass.
+
+    Raises ValueError for what is no archive.
     """
+    changed: dict[str, str] = {}
+    block, member = stream.take(_BLOCK, may_end=True), None
+    while block.strip(b"\0"):
+        member = _header(block)
+        if member.kind in _HEADERS:
+            if member.size > _LONGEST_HEADER:
+                raise ValueError(
+                    f"it has a header of {member.size:,} bytes; expected {_LONGEST_HEADER:,} at most"
+                )
+            content = stream.take(member.padded)[: member.size]
+            if member.kind == _LONG_NAME:
+                changed["path"] = _text(content)
+            elif member.kind == _EXTENDED:
+                changed |= _records(content)
+        else:
+            size = changed.get("size", str(member.size))
+            if not size.isascii() or not size.isdigit() or len(size) > 20:
+                raise ValueError(f"it has a member of the size {size!r:.40}")
+            yield _Member(changed.get("path", member.name), member.kind, int(size))
+            changed = {}
+        block = stream.take(_BLOCK, may_end=True)
+    if member is None or member.kind in _HEADERS:
+        raise ValueError("it ends before its first member" if member is None else "it ends with a header")
 
-    def __init__(self, stream: BinaryIO | gzip.GzipFile, path: Path) -> None:
-        self._stream, self._path, self._left = stream, path, _LARGEST
-        self._ended = False
 
-    def read(self, size: int) -> bytes:
-        block = self._stream.read(min(size, self._left + 1))
-        self._left -= len(block)
-        if self._left < 0:
-            raise TlcliError(f"{self._path.name} unpacks to more than {_LARGEST} bytes: refused")
-        if not block and size:
-            if self._ended:
-                raise EOFError("unexpected end of data")
-            self._ended = True
-        return block
+def _header(block: bytes) -> _Member:
+    field = block[148:156].strip(b" \0")
+    if not field.isdigit() or int(field, 8) != sum(block) - sum(block[148:156]) + 8 * ord(" "):
+        raise ValueError("it has a header with a wrong checksum")
+    size, name = block[124:136], _text(block[:100])
+    if size[0] & 0x80:  # not octal but binary: for 8 GiB and more
+        number = int.from_bytes(size, "big") - (0x80 << 88)
+    else:
+        number = int(size.strip(b" \0") or b"0", 8)
+    prefix = _text(block[345:500]) if block[257:263] == b"ustar\0" else ""
+    return _Member(f"{prefix}/{name}" if prefix else name, block[156:157], number)
+
+
+def _records(content: bytes) -> dict[str, str]:
+    """The records `LENGTH KEY=VALUE` of an extended header that change a name or a size."""
+    found, place = {}, 0
+    while place < len(content) and content[place]:
+        length, space, _ = content[place : place + 20].partition(b" ")
+        end = place + (int(length) if length.isdigit() else 0)
+        key, equals, value = content[place + len(length) + 1 : end - 1].partition(b"=")
+        if not space or not equals or content[end - 1 : end] != b"\n" or end <= place:
+            raise ValueError("it has an extended header with a damaged record")
+        if key.startswith(b"GNU.sparse"):
+            raise ValueError("it has a file with holes, which is not read")
+        if key in (b"path", b"size"):
+            found[key.decode()] = _text(value)
+        place = end
+    return found
+
+
+def _text(field: bytes) -> str:
+    return field.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+
+
+class _Counted:
+    """The unpacked bytes of an archive in order, all taken from the budget, also those that are passed by."""
+
+    def __init__(self, stream: BinaryIO | gzip.GzipFile, budget: Budget) -> None:
+        self._stream, self._budget = stream, budget
+
+    def take(self, size: int, *, may_end: bool = False) -> bytes:
+        """The next bytes; none at the end, where `may_end` says so. Raises EOFError."""
+        self._budget.take(size + OBJECT if may_end else size, "what it unpacks to")
+        found = self._stream.read(size)
+        if len(found) < size and not (may_end and not found):
+            raise EOFError("unexpected end of data")
+        return found
+
+    def skip(self, size: int) -> None:
+        """Pass by bytes, a block at a time."""
+        while size:
+            step = min(size, 1 << 20)
+            self.take(step)
+            self._budget.give_back(step)
+            size -= step

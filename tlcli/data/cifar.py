@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tlcli.data.archives import read_files
 from tlcli.data.locate import Download, fetch_all, local_folders
 from tlcli.data.source import Request, Source, SourceInfo, class_part
 from tlcli.errors import TlcliError
+from tlcli.store.budget import LABEL, Budget
 
 PIXELS = 32 * 32 * 3
 _PICKLE_OVERHEAD = 8 << 20
@@ -90,7 +92,8 @@ def _read(layout: Layout, container: Path, binary: bool) -> Source | None:
     """The source in a folder or archive; None where it holds none of the files."""
     suffix, overhead = (".bin", layout.label_columns * 50_000) if binary else ("", _PICKLE_OVERHEAD)
     sizes = {name + suffix: n * PIXELS + overhead for name, n in layout.files}
-    contents = read_files(container, sizes)
+    budget = Budget(container.name)
+    contents = read_files(container, sizes, budget)
     missing = [name for name in sizes if name not in contents]
     if len(missing) == len(sizes):
         return None
@@ -99,8 +102,9 @@ def _read(layout: Layout, container: Path, binary: bool) -> Source | None:
             f"{container.name} has {len(contents)} of the {len(sizes)} files of "
             f"{layout.info.name}: {missing[0]} is missing"
         )
-    decode = _from_binary if binary else _from_python
+    decode = _from_binary if binary else partial(_from_python, budget)
     total = sum(n for _, n in layout.train)
+    budget.take((total + layout.test[1]) * (PIXELS + LABEL), "its images")
     train, labels = np.empty((total, 32, 32, 3), np.uint8), np.empty(total, np.int64)
     start = 0
     for name, n in layout.train:
@@ -128,12 +132,16 @@ def _from_binary(layout: Layout, name: str, content: bytes, n: int) -> tuple[np.
     return _images(records[:, layout.label_columns :]), _labels(layout, name, records[:, layout.label_column])
 
 
-def _from_python(layout: Layout, name: str, content: bytes, n: int) -> tuple[np.ndarray, np.ndarray]:
+def _from_python(
+    budget: Budget, layout: Layout, name: str, content: bytes, n: int
+) -> tuple[np.ndarray, np.ndarray]:
     try:
-        batch = {_key(k): v for k, v in unpickle.load(io.BytesIO(content)).items()}
+        batch = {_key(k): v for k, v in unpickle.load(io.BytesIO(content), budget).items()}
         data, labels = unpickle.array(batch["data"]), batch[layout.label_key]
     except unpickle.UnsafePickleError as error:
         raise TlcliError(f"{name} is a pickle that is refused: {error}") from None
+    except TlcliError:
+        raise
     except Exception as error:  # the unpickler raises nearly anything on a damaged file
         why = str(error) or type(error).__name__
         raise TlcliError(f"{name} is no batch of CIFAR's python version: {why}") from None

@@ -21,6 +21,7 @@ from tlcli.data.locate import Download, fetch_all, local_folders
 from tlcli.data.safe_npz import read_npz
 from tlcli.data.source import Request, Source, SourceInfo, class_part
 from tlcli.errors import TlcliError
+from tlcli.store.budget import DEFLATE, Budget, array_cost
 
 FILES = (
     "train-images-idx3-ubyte",
@@ -28,9 +29,6 @@ FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
-
-_LARGEST = 1 << 32
-"""Bytes that one idx file may unpack to."""
 
 
 @dataclass(frozen=True)
@@ -87,21 +85,26 @@ def find_files(folder: Path) -> list[Path]:
     return found
 
 
-def read_idx(path: Path, dimensions: int) -> np.ndarray:
-    """The uint8 array of an idx file, gzipped or not. Raises TlcliError for anything else."""
+def read_idx(path: Path, dimensions: int, budget: Budget | None = None) -> np.ndarray:
+    """The uint8 array of an idx file, gzipped or not. Raises TlcliError for anything else.
+
+    It takes from the budget of the set that the file belongs to, or from one of its own.
+    """
+    budget = budget or Budget(path.name)
+    budget.grow(path.stat().st_size)
     try:
         with open(path, "rb") as raw:
             gzipped = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             if gzipped:
                 with gzip.GzipFile(fileobj=raw) as unpacked:
-                    return _read(unpacked, path, dimensions)  # type: ignore[arg-type]
-            return _read(raw, path, dimensions)
+                    return _read(unpacked, path, dimensions, budget)  # type: ignore[arg-type]
+            return _read(raw, path, dimensions, budget)
     except (OSError, EOFError, zlib.error) as error:
         raise TlcliError(f"cannot read {path.name}: {error}") from None
 
 
-def _read(file: BinaryIO, path: Path, dimensions: int) -> np.ndarray:
+def _read(file: BinaryIO, path: Path, dimensions: int, budget: Budget) -> np.ndarray:
     expected_magic = bytes([0, 0, 8, dimensions])
     header = file.read(4 + 4 * dimensions)
     if len(header) < 4 + 4 * dimensions or header[:4] != expected_magic:
@@ -111,8 +114,9 @@ def _read(file: BinaryIO, path: Path, dimensions: int) -> np.ndarray:
         )
     shape = struct.unpack(f">{dimensions}I", header[4:])
     size = math.prod(shape)
-    if size > _LARGEST:
-        raise TlcliError(f"{path.name} declares {' x '.join(map(str, shape))} bytes, more than {_LARGEST}")
+    if size > path.stat().st_size * DEFLATE:
+        raise TlcliError(f"{path.name} declares {' x '.join(map(str, shape))} bytes, more than it can hold")
+    budget.take(array_cost(shape, size), f"{path.name}, which declares {' x '.join(map(str, shape))} bytes,")
     content = file.read(size + 1)
     if len(content) != size:
         held = "more" if len(content) > size else f"only {len(content)}"
@@ -124,7 +128,8 @@ def _read(file: BinaryIO, path: Path, dimensions: int) -> np.ndarray:
 
 
 def _from_files(idx_set: IdxSet, files: Sequence[Path]) -> Source:
-    return _checked(idx_set, [read_idx(path, 1 if "labels" in path.name else 3) for path in files])
+    budget = Budget(idx_set.info.name)
+    return _checked(idx_set, [read_idx(path, 1 if "labels" in path.name else 3, budget) for path in files])
 
 
 def _checked(idx_set: IdxSet, arrays: Sequence[np.ndarray]) -> Source:

@@ -21,6 +21,7 @@ from tlcli.data import matlab
 from tlcli.data.arrays import as_images, as_labels, pixel_scale
 from tlcli.data.source import Source, class_part, listed, shown
 from tlcli.errors import TlcliError
+from tlcli.store.budget import Budget
 from tlcli.store.records import Dataset, Part
 
 _TRAIN = re.compile(r"X_trn(\d\d|c[0-9a-f]+)(?:_(.+))?")
@@ -43,20 +44,21 @@ def is_lab(names: Iterable[str]) -> bool:
 
 def read_lab(path: Path) -> Source:
     """All sets of classes in the file as one source; of several training sets of one the largest."""
-    shapes = matlab.shapes(path)
+    shapes, budget = matlab.shapes(path), Budget(path.name, path.stat().st_size)
     warnings: list[str] = []
     tails: dict[str, list[str]] = {}
     for name in shapes:
         if match := _TRAIN.fullmatch(name):
             tails.setdefault(match[1], []).append(f"_{match[2]}" if match[2] else "")
     sets = [
-        _read_set(path, shapes, key, _largest(shapes, key, tails[key], warnings)) for key in sorted(tails)
+        _read_set(path, shapes, key, _largest(shapes, key, tails[key], warnings), budget)
+        for key in sorted(tails)
     ]
     numbers = [number for s in sets for number in s.numbers]
     if len(set(numbers)) < len(numbers):
         raise TlcliError(f"{path.name} has a class in two of its sets {', '.join(sorted(tails))}")
     _check_one_shape(path, [part.images.shape[1:] for s in sets for part in s.parts.values()])
-    source = _texts(matlab.read(path, ["source"])["source"]) if "source" in shapes else []
+    source = _texts(matlab.read(path, ["source"], budget)["source"]) if "source" in shapes else []
     names = dict(zip(numbers, [n for s in sets for n in s.names], strict=True))
     ranked = sorted(numbers)
     parts = {
@@ -138,7 +140,9 @@ def _largest(shapes: dict[str, tuple[int, ...]], key: str, tails: list[str], war
     return chosen
 
 
-def _read_set(path: Path, shapes: dict[str, tuple[int, ...]], key: str, tail: str) -> _ClassSet:
+def _read_set(
+    path: Path, shapes: dict[str, tuple[int, ...]], key: str, tail: str, budget: Budget
+) -> _ClassSet:
     suffixes = {part: f"{short}{key}" + (tail if short != "tst" else "") for short, part in _PARTS.items()}
     if f"X_{suffixes['validation']}" not in shapes:
         del suffixes["validation"]
@@ -147,7 +151,7 @@ def _read_set(path: Path, shapes: dict[str, tuple[int, ...]], key: str, tail: st
     if missing:
         raise TlcliError(f"{path.name} has no variable {shown(missing[0])}: it holds {listed(shapes)}")
     optional = [f"classes{key}", f"names{key}", *(f"i_{suffix}" for suffix in suffixes.values())]
-    arrays = matlab.read(path, wanted + [name for name in optional if name in shapes])
+    arrays = matlab.read(path, wanted + [name for name in optional if name in shapes], budget)
     numbers = _class_numbers(path, key, arrays)
     names = _texts(arrays[f"names{key}"]) if f"names{key}" in arrays else []
     parts = {part: _part(path, suffix, arrays, numbers) for part, suffix in suffixes.items()}
@@ -181,7 +185,8 @@ def _part(path: Path, suffix: str, arrays: dict[str, np.ndarray], numbers: list[
     where = f"t_{suffix} of {path.name}"
     labels = as_labels(arrays[f"t_{suffix}"], where)
     if labels.max() >= len(numbers) and set(labels.tolist()) <= set(numbers):
-        labels = np.array([numbers.index(label) for label in labels], np.int64)
+        position = {number: label for label, number in enumerate(numbers)}
+        labels = np.array([position[label] for label in labels.tolist()], np.int64)
     if labels.max() >= len(numbers):
         raise TlcliError(
             f"{where} has a label {labels.max()}: expected 0 to {len(numbers) - 1}, or the "

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import math
+import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tlcli.data import matlab_headers
 from tlcli.errors import TlcliError
+from tlcli.store.budget import TEXT, Budget, array_cost
 
 HEADER_V5, HEADER_V73 = b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file"
 
-_ITEM_BYTES = {
-    "double": 8,
-    "single": 4,
-    "int8": 1,
-    "uint8": 1,
-    "int16": 2,
-    "uint16": 2,
-    "int32": 4,
-    "uint32": 4,
-    "int64": 8,
-    "uint64": 8,
-    "logical": 1,
-    "char": 2,
-}
-_EXPANSION = 1032
-"""Times that deflate expands at most: what a file of a given size can hold."""
 _LONGEST = 2**31 - 1
 """Bytes of one variable in a version 5 file."""
 
@@ -48,22 +35,25 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
         from tlcli.store import foreign
 
         return {name: shape[::-1] for name, shape in foreign.array_shapes(path).items()}
-    return {name: shape for name, shape, kind in _whosmat(path) if kind in _ITEM_BYTES}
+    return {variable.name: variable.shape for variable in _variables(path).values()}
 
 
-def read(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """The named variables, in MATLAB's order of axes. Raises TlcliError for what is damaged or too large."""
+def read(path: Path, names: Sequence[str], budget: Budget | None = None) -> dict[str, np.ndarray]:
+    """The named variables, in MATLAB's order of axes. Raises TlcliError for what is damaged or too large.
+
+    They take from the budget of the file, or from one of this call's own.
+    """
+    budget = budget or Budget(path.name, path.stat().st_size)
     if _is_v73(path):
         from tlcli.store import foreign
 
-        return {name: array.T for name, array in foreign.read_arrays(path, names).items()}
-    held = {name: (shape, kind) for name, shape, kind in _whosmat(path)}
-    limit = path.stat().st_size * _EXPANSION
+        return {name: array.T for name, array in foreign.read_arrays(path, names, budget).items()}
+    held = _variables(path)
     for name in names:
-        shape, kind = held[name]
-        if math.prod(shape) * _ITEM_BYTES[kind] > limit:
-            raise TlcliError(f"{name} in {path.name} declares the shape {shape}: more than it can hold")
-    found = _scipy(path, "loadmat", variable_names=list(names))
+        variable = held[name]
+        cost = array_cost(variable.shape, variable.size)
+        budget.take(cost + (TEXT * variable.size if variable.kind == "char" else 0), f"{name!r:.100}")
+    found = _load(path, names)
     return {name: np.asarray(found[name]) for name in names}
 
 
@@ -96,18 +86,26 @@ def _is_v73(path: Path) -> bool:
     return start == HEADER_V73
 
 
-def _whosmat(path: Path) -> list[tuple[str, tuple[int, ...], str]]:
-    return [(str(name), tuple(shape), str(kind)) for name, shape, kind in _scipy(path, "whosmat")]
+def _variables(path: Path) -> dict[str, matlab_headers.Variable]:
+    found: dict[str, matlab_headers.Variable] = {}
+    try:
+        for variable in matlab_headers.variables(path):
+            if variable.name in found:
+                raise ValueError(f"it holds {variable.name!r:.80} twice")
+            found[variable.name] = variable
+    except (ValueError, OSError, struct.error, zlib.error) as error:
+        raise TlcliError(f"{path.name} cannot be read as a MATLAB file: {error}") from None
+    return found
 
 
-def _scipy(path: Path, function: str, **options: Any) -> Any:
+def _load(path: Path, names: Sequence[str]) -> dict[str, Any]:
     import scipy.io
 
     try:
         with open(path, "rb") as file:
-            return getattr(scipy.io, function)(file, **options)
+            return scipy.io.loadmat(file, variable_names=list(names))
     except MemoryError:
         raise TlcliError(f"{path.name} declares more data than there is memory for") from None
     except Exception as error:  # scipy raises nearly anything on a damaged file
         why = str(error).split("\n")[0] or type(error).__name__
-        raise TlcliError(f"{path.name} cannot be read as a MATLAB file: {why}") from None
+        raise TlcliError(f"{path.name} cannot be read as a MATLAB file: {why:.200}") from None

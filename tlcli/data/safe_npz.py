@@ -12,44 +12,43 @@ from typing import BinaryIO
 import numpy as np
 
 from tlcli.data.source import listed
+from tlcli.data.zipped import open_archive
 from tlcli.errors import TlcliError
-
-LARGEST = 8 << 30
-"""Bytes that one array may take; TLCLI_MAX_BYTES lowers it."""
+from tlcli.store.budget import Budget, array_cost
 
 _KINDS = "buif"
 
 
-def array_names(path: Path) -> list[str]:
+def array_names(path: Path, budget: Budget) -> list[str]:
     """The names of the arrays in the file."""
-    with _open(path) as archive:
+    with _open(path, budget) as archive:
         return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
 
 
-def read_npz(path: Path, names: Sequence[str], *, strings: bool = False) -> dict[str, np.ndarray]:
+def read_npz(
+    path: Path, names: Sequence[str], budget: Budget | None = None, *, strings: bool = False
+) -> dict[str, np.ndarray]:
     """The named arrays: numbers, or with `strings` also fixed-width text; bytes are decoded as UTF-8.
 
     Raises TlcliError for a missing name, an array of Python objects (a pickle, which could run code) and
-    one that declares more than the file holds or than `LARGEST` bytes.
+    one that declares more than the file holds or than the budget has left (by default one of the file's own).
     """
     kinds = _KINDS + ("US" if strings else "")
-    with _open(path) as archive:
+    budget = budget or Budget(path.name, path.stat().st_size)
+    with _open(path, budget) as archive:
         members = set(archive.namelist())
         missing = [name for name in names if name + ".npy" not in members]
         if missing:
             held = listed(member.removesuffix(".npy") for member in members)
             raise TlcliError(f"{path.name} has no array {missing[0]!r}: it holds {held}")
-        return {name: _read(archive, path, name, kinds) for name in names}
+        return {name: _read(archive, path, name, kinds, budget) for name in names}
 
 
-def _open(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except Exception as error:  # zipfile raises nearly anything on a damaged file
-        raise TlcliError(f"{path.name} cannot be read as .npz: {error}") from None
+def _open(path: Path, budget: Budget) -> zipfile.ZipFile:
+    return open_archive(path, budget, ".npz")
 
 
-def _read(archive: zipfile.ZipFile, path: Path, name: str, kinds: str) -> np.ndarray:
+def _read(archive: zipfile.ZipFile, path: Path, name: str, kinds: str, budget: Budget) -> np.ndarray:
     where = f"array {name!r} of {path.name}"
     member = archive.getinfo(name + ".npy")
     try:
@@ -62,6 +61,7 @@ def _read(archive: zipfile.ZipFile, path: Path, name: str, kinds: str) -> np.nda
             if dtype.kind not in kinds:
                 raise TlcliError(f"{where} is of type {dtype}: expected numbers")
             size = _size(shape, dtype, member.file_size, where)
+            budget.take(array_cost(shape, size), f"array {name!r:.100}")
             content = file.read(size)
         if len(content) != size:
             raise TlcliError(f"{where} ends early: {len(content)} of {size} bytes")
@@ -84,15 +84,12 @@ def _as_text(array: np.ndarray, content: bytes) -> np.ndarray:
 
 
 def _size(shape: tuple[int, ...], dtype: np.dtype, held: int, where: str) -> int:
-    """The bytes of an array, if that many can be held and are allowed."""
-    from tlcli.store.gate import max_bytes
-
-    size, allowed = math.prod(shape) * dtype.itemsize, min(LARGEST, max_bytes())
+    """The bytes of an array, if that many are there."""
+    size = math.prod(shape) * dtype.itemsize
     if any(n < 0 for n in shape):
         raise TlcliError(f"{where} declares the shape {shape}: expected sizes from 0")
-    if size > min(allowed, held):
-        bound = "allowed" if size > allowed else "the file holds"
-        raise TlcliError(f"{where} declares {shape} {dtype}, {size} bytes: more than {bound}")
+    if size > held:
+        raise TlcliError(f"{where} declares {shape} {dtype}, {size} bytes: more than the file holds")
     return size
 
 

@@ -8,19 +8,41 @@ from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
+from tlcli.store.budget import OPCODE, Budget
+
 
 class UnsafePickleError(Exception):
     """The pickle asks for something beyond plain values and arrays of bytes."""
 
 
-def load(file: BinaryIO) -> Any:
+def load(file: BinaryIO, budget: Budget) -> Any:
     """The value in a pickle of dicts, lists, tuples, numbers, text, bytes and uint8 arrays.
 
     Nothing that a pickle names is ever imported or called: the four names that arrays are made of are
     answered with stand-ins from this module, any other raises UnsafePickleError. A damaged file raises
-    whatever the unpickler makes of it.
+    whatever the unpickler makes of it, and one that makes more than the budget allows TlcliError.
     """
-    return _Unpickler(file, encoding="bytes").load()
+    return _Unpickler(_Counted(file, budget), budget).load()
+
+
+class _Counted:
+    """A file of which each read is taken from the budget: a step of a pickle makes one or two."""
+
+    def __init__(self, file: BinaryIO, budget: Budget) -> None:
+        self._file, self._budget, self._reads = file, budget, 0
+
+    def read(self, size: int) -> bytes:
+        self._count()
+        return self._file.read(size)
+
+    def readline(self) -> bytes:
+        self._count()
+        return self._file.readline()
+
+    def _count(self) -> None:
+        self._reads += 1
+        if not self._reads % 1024:
+            self._budget.take(1024 * OPCODE, "the objects that it makes")
 
 
 class _DType:
@@ -51,19 +73,11 @@ def _reconstruct(*_: Any) -> _Array:
     return _Array()
 
 
-def _encode(text: Any, encoding: Any = "latin1") -> bytes:
-    """Python 3 writes bytes into old pickles as text in Latin 1."""
-    if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
-        raise UnsafePickleError("text in an unexpected encoding")
-    return text.encode("latin1")
-
-
 _KNOWN: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _DType,
-    ("_codecs", "encode"): _encode,
 }
 
 _OPCODES = (
@@ -128,7 +142,32 @@ class _Unpickler(_Python):
         code: _Python.dispatch[code] for code in (getattr(pickle, name)[0] for name in _OPCODES)
     }
 
+    def __init__(self, file: _Counted, budget: Budget) -> None:
+        super().__init__(file, encoding="bytes")
+        self._budget = budget
+        self._encoded: dict[str, bytes] = {}
+
+    def encode(self, text: Any, encoding: Any = "latin1") -> bytes:
+        """`_codecs.encode`: Python 3 writes bytes into old pickles as text in Latin 1.
+
+        A text that the pickle refers to again is not encoded again.
+        """
+        if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
+            raise UnsafePickleError("text in an unexpected encoding")
+        if text not in self._encoded:
+            self._budget.take(len(text), "the bytes that it makes of texts")
+            self._encoded[text] = text.encode("latin1")
+        return self._encoded[text]
+
+    def load_frame(self) -> None:
+        """What a frame holds is read at once: each byte may be a step."""
+        size = int.from_bytes(self.read(8), "little")
+        self._budget.take(size * OPCODE, "the objects that it makes")
+        self._unframer.load_frame(size)
+
     def find_class(self, module: str, name: str) -> Callable[..., Any]:
+        if (_text(module), _text(name)) == ("_codecs", "encode"):
+            return self.encode
         try:
             return _KNOWN[_text(module), _text(name)]
         except KeyError:
@@ -167,6 +206,7 @@ class _Unpickler(_Python):
     dispatch.update(
         {
             pickle.BUILD[0]: load_build,
+            pickle.FRAME[0]: load_frame,
             pickle.DICT[0]: load_dict,
             pickle.SETITEM[0]: load_setitem,
             pickle.SETITEMS[0]: load_setitems,

@@ -8,6 +8,7 @@ tries.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import threading
@@ -17,6 +18,8 @@ from tlcli.errors import TlcliError
 
 FLOOR = 2**28
 """Bytes that may be made of any input, however small."""
+FILE = 1024
+"""Bytes that each of many files counts as at least when an input is made of them."""
 RATIO = 4096
 """And beyond that for each byte of it: deflate expands 1,032 times at most, and what is made of that may be
 several times as large, such as texts or pixels in colour."""
@@ -29,6 +32,10 @@ OBJECT = 1024
 """What an object of a file or a member of an archive is counted as, beside its bytes."""
 TEXT = 128
 """What a text is counted as that is one of many."""
+LABEL = 256
+"""What an entry of a vector is counted as, which may be the label of an image."""
+OPCODE = 128
+"""What a step of a pickle is counted as."""
 TEXT_RATIO = 32
 """What each byte of a text is counted as: JSON makes objects of it."""
 CHUNK = 16 * 1024
@@ -36,23 +43,20 @@ CHUNK = 16 * 1024
 
 
 class Budget:
-    """The bytes that may be made of one input. Threads may share it."""
+    """What may be made of one input, in bytes. Threads may share it.
+
+    Two things are bounded: what there is at a time, by TLCLI_MAX_BYTES or the machine's memory; and what is
+    made in all, in proportion to the input, because it takes time even where it is given back.
+    """
 
     def __init__(self, name: str, size: int = 0) -> None:
         """name: what messages call the input. size: its bytes, as far as they are known."""
         self.name = name
         self._given = given_limit()
-        self._memory = machine_memory()
+        self._most_held = machine_memory() if self._given is None else self._given
         self._size = size
-        self._used = self._working = 0
+        self._held = self._made = self._working = 0
         self._changed = threading.Condition()
-
-    @property
-    def limit(self) -> int:
-        """Bytes in all: TLCLI_MAX_BYTES, else in proportion to the input and within the machine's memory."""
-        if self._given is not None:
-            return self._given
-        return min(self._memory, FLOOR + RATIO * self._size)
 
     def grow(self, size: int) -> None:
         """Another file of the same input was opened, with so many bytes."""
@@ -61,31 +65,38 @@ class Budget:
 
     def allows(self, count: int) -> bool:
         """Whether so many bytes could be taken; takes none."""
-        return self._used + count <= self.limit
+        return self._held + count <= self._most_held and self._made + count <= self._most_made
+
+    @property
+    def _most_made(self) -> int:
+        return max(self._given or 0, FLOOR + RATIO * self._size)
 
     def take(self, count: int, what: str) -> None:
-        """Take bytes for good. Raises TlcliError if there are not as many left.
+        """Take bytes. Raises TlcliError if there are not as many left.
 
         what: subject of the message, such as `array 'images'`.
         """
         with self._changed:
             if not self.allows(count):
-                raise TlcliError(f"{self.name} is refused: {self.refusal(what)}.")
-            self._used += count
+                raise TlcliError(f"{self.name} is refused: {self.refusal(what, count)}.")
+            self._held += count
+            self._made += count
 
-    def refusal(self, what: str) -> str:
-        """Why `what` is not read."""
-        rule = (
-            "TLCLI_MAX_BYTES allows"
-            if self._given is not None
-            else "a file of this size may unpack to"
-            if self.limit < self._memory
-            else "this machine has memory for"
-        )
-        raised = "a larger number" if self._given is not None else "the number of bytes to allow"
+    def give_back(self, count: int) -> None:
+        """Memory that was taken has been released."""
+        with self._changed:
+            self._held -= count
+
+    def refusal(self, what: str, count: int) -> str:
+        """Why `what`, so many bytes, is not read."""
+        if self._held + count > self._most_held:
+            limit = self._most_held
+            rule = "this machine has memory for" if self._given is None else "TLCLI_MAX_BYTES allows"
+        else:
+            limit, rule = self._most_made, "may be made of an input of this size"
         return (
-            f"{what} would take more than the {self.limit:,} bytes that {rule}; "
-            f"if you trust the file, set TLCLI_MAX_BYTES to {raised}"
+            f"{what} would take more than the {limit:,} bytes that {rule}; "
+            "if you trust it, set TLCLI_MAX_BYTES to more"
         )
 
     @contextlib.contextmanager
@@ -121,3 +132,9 @@ def machine_memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return 2**36
+
+
+def array_cost(shape: tuple[int, ...], size: int) -> int:
+    """What an array of so many bytes is counted as; a vector's entries may each become a label."""
+    entries = math.prod(shape)
+    return size + (LABEL * entries if entries == max(shape, default=1) else 0)

@@ -84,6 +84,8 @@ class Item:
     attributes: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
     """Why it is not let through; empty when it is."""
+    too_large: bool = False
+    """Whether it is for its size alone that it is not let through."""
     flaw: str = ""
     """What is wrong with an attribute, which only a strict reader minds."""
 
@@ -233,7 +235,8 @@ class Walk:
         self._declared += size + chunks * CHUNK
         if not self._budget.allows(self._declared):
             shape = f"the shape {item.shape}" + (f" in {chunks:,} chunks" if chunks else "")
-            raise UnsafeError(self._budget.refusal(f"{where} of {shape}"))
+            item.too_large = True
+            raise UnsafeError(self._budget.refusal(f"{where} of {shape}", self._declared))
 
     def _check_chunks(self, item: Item, stored: Any, size: int, expected: int) -> None:
         assert item.chunks is not None

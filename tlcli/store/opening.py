@@ -27,12 +27,12 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 class OpenFile:
     """An open file: `items` lists what it holds and checks it, `load` reads one dataset that passed."""
 
-    def __init__(self, file: Any, size: int, raw: BinaryIO, budget: Budget) -> None:
+    def __init__(self, file: Any, name: str, size: int, raw: BinaryIO, budget: Budget) -> None:
         self._file = file
         self._budget = budget
         self._items: dict[str, Item] | None = None
         self._bytes = raw
-        self.name = budget.name
+        self.name = name
         """What messages call it."""
         self.size = size
         with self._plain_words():
@@ -124,12 +124,16 @@ class OpenFile:
 
 @contextlib.contextmanager
 def open_hdf5(
-    path: str | Path, user_block: int = 0, expected: str = "one that tlcli wrote"
+    path: str | Path,
+    user_block: int = 0,
+    expected: str = "one that tlcli wrote",
+    budget: Budget | None = None,
 ) -> Iterator[OpenFile]:
     """Open a file, or stdin for `-`, without reading its data. Raises TlcliError when it is no HDF5 file.
 
     user_block: the bytes of another format before HDF5's own; MATLAB has 512.
     expected: what a message says that it should be.
+    budget: what is made of the file is taken from; by default one of its own.
     """
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_fclose_degree(h5f.CLOSE_STRONG)
@@ -138,7 +142,7 @@ def open_hdf5(
     try:
         if str(path) == "-":
             name = "stdin"
-            budget = Budget(name)
+            budget = budget or Budget(name)
             raw, size = _stdin_image(expected, budget)
             access.set_fileobj_driver(h5fd.fileobj_driver, raw)
             file = h5f.open(repr(raw).encode(), h5f.ACC_RDONLY, access)
@@ -147,13 +151,13 @@ def open_hdf5(
             _check_file(Path(path), user_block, expected)
             file, raw = _open_twice(Path(path), access)
             size = os.fstat(raw.fileno()).st_size
-            budget = Budget(name, size)
+            budget = budget or Budget(name, size)
     except HDF5_ERRORS as error:
         raise _damaged(name) from error
     finally:
         access.close()  # left to the end of the program, its Python file object crashes it
     try:
-        yield OpenFile(file, size, raw, budget)
+        yield OpenFile(file, name, size, raw, budget)
     finally:
         with contextlib.suppress(*HDF5_ERRORS):
             file.close()

@@ -19,6 +19,7 @@ from tlcli.data.sampling import holdout
 from tlcli.data.source import Progress, Request, Source, class_part, listed, path_reader, shown
 from tlcli.data.zipped import open_zip
 from tlcli.errors import TlcliError
+from tlcli.store.budget import Budget
 from tlcli.store.records import ImageArray, Part
 
 _PART_FOLDERS = {
@@ -266,7 +267,7 @@ def _published_numbers(names: Sequence[str]) -> list[int]:
 
 def _inside_zip(path: Path) -> Any:
     """The folder in a zip that has the class folders: its root, or its only folder."""
-    root: Any = open_zip(path)
+    root: Any = open_zip(path, Budget(path.name, path.stat().st_size))
     entries = _entries(root)
     if len(entries) == 1 and entries[0].is_dir() and _has_only_folders(entries[0]):
         return entries[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 from tlcli.data import lab, matlab
 from tlcli.data.arrays import source_from_arrays
 from tlcli.data.source import Request, Source, path_reader
+from tlcli.store.budget import Budget
 
 
 @path_reader(matlab.is_mat)
@@ -15,4 +16,5 @@ def load(path: Path, request: Request) -> Source:
     names = list(matlab.shapes(path))
     if lab.is_lab(names):
         return lab.read_lab(path)
-    return source_from_arrays(path.stem, names, lambda wanted: matlab.read(path, wanted))
+    budget = Budget(path.name, path.stat().st_size)
+    return source_from_arrays(path.stem, names, lambda wanted: matlab.read(path, wanted, budget))

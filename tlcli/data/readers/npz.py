@@ -7,6 +7,7 @@ from pathlib import Path
 from tlcli.data.arrays import source_from_arrays
 from tlcli.data.safe_npz import array_names, read_npz
 from tlcli.data.source import Request, Source, path_reader
+from tlcli.store.budget import Budget
 
 
 def _accepts(path: Path) -> bool:
@@ -16,4 +17,6 @@ def _accepts(path: Path) -> bool:
 @path_reader(_accepts)
 def load(path: Path, request: Request) -> Source:
     """Pickled objects in the file are refused, never loaded."""
-    return source_from_arrays(path.stem, array_names(path), lambda names: read_npz(path, names, strings=True))
+    budget = Budget(path.name, path.stat().st_size)
+    names = array_names(path, budget)
+    return source_from_arrays(path.stem, names, lambda names: read_npz(path, names, budget, strings=True))
