@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import forked
 
 if TYPE_CHECKING:
-    from harness_kill import Command, Harness
+    from harnesses.kill import Command, Harness
 
 
 def moments() -> dict[str, tuple[Any, str]]:

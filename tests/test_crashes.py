@@ -1,4 +1,4 @@
-"""Kills, stops and failing writes, a few of each with a seed; `harness_kill.py` does hundreds."""
+"""Kills, stops and failing writes, a few of each with a seed; `harnesses/kill.py` does hundreds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_killed_stopped_and_refused_writers_lose_nothing(tmp_path: Path) -> None
     """The harness asserts what must hold after each; its commands here are those without a network."""
     command = [
         sys.executable,
-        str(TESTS / "harness_kill.py"),
+        str(TESTS / "harnesses" / "kill.py"),
         "--commands",
         "split,knn,split,knn,report",
         "--seed",

@@ -1,4 +1,4 @@
-"""Mutated files of every kind, a few hundred with a seed; `harness_fuzz.py` opens thousands."""
+"""Mutated files of every kind, a few hundred with a seed; `harnesses/fuzz.py` opens thousands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-HARNESS = Path(__file__).with_name("harness_fuzz.py")
+HARNESS = Path(__file__).parent / "harnesses" / "fuzz.py"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is measured as Linux tells it")

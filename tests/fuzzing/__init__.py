@@ -1,1 +1,1 @@
-"""Kinds of files for `harness_fuzz.py`: good ones, how each is opened, how it is mutated."""
+"""Kinds of files for `harnesses/fuzz.py`: good ones, how each is opened, how it is mutated."""

@@ -1,6 +1,6 @@
 """Kills the writing commands at random moments, makes their writes fail, and looks at what is left.
 
-    python tests/harness_kill.py --kills 240 --failures 60 --stops 60
+    python tests/harnesses/kill.py --kills 240 --failures 60 --stops 60
 
 A kill comes at a random time, or at a chosen call: of reading a dataset, of a write, an fsync, a link, a
 rename, an unlink. Afterwards: the final name is absent or holds the very bytes of an undisturbed run; with
@@ -26,6 +26,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import forked
 from failing_writes import (

@@ -1,6 +1,6 @@
 """How much faster the layer study of the seminar (Yosinski et al.) runs than plain Keras: both in one run.
 
-    TLCLI_DATA_DIR=... python tests/benchmark_layers.py [--layers 2,5] [--epochs 3] [--share 1]
+    TLCLI_DATA_DIR=... python tests/benchmarks/layers.py [--layers 2,5] [--epochs 3] [--share 1]
 
 A part of the grid: one base, its own half and the other, frozen and tuned, copied up to the given layers, on
 a share of the images. The plain counterpart is what a notebook does in Keras: a new model per network,

@@ -1,6 +1,6 @@
 """Processor time and peak memory of the commands on files of three sizes, and how both grow.
 
-    python tests/benchmark_load.py [--share 1.0] [--only results,embeddings,dataset]
+    python tests/benchmarks/load.py [--share 1.0] [--only results,embeddings,dataset]
 
 At most: results with 1,000 runs, embeddings of 1,000,000 x 128, a dataset of 100,000 images of 32 x 32 x 3.
 Each command runs in a process of its own; the memory is what Linux tells of it (VmHWM). Growth is the

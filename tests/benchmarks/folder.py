@@ -1,4 +1,4 @@
-"""How fast a folder of images becomes a dataset, against plain Pillow: `python tests/benchmark_folder.py`.
+"""How fast a folder of images becomes a dataset, against plain Pillow: `python tests/benchmarks/folder.py`.
 
 Both sides read the same generated images in one run, in turn, several times; the ratio of the best times
 is what counts (1.5 at most is wanted). The peak memory of our side is measured in a process of its own, at
@@ -64,7 +64,7 @@ def ours(folder: Path, side: int | None) -> float:
 def memory(folder: Path, side: int | None) -> int:
     """MiB at the peak of a process that does nothing else."""
     code = (
-        f"import sys; sys.path[:0] = {sys.path!r}; import benchmark_folder as b, pathlib; "
+        f"import sys; sys.path[:0] = {sys.path!r}; import folder as b, pathlib; "
         f"print(b.peak(lambda: b.ours(pathlib.Path({str(folder)!r}), {side})))"
     )
     done = subprocess.run(

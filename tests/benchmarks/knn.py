@@ -1,6 +1,6 @@
 """kNN for k = 1...40 against forty scikit-learn fits, in one run on one machine.
 
-    python tests/benchmark_knn.py [--images 10000] [--width 512] [--metric euclidean]
+    python tests/benchmarks/knn.py [--images 10000] [--width 512] [--metric euclidean]
 
 Both get the same float32 embeddings in memory and must predict the same classes.
 """

@@ -1,6 +1,6 @@
 """Opens mutated files of every kind that tlcli reads, and looks at how that ends.
 
-    python tests/harness_fuzz.py --cases 12000
+    python tests/harnesses/fuzz.py --cases 12000
 
 Each case is drawn from (seed, kind, number), so that any can be made again: `--kind K --first N --cases 1`.
 Allowed is what the file holds, or an error in a line or two. A traceback is not, nor is a case that takes
@@ -26,6 +26,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from fuzzing import hdf5, sources, weights  # noqa: F401  they register their kinds
 from fuzzing.kinds import KINDS, PIXEL_MEMORY, Kind, mutate
 

@@ -1,6 +1,6 @@
 """Images per second in training: `train_base` against `model.fit`, same network, same batch, one run.
 
-    python tests/benchmark_training.py [--networks whitened-cnn,cnn6-bn] [--threads 2] [--seconds 20]
+    python tests/benchmarks/training.py [--networks whitened-cnn,cnn6-bn] [--threads 2] [--seconds 20]
 
 Both train from random weights with SGD and Nesterov's momentum on 32x32 images of noise, without augmentation
 and evaluation. The plain counterpart is the same network of Keras's own layers, compiled and fitted on images

@@ -1,6 +1,6 @@
 """Interrupts trainings at random moments, again and again, resumes them, and compares the bytes.
 
-    python tests/harness_resume.py --trainings 12
+    python tests/harnesses/resume.py --trainings 12
 
 With dropout, augmentation, a schedule, weight averaging and Adam's moments. Each training is interrupted by
 SIGINT, SIGTERM or SIGKILL, several times, at random times after its first step, and must end in the very
@@ -22,6 +22,8 @@ import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import forked
 

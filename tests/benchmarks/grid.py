@@ -1,6 +1,6 @@
 """How much faster `transfer` runs the grid of the MNIST lab than plain Keras: both in one run.
 
-    TLCLI_DATA_DIR=... python tests/benchmark_grid.py [--samples 24000] [--seeds 1] [--sizes 100,200]
+    TLCLI_DATA_DIR=... python tests/benchmarks/grid.py [--samples 24000] [--seeds 1] [--sizes 100,200]
 
 The grid: four sizes x (scratch, convolutions frozen, all tuned), each run `samples` samples long, the test
 accuracy taken every 1000 samples. The plain counterpart is what a notebook does: one model per run, `fit`,
