@@ -187,7 +187,7 @@ def explain(error: BaseException, arguments: list[str]) -> tuple[int, str | None
         return 143, "stopped by SIGTERM; what was not complete has not been written."
     if isinstance(error, BrokenPipeError):
         return 1, None  # the reader, say `head`, has had enough
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or any(word in repr(error) for word in _OUT_OF_MEMORY):
         return 1, "not enough memory for this. Take fewer images, or a machine with more memory."
     if isinstance(error, OSError):
         return 1, _system_message(error)
@@ -203,6 +203,9 @@ def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else "no message"
 
+
+_OUT_OF_MEMORY = ("ResourceExhaustedError", "RESOURCE_EXHAUSTED", "OOM when allocating")
+"""What TensorFlow and JAX say for it, in the name of an error or in its text."""
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full. Free some space or write elsewhere with -o.",

@@ -169,7 +169,7 @@ def _coerce(name: str, key: str, value: Any, default: Any) -> Any:
             return share
         if kind is str and isinstance(default, str) and "-" in default:
             widths = [int(part) for part in str(value).split("-")]
-            if len(widths) != len(default.split("-")) or min(widths) < 1:
+            if len(widths) != len(default.split("-")) or not 1 <= min(widths) <= max(widths) <= _MOST:
                 raise ValueError
             return "-".join(map(str, widths))
         return str(value)

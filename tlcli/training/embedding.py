@@ -7,6 +7,7 @@ import numpy as np
 
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models import network as net
+from tlcli.models.rebuilt import only_what_is_stored
 from tlcli.store.records import ALL, Checkpoint, Dataset, EmbeddingPart, Embeddings
 from tlcli.training.engines import make_engine
 from tlcli.training.recipe import Recipe
@@ -26,13 +27,14 @@ def rebuild(checkpoint: Checkpoint, precision: str = "float32") -> net.Network:
     Raises:
         TlcliError: weights that are missing, too many, or of another shape.
     """
-    network = net.build(
-        checkpoint.architecture,
-        checkpoint.input_shape,
-        len(checkpoint.class_names),
-        checkpoint.options,
-        precision,
-    )
+    with only_what_is_stored(checkpoint):
+        network = net.build(
+            checkpoint.architecture,
+            checkpoint.input_shape,
+            len(checkpoint.class_names),
+            checkpoint.options,
+            precision,
+        )
     missing = set(net.variables(network.model)) - set(checkpoint.weights)
     if missing:
         raise TlcliError(f"the checkpoint lacks {sorted(missing)[0]!r}, which {network.architecture} needs.")
