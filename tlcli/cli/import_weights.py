@@ -32,7 +32,7 @@ def import_weights(
     context: typer.Context,
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="A weights file of Keras, .h5 or .weights.h5; - is stdin."),
+        typer.Argument(metavar="FILE", help="A weights file of Keras (.h5, .weights.h5), safetensors or PyTorch (.pt, .pth); - is stdin."),
     ],
     arch: Annotated[
         str,
@@ -70,26 +70,29 @@ def import_weights(
         ),
     ] = None,
     mean: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--mean",
             metavar="M[,M,M]",
-            help="What was subtracted from pixel values of 0...255: one number, or one per channel.",
+            help="What was subtracted from pixel values of 0...255: one number, or one per channel. "
+            "[default: what published weights of the network expect, else 0]",
         ),
-    ] = "0",
+    ] = None,
     std: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--std", metavar="S[,S,S]", help="What they were divided by then; 1 for raw pixel values."
+            "--std",
+            metavar="S[,S,S]",
+            help="What they were divided by then; 1 for raw pixel values. [default: likewise, else 255]",
         ),
-    ] = "255",
+    ] = None,
     output: o.Output = None,
     force: o.Force = False,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     debug: o.Debug = False,
 ) -> None:
-    """Make a base of weights that Keras saved elsewhere.
+    """Make a base of weights that others trained and saved.
 
     Two layouts are read: the legacy one (cifar100vgg.h5, or a whole model in one .h5) and that of Keras 3.
     The arrays are matched layer by layer, in order, to those of the network named here; a layer of another
@@ -100,7 +103,7 @@ def import_weights(
     from tlcli.cli.backend import load
     from tlcli.cli.resume import StopSignals
     from tlcli.models import architecture, parse_options
-    from tlcli.store.keras_weights import open_weights
+    from tlcli.store.weights import open_weights
 
     console = Console(as_json=as_json, quiet=quiet)
     check_inputs(file, dataset)
@@ -109,9 +112,7 @@ def import_weights(
     path = choose_output(output, f"{_stem(file)}-{arch}.h5", force=force, as_json=as_json)
     task = Task(known, dataset, classes, input_shape)
     channels = task.input_shape[2]
-    means, stds = per_channel("--mean", mean, channels), per_channel("--std", std, channels)
-    if min(stds) < 1:
-        console.warn(f"--std {std}: pixel values are 0...255 here; multiply by 255 what is meant for 0...1.")
+    means, stds = preprocessing(console, known, mean, std, channels)
     with open_weights(file) as weights:
         with StopSignals(console):
             load(console, "cpu")
@@ -185,6 +186,30 @@ class Task:
         if dataset != "-" and not os.path.exists(dataset):
             hint = did_you_mean(dataset, published) or f" Built in are {', '.join(published)}."
             raise UsageError(f"--dataset: no data set and no file is called '{dataset}'.{hint}")
+
+
+def preprocessing(
+    console: Console, arch: Architecture, mean: str | None, std: str | None, channels: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """What is subtracted from pixels of 0...255 and what they are divided by: one float32 for each channel.
+
+    What is not given is taken from what published weights of the network expect, and said.
+    """
+
+    def told(values: tuple[float, ...]) -> str:
+        return ",".join(f"{255 * value:g}" for value in values)
+
+    published = arch.pretrained
+    given_mean = mean or (told(published.mean) if published else "0")
+    given_std = std or (told(published.std) if published else "255")
+    means = per_channel("--mean", given_mean, channels)
+    stds = per_channel("--std", given_std, channels)
+    if mean is None or std is None:
+        whose = f"as published weights of {arch.name} expect" if published else "pixels of 0...1"
+        console.note(f"Preprocessing: (pixel - {given_mean}) / {given_std}, {whose}. Set it with --mean, --std.")
+    if min(stds) < 1:
+        console.warn(f"--std {std}: pixel values are 0...255 here; multiply by 255 what is meant for 0...1.")
+    return means, stds
 
 
 def per_channel(option: str, text: str, channels: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import json
 import re
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,17 @@ import keras
 import numpy as np
 
 from tlcli.models import network as net
+from tlcli.models.registry import architecture
 from tlcli.store.atomic import atomic_file, write_error
 from tlcli.store.keras_weights import Place, WeightsFile
+from tlcli.store.named_tensors import TensorFile
 from tlcli.store.records import Checkpoint
 
 WEIGHTS_SUFFIX, MODEL_SUFFIX = ".weights.h5", ".keras"
 
 
 def import_weights(
-    file: WeightsFile,
+    file: WeightsFile | TensorFile,
     network: net.Network,
     class_names: Sequence[str],
     class_original: np.ndarray,
@@ -32,7 +34,7 @@ def import_weights(
     """A checkpoint of a network with the weights in a file of Keras; its `recipe` says which file.
 
     Args:
-        file: From `store.keras_weights.open_weights`.
+        file: From `store.weights.open_weights`.
         network: What the weights are for: as many layers with weights as the file has, of the same shapes.
         class_names: One for each logit.
         class_original: int64, the number of each class in the published set.
@@ -42,7 +44,9 @@ def import_weights(
     Raises:
         TlcliError: the weights are those of another network, or no finite numbers.
     """
-    weights = file.read(places(network.model), network.architecture)
+    published = architecture(network.architecture).pretrained
+    found = places(network.model, published.pytorch_name if published else None)
+    weights = file.read(found, network.architecture)
     return Checkpoint(
         architecture=network.architecture,
         options=network.options,
@@ -100,13 +104,16 @@ def standard(model: keras.Model, mean: np.ndarray, std: np.ndarray) -> keras.Mod
     return keras.Model(inputs, made[net.HEAD], name=model.name)
 
 
-def places(model: keras.Model) -> list[Place]:
-    """The layers with weights in the network's order, as Keras's files know them."""
+def places(model: keras.Model, pytorch_name: Callable[[str], str] | None = None) -> list[Place]:
+    """The layers with weights in the network's order, as the files of Keras and PyTorch know them."""
     shapes: dict[str, dict[str, tuple[int, ...]]] = {}
     for key, variable in net.variables(model).items():
         layer, name = key.split("/", 1)
         shapes.setdefault(layer, {})[name] = tuple(variable.shape)
-    return [Place(layer, _kind(model.get_layer(layer)), of_layer) for layer, of_layer in shapes.items()]
+    return [
+        Place(layer, _kind(model.get_layer(layer)), of_layer, pytorch_name(layer) if pytorch_name else None)
+        for layer, of_layer in shapes.items()
+    ]
 
 
 def _counterpart(layer: Any) -> Any:

@@ -136,9 +136,10 @@ def dtype_for(channels: int) -> str | None:
     return "float32" if channels % LANES and on_cpu() else None
 
 
-def depthwise_conv2d(x: Any, kernel: Any, padding: str) -> Any:
-    """A depthwise convolution of stride 1, in float32 where the CPU has no kernel for bfloat16."""
+def depthwise_conv2d(x: Any, kernel: Any, strides: tuple[int, int], padding: str) -> Any:
+    """A depthwise convolution, in float32 where the CPU has no kernel for bfloat16."""
     import tensorflow as tf
 
-    wide = tf.nn.depthwise_conv2d(tf.cast(x, tf.float32), tf.cast(kernel, tf.float32), [1] * 4, padding)
+    wide, filters = tf.cast(x, tf.float32), tf.cast(kernel, tf.float32)
+    wide = tf.nn.depthwise_conv2d(wide, filters, [1, *strides, 1], padding)
     return tf.cast(wide, x.dtype)

@@ -91,7 +91,7 @@ class Depthwise(layers.DepthwiseConv2D):
     def call(self, inputs: Any) -> Any:
         if self.compute_dtype == "float32" or not kernels.on_cpu():
             return super().call(inputs)
-        return kernels.depthwise_conv2d(inputs, self.kernel, self.padding.upper())
+        return kernels.depthwise_conv2d(inputs, self.kernel, self.strides, self.padding.upper())
 
     def counterpart(self) -> layers.Layer:
         """The layer of Keras's own that does the same, without weights."""
@@ -163,9 +163,9 @@ def conv(
     )(x)
 
 
-def depthwise(x: Any, *, name: str, size: int = 3) -> Any:
+def depthwise(x: Any, *, name: str, size: int = 3, strides: int = 1) -> Any:
     """One filter for each channel, without a bias."""
-    return Depthwise(size, padding="same", use_bias=False, name=name)(x)
+    return Depthwise(size, strides=strides, padding="same", use_bias=False, name=name)(x)
 
 
 def squeeze_excitation(x: Any, units: int, *, name: str) -> Any:
@@ -192,13 +192,19 @@ def dense(x: Any, units: int, *, name: str, activation: str | None = None) -> An
     return layers.Dense(units, activation=activation, name=name)(x)
 
 
-def dropped(x: Any, rate: float, *, name: str) -> Any:
-    """Dropout; no layer at all at rate 0, so that a network without dropout holds no random state."""
-    return layers.Dropout(rate, name=name)(x) if rate else x
+def dropped(x: Any, rate: float, *, name: str, per_image: bool = False) -> Any:
+    """Dropout; no layer at all at rate 0, so that a network without dropout holds no random state.
+
+    `per_image` drops all of an image's activations together (stochastic depth).
+    """
+    shape = (None, *(1 for _ in x.shape[1:])) if per_image else None
+    return layers.Dropout(rate, noise_shape=shape, name=name)(x) if rate else x
 
 
-def relu(x: Any, *, name: str) -> Any:
-    return layers.ReLU(name=name, dtype=x.dtype)(x)  # as it comes: no cast between, and TensorFlow fuses them
+def relu(x: Any, *, name: str, most: float | None = None) -> Any:
+    """max(x, 0), cut off at `most` where one is given (ReLU6)."""
+    # It computes in the precision of x: no cast between, and TensorFlow fuses them.
+    return layers.ReLU(max_value=most, name=name, dtype=x.dtype)(x)
 
 
 def gelu(x: Any, *, name: str) -> Any:

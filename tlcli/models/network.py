@@ -16,6 +16,7 @@ from tlcli.models.registry import (
     HEAD_DROPOUT,
     HEAD_OPTIONS,
     HEAD_UNITS,
+    RESIZE,
     architecture,
     input_error,
     parse_options,
@@ -88,8 +89,9 @@ def build(
     values = parse_options(name, options or {})
     inputs = keras.Input(input_shape, name="images")
     try:
-        own = {key: value for key, value in values.items() if key not in HEAD_OPTIONS}
-        model = original = keras.Model(inputs, arch.build(inputs, classes, **own), name=name)
+        own = {key: value for key, value in values.items() if key not in (*HEAD_OPTIONS, RESIZE)}
+        images = _resized(inputs, values[RESIZE]) if RESIZE in values else inputs
+        model = original = keras.Model(inputs, arch.build(images, classes, **own), name=name)
         if HEAD_UNITS in values:
             units = [int(number) for number in values[HEAD_UNITS].split("-")]
             model = _with_hidden_head(model, units, values.get(HEAD_DROPOUT, 0.0), classes)
@@ -110,6 +112,11 @@ def _policy(name: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _resized(images: Any, side: int) -> Any:
+    """The images as squares of another side, by bicubic interpolation, in float32."""
+    return keras.layers.Resizing(side, side, "bicubic", name=RESIZE, dtype="float32")(images)
 
 
 def _with_hidden_head(model: keras.Model, units: list[int], dropout: float, classes: int) -> keras.Model:

@@ -19,6 +19,25 @@ HEAD_UNITS, HEAD_DROPOUT, ALL_LAYERS = "head_units", "head_dropout", "all_layers
 """Options that every architecture has: hidden layers in the head, `512` or `512-256`, the dropout on the
 inputs of each of its layers, and whether the head reads what all layers make of an image."""
 HEAD_OPTIONS = (HEAD_UNITS, HEAD_DROPOUT, ALL_LAYERS)
+RESIZE = "resize"
+"""An option that every architecture has: the side in pixels to which it resizes the images that it is given.
+Files then hold small images, and the network sees large ones."""
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """How published weights of a network are to be used: the pixels they expect, and their names elsewhere.
+
+    A network sees (pixel / 255 - mean) / std, channel by channel, after the channels have been put in order.
+    """
+
+    mean: tuple[float, ...]
+    """One number for each channel, or one for all, in units of pixel / 255."""
+    std: tuple[float, ...]
+    channel_order: str = "rgb"
+    """`rgb` or `bgr`."""
+    pytorch_name: Callable[[str], str] | None = None
+    """The name of a layer (`block1_expand`) in PyTorch's files: `_blocks.0._expand_conv`."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +52,8 @@ class Architecture:
     input_shape: tuple[int, int, int]
     """Height, width and channels of the images it was made for: what `archs` counts with."""
     classes: int
+    pretrained: Pretrained | None = None
+    """For weights that others published; None where there are none."""
 
 
 NETWORKS: Register[Architecture] = Register("network", "tlcli.networks", "tlcli.models.zoo")
@@ -44,6 +65,7 @@ def network(
     *,
     input_shape: tuple[int, int, int] = (32, 32, 3),
     classes: int = 10,
+    pretrained: Pretrained | None = None,
 ) -> Callable[[Builder], Builder]:
     """Register a network: a function of plain Keras layers that gives the logits.
 
@@ -52,6 +74,7 @@ def network(
         summary: One line for `tlcli archs`.
         input_shape: Height, width and channels that `tlcli archs` counts parameters for.
         classes: Likewise, the number of classes.
+        pretrained: The preprocessing and the names of weights that others published for it.
 
     The decorated function is called as `build(inputs, classes, **options)` with a Keras tensor of
     (batch, height, width, channels) float32, standardized per channel, and gives one of (batch, classes). Its
@@ -78,7 +101,8 @@ def network(
 
     def decorate(build: Builder) -> Builder:
         options = keyword_options(build)
-        NETWORKS.add(name, Architecture(name, summary, build, options, input_shape, classes), build)
+        arch = Architecture(name, summary, build, options, input_shape, classes, pretrained)
+        NETWORKS.add(name, arch, build)
         return build
 
     return decorate
@@ -113,6 +137,8 @@ def parse_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
             options[key] = _coerce(name, key, value, 0.0)
         elif key == ALL_LAYERS:
             options[key] = _coerce(name, key, value, False)
+        elif key == RESIZE:
+            options[key] = _coerce(name, key, value, 224)
         elif key not in options:
             has = ", ".join(f"{k} (default {v})" for k, v in options.items()) or "none"
             raise UsageError(f"{name} has no option {key!r}; its options: {has}.")

@@ -39,6 +39,8 @@ class Place:
     """Its class as Keras's files name it: `conv2d`, `batch_normalization`."""
     shapes: dict[str, tuple[int, ...]]
     """By variable, in the order in which Keras stores them."""
+    pytorch: str | None = None
+    """What files of PyTorch call the layer; None where the network does not say."""
 
 
 class WeightsFile:
@@ -78,7 +80,7 @@ class WeightsFile:
         if len(stored) != len(places):
             raise TlcliError(
                 f"{self._file.name} holds {len(stored)} layers with weights; {network} has {len(places)}.\n"
-                f"The first {min(len(stored), len(places))} fit. {_ADVICE}"
+                f"The first {min(len(stored), len(places))} fit. {ADVICE}"
             )
         return {
             f"{place.layer}/{variable}": self._array(item)
@@ -148,7 +150,7 @@ class WeightsFile:
             seen[place.kind] += 1
             if path not in held:
                 raise TlcliError(
-                    f"{self._file.name} lacks {path!r}, which would be {place.layer} of {network}.\n{_ADVICE}"
+                    f"{self._file.name} lacks {path!r}, which would be {place.layer} of {network}.\n{ADVICE}"
                 )
             ordered.append((path, held.pop(path)))
         return [*ordered, *held.items()]
@@ -163,7 +165,7 @@ class WeightsFile:
         )
         raise TlcliError(
             f"{self._file.name}: {which}, {name!r:.80}, has {_shape(found)} where {network} expects "
-            f"{_shape(expected)} ({place.layer}{'/' + variable if variable else ''}).\n{_ADVICE}"
+            f"{_shape(expected)} ({place.layer}{'/' + variable if variable else ''}).\n{ADVICE}"
         )
 
     def _array(self, item: Item) -> np.ndarray:
@@ -177,7 +179,7 @@ class WeightsFile:
 
 
 _EXPECTED = "a weights file of Keras (in a .keras archive that is the member model.weights.h5)"
-_ADVICE = "Give the --arch, --arch-option and classes of the very network that the weights were saved from."
+ADVICE = "Give the --arch, --arch-option and classes of the very network that the weights were saved from."
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:

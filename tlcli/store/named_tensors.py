@@ -1,0 +1,377 @@
+"""Weights that other frameworks saved under names: safetensors, and what PyTorch's `torch.save` wrote."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import math
+import pickle
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar
+
+import numpy as np
+
+from tlcli.errors import TlcliError
+from tlcli.store.keras_weights import ADVICE, Place
+from tlcli.store.unpickling import RestrictedUnpickler, UnsafePickleError
+
+SAFETENSORS, PYTORCH, PYTORCH_LEGACY = "safetensors", "PyTorch weights", "legacy PyTorch weights"
+_SUFFIXES = {
+    "kernel": "weight",
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+"""What PyTorch calls a variable of Keras."""
+_UNUSED = ".num_batches_tracked"
+_DAMAGED = (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError)
+
+
+class TensorFile(ABC):
+    """An open file of named tensors."""
+
+    def __init__(self, name: str, layout: str, digest: Callable[[], str]) -> None:
+        self.name, self.layout, self.sha256 = name, layout, digest
+
+    @abstractmethod
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every tensor, by name."""
+
+    @abstractmethod
+    def array(self, name: str) -> np.ndarray:
+        """One tensor, as an array of floats."""
+
+    def read(self, places: Sequence[Place], network: str, headless: bool = False) -> dict[str, np.ndarray]:
+        """The arrays (float32) by `layer/variable`, in Keras's order of axes.
+
+        Args:
+            places: The network's layers with weights.
+            network: What messages call it.
+            headless: The file may hold more than the places take: its own head.
+
+        Raises:
+            TlcliError: the file of another network, with the first tensor that differs; no finite numbers.
+        """
+        held = {name: shape for name, shape in self.shapes().items() if not name.endswith(_UNUSED)}
+        found: dict[str, np.ndarray] = {}
+        for place in places:
+            if place.pytorch is None:
+                raise TlcliError(
+                    f"{network} does not say what its layers are called in PyTorch, so {self.name} cannot be "
+                    "matched with it.\nGive a file that Keras wrote, or a network with such names."
+                )
+            for variable, shape in place.shapes.items():
+                name = f"{place.pytorch}.{_SUFFIXES.get(variable, variable)}"
+                if name not in held:
+                    raise TlcliError(
+                        f"{self.name} lacks {name!r}, which would be {place.layer}/{variable} of {network}.\n"
+                        f"{ADVICE}"
+                    )
+                if self._moved(place.kind, held.pop(name), shape) is None:
+                    raise TlcliError(
+                        f"{self.name}: {name!r} has the shape {self.shapes()[name]} where {network} expects "
+                        f"{shape} ({place.layer}/{variable}), axes in Keras's order.\n{ADVICE}"
+                    )
+                found[f"{place.layer}/{variable}"] = self._float32(name, place.kind, shape)
+        if held and not headless:
+            some = ", ".join(sorted(held)[:5]) + (", ..." if len(held) > 5 else "")
+            raise TlcliError(
+                f"{self.name} holds {len(held)} tensors that {network} has no place for: {some}.\n{ADVICE}"
+            )
+        return found
+
+    def _float32(self, name: str, kind: str, shape: tuple[int, ...]) -> np.ndarray:
+        array = self.array(name)
+        if array.dtype.kind != "f":
+            raise TlcliError(f"{self.name}: {name!r} holds {array.dtype}; expected floats.")
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float32)
+        if not np.isfinite(array).all():
+            raise TlcliError(f"{self.name}: {name!r} holds NaN or infinite values.")
+        axes = self._moved(kind, array.shape, shape)
+        assert axes is not None
+        return np.ascontiguousarray(_with_axes(array, kind, axes, shape))
+
+    @staticmethod
+    def _moved(kind: str, stored: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...] | None:
+        """How the axes of PyTorch become those of Keras; None where the shapes do not fit."""
+        axes = {2: (1, 0), 4: (2, 3, 1, 0), 3: (2, 1, 0)}.get(len(stored), tuple(range(len(stored))))
+        if kind == "depthwise_conv2d" and len(stored) == 4:  # filters x 1 x height x width
+            fits = len(wanted) == 4 and stored == (wanted[2] * wanted[3], 1, *wanted[:2])
+            return (2, 3, 0, 1) if fits else None
+        return axes if tuple(stored[axis] for axis in axes) == wanted else None
+
+
+def _with_axes(array: np.ndarray, kind: str, axes: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
+    """`array` with its axes in Keras's order. PyTorch numbers a channel's depthwise filters in a row."""
+    if kind == "depthwise_conv2d" and array.ndim == 4:
+        array = array.reshape(shape[2], shape[3], *shape[:2])
+    return array.transpose(axes)
+
+
+class _Safetensors(TensorFile):
+    def __init__(self, path: Path) -> None:
+        from safetensors import SafetensorError, safe_open
+
+        super().__init__(path.name, SAFETENSORS, lambda: file_digest(path))
+        try:
+            self._file = safe_open(path, framework="numpy")
+        except (SafetensorError, OSError, ValueError) as error:
+            raise TlcliError(f"{path} is damaged or no safetensors file: {error}.") from None
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: tuple(self._file.get_slice(name).get_shape()) for name in self._file.keys()}  # noqa: SIM118
+
+    def array(self, name: str) -> np.ndarray:
+        kind = str(self._file.get_slice(name).get_dtype())
+        if kind not in ("F16", "F32", "F64"):
+            raise TlcliError(f"{self.name}: {name!r} holds {kind}; expected F16, F32 or F64.")
+        return np.asarray(self._file.get_tensor(name))
+
+
+class _Storage:
+    """Stands in for a storage of PyTorch: where `numel` numbers of one type lie."""
+
+    def __init__(self, dtype: str, key: str, numel: int) -> None:
+        self.dtype, self.key, self.numel = dtype, key, numel
+
+
+class _Tensor:
+    """Stands in for a tensor: a view of a storage."""
+
+    def __init__(self, storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> None:
+        numbers = (offset, *size, *stride)
+        if not isinstance(storage, _Storage) or not all(type(n) is int and 0 <= n < 2**40 for n in numbers):
+            raise UnsafePickleError("it describes a tensor wrongly")
+        last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+        count = math.prod(size)
+        if len(size) > 8 or count > storage.numel or (count and last >= storage.numel):
+            raise UnsafePickleError("it has a tensor that reaches beyond its storage")
+        self.storage, self.offset, self.size, self.stride = storage, offset, size, stride
+
+
+def _parameter(tensor: Any, *_: Any) -> Any:
+    return tensor
+
+
+_STORAGES = {
+    "DoubleStorage": "<f8",
+    "FloatStorage": "<f4",
+    "HalfStorage": "<f2",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "?",
+}
+
+
+class _StorageType(str):
+    """Stands in for the class of a storage; its text is the type of the numbers."""
+
+    __slots__ = ()
+
+
+def _dictionary(*_: Any) -> dict[Any, Any]:
+    return {}
+
+
+class _TorchUnpickler(RestrictedUnpickler):
+    known: ClassVar = {
+        ("collections", "OrderedDict"): _dictionary,
+        ("torch._utils", "_rebuild_tensor_v2"): _Tensor,
+        ("torch._utils", "_rebuild_parameter"): _parameter,
+    }
+
+    def find_class(self, module: str | bytes, name: str | bytes) -> Any:
+        text = name.decode("ascii", "replace") if isinstance(name, bytes) else name
+        if module in ("torch", b"torch") and text in _STORAGES:
+            return _StorageType(_STORAGES[text])
+        return super().find_class(module, name)
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        kind, dtype, key, _, numel = pid[:5]
+        if kind not in ("storage", b"storage") or not isinstance(dtype, _StorageType):
+            raise UnsafePickleError("it refers to something that is no storage of numbers")
+        if type(numel) is not int or not 0 <= numel < 2**40:
+            raise UnsafePickleError("it has a storage of no valid length")
+        return _Storage(str(dtype), key.decode() if isinstance(key, bytes) else str(key), numel)
+
+    def load_build(self) -> None:
+        """The attributes of a dictionary (`_metadata`) are dropped."""
+        if type(self.stack[-2]) is not dict:
+            super().load_build()
+        self.stack.pop()
+
+    dispatch: ClassVar[dict[int, Any]] = {**RestrictedUnpickler.dispatch, pickle.BUILD[0]: load_build}
+
+
+class _Torch(TensorFile):
+    """Tensors out of `torch.save(model.state_dict())`, whose numbers `numbers(storage)` finds."""
+
+    def __init__(
+        self,
+        name: str,
+        layout: str,
+        digest: Callable[[], str],
+        value: Any,
+        numbers: Callable[[_Storage], bytes],
+    ) -> None:
+        super().__init__(name, layout, digest)
+        self._tensors, self._numbers = self._state_dict(value), numbers
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: tuple(tensor.size) for name, tensor in self._tensors.items()}
+
+    def array(self, name: str) -> np.ndarray:
+        tensor = self._tensors[name]
+        content = self._numbers(tensor.storage)
+        if tensor.storage.dtype == "bfloat16":  # the upper half of a float32
+            halves = np.frombuffer(content, "<u2")
+            flat = (halves.astype("<u4") << 16).view("<f4")
+        else:
+            flat = np.frombuffer(content, tensor.storage.dtype)
+        if len(flat) != tensor.storage.numel:
+            raise TlcliError(f"{self.name} is cut short or damaged at {name!r}.")
+        strides = [step * flat.itemsize for step in tensor.stride]
+        view = np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.size, strides, writeable=False)
+        return np.array(view)
+
+    def _state_dict(self, value: Any) -> dict[str, _Tensor]:
+        """The first dictionary with tensors: the value itself, or one in it (`state_dict`, `model`)."""
+        inner = list(value.values()) if isinstance(value, dict) else []
+        for one in (value, *inner):
+            tensors = {_name(k): t for k, t in one.items() if isinstance(t, _Tensor)} if type(one) is dict else {}
+            if tensors:
+                shared = "module."  # from DataParallel
+                if all(name.startswith(shared) for name in tensors):
+                    tensors = {name.removeprefix(shared): tensor for name, tensor in tensors.items()}
+                return tensors
+        raise TlcliError(f"{self.name} holds no dictionary of tensors; expected what state_dict() gives.")
+
+
+def _name(key: str | bytes) -> str:
+    return key.decode("utf-8", "replace") if isinstance(key, bytes) else key
+
+
+@contextlib.contextmanager
+def open_tensors(path: Path, limit: int) -> Iterator[TensorFile]:
+    """Open a file of PyTorch or of safetensors, told apart by its first bytes. Nothing in it is run.
+
+    Raises TlcliError: it is neither, damaged, or asks for more than tensors or more than `limit` bytes.
+    """
+    with path.open("rb") as file:
+        start = file.read(16)
+    if start[8:9] == b"{":
+        yield _Safetensors(path)
+    elif start[:2] == b"PK":
+        with _plain_words(path), zipfile.ZipFile(path) as archive:
+            yield _zipped(path, archive, limit)
+    else:
+        with _plain_words(path), path.open("rb") as file:
+            yield _legacy(path, file)
+
+
+@contextlib.contextmanager
+def _plain_words(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except UnsafePickleError as error:
+        raise TlcliError(
+            f"{path} is refused: {error}.\nExpected tensors alone: torch.save(model.state_dict(), ...)."
+        ) from None
+    except (*_DAMAGED, zipfile.BadZipFile, UnicodeDecodeError, RecursionError, NotImplementedError) as error:
+        raise TlcliError(f"{path} is damaged or no weights file of PyTorch.") from error
+
+
+_MOST_PICKLE = 64 << 20
+
+
+def _zipped(path: Path, archive: zipfile.ZipFile, limit: int) -> _Torch:
+    """PyTorch 1.6 and later: a pickle that describes, and one member for each storage."""
+    described = [name for name in archive.namelist() if name.endswith("data.pkl") and name.count("/") == 1]
+    if len(described) != 1:
+        raise TlcliError(f"{path} is a zip archive without weights of PyTorch (data.pkl) or Keras in it.")
+    folder = described[0].removesuffix("data.pkl")
+    if archive.getinfo(described[0]).file_size > min(_MOST_PICKLE, limit):
+        raise TlcliError(f"{path} is refused: its description of the tensors is larger than they may be.")
+    order = f"{folder}byteorder"
+    if order in archive.namelist() and archive.read(order) != b"little":
+        raise TlcliError(f"{path} was written on a machine of another byte order.")
+    value = _TorchUnpickler(io.BytesIO(archive.read(described[0])), encoding="bytes").load()
+
+    def numbers(storage: _Storage) -> bytes:
+        member = archive.getinfo(f"{folder}data/{storage.key}")
+        if member.file_size > limit:
+            raise TlcliError(f"{path} holds more than {limit:,} bytes; set TLCLI_MAX_BYTES to allow more.")
+        return archive.read(member)
+
+    return _Torch(path.name, PYTORCH, lambda: file_digest(path), value, numbers)
+
+
+_MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
+
+
+def _legacy(path: Path, file: BinaryIO) -> _Torch:
+    """PyTorch before 1.6: pickles one after the other, then the storages, each after its length."""
+
+    def load() -> Any:
+        return _TorchUnpickler(file, encoding="bytes").load()
+
+    if file.read(2) != b"\x80\x02":
+        raise TlcliError(
+            f"{path} is no weights file; expected one of Keras (.h5, .weights.h5, .keras), safetensors or "
+            "PyTorch (.pt, .pth)."
+        )
+    file.seek(0)
+    if load() != _MAGIC or load() != _PROTOCOL:
+        raise TlcliError(f"{path} is a pickle, but no weights file of PyTorch.")
+    load()  # about the machine
+    value, keys = load(), [key.decode() if isinstance(key, bytes) else key for key in load()]
+    places: dict[str, int] = {}
+    sizes = _storage_sizes(value)
+    for key in keys:
+        places[key] = file.tell() + 8
+        file.seek(8 + sizes[key], io.SEEK_CUR)
+
+    def numbers(storage: _Storage) -> bytes:
+        file.seek(places[storage.key])
+        return file.read(_itemsize(storage.dtype) * storage.numel)
+
+    return _Torch(path.name, PYTORCH_LEGACY, lambda: file_digest(path), value, numbers)
+
+
+def _storage_sizes(value: Any) -> dict[str, int]:
+    """The bytes of every storage that a value refers to."""
+    sizes: dict[str, int] = {}
+    stack, seen = [value], set[int]()
+    while stack:
+        one = stack.pop()
+        if id(one) in seen:  # a pickle can hold a list that holds itself
+            continue
+        seen.add(id(one))
+        if isinstance(one, _Tensor):
+            sizes[one.storage.key] = _itemsize(one.storage.dtype) * one.storage.numel
+        elif type(one) is dict:
+            stack.extend(one.values())
+        elif type(one) in (list, tuple):
+            stack.extend(one)
+    return sizes
+
+
+def _itemsize(dtype: str) -> int:
+    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,93 @@
+"""Reading pickles without running anything that they ask for."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO, ClassVar
+
+
+class UnsafePickleError(Exception):
+    """The pickle asks for something beyond plain values and the few names that its reader knows."""
+
+
+_OPCODES = (
+    "PROTO FRAME STOP MARK POP POP_MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 BINFLOAT LONG LONG1 "
+    "STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES "
+    "BINBYTES8 EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST LIST APPEND APPENDS EMPTY_DICT DICT SETITEM "
+    "SETITEMS GLOBAL STACK_GLOBAL REDUCE BUILD PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET BINPERSID"
+).split()
+
+# The one written in Python, not the one in C: its memo is a dict, so that no declared index takes memory.
+_Python: Any = pickle._Unpickler
+
+
+class RestrictedUnpickler(_Python):
+    """Reads plain values; nothing that a pickle names is imported or called.
+
+    A subclass answers the names it knows with stand-ins of its own; any other raises UnsafePickleError.
+    """
+
+    known: ClassVar[Mapping[tuple[str, str], Callable[..., Any]]] = {}
+    takes_state: ClassVar[tuple[type, ...]] = ()
+    """The stand-ins whose state a pickle may set."""
+
+    dispatch: ClassVar[dict[int, Any]] = {
+        code: _Python.dispatch[code] for code in (getattr(pickle, name)[0] for name in _OPCODES)
+    }
+
+    def find_class(self, module: str | bytes, name: str | bytes) -> Callable[..., Any]:
+        wanted = _text(module), _text(name)
+        if wanted not in self.known:
+            raise UnsafePickleError(f"it asks for {'.'.join(wanted)!r:.100}, which could run code")
+        return self.known[wanted]
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise UnsafePickleError("it refers to something outside the pickle")
+
+    def load_build(self) -> None:
+        """Only stand-ins take a state: a function or class on the stack must not be changed by it."""
+        if not isinstance(self.stack[-2], self.takes_state):
+            raise UnsafePickleError("it sets the state of something other than an array")
+        super().load_build()
+
+    def load_setitem(self) -> None:
+        """Set one item; only names are keys, as the hash of deeply nested tuples would take for ever."""
+        value, key = self.stack.pop(), self.stack.pop()
+        self._set(key, value)
+
+    def load_setitems(self) -> None:
+        """As `load_setitem`, for many."""
+        items = self.pop_mark()
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            self._set(key, value)
+
+    def load_dict(self) -> None:
+        """As `load_setitems`, into a new dict."""
+        items = self.pop_mark()
+        self.stack.append({})
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            self._set(key, value)
+
+    def _set(self, key: Any, value: Any) -> None:
+        if not isinstance(key, str | bytes) or type(self.stack[-1]) is not dict:
+            raise UnsafePickleError("it has a dict with keys other than names")
+        self.stack[-1][key] = value
+
+    dispatch.update(
+        {
+            pickle.BUILD[0]: load_build,
+            pickle.DICT[0]: load_dict,
+            pickle.SETITEM[0]: load_setitem,
+            pickle.SETITEMS[0]: load_setitems,
+        }
+    )
+
+
+def load(file: BinaryIO, unpickler: type[RestrictedUnpickler]) -> Any:
+    """The value of the pickle that starts here. A damaged one raises whatever the unpickler makes of it."""
+    return unpickler(file, encoding="bytes").load()
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode("ascii", "replace") if isinstance(name, bytes) else name
