@@ -32,7 +32,10 @@ def import_weights(
     context: typer.Context,
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="A weights file of Keras (.h5, .weights.h5), safetensors or PyTorch (.pt, .pth); - is stdin."),
+        typer.Argument(
+            metavar="FILE",
+            help="Weights of Keras (.h5, .weights.h5), safetensors or PyTorch (.pt, .pth); - is stdin.",
+        ),
     ],
     arch: Annotated[
         str,
@@ -112,7 +115,9 @@ def import_weights(
     path = choose_output(output, f"{_stem(file)}-{arch}.h5", force=force, as_json=as_json)
     task = Task(known, dataset, classes, input_shape)
     channels = task.input_shape[2]
-    means, stds = preprocessing(console, known, mean, std, channels)
+    means, stds, assumed = preprocessing(known, mean, std, channels)
+    if min(stds) < 1:
+        console.warn(f"--std {std}: pixel values are 0...255 here; multiply by 255 what is meant for 0...1.")
     with open_weights(file) as weights:
         with StopSignals(console):
             load(console, "cpu")
@@ -128,6 +133,8 @@ def import_weights(
     )
 
     parameters = sum(array.size for array in checkpoint.weights.values())
+    if assumed:
+        console.note(assumed)
     console.made(
         path,
         f"{arch} with {parameters:,} parameters and {count(len(task.class_names), 'class', 'classes')}, "
@@ -189,11 +196,11 @@ class Task:
 
 
 def preprocessing(
-    console: Console, arch: Architecture, mean: str | None, std: str | None, channels: int
-) -> tuple[np.ndarray, np.ndarray]:
+    arch: Architecture, mean: str | None, std: str | None, channels: int
+) -> tuple[np.ndarray, np.ndarray, str]:
     """What is subtracted from pixels of 0...255 and what they are divided by: one float32 for each channel.
 
-    What is not given is taken from what published weights of the network expect, and said.
+    What is not given is what published weights of the network expect; the third value tells the user.
     """
 
     def told(values: tuple[float, ...]) -> str:
@@ -204,12 +211,14 @@ def preprocessing(
     given_std = std or (told(published.std) if published else "255")
     means = per_channel("--mean", given_mean, channels)
     stds = per_channel("--std", given_std, channels)
-    if mean is None or std is None:
-        whose = f"as published weights of {arch.name} expect" if published else "pixels of 0...1"
-        console.note(f"Preprocessing: (pixel - {given_mean}) / {given_std}, {whose}. Set it with --mean, --std.")
-    if min(stds) < 1:
-        console.warn(f"--std {std}: pixel values are 0...255 here; multiply by 255 what is meant for 0...1.")
-    return means, stds
+    if mean is not None and std is not None:
+        return means, stds, ""
+    whose = f"as published weights of {arch.name} expect" if published else "pixels of 0...1"
+    return (
+        means,
+        stds,
+        f"Assumed: (pixel - {given_mean}) / {given_std}, {whose}. Set it with --mean and --std.",
+    )
 
 
 def per_channel(option: str, text: str, channels: int) -> np.ndarray:

@@ -117,7 +117,12 @@ def _with_axes(array: np.ndarray, kind: str, axes: tuple[int, ...], shape: tuple
 
 class _Safetensors(TensorFile):
     def __init__(self, path: Path) -> None:
-        from safetensors import SafetensorError, safe_open
+        try:
+            from safetensors import SafetensorError, safe_open
+        except ImportError:
+            raise TlcliError(
+                f"{path} holds safetensors; reading them needs a library: pip install safetensors."
+            ) from None
 
         super().__init__(path.name, SAFETENSORS, lambda: file_digest(path))
         try:
@@ -249,7 +254,9 @@ class _Torch(TensorFile):
         """The first dictionary with tensors: the value itself, or one in it (`state_dict`, `model`)."""
         inner = list(value.values()) if isinstance(value, dict) else []
         for one in (value, *inner):
-            tensors = {_name(k): t for k, t in one.items() if isinstance(t, _Tensor)} if type(one) is dict else {}
+            tensors = (
+                {_name(k): t for k, t in one.items() if isinstance(t, _Tensor)} if type(one) is dict else {}
+            )
             if tensors:
                 shared = "module."  # from DataParallel
                 if all(name.startswith(shared) for name in tensors):

@@ -11,12 +11,14 @@ class UnsafePickleError(Exception):
     """The pickle asks for something beyond plain values and the few names that its reader knows."""
 
 
-_OPCODES = (
-    "PROTO FRAME STOP MARK POP POP_MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 BINFLOAT LONG LONG1 "
-    "STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES "
-    "BINBYTES8 EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST LIST APPEND APPENDS EMPTY_DICT DICT SETITEM "
-    "SETITEMS GLOBAL STACK_GLOBAL REDUCE BUILD PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET BINPERSID"
-).split()
+_OPCODES = """
+PROTO FRAME STOP MARK POP POP_MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 BINFLOAT LONG
+LONG1 STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES
+SHORT_BINBYTES BINBYTES8 EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST LIST APPEND APPENDS
+EMPTY_DICT DICT SETITEM SETITEMS GLOBAL STACK_GLOBAL REDUCE BUILD PUT BINPUT LONG_BINPUT MEMOIZE GET
+BINGET LONG_BINGET BINPERSID
+"""
+"""What plain values and the calls of known names are written with."""
 
 # The one written in Python, not the one in C: its memo is a dict, so that no declared index takes memory.
 _Python: Any = pickle._Unpickler
@@ -33,7 +35,7 @@ class RestrictedUnpickler(_Python):
     """The stand-ins whose state a pickle may set."""
 
     dispatch: ClassVar[dict[int, Any]] = {
-        code: _Python.dispatch[code] for code in (getattr(pickle, name)[0] for name in _OPCODES)
+        code: _Python.dispatch[code] for code in (getattr(pickle, name)[0] for name in _OPCODES.split())
     }
 
     def find_class(self, module: str | bytes, name: str | bytes) -> Callable[..., Any]:

@@ -45,16 +45,23 @@ def _pytorch_name(layer: str) -> str:
     classes=1000,
     pretrained=Pretrained(mean=(127 / 255,), std=(128 / 255,), pytorch_name=_pytorch_name),
 )
-def efficientnet_lite0(
-    inputs: Any, classes: int, *, dropout: float = 0.2, drop_connect: float = 0.2
-) -> Any:
+def efficientnet_lite0(inputs: Any, classes: int, *, dropout: float = 0.2, drop_connect: float = 0.2) -> Any:
     """Tan & Le (ICML 2019) in the Lite variant of its authors: no squeeze-excitation, ReLU6 for Swish.
 
     `dropout` stands in front of the head. `drop_connect` is the probability with which the last residual
     block is skipped for an image; it rises linearly from 0 at the first block (stochastic depth: Huang et
     al., ECCV 2016).
     """
-    from tlcli.models.layers import add, batch_norm, conv, dense, depthwise, dropped, global_average_pool, relu
+    from tlcli.models.layers import (
+        add,
+        batch_norm,
+        conv,
+        dense,
+        depthwise,
+        dropped,
+        global_average_pool,
+        relu,
+    )
 
     def normed(x: Any, name: str) -> Any:
         return batch_norm(x, name=f"{name}_bn")  # epsilon 0.001, as in TensorFlow
