@@ -12,9 +12,9 @@ from typing import BinaryIO
 import numpy as np
 
 from tlcli.data.source import listed
-from tlcli.data.zipped import open_archive
 from tlcli.errors import TlcliError
 from tlcli.store.budget import Budget, array_cost
+from tlcli.store.zips import open_archive
 
 _KINDS = "buif"
 

@@ -16,8 +16,10 @@ from typing import Any, BinaryIO, ClassVar
 import numpy as np
 
 from tlcli.errors import TlcliError
+from tlcli.store.budget import Budget
 from tlcli.store.keras_weights import ADVICE, Place
 from tlcli.store.unpickling import RestrictedUnpickler, UnsafePickleError
+from tlcli.store.zips import open_archive
 
 SAFETENSORS, PYTORCH, PYTORCH_LEGACY = "safetensors", "PyTorch weights", "legacy PyTorch weights"
 _SUFFIXES = {
@@ -229,15 +231,17 @@ class _Torch(TensorFile):
         digest: Callable[[], str],
         value: Any,
         numbers: Callable[[_Storage], bytes],
+        budget: Budget,
     ) -> None:
         super().__init__(name, layout, digest)
-        self._tensors, self._numbers = self._state_dict(value), numbers
+        self._tensors, self._numbers, self._budget = self._state_dict(value), numbers, budget
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return {name: tuple(tensor.size) for name, tensor in self._tensors.items()}
 
     def array(self, name: str) -> np.ndarray:
         tensor = self._tensors[name]
+        self._budget.take(_itemsize(tensor.storage.dtype) * tensor.storage.numel, f"the tensor {name!r:.100}")
         content = self._numbers(tensor.storage)
         if tensor.storage.dtype == "bfloat16":  # the upper half of a float32
             halves = np.frombuffer(content, "<u2")
@@ -270,21 +274,21 @@ def _name(key: str | bytes) -> str:
 
 
 @contextlib.contextmanager
-def open_tensors(path: Path, limit: int) -> Iterator[TensorFile]:
+def open_tensors(path: Path, budget: Budget) -> Iterator[TensorFile]:
     """Open a file of PyTorch or of safetensors, told apart by its first bytes. Nothing in it is run.
 
-    Raises TlcliError: it is neither, damaged, or asks for more than tensors or more than `limit` bytes.
+    Raises TlcliError: it is neither, damaged, or asks for more than tensors or more than the budget allows.
     """
     with path.open("rb") as file:
         start = file.read(16)
     if start[8:9] == b"{":
         yield _Safetensors(path)
     elif start[:2] == b"PK":
-        with _plain_words(path), zipfile.ZipFile(path) as archive:
-            yield _zipped(path, archive, limit)
+        with _plain_words(path), open_archive(path, budget) as archive:
+            yield _zipped(path, archive, budget)
     else:
         with _plain_words(path), path.open("rb") as file:
-            yield _legacy(path, file)
+            yield _legacy(path, file, budget)
 
 
 @contextlib.contextmanager
@@ -299,39 +303,32 @@ def _plain_words(path: Path) -> Iterator[None]:
         raise TlcliError(f"{path} is damaged or no weights file of PyTorch.") from error
 
 
-_MOST_PICKLE = 64 << 20
-
-
-def _zipped(path: Path, archive: zipfile.ZipFile, limit: int) -> _Torch:
+def _zipped(path: Path, archive: zipfile.ZipFile, budget: Budget) -> _Torch:
     """PyTorch 1.6 and later: a pickle that describes, and one member for each storage."""
     described = [name for name in archive.namelist() if name.endswith("data.pkl") and name.count("/") == 1]
     if len(described) != 1:
         raise TlcliError(f"{path} is a zip archive without weights of PyTorch (data.pkl) or Keras in it.")
     folder = described[0].removesuffix("data.pkl")
-    if archive.getinfo(described[0]).file_size > min(_MOST_PICKLE, limit):
-        raise TlcliError(f"{path} is refused: its description of the tensors is larger than they may be.")
     order = f"{folder}byteorder"
     if order in archive.namelist() and archive.read(order) != b"little":
         raise TlcliError(f"{path} was written on a machine of another byte order.")
-    value = _TorchUnpickler(io.BytesIO(archive.read(described[0])), encoding="bytes").load()
+    with archive.open(described[0]) as file:
+        value = _TorchUnpickler(file, budget).load()
 
     def numbers(storage: _Storage) -> bytes:
-        member = archive.getinfo(f"{folder}data/{storage.key}")
-        if member.file_size > limit:
-            raise TlcliError(f"{path} holds more than {limit:,} bytes; set TLCLI_MAX_BYTES to allow more.")
-        return archive.read(member)
+        return archive.read(f"{folder}data/{storage.key}")
 
-    return _Torch(path.name, PYTORCH, lambda: file_digest(path), value, numbers)
+    return _Torch(path.name, PYTORCH, lambda: file_digest(path), value, numbers, budget)
 
 
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 
 
-def _legacy(path: Path, file: BinaryIO) -> _Torch:
+def _legacy(path: Path, file: BinaryIO, budget: Budget) -> _Torch:
     """PyTorch before 1.6: pickles one after the other, then the storages, each after its length."""
 
     def load() -> Any:
-        return _TorchUnpickler(file, encoding="bytes").load()
+        return _TorchUnpickler(file, budget).load()
 
     if file.read(2) != b"\x80\x02":
         raise TlcliError(
@@ -353,7 +350,7 @@ def _legacy(path: Path, file: BinaryIO) -> _Torch:
         file.seek(places[storage.key])
         return file.read(_itemsize(storage.dtype) * storage.numel)
 
-    return _Torch(path.name, PYTORCH_LEGACY, lambda: file_digest(path), value, numbers)
+    return _Torch(path.name, PYTORCH_LEGACY, lambda: file_digest(path), value, numbers, budget)
 
 
 def _storage_sizes(value: Any) -> dict[str, int]:

@@ -4,30 +4,54 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO, ClassVar
+from typing import IO, Any, ClassVar
+
+from tlcli.store.budget import OPCODE, Budget
 
 
 class UnsafePickleError(Exception):
     """The pickle asks for something beyond plain values and the few names that its reader knows."""
 
 
+class _Counted:
+    """A file of which each read is taken from the budget: a step of a pickle makes one or two."""
+
+    def __init__(self, file: IO[bytes], budget: Budget) -> None:
+        self._file, self._budget, self._reads = file, budget, 0
+
+    def read(self, size: int) -> bytes:
+        self._count()
+        return self._file.read(size)
+
+    def readline(self) -> bytes:
+        self._count()
+        return self._file.readline()
+
+    def _count(self) -> None:
+        self._reads += 1
+        if not self._reads % 1024:
+            self._budget.take(1024 * OPCODE, "the objects that it makes")
+
+
 _OPCODES = """
-PROTO FRAME STOP MARK POP POP_MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 BINFLOAT LONG
-LONG1 STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES
+PROTO FRAME STOP MARK POP POP_MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1
+STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES
 SHORT_BINBYTES BINBYTES8 EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST LIST APPEND APPENDS
 EMPTY_DICT DICT SETITEM SETITEMS GLOBAL STACK_GLOBAL REDUCE BUILD PUT BINPUT LONG_BINPUT MEMOIZE GET
-BINGET LONG_BINGET BINPERSID
+BINGET LONG_BINGET BINFLOAT BINPERSID
 """
-"""What plain values and the calls of known names are written with."""
+"""What plain values, references to storages and calls of known names are written with."""
 
 # The one written in Python, not the one in C: its memo is a dict, so that no declared index takes memory.
 _Python: Any = pickle._Unpickler
 
 
 class RestrictedUnpickler(_Python):
-    """Reads plain values; nothing that a pickle names is imported or called.
+    """Reads plain values; nothing that a pickle names is ever imported or called.
 
-    A subclass answers the names it knows with stand-ins of its own; any other raises UnsafePickleError.
+    A subclass answers the names it knows with stand-ins of its own; any other raises UnsafePickleError. What
+    the steps of the pickle make is taken from the budget. A damaged file raises whatever the unpickler makes
+    of it.
     """
 
     known: ClassVar[Mapping[tuple[str, str], Callable[..., Any]]] = {}
@@ -38,8 +62,18 @@ class RestrictedUnpickler(_Python):
         code: _Python.dispatch[code] for code in (getattr(pickle, name)[0] for name in _OPCODES.split())
     }
 
+    def __init__(self, file: IO[bytes], budget: Budget) -> None:
+        super().__init__(_Counted(file, budget), encoding="bytes")
+        self.budget = budget
+
+    def load_frame(self) -> None:
+        """What a frame holds is read at once: each byte may be a step."""
+        size = int.from_bytes(self.read(8), "little")
+        self.budget.take(size * OPCODE, "the objects that it makes")
+        self._unframer.load_frame(size)
+
     def find_class(self, module: str | bytes, name: str | bytes) -> Callable[..., Any]:
-        wanted = _text(module), _text(name)
+        wanted = as_text(module), as_text(name)
         if wanted not in self.known:
             raise UnsafePickleError(f"it asks for {'.'.join(wanted)!r:.100}, which could run code")
         return self.known[wanted]
@@ -48,13 +82,13 @@ class RestrictedUnpickler(_Python):
         raise UnsafePickleError("it refers to something outside the pickle")
 
     def load_build(self) -> None:
-        """Only stand-ins take a state: a function or class on the stack must not be changed by it."""
+        """Only the stand-ins take a state: a function or class on the stack must not be changed by it."""
         if not isinstance(self.stack[-2], self.takes_state):
             raise UnsafePickleError("it sets the state of something other than an array")
         super().load_build()
 
     def load_setitem(self) -> None:
-        """Set one item; only names are keys, as the hash of deeply nested tuples would take for ever."""
+        """Names as keys only: the hash of deeply nested tuples would take for ever."""
         value, key = self.stack.pop(), self.stack.pop()
         self._set(key, value)
 
@@ -79,6 +113,7 @@ class RestrictedUnpickler(_Python):
     dispatch.update(
         {
             pickle.BUILD[0]: load_build,
+            pickle.FRAME[0]: load_frame,
             pickle.DICT[0]: load_dict,
             pickle.SETITEM[0]: load_setitem,
             pickle.SETITEMS[0]: load_setitems,
@@ -86,10 +121,5 @@ class RestrictedUnpickler(_Python):
     )
 
 
-def load(file: BinaryIO, unpickler: type[RestrictedUnpickler]) -> Any:
-    """The value of the pickle that starts here. A damaged one raises whatever the unpickler makes of it."""
-    return unpickler(file, encoding="bytes").load()
-
-
-def _text(name: str | bytes) -> str:
+def as_text(name: str | bytes) -> str:
     return name.decode("ascii", "replace") if isinstance(name, bytes) else name

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tlcli.store import keras_weights, opening
-from tlcli.store.gate import max_bytes
+from tlcli.store.budget import Budget
 from tlcli.store.keras_weights import WeightsFile
 from tlcli.store.named_tensors import TensorFile, open_tensors
 
@@ -19,7 +19,7 @@ def open_weights(path: str | Path) -> Iterator[WeightsFile | TensorFile]:
     Raises TlcliError: it is none of these, damaged, or refused for what it asks for.
     """
     if str(path) != "-" and Path(path).is_file() and not _is_hdf5(Path(path)):
-        with open_tensors(Path(path), max_bytes()) as tensors:
+        with open_tensors(Path(path), Budget(str(path), Path(path).stat().st_size)) as tensors:
             yield tensors
         return
     with keras_weights.open_weights(path) as file:
