@@ -65,7 +65,7 @@ def test_a_layer_study_gives_the_results_of_make(tmp_path):
     assert made.returncode == 0, made.stderr
     one = store.read_any(tmp_path / "out" / "yosinski" / "results-1a.h5")
     other = store.read_any(tmp_path / "make" / "results-1a.h5")
-    assert len(one.runs) == 24
+    assert len(one.runs) == 26
     assert one.provenance.content_sha256 == other.provenance.content_sha256
 
 

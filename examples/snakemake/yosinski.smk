@@ -1,4 +1,4 @@
-# The layer study after Yosinski et al.: one process for each base, which does its 24 networks; a base and
+# The layer study after Yosinski et al.: one process for each base, which does its 26 networks; a base and
 # its grid are one job of a cluster (their group).
 
 Y = f"{OUT}/yosinski"
@@ -61,7 +61,7 @@ rule yosinski_grid:
         mem_mb=6000,
         runtime=120,
     shell:
-        "{TLCLI} transfer {input} --method freeze --method finetune --copy 1-6 --runs {config[yosinski_runs]}"
+        "{TLCLI} transfer {input} --method scratch --method freeze --method finetune --copy 1-6 --runs {config[yosinski_runs]}"
         " --epochs {config[yosinski_epochs]} --batch-size 50 --threads {threads} --seed {SEED}"
         " -o {output} --force --resume"
 

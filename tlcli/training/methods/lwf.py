@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Distillation(TermFactory):
-    """weight * T^2 * KL between the base's softened answers, recorded beforehand, and the source head's."""
+    """weight * KL between the base's softened answers, recorded beforehand, and the source head's.
+
+    Li & Hoiem minimise the cross-entropy of the two, which has the same gradient, without the factor T^2 of
+    Hinton et al. (2015).
+    """
 
     weight: float
     temperature: float
@@ -29,14 +33,14 @@ class Distillation(TermFactory):
             student = ops.log_softmax(outputs[1][: ops.shape(batch["teacher"])[0]] / t, axis=-1)
             teacher = ops.softmax(batch["teacher"] / t, axis=-1)
             divergence = ops.sum(teacher * (ops.log(teacher + 1e-12) - student), axis=-1)
-            return self.weight * t * t * ops.mean(divergence)
+            return self.weight * ops.mean(divergence)
 
         return distillation
 
 
 @method("lwf", "fine-tuning, distilling from the base on the target's images (Li & Hoiem 2016)")
 def lwf(copy: int, freeze: int, *, weight: float = 1.0, temperature: float = 2.0) -> list[Phase]:
-    """`weight` of the distillation, at `temperature`.
+    """`weight` of the distillation (lambda_o of the article) at `temperature` T: softmax(logits / T).
 
     Other than in the article there is no first phase for the new head alone, and the base's answers are those
     to the images as they are, recorded once, also where the network sees them augmented.
