@@ -12,6 +12,7 @@ import pickle
 import resource
 import shutil
 import struct
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -24,8 +25,9 @@ import scipy.io
 from PIL import Image
 
 import tlcli
-from tlcli.data import load_source, matlab, split, unpickle
+from tlcli.data import decoding, load_source, matlab, split, unpickle
 from tlcli.data.decoding import UnreadableError, decode_one
+from tlcli.data.image_room import scans
 from tlcli.data.safe_npz import read_npz
 from tlcli.errors import TlcliError
 from tlcli.store import budget
@@ -297,3 +299,58 @@ def test_a_pickle_of_more_steps_than_it_may_take(monkeypatch):
     for content in (b"\x80\x02](" + b"}" * 20_000 + b"e.", pickle.dumps(list(range(20_000)), 4)):
         with pytest.raises(TlcliError, match="the objects that it makes would take more"):
             unpickle.load(io.BytesIO(content), Budget("x", len(content)))
+
+
+def test_threads_share_the_room_to_decode_in(tmp_path, monkeypatch):
+    """Two large images at once would take twice the memory that is promised."""
+    at_once, most = 0, 0
+
+    def counted(image: Any, *more: Any) -> Any:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        time.sleep(0.02)
+        at_once -= 1
+        return plain(image, *more)
+
+    plain = decoding._pixels
+    monkeypatch.setattr(decoding, "_pixels", counted)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(5):
+            Image.fromarray(SECRET[i]).resize((60, 60)).save(tmp_path / name / f"{i}.png")
+    for room, expected in ((150_000, 2), (100_000, 1)):
+        most = 0
+        monkeypatch.setattr(budget, "ROOM", room)
+        split(load_source(str(tmp_path), image_size=8), [0, 1])
+        assert most == expected
+    monkeypatch.setattr(budget, "ROOM", 50_000)
+    with pytest.raises(TlcliError, match="none of the 10 images"):
+        load_source(str(tmp_path))
+
+
+def test_decoded_images_are_counted_while_they_are_there(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(5):
+            Image.fromarray(SECRET[i]).save(tmp_path / name / f"{i}.png")
+    monkeypatch.setenv("TLCLI_MAX_BYTES", "3000")
+    images = load_source(str(tmp_path)).train.images
+    for _ in range(5):  # each time 864 bytes, that are released
+        assert len(images[:8]) == 8
+    kept = [images.readable(np.arange(8)) for _ in range(3)]
+    with pytest.raises(TlcliError, match="its images would take more than the 3,000 bytes"):
+        images.readable(np.arange(8))
+    del kept
+    images.readable(np.arange(8))
+
+
+def test_scans_of_a_jpeg_are_counted(tmp_path):
+    for options, expected in (
+        ({}, 1),
+        ({"progressive": True}, 10),
+        ({"progressive": True, "exif": b"\xff\xda"}, 10),
+    ):
+        Image.fromarray(np.dstack([SECRET[0]] * 3)).save(tmp_path / "x.jpg", **options)
+        with open(tmp_path / "x.jpg", "rb") as file:
+            assert scans(file) == expected

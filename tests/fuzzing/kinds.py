@@ -30,6 +30,8 @@ class Kind:
     edits: Callable[[Path, np.random.Generator], None] | None = None
     """A mutation of its own, instead of one of the bytes."""
     memory: int = MEMORY_LIMIT
+    hostile: bool = False
+    """Whether even the files that are not mutated may be refused."""
 
 
 KINDS: dict[str, Kind] = {}

@@ -81,7 +81,8 @@ def _mat73() -> list[bytes]:
 def _open_idx(path: Path) -> None:
     from tlcli.data import idx
 
-    idx.read_idx(path, 1 if path.read_bytes()[3:4] == b"\1" else 3)
+    labels = path.read_bytes()[3:4] == b"\1" or "idx1" in path.name
+    idx.read_idx(path, 1 if labels else 3)
 
 
 @register("idx", "-images-idx3-ubyte", open=_open_idx)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import json
 import os
 import resource
@@ -29,8 +30,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fuzzing import hdf5, sources, weights  # noqa: F401  they register their kinds
+from fuzzing import hdf5, hostile, sources, weights  # noqa: F401  they register their kinds
 from fuzzing.kinds import KINDS, PIXEL_MEMORY, Kind, mutate
+
+from tlcli.data.decoding import UnreadableError
+from tlcli.errors import TlcliError
 
 TIME_LIMIT = 20.0
 """Seconds that a case may take; an honest file of these sizes takes some milliseconds."""
@@ -46,15 +50,12 @@ class Cases:
         self.good: set[str] = set()
         for content in self.files:
             self.path.write_bytes(content)
-            found = kind.open(self.path)
-            if found:
-                self.good.add(found)
+            with contextlib.suppress(*((TlcliError, UnreadableError) if kind.hostile else ())):
+                if found := kind.open(self.path):
+                    self.good.add(found)
 
     def run(self, number: int) -> str:
         """`read`, `refused`, or what is wrong."""
-        from tlcli.data.decoding import UnreadableError
-        from tlcli.errors import TlcliError
-
         rng = np.random.default_rng([self.seed, list(KINDS).index(self.kind.name), number])
         if self.kind.edits is not None:
             self.path.write_bytes(self.files[rng.integers(len(self.files))])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from tlcli.data.image_room import room_to_decode
 from tlcli.data.source import Progress
 from tlcli.errors import TlcliError
+from tlcli.store.budget import Budget
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,12 +23,9 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib")
 
-MOST_PIXELS = 100_000_000
-"""An image that declares more is refused before it is decoded: a decompression bomb."""
-
 _THREADS = 2
 _BLOCK_BYTES = 1 << 25
-"""Decoded pixels held in memory at a time."""
+"""Decoded pixels held in memory at a time, or one image."""
 _LONGEST_REASON = 200
 _ORIENTATION = 0x0112
 """The EXIF tag; its values in Pillow's terms below."""
@@ -66,14 +66,18 @@ class Decoded:
     """The first of the list that has another size than it should, and its height and width."""
 
 
-def decode_one(file: Readable, size: tuple[int, int] | None = None) -> np.ndarray:
+def decode_one(
+    file: Readable, size: tuple[int, int] | None = None, budget: Budget | None = None
+) -> np.ndarray:
     """The pixels of one image, uint8: H x W where it is grey, else H x W x 3.
 
     Upright according to its EXIF orientation; stretched to `size` (height, width) if given; transparency over
-    white; the first frame of an animation; 16-bit grey scaled to 8. Raises UnreadableError.
+    white; the first frame of an animation; 16-bit grey scaled to 8. Raises UnreadableError, also for one that
+    there is no room for, and TlcliError where the budget (by default one of its own) is used up.
     """
     from PIL import Image, UnidentifiedImageError
 
+    budget = budget or Budget(str(file))
     try:
         if not file.is_file():  # a pipe, for one, would be waited for without end
             raise UnreadableError("no regular file")
@@ -81,22 +85,9 @@ def decode_one(file: Readable, size: tuple[int, int] | None = None) -> np.ndarra
             if not opened.read(1):
                 raise UnreadableError("empty file")
             image = Image.open(opened, formats=FORMATS)
-            width, height = image.size
-            if width * height > MOST_PIXELS:
-                raise UnreadableError(f"declares {width} x {height} pixels")
-            orientation = _orientation(image)
-            turned = orientation >= 5
-            target = (size[::-1] if not turned else size) if size else None
-            if target and image.format == "JPEG":
-                # The decoder halves the resolution by itself, as often as leaves twice what is needed.
-                image.draft(None, (2 * target[0], 2 * target[1]))
-            pixels: Image.Image = _grey_or_colour(image)
-            if target and pixels.size != target:
-                pixels = pixels.resize(target, Image.Resampling.BILINEAR)
-            if orientation in _TURNS:
-                pixels = pixels.transpose(Image.Transpose[_TURNS[orientation]])
-            return np.asarray(pixels)
-    except UnreadableError:
+            with room_to_decode(budget, file, opened, image):
+                return _pixels(image, size)
+    except (UnreadableError, TlcliError):
         raise
     except UnidentifiedImageError:
         raise UnreadableError("no PNG, JPEG, WebP or BMP image") from None
@@ -106,16 +97,40 @@ def decode_one(file: Readable, size: tuple[int, int] | None = None) -> np.ndarra
         raise UnreadableError(str(error).split("\n")[0][:_LONGEST_REASON] or type(error).__name__) from None
 
 
+def _pixels(image: Image, size: tuple[int, int] | None) -> np.ndarray:
+    """The pixels of an opened image, as `decode_one` gives them."""
+    from PIL import Image as Pillow
+
+    orientation = _orientation(image)
+    turned = orientation >= 5
+    target = (size[::-1] if not turned else size) if size else None
+    if target and image.format == "JPEG":
+        # The decoder halves the resolution by itself, as often as leaves twice what is needed.
+        image.draft(None, (2 * target[0], 2 * target[1]))
+    pixels = _grey_or_colour(image)
+    if target and pixels.size != target:
+        pixels = pixels.resize(target, Pillow.Resampling.BILINEAR)
+    if orientation in _TURNS:
+        pixels = pixels.transpose(Pillow.Transpose[_TURNS[orientation]])
+    return np.asarray(pixels)
+
+
 def decode_all(
-    files: Sequence[Readable], size: tuple[int, int], *, stretch: bool, progress: Progress | None = None
+    files: Sequence[Readable],
+    size: tuple[int, int],
+    budget: Budget,
+    *,
+    stretch: bool,
+    progress: Progress | None = None,
 ) -> Decoded:
     """Decode every image once, in order, into a temporary file without a name.
 
     `size` is height and width: with `stretch`, images are brought to it; else the reading ends at the first
-    that has another. Memory is bounded by a block of images, whatever their number.
+    that has another. Memory is bounded by a block of images, whatever their number; the temporary file is
+    taken from the budget until the last user of the images is gone.
     """
     height, width = size
-    step = max(_THREADS, min(512, _BLOCK_BYTES // (height * width * 3)))
+    step = max(1, min(512, _BLOCK_BYTES // (height * width * 3)))
     block = np.empty((step, height, width, 3), np.uint8)
     kept: list[int] = []
     failures: list[tuple[int, str]] = []
@@ -124,7 +139,7 @@ def decode_all(
     def decode(position: int, slot: int) -> bool | str | tuple[int, int]:
         """Fill one slot of the block. Returns whether the image is grey; else the reason, or its size."""
         try:
-            pixels = decode_one(files[position], size if stretch else None)
+            pixels = decode_one(files[position], size if stretch else None, budget)
         except UnreadableError as error:
             return str(error)
         if pixels.shape[:2] != size:
@@ -151,10 +166,14 @@ def decode_all(
                     kept.append(position)
                     all_grey = all_grey and outcome
             good = [slot for slot, outcome in enumerate(outcomes) if not isinstance(outcome, str)]
-            _append(spool, block[good])
+            budget.take(len(good) * block[0].nbytes, "its images")
+            for slot in good:
+                _append(spool, block[slot])
             if progress:
                 progress(positions.stop, len(files))
         images = _mapped(spool, (len(kept), height, width, 3))
+        if isinstance(images, np.memmap):
+            weakref.finalize(images._mmap, budget.give_back, images.nbytes)  # type: ignore[attr-defined]
     return Decoded(images[..., :1] if all_grey else images, np.array(kept, np.int64), failures, None)
 
 

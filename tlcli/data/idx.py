@@ -116,7 +116,7 @@ def _read(file: BinaryIO, path: Path, dimensions: int, budget: Budget) -> np.nda
     size = math.prod(shape)
     if size > path.stat().st_size * DEFLATE:
         raise TlcliError(f"{path.name} declares {' x '.join(map(str, shape))} bytes, more than it can hold")
-    budget.take(array_cost(shape, size), f"{path.name}, which declares {' x '.join(map(str, shape))} bytes,")
+    budget.take(array_cost(shape, size), f"what its {' x '.join(map(str, shape))} bytes become")
     content = file.read(size + 1)
     if len(content) != size:
         held = "more" if len(content) > size else f"only {len(content)}"

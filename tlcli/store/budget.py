@@ -32,7 +32,7 @@ OBJECT = 1024
 """What an object of a file or a member of an archive is counted as, beside its bytes."""
 TEXT = 128
 """What a text is counted as that is one of many."""
-LABEL = 256
+LABEL = 1024
 """What an entry of a vector is counted as, which may be the label of an image."""
 OPCODE = 128
 """What a step of a pickle is counted as."""
@@ -99,14 +99,16 @@ class Budget:
             "if you trust it, set TLCLI_MAX_BYTES to more"
         )
 
+    @property
+    def room_size(self) -> int:
+        """Bytes of `room` in all."""
+        return ROOM if self._given is None else self._given
+
     @contextlib.contextmanager
-    def room(self, count: int, what: str) -> Iterator[None]:
-        """Memory to work in meanwhile. Waits for other threads; raises TlcliError for more than all of it."""
-        room = ROOM if self._given is None else self._given
-        if count > room:
-            raise TlcliError(f"{what} would take {count:,} bytes of memory; expected {room:,} at most.")
+    def room(self, count: int) -> Iterator[None]:
+        """Memory to work in meanwhile, at most `room_size`. Waits until other threads leave enough of it."""
         with self._changed:
-            self._changed.wait_for(lambda: self._working + count <= room)
+            self._changed.wait_for(lambda: self._working + count <= self.room_size)
             self._working += count
         try:
             yield

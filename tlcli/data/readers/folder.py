@@ -40,7 +40,8 @@ def load(path: Path, request: Request) -> Source:
     of each class is for testing (see `sampling.holdout`). Without an image size, all images must have the
     size of the first.
     """
-    root: Any = path if path.is_dir() else _inside_zip(path)
+    budget = Budget(path.name, 0 if path.is_dir() else path.stat().st_size)
+    root: Any = path if path.is_dir() else _inside_zip(path, budget)
     warnings: list[str] = []
     folders = _part_folders(root, warnings)
     listings = {part: _list_classes(folder, warnings) for part, folder in folders.items()}
@@ -53,7 +54,7 @@ def load(path: Path, request: Request) -> Source:
     numbers = _published_numbers(names)
     ranked = [name for _, name in sorted(zip(numbers, names, strict=True))]
     parts = {part: _part(listing, ranked) for part, listing in listings.items()}
-    reading = _Reading(root, request.image_size, warnings, request.progress)
+    reading = _Reading(root, request.image_size, warnings, request.progress, budget)
     reading.first_size([file for files, _ in parts.values() for file in files])
     found = {
         part: class_part(FolderImages(files, reading), labels) for part, (files, labels) in parts.items()
@@ -120,9 +121,14 @@ class _Reading:
     """What all parts of one folder share."""
 
     def __init__(
-        self, root: Any, size: tuple[int, int] | None, warnings: list[str], progress: Progress | None
+        self,
+        root: Any,
+        size: tuple[int, int] | None,
+        warnings: list[str],
+        progress: Progress | None,
+        budget: Budget,
     ) -> None:
-        self.root, self.warnings, self.progress = root, warnings, progress
+        self.root, self.warnings, self.progress, self.budget = root, warnings, progress, budget
         self.size = size or (0, 0)
         self.stretch = size is not None
         self.first = ""
@@ -131,7 +137,7 @@ class _Reading:
         """Unless a size was asked for, take that of the first image that can be read."""
         for file in files if not self.stretch else ():
             try:
-                height, width = decode_one(file).shape[:2]
+                height, width = decode_one(file, None, self.budget).shape[:2]
             except UnreadableError:
                 continue
             self.size, self.first = (height, width), self.name(file)
@@ -140,7 +146,7 @@ class _Reading:
             raise TlcliError(f"none of the {len(files)} images in {shown(self.root.name)} can be read")
 
     def decode(self, files: Sequence[Readable]) -> Any:
-        decoded = decode_all(files, self.size, stretch=self.stretch, progress=self.progress)
+        decoded = decode_all(files, self.size, self.budget, stretch=self.stretch, progress=self.progress)
         if decoded.other_size is not None:
             position, (height, width) = decoded.other_size
             raise TlcliError(
@@ -265,9 +271,9 @@ def _published_numbers(names: Sequence[str]) -> list[int]:
     return list(range(len(names)))
 
 
-def _inside_zip(path: Path) -> Any:
+def _inside_zip(path: Path, budget: Budget) -> Any:
     """The folder in a zip that has the class folders: its root, or its only folder."""
-    root: Any = open_zip(path, Budget(path.name, path.stat().st_size))
+    root: Any = open_zip(path, budget)
     entries = _entries(root)
     if len(entries) == 1 and entries[0].is_dir() and _has_only_folders(entries[0]):
         return entries[0]

@@ -1,0 +1,368 @@
+"""Files that make as much as they can of their size: each generator takes a size and aims at one reader.
+
+A line of `HOSTILE` covers a reader: `tests/test_proportion.py` measures it at two sizes, and the fuzz harness
+mutates its files as a kind of its own.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import itertools
+import pickle
+import re
+import struct
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fuzzing import hdf5, sources, weights  # noqa: F401  they register the openers
+from fuzzing.kinds import KINDS, MEMORY_LIMIT, PIXEL_MEMORY, Kind
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "store"))
+
+
+@dataclass(frozen=True)
+class Hostile:
+    """A kind of hostile file.
+
+    Its memory may be `memory` bytes and `per_byte` for each byte of it; its processor time a second and
+    `per_megabyte` seconds for each of its megabytes.
+    """
+
+    name: str
+    suffix: str
+    make: Callable[[int], bytes]
+    sizes: tuple[int, int]
+    """The second is four times the first."""
+    reader: str
+    """The kind whose reader opens it."""
+    memory: int = MEMORY_LIMIT
+    per_byte: float = 100
+    per_megabyte: float = 10
+
+
+# HDF5
+
+
+def _edited(change: Callable[[Any], None]) -> bytes:
+    """A dataset file of tlcli with something else in it, as h5py writes it."""
+    import h5py
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "x.h5")
+        path.write_bytes(KINDS["dataset"].make()[0])
+        with h5py.File(path, "r+") as file:
+            change(file)
+        return path.read_bytes()
+
+
+def small_chunks(n: int) -> bytes:
+    def change(file: Any) -> None:
+        for name in ("labels", "source_index", "images"):
+            del file["train/" + name]
+        file.create_dataset("train/labels", data=np.zeros(n, "i8"), chunks=(1,))
+        file["train/source_index"], file["train/images"] = np.zeros(n, "i8"), np.zeros((n, 1, 1, 1), "u1")
+        for name in ("test", "validation"):
+            count = len(file[f"{name}/images"])
+            del file[f"{name}/images"]
+            file[f"{name}/images"] = np.zeros((count, 1, 1, 1), "u1")
+
+    return _edited(change)
+
+
+def class_named_twice(n: int) -> bytes:
+    def change(file: Any) -> None:
+        del file["classes/names"], file["classes/original"]
+        file["classes/names"] = np.array([b"%06d" % i for i in range(n)] + [b"%06d" % (n - 1)])
+        file["classes/original"] = np.arange(n + 1)
+
+    return _edited(change)
+
+
+def many_groups(n: int) -> bytes:
+    def change(file: Any) -> None:
+        for i in range(n):
+            file["train"].create_group(f"{i}")
+
+    return _edited(change)
+
+
+def many_attributes(n: int) -> bytes:
+    def change(file: Any) -> None:
+        for i in range(n):
+            group = file.create_group(f"{i}")
+            for j in range(20):
+                group.attrs[f"a{j}"] = np.int64(j)
+
+    return _edited(change)
+
+
+def zeros_in_chunks(n: int) -> bytes:
+    """So many MiB of images, a thousandth of it stored."""
+
+    def change(file: Any) -> None:
+        del file["train/images"], file["train/labels"], file["train/source_index"]
+        images = np.zeros((n, 512, 1024, 2), np.uint8)
+        file.create_dataset("train/images", data=images, chunks=(1, 512, 1024, 2), compression="gzip")
+        file["train/labels"], file["train/source_index"] = np.zeros(n, "i8"), np.zeros(n, "i8")
+
+    return _edited(change)
+
+
+def empty_names(n: int) -> bytes:
+    """So many thousand texts of one byte."""
+
+    def change(file: Any) -> None:
+        del file["classes/names"]
+        names = np.zeros(n * 1000, "S1")
+        file.create_dataset("classes/names", data=names, chunks=(100_000,), compression="gzip")
+
+    return _edited(change)
+
+
+def objects_in_json(n: int) -> bytes:
+    def change(file: Any) -> None:
+        import h5py
+
+        del file.attrs["options"]
+        text = b'{"a":[' + b",".join([b"{}"] * (n * 1000)) + b"]}"
+        file.create_dataset("options", data=np.array(text, h5py.string_dtype("utf-8", len(text))))
+
+    return _edited(change)
+
+
+def texts_in_one_place(n: int) -> bytes:
+    """Names of layers that all refer to the same long text."""
+    import keras_files
+
+    layers = keras_files.as_legacy(keras_files.arrays())
+    with tempfile.TemporaryDirectory() as folder:
+        path = keras_files.legacy(Path(folder, "x.h5"), layers, "/", keras_files.variable)
+        import h5py
+
+        with h5py.File(path, "r+") as file:
+            del file.attrs["layer_names"]
+            file.attrs.create("layer_names", [b"x" * 60_000, *[b"y"] * n], dtype=h5py.string_dtype())
+        content = path.read_bytes()
+    place = content.index(b"x" * 60_000)
+    heap = content.rindex(b"GCOL", 0, place)
+    number = struct.unpack_from("<H", content, place - 16)[0]
+    one = struct.pack("<IQI", 1, 0, 0)[:4]
+    long = struct.pack("<IQI", 60_000, heap, number)
+    start = content.index(long)
+    assert content[start + 16 : start + 20] == one
+    return content[:start] + long * (n + 1) + content[start + 16 * (n + 1) :]
+
+
+# arrays
+
+
+def _npy(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.lib.format.write_array(file, array)
+    return file.getvalue()
+
+
+def _zip(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content, method)
+    return file.getvalue()
+
+
+def zeros_in_npz(n: int, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """So many MiB of images."""
+    images = np.zeros((n, 1024, 1024), np.uint8)
+    return _zip({"images.npy": _npy(images), "labels.npy": _npy(np.arange(n) % 2)}, method)
+
+
+def zeros_by_bzip2(n: int) -> bytes:
+    return zeros_in_npz(n, zipfile.ZIP_BZIP2)
+
+
+def labels_in_npz(n: int) -> bytes:
+    """So many thousand images of one pixel."""
+    many = n * 1000
+    labels = np.zeros(many, np.uint8)
+    labels[::2] = 1
+    return _zip({"images.npy": _npy(np.zeros((many, 1, 1), np.uint8)), "labels.npy": _npy(labels)})
+
+
+def names_in_npz(n: int) -> bytes:
+    """So many thousand labels that are texts."""
+    many = n * 1000
+    labels = np.full(many, "a")
+    labels[::2] = "b"
+    return _zip({"images.npy": _npy(np.zeros((many, 1, 1), np.uint8)), "labels.npy": _npy(labels)})
+
+
+def many_members(n: int) -> bytes:
+    return _zip({f"a/{i}.png": b"" for i in range(n)})
+
+
+def deep_members(n: int) -> bytes:
+    return _zip({"/".join([f"{i}", *"abcdefghijkl" * 4]): b"" for i in range(n)})
+
+
+def zeros_in_mat(n: int) -> bytes:
+    import scipy.io
+
+    file = io.BytesIO()
+    held = {"images": np.zeros((n, 1024, 1024), np.uint8), "labels": np.arange(n) % 2}
+    scipy.io.savemat(file, held, do_compression=True)
+    return file.getvalue()
+
+
+def _idx_gz(shape: tuple[int, ...]) -> bytes:
+    head = bytes([0, 0, 8, len(shape)]) + np.array(shape, ">u4").tobytes()
+    return gzip.compress(head + bytes(int(np.prod(shape))), mtime=0)
+
+
+def zeros_in_idx(n: int) -> bytes:
+    return _idx_gz((n, 1024, 1024))
+
+
+def labels_in_idx(n: int) -> bytes:
+    return _idx_gz((n << 20,))
+
+
+# archives and pickles
+
+
+def _header(kind: bytes, size: int, name: str = "x") -> bytes:
+    member = tarfile.TarInfo(name)
+    member.type, member.size = kind, size
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+def digits_in_headers(n: int) -> bytes:
+    """Extended headers of digits alone (CVE-2024-6232)."""
+    header = _header(tarfile.XHDTYPE, 60_000) + b"1" * 60_000 + bytes(416)
+    return gzip.compress((header + _header(tarfile.REGTYPE, 0)) * n + bytes(1024), mtime=0)
+
+
+def longer_headers(n: int) -> bytes:
+    header = _header(tarfile.XHDTYPE, n << 20) + b"1" * (n << 20)
+    return gzip.compress(header + _header(tarfile.REGTYPE, 0) + bytes(1024), mtime=0)
+
+
+def many_tar_members(n: int) -> bytes:
+    return gzip.compress(_header(tarfile.REGTYPE, 0) * (n * 1000) + bytes(1024), mtime=0)
+
+
+def zeros_in_tar(n: int) -> bytes:
+    return gzip.compress(_header(tarfile.REGTYPE, n << 20) + bytes(n << 20) + bytes(1024), mtime=0)
+
+
+def text_encoded_again(n: int) -> bytes:
+    text = "é" * 50_000
+    stored = struct.pack("<I", len(text.encode())) + text.encode()
+    start = b"\x80\x02}X\x04\x00\x00\x00data](c_codecs\nencode\nq\x000X" + stored + b"q\x010"
+    return start + b"h\x00h\x01\x85R" * (n * 100) + b"es."
+
+
+def steps_of_a_pickle(n: int) -> bytes:
+    return b"\x80\x02](" + b"}" * (n * 1000) + b"e."
+
+
+def framed_steps(n: int) -> bytes:
+    return pickle.dumps([{} for _ in range(n * 1000)], 4)
+
+
+# images
+
+
+def _image(format: str, mode: str, side: int, **options: Any) -> bytes:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.new(mode, (side, side)).save(file, format, **options)
+    return file.getvalue()
+
+
+def blank_png(n: int) -> bytes:
+    """So many times 256 x 256 pixels, in colour and with transparency."""
+    return _image("PNG", "RGBA", 256 * round(n**0.5))
+
+
+def jpeg_of_scans(n: int) -> bytes:
+    """A progressive JPEG of 16 million pixels that has its shortest scan so many times more."""
+    content = _image("JPEG", "L", 4096, progressive=True)
+    starts = [found.start() for found in re.finditer(rb"\xff[\xda\xc4\xd9]", content)]
+    scans = [(b - a, a, b) for a, b in itertools.pairwise(starts) if content[a + 1] == 0xDA]
+    _, start, stop = min(scans)
+    return content[:start] + content[start:stop] * (n + 1) + content[stop:]
+
+
+def blank_webp_in_zip(n: int) -> bytes:
+    """So many images of 2,000 x 2,000 pixels in some bytes each."""
+    content = _image("WEBP", "RGB", 2000, lossless=True)
+    return _zip({f"{'ab'[i % 2]}/{i}.webp": content for i in range(n)}, zipfile.ZIP_STORED)
+
+
+def tags_in_png(n: int) -> bytes:
+    """EXIF with so many tags that all refer to the same values."""
+    count, values = n, n * 50
+    entries = b"".join(
+        struct.pack("<HHII", tag, 1, values, 8 + 2 + 12 * count + 4) for tag in range(1, count + 1)
+    )
+    exif = b"II*\0\x08\0\0\0" + struct.pack("<H", count) + entries + bytes(4 + values)
+    return _image("PNG", "L", 16, exif=exif)
+
+
+HOSTILE = [
+    Hostile("hostile: blank PNG", ".png", blank_png, (16, 64), "PNG", PIXEL_MEMORY, 6000),
+    Hostile(
+        "hostile: scans of a JPEG", ".jpg", jpeg_of_scans, (100, 400), "JPEG", PIXEL_MEMORY, per_megabyte=40
+    ),
+    Hostile(
+        "hostile: blank WebP in .zip", ".zip", blank_webp_in_zip, (25, 100), "zip of images", PIXEL_MEMORY
+    ),
+    Hostile("hostile: tags of a PNG", ".png", tags_in_png, (500, 2000), "PNG", PIXEL_MEMORY),
+    Hostile("hostile: small chunks", ".h5", small_chunks, (2000, 8000), "dataset", per_megabyte=20),
+    Hostile("hostile: a class named twice", ".h5", class_named_twice, (5000, 20000), "dataset"),
+    Hostile("hostile: many groups", ".h5", many_groups, (500, 2000), "dataset"),
+    Hostile("hostile: many attributes", ".h5", many_attributes, (100, 400), "dataset"),
+    Hostile("hostile: zeros in chunks", ".h5", zeros_in_chunks, (20, 80), "dataset", per_byte=4000),
+    Hostile("hostile: names of a byte", ".h5", empty_names, (200, 800), "dataset", per_byte=4000),
+    Hostile("hostile: objects in JSON", ".h5", objects_in_json, (20, 80), "dataset", per_byte=100),
+    Hostile("hostile: one text for all layers", ".h5", texts_in_one_place, (1000, 4000), "legacy weights"),
+    Hostile("hostile: zeros in .npz", ".npz", zeros_in_npz, (20, 80), "npz", per_byte=4000),
+    Hostile("hostile: zeros by bzip2", ".npz", zeros_by_bzip2, (100, 400), "npz"),
+    Hostile("hostile: labels in .npz", ".npz", labels_in_npz, (100, 400), "npz", per_byte=4000),
+    Hostile("hostile: names in .npz", ".npz", names_in_npz, (50, 200), "npz", per_byte=4000),
+    Hostile("hostile: many members", ".zip", many_members, (2000, 8000), "npz"),
+    Hostile("hostile: deep members", ".zip", deep_members, (250, 1000), "npz"),
+    Hostile("hostile: zeros in .mat", ".mat", zeros_in_mat, (20, 80), "npz", per_byte=4000),
+    Hostile("hostile: zeros in idx", "-images-idx3-ubyte.gz", zeros_in_idx, (20, 80), "idx", per_byte=4000),
+    Hostile("hostile: labels in idx", "-labels-idx1-ubyte.gz", labels_in_idx, (1, 4), "idx", per_byte=4000),
+    Hostile("hostile: digits in headers", ".tar.gz", digits_in_headers, (20, 80), "CIFAR, archive"),
+    Hostile("hostile: longer headers", ".tar.gz", longer_headers, (1, 4), "CIFAR, archive"),
+    Hostile(
+        "hostile: members of a tar", ".tar.gz", many_tar_members, (20, 80), "CIFAR, archive", per_megabyte=40
+    ),
+    Hostile("hostile: zeros in a tar", ".tar.gz", zeros_in_tar, (40, 160), "CIFAR, archive", per_byte=4000),
+    Hostile("hostile: a text encoded again", "", text_encoded_again, (20, 80), "CIFAR, python"),
+    Hostile("hostile: steps of a pickle", "", steps_of_a_pickle, (100, 400), "CIFAR, python"),
+    Hostile("hostile: framed steps", "", framed_steps, (50, 200), "CIFAR, python"),
+]
+
+
+def _good(hostile: Hostile) -> Callable[[], list[bytes]]:
+    """Small ones, to be mutated."""
+    return lambda: [hostile.make(max(1, size // 10)) for size in hostile.sizes]
+
+
+for _one in HOSTILE:
+    KINDS[_one.name] = Kind(
+        _one.name, _one.suffix, _good(_one), KINDS[_one.reader].open, memory=_one.memory, hostile=True
+    )
