@@ -136,10 +136,11 @@ def watch_phases() -> None:
     writing._write_file = _during("writing", writing._write_file)
     atomic._publish = _during("renaming", atomic._publish)
     if "tlcli.report" in sys.modules:
-        from tlcli.report import files, report
+        from tlcli.report import report
+        from tlcli.store import atomic_folder
 
-        report.write_folder = _during("writing", files.write_folder)
-        files._move = _during("renaming", files._move)
+        report.write_folder = _during("writing", report.write_folder)
+        atomic_folder._move = _during("renaming", atomic_folder._move)
 
 
 def _during(phase: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -16,7 +16,7 @@ import pytest
 from cli_process import Run, tlcli
 
 from tlcli import store
-from tlcli.cli import main
+from tlcli.cli import main, signals
 from tlcli.store.records import Dataset, EmbeddingPart, Embeddings
 
 
@@ -66,7 +66,7 @@ def call(work, monkeypatch, capfdbinary) -> Run:
         monkeypatch.chdir(work)
         monkeypatch.setattr(sys, "argv", ["tlcli", *arguments])
         capfdbinary.readouterr()
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: signal.getsignal(number) for number in signals.NAMES}
         with warnings.catch_warnings(), mock.patch.dict(os.environ):
             code = main.run(list(arguments))
         for number, handler in handlers.items():

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at every moment of a command: one line, the right code, nothing half-written."""
+"""Ctrl-C, SIGTERM and SIGHUP at every moment of a command: one line, the right code, nothing half-written."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ import sys
 import pytest
 from cli_process import ENVIRONMENT
 
+from tlcli.cli.output import Console
+from tlcli.cli.resume import Resumable
+from tlcli.cli.signals import StopSignals
+from tlcli.errors import Interrupted, TlcliError
+from tlcli.store import owned
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+ENDS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+"""Signals, and the exit codes they end a command with."""
+
+
+@pytest.mark.parametrize(("number", "code"), ENDS)
 def test_signals_end_it_with_a_line_and_no_file(work, number, code):
     process = subprocess.Popen(
         [sys.executable, "-m", "tlcli.cli.main", "knn", "-"],
@@ -32,7 +41,7 @@ def test_signals_end_it_with_a_line_and_no_file(work, number, code):
     assert not (work / "stdin-knn.h5").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [number for number, _ in ENDS])
 @pytest.mark.parametrize(("arguments", "code"), [(["datasets"], 0), (["knn", "none.h5"], 1)])
 def test_a_signal_after_the_outcome_changes_nothing(work, arguments, code, number):
     """Here it comes while the interpreter is taken down, when Python has given up its handlers."""
@@ -50,7 +59,7 @@ def test_a_signal_after_the_outcome_changes_nothing(work, arguments, code, numbe
     assert b"Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [number for number, _ in ENDS])
 def test_a_signal_while_the_result_is_told_of_changes_nothing(work, number):
     program = (
         "import os, sys\n"
@@ -67,7 +76,7 @@ def test_a_signal_while_the_result_is_told_of_changes_nothing(work, number):
     assert "stop" not in done.stderr.decode()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), ENDS)
 def test_a_signal_within_a_callback_is_not_lost(work, number, code):
     """Python drops exceptions there, and the program would go on."""
     program = (
@@ -102,3 +111,62 @@ def test_ctrl_c_while_it_starts_prints_no_traceback(work):
     done = subprocess.run([sys.executable, "-c", program], cwd=work, capture_output=True, env=ENVIRONMENT)
     assert done.returncode == -signal.SIGINT
     assert done.stderr == b""
+
+
+def test_a_signal_that_the_shell_keeps_away_is_not_heard(work):
+    """As nohup does with SIGHUP, and a shell with Ctrl-C for what runs in the background."""
+    program = (
+        "import os, signal, sys\n"
+        "from tlcli import store\n"
+        "read = store.read\n"
+        "def slow(*all):\n"
+        "    for number in (signal.SIGHUP, signal.SIGINT): os.kill(os.getpid(), number)\n"
+        "    return read(*all)\n"
+        "store.read = slow\n"
+        "sys.argv = ['tlcli', 'knn', 'pixels.h5', '--k', '1']\n"
+        "from tlcli.cli.main import main\n"
+        "main()\n"
+    )
+    command = 'trap \'\' HUP INT; exec "$0" -c "$1"'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable, program], cwd=work, capture_output=True, env=ENVIRONMENT
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == b"pixels-knn.h5\n"
+
+
+def fail_after_a_signal(number, error, kept=None):
+    with StopSignals(Console(quiet=True), kept) as stop:
+        assert not stop()
+        signal.raise_signal(number)
+        assert stop()
+        raise error
+
+
+@pytest.mark.parametrize(("number", "code"), ENDS)
+@pytest.mark.parametrize(
+    "error", [RuntimeError("INTERNAL: ptxas exited with code 15"), Interrupted("stopped")]
+)
+@pytest.mark.parametrize("state", [True, False])
+def test_an_error_of_the_engine_after_a_signal_is_that_stop(
+    tmp_path, monkeypatch, number, code, error, state
+):
+    """A signal to all processes of a terminal ends the compiler that the engine has started, too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["tlcli", "train-base", "a.h5", "-o", "b.h5"])
+    kept = Resumable("b.h5", resume=False, console=Console())
+    if state:
+        owned.OwnedFolder(tmp_path / "b.h5.resume", ["state.h5"]).file("state.h5").write_text("state")
+    with pytest.raises(Interrupted) as found:
+        fail_after_a_signal(number, error, kept)
+    assert found.value.exit_code == code
+    assert str(found.value).startswith(f"stopped by {'Ctrl-C' if code == 130 else number.name}")
+    assert ("tlcli train-base a.h5 -o b.h5 --resume" in str(found.value)) == state
+    assert ("nothing was saved" in str(found.value)) != state
+
+
+def test_other_errors_are_told_as_they_are(tmp_path):
+    with pytest.raises(TlcliError, match="the disk is full"):
+        fail_after_a_signal(signal.SIGTERM, TlcliError("the disk is full"))
+    with pytest.raises(RuntimeError, match="a fault"), StopSignals(Console(quiet=True)):
+        raise RuntimeError("a fault")

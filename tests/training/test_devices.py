@@ -51,10 +51,10 @@ whole = train_base(source, "cnn6-bn", **how)
 assert whole.history["test_accuracy"][-1] > 0.8, whole.history
 asked = iter([False, True])
 try:
-    train_base(source, "cnn6-bn", state_path=folder / "state.h5", stop=lambda: next(asked), **how)
+    train_base(source, "cnn6-bn", state_dir=folder / "state", stop=lambda: next(asked), **how)
     raise AssertionError("not stopped")
 except Interrupted:
-    resumed = train_base(source, "cnn6-bn", state_path=folder / "state.h5", resume=True, **how)
+    resumed = train_base(source, "cnn6-bn", state_dir=folder / "state", resume=True, **how)
 for key, value in whole.weights.items():
     np.testing.assert_allclose(resumed.weights[key], value, rtol=1e-4, atol=1e-6, err_msg=key)
 """

@@ -69,18 +69,18 @@ def test_every_run_of_a_grid_has_its_csv_file_also_when_resumed(base, target_set
 
 def test_a_resumed_training_has_its_whole_log(source_set, tmp_path):
     recipe = Recipe(samples=1000, eval_every=200, batch_size=50)
-    state, rows = tmp_path / "state.h5", []
+    state, rows = tmp_path / "state", []
     with pytest.raises(Interrupted):
         train_base(
             source_set,
             "cnn2",
             recipe=recipe,
-            state_path=state,
+            state_dir=state,
             stop=lambda: len(rows) > 1,
             measured=lambda run, row: rows.append(row),
         )
     with RunLogs("base", csv=tmp_path) as logs:
-        made = train_base(source_set, "cnn2", recipe=recipe, state_path=state, resume=True, measured=logs)
+        made = train_base(source_set, "cnn2", recipe=recipe, state_dir=state, resume=True, measured=logs)
     assert len(made.history["samples_seen"]) == 5
     _agree(tmp_path / "base" / "base.csv", made.history)
 

@@ -109,7 +109,7 @@ def test_an_interrupted_training_ends_in_the_same_arrays(source_set, padded, tmp
         return train_base(dataset, arch, options=options, recipe=recipe, seed=5, **how)
 
     whole = train()
-    state, interruptions, chance = tmp_path / "state.h5", 0, random.Random(1)
+    state, interruptions, chance = tmp_path / "state", 0, random.Random(1)
     while True:
         left = [chance.randint(1, 3)]
 
@@ -118,7 +118,7 @@ def test_an_interrupted_training_ends_in_the_same_arrays(source_set, padded, tmp
             return left[0] == 0
 
         try:
-            resumed = train(state_path=state, resume=True, stop=stop)
+            resumed = train(state_dir=state, resume=True, stop=stop)
             break
         except Interrupted:
             interruptions += 1
@@ -129,11 +129,11 @@ def test_an_interrupted_training_ends_in_the_same_arrays(source_set, padded, tmp
 
 
 def test_a_state_of_another_training_is_refused(source_set, tmp_path):
-    state = tmp_path / "state.h5"
+    state = tmp_path / "state"
     with pytest.raises(Interrupted):
-        train_base(source_set, "cnn2", recipe=Recipe(epochs=2), state_path=state, stop=lambda: True)
+        train_base(source_set, "cnn2", recipe=Recipe(epochs=2), state_dir=state, stop=lambda: True)
     with pytest.raises(TlcliError, match="another training: its seed was 0, now 1"):
-        train_base(source_set, "cnn2", recipe=Recipe(epochs=2), seed=1, state_path=state, resume=True)
+        train_base(source_set, "cnn2", recipe=Recipe(epochs=2), seed=1, state_dir=state, resume=True)
 
 
 def test_a_base_learns_and_records_what_it_did(base, source_set):

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from tlcli.cli import options as o
-from tlcli.cli.output import Console, check_inputs, choose_output, count, recorded_command, stem
+from tlcli.cli.inputs import check_inputs
+from tlcli.cli.output import Console, choose_output, count, stem
+from tlcli.cli.recording import recorded_command
 
 EXAMPLES = [
     "tlcli embed base.h5 digits-6-9.h5",
@@ -52,7 +54,7 @@ def embed(
     """
     from tlcli import store
     from tlcli.cli.backend import load
-    from tlcli.cli.resume import StopSignals
+    from tlcli.cli.signals import StopSignals
 
     console = Console(as_json=as_json, quiet=quiet)
     check_inputs(checkpoint, dataset)

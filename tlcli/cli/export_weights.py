@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from tlcli.cli import options as o
-from tlcli.cli.output import Console, check_inputs, choose_output, stem
+from tlcli.cli.inputs import check_inputs
+from tlcli.cli.output import Console, choose_output, stem
 from tlcli.errors import UsageError
 
 EXAMPLES = [
@@ -37,7 +38,7 @@ def export_weights(
     """
     from tlcli import store
     from tlcli.cli.backend import load
-    from tlcli.cli.resume import StopSignals
+    from tlcli.cli.signals import StopSignals
 
     console = Console(as_json=as_json, quiet=quiet)
     check_inputs(checkpoint)

@@ -11,7 +11,9 @@ import typer
 from tlcli.cli import complete
 from tlcli.cli import options as o
 from tlcli.cli.archs import parse_shape
-from tlcli.cli.output import Console, check_inputs, choose_output, count, recorded_command, stem
+from tlcli.cli.inputs import check_inputs
+from tlcli.cli.output import Console, choose_output, count, stem
+from tlcli.cli.recording import recorded_command
 from tlcli.errors import UsageError
 from tlcli.text import did_you_mean
 
@@ -104,7 +106,7 @@ def import_weights(
     """
     from tlcli import store
     from tlcli.cli.backend import load
-    from tlcli.cli.resume import StopSignals
+    from tlcli.cli.signals import StopSignals
     from tlcli.models import architecture, parse_options
     from tlcli.store.weights import open_weights
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tlcli.cli.inputs import check_inputs
 from tlcli.cli.options import Debug, Force, Json, Quiet
-from tlcli.cli.output import Console, check_inputs, count, format_table, print_json, print_lines, size
+from tlcli.cli.output import Console, count, format_table, print_json, print_lines, size
 from tlcli.errors import UsageError
 
 if TYPE_CHECKING:

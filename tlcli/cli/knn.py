@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from tlcli.cli.inputs import check_inputs
 from tlcli.cli.options import Debug, Force, Json, Output, Quiet, chosen
-from tlcli.cli.output import Console, check_inputs, choose_output, count, percent, recorded_command, stem
+from tlcli.cli.output import Console, choose_output, count, percent, stem
+from tlcli.cli.recording import recorded_command
 
 EXAMPLES = [
     "tlcli knn digits-6-9-by-base.h5",

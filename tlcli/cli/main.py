@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import sys
-from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 _on_interrupt = signal.getsignal(signal.SIGINT)
@@ -23,6 +22,7 @@ import typer.main
 from tlcli import __version__
 from tlcli.cli.commands import CommandGroup
 from tlcli.cli.output import print_to
+from tlcli.cli.signals import NAMES, Terminated, exit_code, ignore_signals, raise_on_signals
 from tlcli.errors import TlcliError
 
 with contextlib.suppress(ValueError):
@@ -78,10 +78,6 @@ def _program(
     """Does what a network learned on one image task help on another, how much, and by which method?"""
 
 
-class Terminated(BaseException):
-    """SIGTERM arrived."""
-
-
 def main() -> NoReturn:
     """The console script."""
     if any(name.endswith("_COMPLETE") and name.startswith("_TLCLI") for name in os.environ):
@@ -103,10 +99,10 @@ def run(arguments: list[str]) -> int:
             if sys.stdout is not None:
                 sys.stdout.flush()  # a full disk must be told here, not at the interpreter's exit
         finally:
-            _ignore_stops()
+            ignore_signals()
         return code
     except BaseException as error:
-        _ignore_stops()  # again: the one above may be what was interrupted
+        ignore_signals()  # again: the one above may be what was interrupted
         if debug:
             import traceback
 
@@ -129,38 +125,11 @@ def _invoke(arguments: list[str]) -> int:
 
 
 def _prepare_terminal() -> None:
-    """SIGTERM becomes an exception, and a name that the terminal cannot show is escaped, not an error."""
-    signal.signal(signal.SIGTERM, _terminate)
-    sys.unraisablehook = _hear_again
+    """Signals become exceptions, and a name that the terminal cannot show is escaped, not an error."""
+    raise_on_signals()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _ignore_stops() -> None:
-    """The outcome is decided: a late Ctrl-C or SIGTERM must not change the exit code any more.
-
-    Only ignoring lasts until the process has ended; handlers are taken away before the interpreter has.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated
-
-
-def _hear_again(dropped: sys.UnraisableHookArgs) -> None:
-    """Send a signal again that came within a destructor or a callback, where Python drops its exception."""
-    if not isinstance(dropped.exc_value, KeyboardInterrupt | Terminated):
-        sys.__unraisablehook__(dropped)
-        return
-    import threading
-
-    number = signal.SIGINT if isinstance(dropped.exc_value, KeyboardInterrupt) else signal.SIGTERM
-    again = threading.Timer(0.01, os.kill, (os.getpid(), number))  # later: not within this very function
-    again.daemon = True
-    again.start()
 
 
 def _say(message: str) -> None:
@@ -184,7 +153,8 @@ def explain(error: BaseException, arguments: list[str]) -> tuple[int, str | None
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return 130, "interrupted; what was not complete has not been written."
     if isinstance(error, Terminated):
-        return 143, "stopped by SIGTERM; what was not complete has not been written."
+        stopped = f"stopped by {NAMES[error.number]}; what was not complete has not been written."
+        return exit_code(error.number), stopped
     if isinstance(error, BrokenPipeError):
         return 1, None  # the reader, say `head`, has had enough
     if isinstance(error, MemoryError) or any(word in repr(error) for word in _OUT_OF_MEMORY):

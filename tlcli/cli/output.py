@@ -1,4 +1,4 @@
-"""What a command says: the result on stdout, all else on stderr; and the command line as files record it."""
+"""What a command says: the result on stdout, all else on stderr."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-import typer
-
+from tlcli.cli.progress import ProgressDisplay, for_a_person
 from tlcli.errors import UsageError
 
 
@@ -70,23 +69,9 @@ class Console:
         finally:
             show(" " * (len(what) + 4))
 
-    def progress(self, label: str, unit: str = "images") -> Any:
+    def progress(self, label: str, unit: str = "images") -> ProgressDisplay:
         """A context manager whose value takes the library's progress reports."""
-        from tlcli.cli.progress import ProgressDisplay
-
         return ProgressDisplay(label, unit=unit, silent=self.quiet)
-
-
-@contextmanager
-def for_a_person() -> Iterator[None]:
-    """What is written to stderr here decides nothing: where it cannot be written (a full disk, a reader that
-    has ended), the rest of stderr is dropped and the work goes on."""
-    try:
-        yield
-    except OSError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-        os.close(nowhere)
 
 
 def print_path(path: str | Path) -> None:
@@ -187,16 +172,6 @@ def stem(path: str) -> str:
     return "stdin" if path == "-" else Path(path).stem or "file"
 
 
-def check_inputs(*paths: str | None) -> None:
-    """Only one input can be read from stdin, and a terminal is no HDF5 file."""
-    streams = sum(path == "-" for path in paths)
-    if streams > 1:
-        raise UsageError(f"{streams} inputs are '-', but stdin holds one file. Give the others by name.")
-    if streams and (sys.stdin is None or sys.stdin.isatty()):
-        what = "closed" if sys.stdin is None else "a terminal"
-        raise UsageError(f"'-' reads a file from stdin, which is {what} here. Pipe one in or give its name.")
-
-
 def choose_output(output: str | None, default: str, *, force: bool, as_json: bool = False) -> str:
     """Where the command writes, refused now and not after an hour of computing when it cannot."""
     from tlcli import store
@@ -216,64 +191,3 @@ def choose_output(output: str | None, default: str, *, force: bool, as_json: boo
         raise UsageError(f"the output '{path}' is the name of a folder. Give that of a file after -o.")
     store.check_output(path, force)
     return path
-
-
-NOT_RECORDED = {
-    "output",
-    "force",
-    "as_json",
-    "quiet",
-    "debug",
-    "resume",
-    "data_dir",
-    "threads",
-    "save",
-    "images",
-    "csv_log",
-    "log_dir",
-}
-"""Parameters that do not change what a file holds, and so have no place in it."""
-
-PATHS = {"dataset", "source"}
-"""Options whose value can be a path; all arguments are paths."""
-
-
-def recorded_command(context: typer.Context) -> str:
-    """The command line as it is written into files: only what bears on the content, paths without folders.
-
-    Two calls that ask for the same thing in another order, or from another folder, give the same text.
-    """
-    from tlcli.plugin_files import files
-
-    program = ["tlcli", *(word for file in files() for word in ("--with", file.name))]
-    words: list[str] = [str(context.info_name)]
-    arguments: list[str] = []
-    for param in context.command.params:
-        name = param.name or ""
-        source = context.get_parameter_source(name)
-        if name in NOT_RECORDED or source is None or source.name != "COMMANDLINE":
-            continue
-        value = context.params[name]
-        values = list(value) if isinstance(value, list | tuple) else [value]
-        if param.param_type_name == "argument":
-            arguments += [_without_folder(str(v)) for v in values]
-            continue
-        for v in values:
-            flags = param.secondary_opts if v is False else param.opts
-            words += _option(max(flags, key=len), name, v)
-    return shlex.join([*program, words[0], *arguments, *words[1:]])
-
-
-def _option(flag: str, name: str, value: Any) -> list[str]:
-    if isinstance(value, bool):
-        return [flag]
-    text = str(value).removesuffix(".0") if isinstance(value, float) else str(value)
-    if name in PATHS:
-        text = _without_folder(text)
-    if text.startswith("except:"):
-        text = "except:" + _without_folder(text.removeprefix("except:"))
-    return [flag, text]
-
-
-def _without_folder(path: str) -> str:
-    return Path(path).name or path

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
-
-from tlcli.cli.output import for_a_person
 
 PATIENCE = 2.0
 """Seconds before anything is shown."""
 
 LINE_EVERY = 60.0
 """Seconds between two lines where there is no terminal, say in the log of a night's work."""
+
+
+@contextmanager
+def for_a_person() -> Iterator[None]:
+    """What is written to stderr here decides nothing: where it cannot be written (a full disk, a reader that
+    has ended), the rest of stderr is dropped and the work goes on."""
+    try:
+        yield
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
 
 
 class ProgressDisplay:
@@ -35,7 +48,8 @@ class ProgressDisplay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bar is not None:
-            self._bar.stop()
+            with for_a_person():
+                self._bar.stop()
             self._bar = None
 
     def __call__(self, done: float, total: float, detail: str = "") -> None:

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from tlcli.cli.inputs import Unfinished, check_inputs
 from tlcli.cli.options import Debug, Force, Json, Output, Quiet
-from tlcli.cli.output import Console, check_inputs, count, recorded_command, stem
-from tlcli.errors import UsageError
+from tlcli.cli.output import Console, count, stem
+from tlcli.cli.recording import recorded_command
+from tlcli.errors import TlcliError, UsageError
 
 EXAMPLES = [
     "tlcli report digits-6-9-by-base-knn.h5",
@@ -38,6 +40,12 @@ def report(
             help="Compare every arm with this one too, beside scratch. Repeatable.",
         ),
     ] = None,
+    partial: Annotated[
+        bool,
+        typer.Option(
+            "--partial", help="Report on the runs that are done of results that are not finished yet."
+        ),
+    ] = False,
     output: Output = None,
     force: Force = False,
     as_json: Json = False,
@@ -51,19 +59,24 @@ def report(
     """
     from tlcli import store
     from tlcli.report import build
-    from tlcli.report.files import check_folder
 
     console = Console(as_json=as_json, quiet=quiet)
-    check_inputs(*files)
+    unfinished = [found for name in files if (found := Unfinished.of(name))]
+    for found in unfinished:
+        if not (partial and found.present):
+            raise TlcliError(found.told(" --partial reports on what is there." if found.present else ""))
+    done = {found.path: found.files for found in unfinished}
+    inputs = [name for file in files for name in done.get(file, [file])]
+    check_inputs(*inputs)
     if output == "-":
         raise UsageError("a report is a folder, which cannot go to stdout. Give a path after -o.")
     path = Path(f"{stem(files[0])}-report" if output is None else output)
-    check_folder(path, force)
+    store.check_folder(path, force)
 
     with console.progress("reading", "files") as progress:
         records = []
-        for number, name in enumerate(files):
-            progress(number, len(files), stem(name))
+        for number, name in enumerate(inputs):
+            progress(number, len(inputs), stem(name))
             records.append(store.read_any(name))
     with console.working("comparing"), console.progress("drawing", "figures") as progress:
         summary = build(
@@ -73,6 +86,7 @@ def report(
             command=recorded_command(context),
             force=force,
             against=against or (),
+            warnings=[f"{Path(found.path).name} is not finished: {found.counted()}." for found in unfinished],
             progress=progress,
         )
     for warning in summary.warnings:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tlcli.cli import complete
+from tlcli.cli.inputs import check_inputs
 from tlcli.cli.options import DataDir, Debug, Force, Json, Output, Quiet, Seed, chosen
-from tlcli.cli.output import Console, check_inputs, choose_output, count, recorded_command
+from tlcli.cli.output import Console, choose_output, count
+from tlcli.cli.recording import recorded_command
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,9 @@ import typer
 
 from tlcli.cli import complete
 from tlcli.cli import options as o
-from tlcli.cli.output import Console, check_inputs, choose_output, percent, recorded_command, stem
+from tlcli.cli.inputs import check_inputs
+from tlcli.cli.output import Console, choose_output, percent, stem
+from tlcli.cli.recording import recorded_command
 
 EXAMPLES = [
     "tlcli train-base digits-0-5.h5 --arch cnn2 --epochs 5",
@@ -72,12 +74,13 @@ def train_base(
     """Train a network on a data set: the base of a transfer.
 
     The checkpoint holds the weights, the curves of loss and accuracy and every value of the recipe.
-    Interrupted by Ctrl-C, SIGTERM or worse, the same command with --resume goes on and ends in the same
-    bytes.
+    Interrupted by Ctrl-C, SIGTERM, a closed terminal or worse, the same command with --resume goes on and
+    ends in the same bytes.
     """
     from tlcli import store
     from tlcli.cli.backend import load
-    from tlcli.cli.resume import Resumable, StopSignals
+    from tlcli.cli.resume import Resumable
+    from tlcli.cli.signals import StopSignals
     from tlcli.models import parse_options
 
     console = Console(as_json=as_json, quiet=quiet)
@@ -90,7 +93,7 @@ def train_base(
     kept = Resumable(path, resume=resume, console=console)
     logs = o.run_logs(context, path)
 
-    with StopSignals(console, saves=kept.folder is not None) as stop:
+    with StopSignals(console, kept) as stop:
         load(console, device, threads)
         from tlcli.training import train_base as train
 
@@ -101,7 +104,7 @@ def train_base(
                 options=options,
                 recipe=how,
                 seed=seed,
-                state_path=kept.state,
+                state_dir=kept.folder,
                 resume=resume,
                 progress=progress.report,
                 stop=stop,

@@ -9,7 +9,9 @@ import typer
 
 from tlcli.cli import complete
 from tlcli.cli import options as o
-from tlcli.cli.output import Console, check_inputs, choose_output, count, percent, recorded_command, stem
+from tlcli.cli.inputs import check_inputs
+from tlcli.cli.output import Console, choose_output, count, percent, stem
+from tlcli.cli.recording import recorded_command
 from tlcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -143,7 +145,8 @@ def transfer(
     """
     from tlcli import store
     from tlcli.cli.backend import load
-    from tlcli.cli.resume import Resumable, StopSignals
+    from tlcli.cli.resume import Resumable
+    from tlcli.cli.signals import StopSignals
     from tlcli.training.arms import count_arms
 
     console = Console(as_json=as_json, quiet=quiet)
@@ -160,7 +163,7 @@ def transfer(
     kept = Resumable(path, resume=resume, console=console)
     logs = o.run_logs(context, path)
 
-    with StopSignals(console, saves=kept.folder is not None) as stop:
+    with StopSignals(console, kept) as stop:
         at_once = load(console, device, threads, tasks)
         from tlcli.training import transfer as run_grid
 

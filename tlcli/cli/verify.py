@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tlcli.cli.inputs import check_inputs
 from tlcli.cli.options import Debug, Json, Quiet
-from tlcli.cli.output import Console, check_inputs, count, print_json, print_lines
+from tlcli.cli.output import Console, count, print_json, print_lines
 from tlcli.errors import TlcliError
 
 if TYPE_CHECKING:

@@ -84,7 +84,7 @@ def _fetch(
     problems = []
     for url in download.urls:
         try:
-            with store.atomic_file(target, force=True) as partial:
+            with store.atomic_file(target, force=True, follow=False) as partial:
                 digest = _copy(url, partial, download.limit, progress)
                 if digest != download.sha256:
                     raise ValueError(f"wrong SHA-256 {digest[:12]}..., expected {download.sha256[:12]}...")

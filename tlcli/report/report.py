@@ -23,11 +23,12 @@ from tlcli.report import (
     sizes,
 )
 from tlcli.report.document import Answer, Chart, Document, Section, Text
-from tlcli.report.files import check_folder, csv_text, json_text, write_folder
+from tlcli.report.files import csv_text, json_text
 from tlcli.report.gather import Entry, Study, by, gather
 from tlcli.report.markdown import markdown
 from tlcli.report.page import Drawn, html
 from tlcli.report.words import at_most, clean, plural, slug
+from tlcli.store.atomic_folder import check_folder, write_folder
 from tlcli.store.records import Record
 
 Progress = Callable[[int, int, str], None]
@@ -57,6 +58,7 @@ def build(
     force: bool = False,
     confusion: Sequence[str] = (),
     against: Sequence[str] = (),
+    warnings: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> ReportSummary:
     """Write a report on any mix of results, checkpoints, embeddings and datasets to the folder `output`.
@@ -66,8 +68,8 @@ def build(
     Equal
     input gives byte-identical files. `command` is what the report says it was made with; `confusion` names
     further arms whose confusion matrix to draw, `against` arms beside scratch that all others are compared
-    with. `progress` is called with the figures drawn, those there are
-    to draw, and the name of the next.
+    with, `warnings` what else the reader must know. `progress` is called with the figures drawn, those there
+    are to draw, and the name of the next.
 
     Raises TlcliError where there is nothing to report on, or `output` exists and `force` is not set;
     UsageError for an arm that there is not.
@@ -75,6 +77,7 @@ def build(
     output = Path(output)
     check_folder(output, force)
     study = gather(records)
+    study.warnings[:0] = warnings
     document = compose(study, title, command, confusion, against)
     files = render(document, progress)
     write_folder(output, files, force=force)

@@ -1,6 +1,7 @@
 """The files: what they hold (records), their schema, atomic writing and safe reading."""
 
 from tlcli.store.atomic import atomic_file, check_output, make_folder
+from tlcli.store.atomic_folder import check_folder, write_folder
 from tlcli.store.describing import Entry, FileDescription, describe
 from tlcli.store.reading import file_format, read, read_any
 from tlcli.store.records import (
@@ -41,6 +42,7 @@ __all__ = [
     "Target",
     "VerifyReport",
     "atomic_file",
+    "check_folder",
     "check_output",
     "common_parents",
     "describe",
@@ -50,4 +52,5 @@ __all__ = [
     "read_any",
     "verify",
     "write",
+    "write_folder",
 ]

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import glob
 import hashlib
 import os
 import re
 import secrets
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,14 +25,18 @@ try:
 except ImportError:  # no flock on this system: stale files are then left alone
     fcntl = None  # type: ignore[assignment]
 
-SUFFIX = ".tlcli-tmp"
+OLD = "-old"
+"""Stands in the name of what was there before, while a folder takes its place in two steps."""
+_TEMPORARY = re.compile(r"(\..+\.)\d+-[0-9a-f]{8}(-old)?\.tlcli-tmp", re.DOTALL)
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTSUP, errno.ENOSYS}
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 
 
-def check_output(path: str | Path, force: bool = False) -> None:
+def check_output(path: str | Path, force: bool = False, *, follow: bool = True) -> None:
     """Refuse early what could not be written in the end, before hours are spent on it.
 
-    `-` is stdout, refused when that is a terminal. Raises TlcliError.
+    `-` is stdout, refused when that is a terminal. A link is written through, unless it lies in a folder that
+    others can write, where it could lead to any file of the user. Raises TlcliError.
     """
     if str(path) == "-":
         if sys.stdout.isatty():
@@ -40,6 +44,8 @@ def check_output(path: str | Path, force: bool = False) -> None:
         return
     target = Path(path)
     try:
+        if follow:
+            check_links(target)
         _check_target(target, force)
     except (OSError, ValueError) as error:
         raise write_error(target, error) from error
@@ -68,6 +74,39 @@ def _check_target(target: Path, force: bool) -> None:
         raise TlcliError(f"The folder {folder} is not writable; give another -o.")
 
 
+def check_links(target: Path) -> None:
+    """Refuse an output behind a link that others can have made. Raises TlcliError."""
+    for link in _links(Path.cwd() / target):
+        if _others_can_write(link.parent):
+            raise TlcliError(
+                f"{target} leads through the link {link}, which lies in a folder that others can write: they "
+                f"could let it lead anywhere. Give the path of the file itself ({os.path.realpath(target)})."
+            )
+
+
+def _links(path: Path, most: int = 40) -> Iterator[Path]:
+    """The links on the way to a path, as far as it exists."""
+    for place in (*reversed(path.parents), path):
+        if most and place.is_symlink():
+            yield place
+            yield from _links(place.parent / os.readlink(place), most - 1)
+
+
+def _others_can_write(folder: Path) -> bool:
+    """Whether another user can make entries in a folder; the group of a user's own name, which has the user's
+    number, holds no other."""
+    found = os.stat(folder)
+    if not hasattr(os, "geteuid"):
+        return False
+    shared = found.st_mode & stat.S_IWGRP and found.st_gid != os.geteuid()
+    return bool(found.st_mode & stat.S_IWOTH or shared or not (is_own(found) or found.st_uid == 0))
+
+
+def is_own(found: os.stat_result) -> bool:
+    """Whether a file or folder is the user's."""
+    return not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
+
+
 def _exists(target: Path) -> bool:
     """Whether the name is taken, also by a link that leads nowhere. Raises OSError for an impossible name."""
     try:
@@ -78,17 +117,20 @@ def _exists(target: Path) -> bool:
 
 
 @contextlib.contextmanager
-def atomic_file(path: str | Path, force: bool = False) -> Iterator[Path]:
+def atomic_file(path: str | Path, force: bool = False, *, follow: bool = True) -> Iterator[Path]:
     """Yield the path of an empty temporary file; when the block ends well, it becomes `path`.
+
+    A file that is replaced passes on its permissions. A link is written through; without `follow`, which is
+    for files that the user has not named, it is replaced.
 
     When the block raises, the temporary file is removed and `path` is as it was. Raises TlcliError when
     `path` exists and `force` is not given, also when another program made it meanwhile.
     """
-    check_output(path, force)
+    check_output(path, force, follow=follow)
     target = Path(path)
-    if target.is_symlink():
+    if follow and target.is_symlink():
         target = target.resolve()
-    remove_stale(target)
+    remove_left_over(target)
     try:
         temporary, descriptor = _create(target)
     except OSError as error:
@@ -96,6 +138,8 @@ def atomic_file(path: str | Path, force: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         try:
+            if force:
+                keep_permissions(target, descriptor)
             os.fsync(descriptor)
             _publish(temporary, target, force)
         except OSError as error:
@@ -106,16 +150,12 @@ def atomic_file(path: str | Path, force: bool = False) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def remove_stale(target: Path) -> None:
-    """Remove temporary files of this target that no running program holds."""
-    if fcntl is None:
-        return
-    for name in glob.glob(glob.escape(str(target.parent / _stem(target))) + f"*{SUFFIX}"):
-        if re.fullmatch(r"\d+-[0-9a-f]{8}", name[: -len(SUFFIX)].rpartition(".")[2]):
-            _remove_unless_held(name)
+def temporary_name(target: Path, ending: str = "") -> Path:
+    """A new name beside a target, for what is to become it (or, with the ending `OLD`, what was it)."""
+    return target.with_name(f"{stem(target)}{os.getpid()}-{secrets.token_hex(4)}{ending}.tlcli-tmp")
 
 
-def _stem(target: Path) -> str:
+def stem(target: Path) -> str:
     """How the names of a target's temporary files begin, short enough for any file system."""
     name = target.name
     if len(os.fsencode(name)) > 200:
@@ -123,12 +163,39 @@ def _stem(target: Path) -> str:
     return f".{name}."
 
 
-def _remove_unless_held(name: str) -> None:
+def stem_of_temporary(path: Path) -> str | None:
+    """The stem of the target that a temporary name belongs to; None for any other name."""
+    match = _TEMPORARY.fullmatch(path.name)
+    return match[1] if match else None
+
+
+def left_over(target: Path) -> list[Path]:
+    """The temporary files and folders of a target, held or not."""
+    try:
+        names = os.listdir(target.parent)
+    except OSError:
+        return []
+    found = (target.with_name(name) for name in names)
+    return [path for path in found if stem_of_temporary(path) == stem(target)]
+
+
+def remove_left_over(target: Path) -> None:
+    """Remove temporary files of this target that no running program holds."""
+    for path in left_over(target):
+        remove_unless_held(path)
+
+
+def remove_unless_held(path: Path) -> None:
+    """Remove a regular file of the user's own that no running program has locked."""
+    if fcntl is None:
+        return
     with contextlib.suppress(OSError):
-        descriptor = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.unlink(name)
+            found = os.fstat(descriptor)
+            if stat.S_ISREG(found.st_mode) and is_own(found):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(path)
         finally:
             os.close(descriptor)
 
@@ -136,7 +203,7 @@ def _remove_unless_held(name: str) -> None:
 def _create(target: Path) -> tuple[Path, int]:
     """A new temporary file, locked."""
     while True:
-        temporary = target.with_name(f"{_stem(target)}{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}")
+        temporary = temporary_name(target)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
         descriptor = os.open(temporary, flags, 0o666)
         if fcntl is not None:
@@ -147,6 +214,26 @@ def _create(target: Path) -> tuple[Path, int]:
         os.close(descriptor)
 
 
+def keep_permissions(target: Path, descriptor: int) -> None:
+    """Give an open file or folder the permissions of the one that it is to replace, if there is one.
+
+    Where it cannot be given the same group, the group gets no permission: it would be another group's.
+    """
+    try:
+        old = os.lstat(target)
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(old.st_mode) or not hasattr(os, "fchmod"):
+        return
+    mode = stat.S_IMODE(old.st_mode) & 0o777
+    if old.st_gid != os.fstat(descriptor).st_gid:
+        try:
+            os.fchown(descriptor, -1, old.st_gid)
+        except OSError:
+            mode &= ~stat.S_IRWXG
+    os.fchmod(descriptor, mode)
+
+
 def _publish(temporary: Path, target: Path, force: bool) -> None:
     """Give the temporary file its final name, in one step."""
     if force:
@@ -155,27 +242,32 @@ def _publish(temporary: Path, target: Path, force: bool) -> None:
         try:
             os.link(temporary, target)
         except FileExistsError:
-            raise _too_late(target) from None
+            raise too_late(target) from None
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
             if _exists(target):
-                raise _too_late(target) from None
+                raise too_late(target) from None
             os.rename(temporary, target)
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
-def _too_late(target: Path) -> TlcliError:
+def too_late(target: Path) -> TlcliError:
+    """What the program says that comes second."""
     return TlcliError(f"{target} was made by another program meanwhile; it is left as it is.")
 
 
-def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # not every file system syncs folders
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk, where its file system can do that. Raises OSError."""
+    try:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
 
 
 def write_error(target: str | Path, error: Exception) -> TlcliError:

@@ -21,20 +21,27 @@ R = TypeVar("R", Dataset, Checkpoint, Embeddings, Results)
 
 
 def write(
-    path: str | Path, record: R, *, command: str = "", parents: Sequence[Record] = (), force: bool = False
+    path: str | Path,
+    record: R,
+    *,
+    command: str = "",
+    parents: Sequence[Record] = (),
+    force: bool = False,
+    follow: bool = True,
 ) -> R:
     """Write a record and return it with its provenance filled in.
 
     `path` `-` writes the bytes of the file to stdout. `command` is what is recorded as the origin, `parents`
-    the records it was made from. The file appears whole or not at all. Raises TlcliError when it exists and
-    `force` is not given, when it cannot be written, and when the record breaks the schema.
+    the records it was made from. The file appears whole or not at all. A link is written through;
+    without `follow` it is replaced. Raises TlcliError when the file exists and `force` is not given, when it
+    cannot be written, and when the record breaks the schema.
     """
     known = [parent for parent in parents if parent.provenance.content_sha256]
     above, ancestry = common_parents(known)
     origin = Provenance(printable(command), above, ancestry, f"tlcli {__version__}", name=base_name(path))
-    check_output(path, force)
+    check_output(path, force, follow=follow)
     tree = _tree(record, origin)
-    content = _write_stdout(tree) if str(path) == "-" else _write_file(tree, Path(path), force)
+    content = _write_stdout(tree) if str(path) == "-" else _write_file(tree, Path(path), force, follow)
     return dataclasses.replace(record, provenance=dataclasses.replace(origin, content_sha256=content))
 
 
@@ -53,8 +60,8 @@ def _tree(record: Record, origin: Provenance) -> Tree:
     return tree
 
 
-def _write_file(tree: Tree, path: Path, force: bool) -> str:
-    with atomic_file(path, force) as temporary:
+def _write_file(tree: Tree, path: Path, force: bool, follow: bool) -> str:
+    with atomic_file(path, force, follow=follow) as temporary:
         try:
             with open(temporary, "r+b", buffering=0) as raw:
                 return write_tree(raw, tree)

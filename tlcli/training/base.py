@@ -12,6 +12,7 @@ import numpy as np
 from tlcli import store
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models import network as net
+from tlcli.store.owned import OwnedFolder
 from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training import augment
 from tlcli.training.engines import Engine, computed_by, make_engine, several_devices
@@ -21,6 +22,9 @@ from tlcli.training.precision import settled
 from tlcli.training.recipe import Recipe
 from tlcli.training.step import Step
 from tlcli.training.watch import MeasuredCallback, ProgressCallback, StopCallback, Watch, rows
+
+STATE = "state.h5"
+"""The file in the folder of an unfinished training."""
 
 
 def channel_statistics(images: Any, sample: int = 10_000) -> tuple[np.ndarray, np.ndarray]:
@@ -40,7 +44,7 @@ def train_base(
     options: Mapping[str, Any] | None = None,
     recipe: Recipe | None = None,
     seed: int = 0,
-    state_path: Path | None = None,
+    state_dir: Path | None = None,
     resume: bool = False,
     progress: ProgressCallback | None = None,
     stop: StopCallback | None = None,
@@ -56,8 +60,9 @@ def train_base(
         options: Its options.
         recipe: How to train; by default Adam for ten epochs.
         seed: Of the weights, the order, dropout and augmentation.
-        state_path: Where the state of an unfinished training is kept, every minute and when stopped.
-        resume: Go on from `state_path` where it exists.
+        state_dir: A folder of its own, where the state of an unfinished training is kept, every minute and
+            when stopped.
+        resume: Go on from `state_dir` where it holds a state.
         progress: Called with a `Progress`.
         stop: Called without arguments after each chunk of steps; true stops the training.
         measured: Called with `base` and each row of the history (a `RunLogs`, say); on resuming, first with
@@ -65,11 +70,12 @@ def train_base(
         devices: Share each batch among these (`GPU:0`, `GPU:1`); by default all GPUs that TensorFlow sees.
 
     Raises:
-        Interrupted: after `stop`; `state_path` holds the state.
+        Interrupted: after `stop`; `state_dir` holds the state.
         TlcliError: images that the architecture cannot take, a state of another training.
     """
     recipe = settled(recipe or Recipe(epochs=10))
     require_seeds(seed)
+    kept = None if state_dir is None else OwnedFolder(state_dir, [STATE])
     require_validation(recipe, dataset)
     augment.require_size(recipe.augmentation(), dataset.image_shape)
     mean, std = channel_statistics(dataset.train.images)
@@ -109,14 +115,14 @@ def train_base(
         )
 
     def save(state: dict[str, np.ndarray]) -> None:
-        assert state_path is not None
-        state_path.parent.mkdir(parents=True, exist_ok=True)
-        store.write(state_path, checkpoint(complete=False, state=state), parents=[dataset], force=True)
+        assert kept is not None
+        record = checkpoint(complete=False, state=state)
+        store.write(kept.file(STATE), record, parents=[dataset], force=True, follow=False)
 
-    if resume and state_path and state_path.exists():
-        fit.restore(_matching_state(state_path, checkpoint(), dataset))
+    if resume and kept and (kept.path / STATE).exists():
+        fit.restore(_matching_state(kept.path / STATE, checkpoint(), dataset))
     tell = None if measured is None else partial(measured, "base")
-    watch = Watch(progress, stop, save if state_path else None, tell)
+    watch = Watch(progress, stop, save if kept else None, tell)
     for row in rows(fit.history):
         watch.measure(row)
     fit.run(watch, architecture)

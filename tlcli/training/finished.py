@@ -9,6 +9,7 @@ from typing import Any
 
 from tlcli import store
 from tlcli.errors import TlcliError
+from tlcli.store.owned import OwnedFolder
 from tlcli.store.records import Record, Results, Run
 
 
@@ -17,18 +18,20 @@ class FinishedRuns:
 
     Args:
         folder: Made with the first run; None keeps nothing.
+        keys: Of all runs of the grid.
         parents: What the grid is made from, which the files of this very grid name as their parents.
     """
 
-    def __init__(self, folder: Path | None, parents: Sequence[Record]) -> None:
-        self._folder, self._parents = folder, parents
+    def __init__(self, folder: Path | None, keys: Iterable[str], parents: Sequence[Record]) -> None:
+        self._folder = None if folder is None else OwnedFolder(folder, map(_file_name, keys))
+        self._parents = parents
 
     def keep(self, results: Results) -> None:
         """Write the results of one run."""
         if self._folder is None:
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        store.write(self._path(results.runs[0].key), results, parents=self._parents, force=True)
+        path = self._folder.file(_file_name(results.runs[0].key))
+        store.write(path, results, parents=self._parents, force=True, follow=False)
 
     def load(self, keys: Iterable[str], recipe: dict[str, Any]) -> dict[str, Run]:
         """The runs that are there, by their keys.
@@ -38,7 +41,8 @@ class FinishedRuns:
         """
         if self._folder is None:
             return {}
-        found = {key: store.read(path, Results) for key in keys if (path := self._path(key)).exists()}
+        paths = {key: self._folder.path / _file_name(key) for key in keys}
+        found = {key: store.read(path, Results) for key, path in paths.items() if path.exists()}
         for kept in found.values():
             self._require_same(kept, recipe)
         return {key: kept.runs[0] for key, kept in found.items()}
@@ -55,13 +59,13 @@ class FinishedRuns:
             other.append("other files")
         if other:
             raise TlcliError(
-                f"{self._folder.name} holds runs of another grid ({'; '.join(other)}).\n"
+                f"{self._folder.path.name} holds runs of another grid ({'; '.join(other)}).\n"
                 "Give the same options to resume, or remove that folder to start anew."
             )
 
-    def _path(self, key: str) -> Path:
-        assert self._folder is not None
-        return self._folder / f"{safe_name(key)}.h5"
+
+def _file_name(key: str) -> str:
+    return f"{safe_name(key)}.h5"
 
 
 def safe_name(key: str) -> str:

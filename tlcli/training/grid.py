@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -93,7 +94,7 @@ def transfer(
         head_dropout: Dropout on the inputs of each layer of such a head.
         all_layers: The new head reads what all layers make of an image, in arms that do not say.
         source: The source task: every run then also measures what it forgot, and replay draws from it.
-        state_dir: Where finished runs are kept until all are done.
+        state_dir: A folder of its own, where finished runs are kept until all are done.
         resume: Take finished runs from `state_dir`.
         save_dir: Keep each run's network there as a checkpoint.
         replace: Write networks anew that are there already, instead of refusing.
@@ -188,10 +189,10 @@ class _Grid:
         save_dir: Path | None,
     ) -> None:
         self.base, self.recipe, self.seed, self.source = base, recipe, seed, source
-        self.bn_statistics, self.save_dir = bn_statistics, save_dir
+        self.bn_statistics, self.save_dir, self._replace = bn_statistics, save_dir, False
         self.datasets = list(datasets)
         self.cells = [_Cell(d, arm, run) for d in datasets for arm in arms for run in range(runs)]
-        self.finished = FinishedRuns(state_dir, self._parents())
+        self.finished = FinishedRuns(state_dir, [cell.key for cell in self.cells], self._parents())
         self.kept: dict[str, Run] = {}
         self.trainers: dict[Any, ArmTrainer] = {}
         self.features = FeatureStore(recipe.mirrored)
@@ -365,16 +366,18 @@ class _Grid:
             history=run.history,
             test_predictions=run.predictions,
         )
-        store.write(self._network_path(cell), record, parents=[self.base, cell.dataset], force=True)
+        store.write(self._network_path(cell), record, parents=[self.base, cell.dataset], force=self._replace)
 
     def prepare_folder(self, replace: bool) -> None:
         """Make the folder for the networks, before anything is trained."""
         if self.save_dir is None:
             return
         store.make_folder(self.save_dir)
-        there = [path for cell in self.cells if (path := self._network_path(cell)).exists()]
-        if there and not replace:
-            raise TlcliError(f"{there[0]} exists. Give --force to replace it, or --save another folder.")
+        self._replace = replace
+        for path in map(self._network_path, self.cells):
+            if os.path.lexists(path) and not replace:
+                raise TlcliError(f"{path} exists already; give --force to replace it, or another --save.")
+            store.check_output(path, force=True)
 
     def _network_path(self, cell: _Cell) -> Path:
         assert self.save_dir is not None

@@ -92,7 +92,9 @@ class _RunLog:
         self.run, self._rows = run, 0
         self._csv = self._tensorboard = None
         if csv is not None:
-            self._csv = _started(CSVLogger(csv / f"{safe_name(run)}.csv"))
+            path = csv / f"{safe_name(run)}.csv"
+            path.unlink(missing_ok=True)  # a link is replaced, not followed
+            self._csv = _started(CSVLogger(path))
         if tensorboard is not None:
             folder = tensorboard / safe_name(run)
             for old in folder.glob("*/events.out.tfevents.*"):

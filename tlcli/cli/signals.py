@@ -1,0 +1,143 @@
+"""Ctrl-C, SIGTERM and SIGHUP: how each ends a command, at any moment, with one line and its exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+from tlcli.cli.output import Console
+from tlcli.cli.resume import Resumable, resume_command
+from tlcli.errors import Interrupted, TlcliError
+
+NAMES: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+"""What a signal that ends the program is called. SIGHUP comes when a terminal or its ssh session closes."""
+if hasattr(signal, "SIGHUP"):
+    NAMES[signal.SIGHUP] = "SIGHUP"
+
+
+def exit_code(number: int) -> int:
+    """The exit code of a program that a signal has ended, as shells have it."""
+    return 128 + number
+
+
+class Terminated(BaseException):
+    """A signal other than Ctrl-C asks the program to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def raise_on_signals() -> None:
+    """From now on signals are exceptions. One that the program was started without hearing (by nohup, or in
+    the background of a shell) stays unheard."""
+    for number in NAMES:
+        if number != signal.SIGINT and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminate)
+    sys.unraisablehook = _hear_again
+
+
+def ignore_signals() -> None:
+    """The outcome is decided: a late signal must not change the exit code any more.
+
+    Only ignoring lasts until the process has ended; handlers are taken away before the interpreter has.
+    """
+    for number in NAMES:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated(number)
+
+
+def _hear_again(dropped: sys.UnraisableHookArgs) -> None:
+    """Send a signal again that came within a destructor or a callback, where Python drops its exception."""
+    error = dropped.exc_value
+    if not isinstance(error, KeyboardInterrupt | Terminated):
+        sys.__unraisablehook__(dropped)
+        return
+    number = error.number if isinstance(error, Terminated) else signal.SIGINT
+    again = threading.Timer(0.01, os.kill, (os.getpid(), number))  # later: not within this very function
+    again.daemon = True
+    again.start()
+
+
+class StopSignals:
+    """While active, the first signal asks the computation to save and stop; a second one ends it at once.
+
+    Passed to the library as `stop`. Before the computation has asked for the first time there is nothing to
+    save: a signal then ends the program at once, for an exception in the middle of an import of TensorFlow,
+    or of its tracing, could be caught or turned into another one there. On leaving, the library's
+    `Interrupted` becomes a message that says how to go on; and so does any other error after a signal, for
+    a signal that is sent to all processes of a terminal also ends the compilers that the engine has started.
+    """
+
+    def __init__(self, console: Console, kept: Resumable | None = None) -> None:
+        self.console = console
+        self.kept = kept
+        self.received: int | None = None
+        self._begun = self._complete = False
+        self._stderr = 2
+        self._before: dict[int, Any] = {}
+
+    def __call__(self) -> bool:
+        """Whether the computation should save and stop."""
+        self._begun = True
+        return self.received is not None
+
+    def complete(self) -> None:
+        """The result is written: while it is told of, a signal changes nothing; a second one ends that."""
+        self._complete = True
+
+    def __enter__(self) -> StopSignals:
+        with contextlib.suppress(OSError):  # stderr is closed
+            self._stderr = os.dup(2)  # while TensorFlow loads, 2 leads elsewhere
+        for number in NAMES:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and background shells ask
+                self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if not self._begun:
+            self._say(f"stopped by {NAMES[number]} before it began; nothing is lost. Give the command again.")
+            os._exit(exit_code(number))
+        self.received = number
+        self._give_back()
+        if not (self.console.quiet or self._complete):
+            self._say("stopping; what was done is being saved (a second signal ends at once).")
+
+    def _say(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # not print: the signal may have come in the middle of one
+            os.write(self._stderr, f"tlcli: {text}\n".encode())
+
+    def _give_back(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._give_back()
+        if self._stderr != 2:
+            os.close(self._stderr)
+        if self.received is None or not isinstance(error, Exception):
+            return
+        if isinstance(error, Interrupted):
+            where = " " + str(error).removeprefix("stopped ").rstrip(".")
+        elif isinstance(error, TlcliError):
+            return
+        else:
+            where = ", and the engine with it"
+        stopped = Interrupted(f"stopped by {NAMES[self.received]}{where}; {self._how_to_go_on()}")
+        stopped.exit_code = exit_code(self.received)
+        raise stopped from error
+
+    def _how_to_go_on(self) -> str:
+        if self.kept is None or not self.kept.holds_state:
+            return "nothing was saved."
+        return f"what was done is saved. To go on:\n  {resume_command()}"

@@ -1,0 +1,147 @@
+"""Folders of files, with a list of them, that appear whole or not at all, also in place of an older one."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from tlcli.errors import TlcliError
+from tlcli.store import atomic, owned
+
+
+def check_folder(folder: Path, force: bool = False) -> None:
+    """Refuse early what could not be written in the end. Raises TlcliError.
+
+    With `force` a folder is replaced whose files its list names, and no other.
+    """
+    try:
+        atomic.check_links(folder)
+        if not folder.parent.is_dir():
+            raise TlcliError(f"{folder.parent} is not a folder. Make it first, or give another -o.")
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            raise TlcliError(f"{folder} is there already and is no folder. Give another -o.")
+        there = folder.is_dir() and any(folder.iterdir())
+    except (OSError, ValueError) as error:
+        raise atomic.write_error(folder, error) from error
+    if there and not force:
+        raise TlcliError(f"{folder} is there already; give --force to replace it, or another -o.")
+    if there and (others := owned.strangers(folder)):
+        raise TlcliError(
+            f"{folder} holds {others[0]!r}, which tlcli has not put there, and --force replaces only what it "
+            "has. Move that away, or give another -o."
+        )
+
+
+def write_folder(folder: Path, files: Mapping[str, str | bytes], *, force: bool = False) -> None:
+    """Write files (by their names, with `/` between folders) to a folder: all of them or none. What was there
+    is replaced as `check_folder` allows, and passes on its permissions. Raises TlcliError."""
+    _tidy(folder)
+    check_folder(folder, force)
+    temporary = atomic.temporary_name(folder)
+    try:
+        temporary.mkdir()
+        with _held(temporary):
+            _fill(temporary, {owned.LIST: owned.text(files), **files}, folder)
+            _move(temporary, folder, force)
+    except OSError as error:
+        raise atomic.write_error(folder, error) from error
+    finally:
+        owned.remove(temporary)
+
+
+def _fill(temporary: Path, files: Mapping[str, str | bytes], old: Path) -> None:
+    """Write all files, and have them and their names on the disk."""
+    for name, content in files.items():
+        path = temporary / name
+        path.parent.mkdir(exist_ok=True)
+        with open(path, "xb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            atomic.keep_permissions(old / name, file.fileno())
+            os.fsync(file.fileno())
+    for inner in {(temporary / name).parent for name in files}:
+        atomic.sync_folder(inner)
+
+
+def _move(temporary: Path, folder: Path, force: bool) -> None:
+    """Give the new folder its final name; one that was there takes the temporary name, and goes with it."""
+    check_folder(folder, force)
+    if not folder.exists() or not any(folder.iterdir()):
+        try:
+            os.rename(temporary, folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            raise atomic.too_late(folder) from None
+    else:
+        with _opened(temporary) as descriptor:
+            atomic.keep_permissions(folder, descriptor)
+        if not _exchange(temporary, folder):
+            _replace(temporary, folder)
+    atomic.sync_folder(folder.parent)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two names in one step, as Linux can; false where it is not possible."""
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    try:
+        swap = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    return bool(swap(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
+
+
+def _replace(temporary: Path, folder: Path) -> None:
+    """In two steps: the older folder is moved aside, where the next call finds it if this one is killed."""
+    old = atomic.temporary_name(folder, atomic.OLD)
+    os.rename(folder, old)
+    try:
+        os.rename(temporary, folder)
+    except BaseException:
+        os.rename(old, folder)
+        raise
+    owned.remove(old)
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what killed calls left beside a folder and nobody holds; put back what was moved aside."""
+    for path in atomic.left_over(folder):
+        if path.is_symlink() or not path.is_dir() or not atomic.is_own(path.stat()):
+            continue
+        try:
+            with _held(path):
+                if f"{atomic.OLD}." in path.name and not folder.exists() and owned.listed(path):
+                    os.rename(path, folder)
+                else:
+                    owned.remove(path)
+        except BlockingIOError:
+            continue
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Lock a folder while the block runs. Raises BlockingIOError where another program holds it."""
+    if atomic.fcntl is None:
+        yield
+        return
+    with _opened(folder) as descriptor:
+        try:
+            atomic.fcntl.flock(descriptor, atomic.fcntl.LOCK_EX | atomic.fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:  # some network file systems have no locks
+            pass
+        yield

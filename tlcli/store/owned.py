@@ -1,0 +1,158 @@
+"""Folders with a list of the files that this program put there. Nothing else in them is replaced or removed.
+
+The list (`.tlcli-files`, a name a line, with `/` between folders) is there before the first file, so that a
+program that is killed at any moment leaves nothing that the list does not name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tlcli.errors import TlcliError
+from tlcli.store import atomic
+
+LIST = ".tlcli-files"
+_HEAD = "# Made by tlcli, which replaces or removes these files and no other."
+_LONGEST = 4 << 20
+
+
+def text(names: Iterable[str]) -> str:
+    """What the list of these files says."""
+    return "\n".join([_HEAD, *sorted(names), ""])
+
+
+def listed(folder: Path) -> set[str]:
+    """The files that the folder's list names, whether or not they are there; empty where there is no list."""
+    head, *names = (_read(folder) or "").splitlines() or [""]
+    inside = (name for name in names if name and not {"", ".", ".."} & set(name.split("/")))
+    return set(inside) if head == _HEAD else set()
+
+
+def present(folder: Path) -> list[str]:
+    """The files of the list that are there, sorted."""
+    return sorted(name for name in listed(folder) if _is_file(folder / name))
+
+
+def strangers(folder: Path) -> list[str]:
+    """What is in the folder and not of this program's making, sorted: files and links that the list does not
+    name, and folders that hold no file of the list."""
+    return sorted(name for name, path, ours in _inside(folder) if not ours)
+
+
+def check(folder: Path) -> None:
+    """Refuse a folder, where there is one, that is not the user's own or holds what is not of the list.
+
+    Raises TlcliError.
+    """
+    needed = "tlcli keeps there what an interrupted call has done. Move it away, or give another -o."
+    try:
+        found = os.lstat(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        raise atomic.write_error(folder, error) from error
+    if not stat.S_ISDIR(found.st_mode):
+        what = "a link" if stat.S_ISLNK(found.st_mode) else "no folder"
+        raise TlcliError(f"{folder} is {what}; {needed}")
+    if not atomic.is_own(found):
+        raise TlcliError(f"{folder} belongs to another user; {needed}")
+    if others := strangers(folder):
+        raise TlcliError(f"{folder} holds {others[0]!r}, which tlcli has not put there; {needed}")
+
+
+class OwnedFolder:
+    """A folder for the user alone, made when the first file is to be written; and its list.
+
+    Args:
+        path: Where; checked at once, as `check` does.
+        names: The files that may be put there; those that a list already names stay in it.
+
+    Raises:
+        TlcliError: as `check` does, and where it cannot be made.
+    """
+
+    def __init__(self, path: Path, names: Iterable[str]) -> None:
+        check(path)
+        self.path, self._names, self._made = path, set(names), False
+
+    def file(self, name: str) -> Path:
+        """Where to write a file of the list."""
+        if not self._made:
+            self._make()
+            self._made = True
+        return self.path / name
+
+    def _make(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700)
+            atomic.sync_folder(self.path.parent)
+        except FileExistsError:
+            check(self.path)
+        except OSError as error:
+            raise TlcliError(f"The folder {self.path} could not be made: {error.strerror}.") from error
+        before = listed(self.path)
+        if not self._names <= before:
+            with atomic.atomic_file(self.path / LIST, force=True, follow=False) as temporary:
+                temporary.write_text(text(before | self._names), encoding="utf-8")
+
+
+def remove(folder: Path) -> None:
+    """Remove the files of the list, then the folders that are empty now. What cannot be removed stays."""
+    if folder.is_symlink():
+        return
+    for name, path, ours in reversed(list(_inside(folder))):  # what is in a folder before the folder
+        if not ours or name == LIST:
+            continue
+        with contextlib.suppress(OSError):
+            if path.is_dir():
+                path.rmdir()
+            elif atomic.stem_of_temporary(path):
+                atomic.remove_unless_held(path)
+            else:
+                path.unlink()
+    with contextlib.suppress(OSError):
+        if (said := _read(folder)) is not None and (said.startswith(_HEAD) or _HEAD.startswith(said)):
+            (folder / LIST).unlink()  # also one that a kill has cut off
+        folder.rmdir()
+
+
+def _inside(folder: Path) -> Iterator[tuple[str, Path, bool]]:
+    """Everything in a folder and in those below: its name from there, its path, and whether this program made
+    it. A folder comes before what it holds; links are not followed."""
+    names = listed(folder)
+    parents = {str(parent) for name in names for parent in Path(name).parents}
+    stems = {atomic.stem(Path(name)) for name in (*names, LIST)}
+    for above, folders, files in os.walk(folder):
+        for path in (Path(above, name) for name in (*folders, *files)):
+            name = path.relative_to(folder).as_posix()
+            if _is_file(path):
+                ours = name == LIST or name in names or atomic.stem_of_temporary(path) in stems
+                yield name, path, bool(names) and ours
+            else:
+                yield name, path, name in parents and not path.is_symlink()
+
+
+def _read(folder: Path) -> str | None:
+    """The text of the list; None where there is none."""
+    try:
+        with open(folder / LIST, "rb", opener=_without_links) as file:
+            return file.read(_LONGEST).decode("utf-8", "replace")
+    except OSError:
+        return None
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is a regular file, and no link to one."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _without_links(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
