@@ -6,6 +6,7 @@ anything. The harnesses and the tests of crashes, resuming and fuzzing share thi
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import mmap
 import os
@@ -14,7 +15,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,27 @@ def warm_up(commands: Sequence[str]) -> None:
         importlib.import_module(module)
 
 
+class CutOff(BaseException):
+    """A harness is asked to end."""
+
+
+@contextlib.contextmanager
+def until_cut_off() -> Iterator[None]:
+    """SIGTERM, as `timeout` sends it, and Ctrl-C end this block, not the program, which then prints what it
+    has found so far."""
+
+    def cut(number: int, frame: Any) -> None:
+        raise CutOff
+
+    before = signal.signal(signal.SIGTERM, cut)
+    try:
+        yield
+    except (CutOff, KeyboardInterrupt):
+        print("cut off: what follows is what was found until now", file=sys.stderr, flush=True)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 @dataclass
 class Ended:
     """How a child ended."""
@@ -63,21 +85,28 @@ class Child:
 
     def wait(self, limit: float = 600.0) -> Ended:
         """Its end; after `limit` seconds it is killed and counted as a hang."""
-        while True:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                break
-            if time.monotonic() - self.started > limit:
-                os.kill(self.pid, signal.SIGKILL)
-                os.waitpid(self.pid, 0)
-                raise AssertionError(f"no end after {limit} seconds")
-            time.sleep(0.002)
+        try:
+            status = self._status(limit)
+        except CutOff:
+            os.kill(self.pid, signal.SIGKILL)
+            raise
         texts = [
             (self.folder.parent / f"{self.folder.name}.{name}").read_text("utf-8", "replace")
             for name in ("stdout", "stderr")
         ]
         seconds = time.monotonic() - self.started
         return Ended(os.waitstatus_to_exitcode(status), PHASES[_phase[0]], texts[0], texts[1], seconds)
+
+    def _status(self, limit: float) -> int:
+        while True:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                return status
+            if time.monotonic() - self.started > limit:
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+                raise AssertionError(f"no end after {limit} seconds")
+            time.sleep(0.002)
 
     def send(self, number: int) -> None:
         """A signal; nothing when it has ended already."""
@@ -103,6 +132,7 @@ def call(arguments: Sequence[str], folder: Path, prepare: Callable[[], Any] | No
 def _run(arguments: Sequence[str], folder: Path, prepare: Callable[[], Any] | None) -> None:
     """The child. Never returns."""
     code = 99
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         for number, name in ((1, "stdout"), (2, "stderr")):
             path = folder.parent / f"{folder.name}.{name}"

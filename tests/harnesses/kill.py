@@ -134,8 +134,21 @@ class Harness:
     def old(self, command: Command) -> dict[str, bytes]:
         """What an older file of that name holds."""
         if command.name == "report":
-            return {"report.html": b"old page", "report.md": b"old", "figures/a.png": b"old"}
+            from tlcli.store import owned
+
+            files = {"report.html": b"old page", "report.md": b"old", "figures/a.png": b"old"}
+            return {**files, owned.LIST: owned.text(files).encode()}
         return {"": (self.inputs / "knn.h5").read_bytes()}
+
+    def attempt(self, what: str, number: int, broken: list[str]) -> None:
+        """A kill, a failing write or a stop of the command whose turn it is; `broken` gets what did not hold."""
+        try:
+            getattr(self, what)(self.commands[number % len(self.commands)])
+        except Unavailable:
+            self.counts["not possible here"] += 1
+        except AssertionError as error:
+            broken.append(str(error))
+            print(error, file=sys.stderr, flush=True)
 
     def kill(self, command: Command) -> None:
         """One kill, and what must hold after it; another try where the command was done before it came."""
@@ -193,14 +206,9 @@ class Harness:
         known = {p.name for p in self.inputs.iterdir()} | {command.output, f"{command.output}.resume"}
         extra = [p.name for p in folder.iterdir() if p.name not in known]
         state = folder / f"{command.output}.resume"
-        kept = (
-            [p.name for p in state.iterdir() if not re.fullmatch(r"[^.].*\.h5", p.name)]
-            if state.is_dir()
-            else []
-        )
-        return extra + [
-            name for name in kept if not re.fullmatch(r"\..*\.h5\.\d+-[0-9a-f]{8}\.tlcli-tmp", name)
-        ]
+        from tlcli.store import owned
+
+        return extra + owned.strangers(state)
 
     def _check_next(self, command: Command, folder: Path, where: str) -> None:
         """The same command again, as a user would: it ends in the same bytes and tidies up."""
@@ -212,10 +220,10 @@ class Harness:
         assert not left, f"{where}: the next run leaves {left}"
 
     def stop(self, command: Command) -> None:
-        """Ctrl-C or SIGTERM at a random time: the exit code, one message, no traceback, nothing damaged."""
+        """A signal at a random time: the exit code, one message, no traceback, nothing damaged."""
         with self.folder() as folder:
             put(folder / command.output, self.old(command))
-            number = self.chance.choice([signal.SIGINT, signal.SIGTERM])
+            number = self.chance.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
             child = forked.start([*command.arguments, "--force"], folder)
             time.sleep(self.chance.uniform(0.02, command.seconds))
             child.send(number)
@@ -226,7 +234,7 @@ class Harness:
             assert "Traceback" not in ended.stderr, where
             if ended.code and (folder / f"{command.output}.resume").exists():
                 assert "--resume" in ended.stderr or "Give the command again" in ended.stderr, where
-            allowed = (0, 130 if number == signal.SIGINT else 143)
+            allowed = (0, 128 + number)
             assert ended.code in allowed, f"{where}: exit code {ended.code}"
             found = content(folder / command.output)
             assert (
@@ -335,18 +343,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="tlcli-kill-", dir=options.folder) as root:
         harness = Harness(Path(root), options.commands.split(","), options.seed)
         wanted = {"kill": options.kills, "fail": options.failures, "stop": options.stops}
-        for what, number in wanted.items():
-            for i in range(number):
-                command = harness.commands[i % len(harness.commands)]
-                if sys.stderr.isatty():
-                    print(f"{what} {i + 1} of {number}", end="\r", file=sys.stderr)
-                try:
-                    getattr(harness, what)(command)
-                except Unavailable:
-                    harness.counts["not possible here"] += 1
-                except AssertionError as error:
-                    broken.append(str(error))
-                    print(error, file=sys.stderr, flush=True)
+        with forked.until_cut_off():
+            for what, number in wanted.items():
+                for i in range(number):
+                    harness.attempt(what, i, broken)
     figures = {
         "kills": sum(harness.phases.values()),
         "phases": dict(harness.phases),

@@ -3,9 +3,9 @@
     python tests/harnesses/resume.py --trainings 12
 
 With dropout, augmentation, a schedule, weight averaging and Adam's moments. Each training is interrupted by
-SIGINT, SIGTERM or SIGKILL, several times, at random times after its first step, and must end in the very
-bytes of the same training left alone; Ctrl-C and SIGTERM must end it within seconds, with exit code 130 or
-143 and a message that says how to go on.
+SIGINT, SIGTERM, SIGHUP or SIGKILL, several times, at random times after its first step, and must end in the
+very bytes of the same training left alone. The first three must end it within seconds, with exit code 130, 143
+or 129 and a message that says how to go on.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class Harness:
 
     def _interrupted(self, arguments: list[str], folder: Path, seconds: float, name: str) -> bool:
         """One interruption; true when the training was done before it came."""
-        number = self.chance.choice([signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+        number = self.chance.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
         child = forked.start(arguments, folder, often_saved)
         time.sleep(seconds * self.chance.uniform(0.3, 0.95))
         child.send(number)
@@ -170,7 +170,7 @@ class Harness:
         if ended.code == 0:
             return True
         where = f"{name} stopped by {number.name}: {ended.stderr}"
-        code = {signal.SIGINT: 130, signal.SIGTERM: 143}.get(number, -number)
+        code = -number if number == signal.SIGKILL else 128 + number
         assert ended.code == code, f"{where}: exit code {ended.code}"
         assert "Traceback" not in ended.stderr, where
         assert not (folder / "x.h5").exists(), where
@@ -198,14 +198,15 @@ def main() -> int:
     started, broken = time.monotonic(), []
     with tempfile.TemporaryDirectory(prefix="tlcli-resume-", dir=options.folder) as root:
         harness = Harness(Path(root), options.seed)
-        for i in range(options.trainings):
-            name = list(TRAININGS)[i % len(TRAININGS)]
-            try:
-                harness.training(name)
-            except AssertionError as error:
-                broken.append(str(error))
-                print(error, file=sys.stderr, flush=True)
-            print(f"{i + 1} of {options.trainings}: {dict(harness.counts)}", file=sys.stderr, flush=True)
+        with forked.until_cut_off():
+            for i in range(options.trainings):
+                name = list(TRAININGS)[i % len(TRAININGS)]
+                try:
+                    harness.training(name)
+                except AssertionError as error:
+                    broken.append(str(error))
+                    print(error, file=sys.stderr, flush=True)
+                print(f"{i + 1} of {options.trainings}: {dict(harness.counts)}", file=sys.stderr, flush=True)
     figures = {
         **harness.counts,
         "slowest stop in seconds": round(harness.slowest, 1),
