@@ -141,7 +141,7 @@ class Harness:
         return {"": (self.inputs / "knn.h5").read_bytes()}
 
     def attempt(self, what: str, number: int, broken: list[str]) -> None:
-        """A kill, a failing write or a stop of the command whose turn it is; `broken` gets what did not hold."""
+        """A kill, a failing write or a stop of the command whose turn it is; `broken` gets what fails."""
         try:
             getattr(self, what)(self.commands[number % len(self.commands)])
         except Unavailable:

@@ -4,8 +4,8 @@
 
 With dropout, augmentation, a schedule, weight averaging and Adam's moments. Each training is interrupted by
 SIGINT, SIGTERM, SIGHUP or SIGKILL, several times, at random times after its first step, and must end in the
-very bytes of the same training left alone. The first three must end it within seconds, with exit code 130, 143
-or 129 and a message that says how to go on.
+very bytes of the same training left alone. The first three must end it within seconds, with exit code 130,
+143 or 129 and a message that says how to go on.
 """
 
 from __future__ import annotations
