@@ -131,30 +131,31 @@ def test_k_is_chosen_by_leaving_one_out():
 
     record = clusters(60, 50, seed=3)
     train = record.parts["train"]
-    run = knn.evaluate(record, [1, 4, 9, 15]).runs[0]
-    for k, accuracy in zip(run.curves["k"], run.curves["cv_accuracy"], strict=True):
+    (found,) = knn.evaluate(record, [1, 4, 9, 15]).neighbours
+    for k, accuracy in zip(found.ks, found.cv_accuracies, strict=True):
         fit = KNeighborsClassifier(int(k))
         assert accuracy == pytest.approx(
             cross_val_score(fit, train.embeddings, train.labels, cv=LeaveOneOut()).mean()
         )
-    best = int(np.argmax(run.curves["cv_accuracy"]))
-    assert run.attributes["k"] == run.curves["k"][best]
-    assert run.attributes["selected_on"] == "cross-validation"
-    assert run.test_accuracy == run.curves["test_accuracy"][best]
-    assert (run.predictions == record.parts["test"].labels).mean() == run.test_accuracy
+    best = int(np.argmax(found.cv_accuracies))
+    assert found.k == found.ks[best]
+    assert found.cv_accuracy == found.cv_accuracies[best]
+    assert found.selected_on == "cross-validation"
+    assert found.test_accuracy == found.test_accuracies[best]
+    assert (found.predictions == record.parts["test"].labels).mean() == found.test_accuracy
 
 
 def test_select_on_test_takes_the_best_on_test_and_says_so():
-    run = knn.evaluate(clusters(60, 50), select_on="test").runs[0]
-    assert run.test_accuracy == run.curves["test_accuracy"].max()
-    assert run.attributes["selected_on"] == "test"
+    (found,) = knn.evaluate(clusters(60, 50), select_on="test").neighbours
+    assert found.test_accuracy == found.test_accuracies.max()
+    assert found.selected_on == "test"
 
 
 def test_results_name_what_they_come_from():
     results = knn.evaluate(clusters(30, 20), [1, 2], metric="cosine", weights="distance")
-    run, target = results.runs[0], results.targets["digits-6-9"]
-    assert (run.arm, run.dataset, run.size) == ("knn(cosine, distance)", "digits-6-9", 30)
-    assert (target.content_sha256, run.attributes["base"]) == ("d" * 64, "base.h5")
+    found, target = results.neighbours[0], results.targets["digits-6-9"]
+    assert (found.arm, found.size) == ("knn:metric=cosine,weights=distance", 30)
+    assert (found.dataset, found.base, target.content_sha256) == ("digits-6-9", "base.h5", "d" * 64)
 
 
 def test_power_is_taken_of_the_embeddings_and_named():
@@ -165,12 +166,13 @@ def test_power_is_taken_of_the_embeddings_and_named():
         )
         for name, part in record.parts.items()
     }
-    plain = knn.evaluate(Embeddings(rooted, "dense", record.class_names, record.class_original)).runs[0]
-    record.layer = "all, mirrored"
-    run = knn.evaluate(record, power=0.5).runs[0]
-    assert run.arm == "knn(euclidean, uniform, all layers, mirrored, power 0.5)"
-    assert run.attributes["power"] == 0.5
-    np.testing.assert_array_equal(run.predictions, plain.predictions)
+    other = Embeddings(rooted, "dense", record.class_names, record.class_original)
+    (plain,) = knn.evaluate(other).neighbours
+    assert plain.arm == "knn"
+    record.layer, record.mirrored = "all", True
+    (found,) = knn.evaluate(record, power=0.5).neighbours
+    assert found.arm == "knn:power=0.5,layer=all,mirrored=1"
+    np.testing.assert_array_equal(found.predictions, plain.predictions)
     for power in (0.0, 1.5, float("nan")):
         with pytest.raises(UsageError, match="power"):
             knn.evaluate(record, power=power)
@@ -178,19 +180,18 @@ def test_power_is_taken_of_the_embeddings_and_named():
 
 def test_large_training_parts_leave_out_some_in_turn(monkeypatch):
     monkeypatch.setattr(knn, "LEFT_OUT", 40)
-    run = knn.evaluate(clusters(300, 50)).runs[0]
-    assert run.attributes["left_out"] == 40
+    assert knn.evaluate(clusters(300, 50)).neighbours[0].left_out == 40
 
 
 def test_default_ks_stop_at_what_there_is():
-    assert list(knn.evaluate(clusters(8, 5)).runs[0].curves["k"]) == [1, 2, 3, 4, 5, 6, 7]
+    assert list(knn.evaluate(clusters(8, 5)).neighbours[0].ks) == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_estimator_is_plain_scikit_learn():
     record = clusters(80, 60)
     results = knn.evaluate(record, [7])
     predictions = knn.estimator(record, 7).predict(record.parts["test"].embeddings)
-    np.testing.assert_array_equal(predictions, results.runs[0].predictions)
+    np.testing.assert_array_equal(predictions, results.neighbours[0].predictions)
 
 
 @pytest.mark.parametrize("text", ["", "0", "3-1", "a", "1,,2", "1.5", "-3", "1-99999999", "1-9999999"])

@@ -56,7 +56,7 @@ def make_results(runs: int) -> store.Results:
         store.Target(f"t-n{n}", "ab" * 32, n, CLASSES, labels, np.arange(1000), "made up")
         for n in (100, 300, 1000, 3000)
     ]
-    arms = ("scratch", "freeze(copy=2)", "freeze", "finetune", "l2-sp")
+    arms = ("scratch", "freeze:copy=2", "freeze", "finetune", "l2-sp")
     made = []
     for i in range(runs):
         target, arm, run = targets[i % 4], arms[i // 4 % 5], i // 20
@@ -72,8 +72,7 @@ def make_results(runs: int) -> store.Results:
         }
         made.append(
             store.Run(
-                f"{target.name}|{arm}|{run}",
-                arm.split("(")[0],
+                arm.split(":")[0],
                 arm,
                 target.name,
                 target.train_size,
@@ -81,9 +80,9 @@ def make_results(runs: int) -> store.Results:
                 run,
                 20_000,
                 10_000,
-                {"architecture": "cnn2"},
-                history,
-                predictions,
+                architecture="cnn2",
+                history=history,
+                predictions=predictions,
             )
         )
     return store.Results(made, {t.name: t for t in targets}, {"samples": 10_000})

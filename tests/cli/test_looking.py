@@ -76,7 +76,6 @@ def test_large_trees_are_cut_unless_all_is_wanted(call, work):
     labels = np.zeros(3, np.int64)
     runs = [
         Run(
-            f"d|scratch|{i}",
             "scratch",
             "scratch",
             "d",

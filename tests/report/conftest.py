@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from tlcli.store.records import (
     Ancestor,
     Checkpoint,
+    Neighbours,
     Parent,
     Provenance,
     Results,
@@ -103,7 +104,6 @@ def make_run(
         "test_accuracy": curve,
     }
     return Run(
-        f"{target.name}|{arm}|{run}",
         method,
         arm,
         target.name,
@@ -112,15 +112,31 @@ def make_run(
         100 + run,
         parameters,
         trainable or parameters,
-        attributes or {},
-        history,
-        predictions,
+        **(attributes or {}),
+        history=history,
+        predictions=predictions,
+    )
+
+
+def make_neighbours(target: Target, metric: str, k: int, test: Sequence[float]) -> Neighbours:
+    """Neighbours whose arm is `knn:metric=...`; by cross-validation k = 2 is best."""
+    hardness = np.random.default_rng(5).normal(size=len(target.test_labels))
+    return Neighbours(
+        target.name,
+        target.train_size,
+        k,
+        layer="dense",
+        metric=metric,
+        ks=np.arange(1, len(test) + 1),
+        cv_accuracies=np.array([0.7, 0.81, 0.8, 0.7, 0.6])[: len(test)],
+        test_accuracies=np.array(test),
+        predictions=predictions_with(np.random.default_rng(k), target, 0.7, hardness),
     )
 
 
 BASE_ACCURACY = {
     "scratch": (0.9, 0.93, 0.978, 0.9935),
-    "freeze(copy=2)": (0.955, 0.968, 0.986, 0.9938),
+    "freeze:copy=2": (0.955, 0.968, 0.986, 0.9938),
     "finetune": (0.962, 0.973, 0.988, 0.9944),
 }
 
@@ -157,7 +173,7 @@ def make_size_study(
                     made.append(
                         make_run(
                             t,
-                            arm.split("(")[0],
+                            arm.split(":")[0],
                             arm,
                             r,
                             min(accuracy, 0.999),
@@ -167,7 +183,7 @@ def make_size_study(
                             train=1.0 if not dropout else 0.995,
                             attributes={
                                 "architecture": "mnist-cnn",
-                                "architecture_options": json.dumps({"dropout": dropout}),
+                                "architecture_options": {"dropout": dropout},
                                 "base": name,
                                 "base_sha256": base.content_sha256,
                                 "relation": "other",
@@ -289,7 +305,7 @@ def make_layer_study(splits: int = 5, layers: int = 6, images: int = 1000, *, re
                         }
                         if recorded:
                             attributes["base_accuracy"] = bases[own][1]
-                        arm = method if n == layers else f"{method}(copy={n})"
+                        arm = method if n == layers else f"{method}:copy={n}"
                         runs.append(
                             make_run(
                                 targets[target_side],
@@ -324,7 +340,7 @@ def make_strategies(runs: int = 1) -> list:
     for method, arm, accuracy in (
         ("scratch", "scratch", 0.968),
         ("freeze", "freeze", 0.971),
-        ("freeze", "freeze(copy=4)", 0.978),
+        ("freeze", "freeze:copy=4", 0.978),
     ):
         for r in range(runs):
             made.append(

@@ -11,14 +11,14 @@ from conftest import make_layer_study, make_run, make_size_study, make_target, p
 from tlcli.errors import TlcliError
 from tlcli.report.gather import arm_order, arms_of, gather, sizes_of, variants_of
 from tlcli.report.pairs import compare_entries, units
-from tlcli.store.records import Results
+from tlcli.store.records import Neighbours, Results
 
 
 def test_variants_are_named_by_what_differs(size_study: list) -> None:
     study = gather(size_study)
     assert variants_of(study.entries) == ["dropout=0.0", "dropout=0.5"]
     assert sizes_of(study.entries) == [100, 200, 2300, 23900]
-    assert arms_of(study.entries) == ["scratch", "freeze(copy=2)", "finetune"]
+    assert arms_of(study.entries) == ["scratch", "freeze:copy=2", "finetune"]
     assert len(study.tasks()) == 1
     assert study.warnings == []
 
@@ -28,7 +28,7 @@ def test_bases_are_variants_only_outside_a_layer_study() -> None:
     one = make_size_study((100,), 2, 100, (0.0,))[0]
     other = copy.deepcopy(one)
     for run in other.runs:
-        run.attributes |= {"base": "other.h5", "base_sha256": "f" * 64}
+        run.base, run.base_sha256 = "other.h5", "f" * 64
     assert variants_of(gather([one, other]).entries) == ["base base05.h5", "base other.h5"]
 
 
@@ -89,7 +89,8 @@ def test_what_a_reader_must_know() -> None:
     results, base = make_size_study((100,), 2, 100, (0.0,))
     results.runs[0].history["test_accuracy"][-1] = 0.1
     results.runs[1].predictions = np.zeros(0, np.int64)
-    results.runs[2].attributes["selected_on"] = "test"
+    (name,) = results.targets
+    results.neighbours = [Neighbours(name, 100, 3, selected_on="test")]
     base.complete = False
     text = " ".join(gather([results, base]).warnings)
     for part in ("not that of the predictions", "no predictions", "chosen on the test set", "interrupted"):
@@ -102,8 +103,8 @@ def test_nothing_to_report() -> None:
 
 
 def test_numbers_in_arms_are_sorted_as_numbers() -> None:
-    arms = ["freeze(copy=10)", "freeze(copy=2)"]
-    assert sorted(arms, key=lambda a: arm_order("freeze", a)) == ["freeze(copy=2)", "freeze(copy=10)"]
+    arms = ["freeze:copy=10", "freeze:copy=2"]
+    assert sorted(arms, key=lambda a: arm_order("freeze", a)) == ["freeze:copy=2", "freeze:copy=10"]
 
 
 def _results(draws: int, runs: int) -> Results:

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
-from conftest import make_run, make_target
+from conftest import make_neighbours, make_target
 
 from tlcli.report import drawing, neighbours
 from tlcli.report.document import Chart, Section, Table
 from tlcli.report.gather import gather
 from tlcli.report.report import compose
-from tlcli.store.records import Results, Run, Target
-
-
-def _run(target: Target, arm: str, k: object, test: list[float]) -> Run:
-    run = make_run(target, "knn", arm, 0, 0.8, attributes={"k": k, "layer": "dense"})
-    run.curves = {
-        "k": np.arange(1, len(test) + 1),
-        "cv_accuracy": np.array([0.7, 0.81, 0.8, 0.7, 0.6])[: len(test)],
-        "test_accuracy": np.array(test),
-    }
-    return run
+from tlcli.store.records import Results
 
 
 def _blocks(part: Section) -> tuple[Chart, Table]:
@@ -32,31 +24,30 @@ def _blocks(part: Section) -> tuple[Chart, Table]:
 
 def test_the_chosen_k_is_the_recorded_one() -> None:
     target = make_target("t", 100, 500, ["a", "b"])
-    run = _run(target, "knn(euclidean, uniform)", 2, [0.7, 0.8, 0.83, 0.8, 0.7])
-    study = gather([Results([run], {"t": target})])
+    found = make_neighbours(target, "euclidean", 2, [0.7, 0.8, 0.83, 0.8, 0.7])
+    study = gather([Results([], {"t": target}, neighbours=[found])])
     part = neighbours.section(neighbours.measured(study.entries), 2)
     _, table = _blocks(part)
     (row,) = table.rows
     assert (row["k"], row["best_k"]) == (2, 3)
     assert row["best"] - row["test"] == pytest.approx(3)
     assert not next(c for c in table.columns if c.key == "dataset").shown
-    for recorded in (None, "two", 99):
-        run.attributes["k"] = recorded
-        assert neighbours.chosen(study.entries[0]) == 1
-    for curve in ("test_accuracy", "cv_accuracy"):
-        run.curves[curve] = run.curves[curve][:2]
-        assert neighbours.measured(study.entries) == []  # a curve is cut short: there is nothing to show
-        run.curves[curve] = np.linspace(0, 1, 5)
+    found.k = 99
+    assert neighbours.chosen(study.entries[0]) == 1
+    found.test_accuracies = found.test_accuracies[:2]
+    assert neighbours.measured(study.entries) == []  # a curve is cut short: there is nothing to show
+    found.test_accuracies, found.cv_accuracies = np.linspace(0, 1, 5), found.cv_accuracies[:2]
+    assert neighbours.measured(study.entries) == []
 
 
 def test_draws_share_a_panel_and_sizes_have_their_own_gain() -> None:
     """Five arms at three sizes with two draws each: 15 pairs of which 12 are drawn, and that is said."""
-    runs, targets = [], {}
+    found, targets = [], {}
     for size, gain in ((100, 0.05), (1000, 0.02), (10000, 0.01)):
         for draw in range(2):
             t = targets[f"n{size}-{draw}"] = make_target(f"n{size}-{draw}", size, 500, ["a", "b"])
-            runs += [_run(t, f"knn({a})", 1 + draw, [0.7, 0.72, 0.72 + gain]) for a in "abcde"]
-    study = gather([Results(runs, targets)])
+            found += [make_neighbours(t, metric, 1 + draw, [0.7, 0.72, 0.72 + gain]) for metric in "abcde"]
+    study = gather([Results([], targets, neighbours=found)])
     part = neighbours.section(study.entries, 2)
     chart, table = _blocks(part)
     assert "Drawn are 12 of 15 pairs of size and arm" in chart.caption
@@ -67,7 +58,7 @@ def test_draws_share_a_panel_and_sizes_have_their_own_gain() -> None:
     assert next(c for c in table.columns if c.key == "dataset").shown
     assert len({tuple(table.cell(r, c) for c in table.visible) for r in table.rows}) == len(table.rows) == 30
     said = part.discussion[0].replace("\u00a0", " ")
-    assert said.startswith("knn(a) reaches 71.00 % with k = 1 to 2 at 100, 71.00 % with")
+    assert said.startswith("knn:metric=a reaches 71.00 % with k = 1 to 2 at 100, 71.00 % with")
     assert said.endswith("These are means over the training sets of one size.")
     assert (
         "up to 7.00 points more at 100, 4.00 points more at 1,000 and 3.00 points more at 10,000 training "
@@ -76,9 +67,11 @@ def test_draws_share_a_panel_and_sizes_have_their_own_gain() -> None:
 
 
 def test_long_names_fit_into_their_panels() -> None:
-    arm = "knn(euclidean, uniform, all layers, mirrored, power 0.5)"
+    options = {"metric": "cosine", "weights": "distance", "power": 0.5, "layer": "all", "mirrored": True}
     targets = {f"t{i}": make_target(f"t{i}", 100 + i, 100, ["a", "b"]) for i in range(2)}
-    study = gather([Results([_run(t, arm, 1, [0.5, 0.6]) for t in targets.values()], targets)])
+    made = (make_neighbours(t, "", 1, [0.5, 0.6]) for t in targets.values())
+    found = [dataclasses.replace(one, **options) for one in made]
+    study = gather([Results([], targets, neighbours=found)])
     chart, _ = _blocks(neighbours.section(study.entries, 2))
     with drawing.drawing_style():
         figure = drawing.lay_out(chart.draw(2))
@@ -89,6 +82,7 @@ def test_long_names_fit_into_their_panels() -> None:
 
 def test_each_target_task_has_its_own_neighbours() -> None:
     targets = {n: make_target(n, 100, 100, list(n), seed=i) for i, n in enumerate(("ab", "cd"))}
-    study = gather([Results([_run(t, "knn(x)", 1, [0.5, 0.6]) for t in targets.values()], targets)])
+    found = [make_neighbours(t, "cosine", 1, [0.5, 0.6]) for t in targets.values()]
+    study = gather([Results([], targets, neighbours=found)])
     titles = [s.title for s in compose(study, None, "").sections if s.id.startswith("neighbours")]
     assert [t.partition(": ")[2] for t in titles] == ["a and b", "c and d"]

@@ -90,7 +90,7 @@ def test_the_answer_is_first_and_made_of_the_tests(made: tuple[Path, str, float]
 
 def test_every_arm_can_be_held_against_another_than_scratch(size_study: list, tmp_path: Path) -> None:
     """As an ablation needs it: the parts of a method against the whole."""
-    document = compose(gather(size_study), None, "", against=["freeze(copy=2)"])
+    document = compose(gather(size_study), None, "", against=["freeze:copy=2"])
     tables = {b.id: b for s in document.sections for b in s.blocks if hasattr(b, "columns")}
     there = [(r["size"], r["variant"], r["first"]) for r in tables["against-reference-1"].rows]
     assert {first for *_, first in there} == {"scratch", "finetune"}
@@ -100,10 +100,10 @@ def test_every_arm_can_be_held_against_another_than_scratch(size_study: list, tm
         return [r["difference"] for r in tables[table].rows if r["first"] == first]
 
     assert difference("against-reference-1", "scratch") == pytest.approx(
-        [-d for d in difference("against-scratch", "freeze(copy=2)")]
+        [-d for d in difference("against-scratch", "freeze:copy=2")]
     )
     told = " ".join(p for s in document.sections for p in s.discussion)
-    assert "than freeze(copy=2) at" in told
+    assert "than freeze:copy=2 at" in told
     with pytest.raises(UsageError, match="No arm 'frozen' in these files; there are finetune"):
         build(size_study, tmp_path / "r", against=["frozen"])
 

@@ -49,7 +49,7 @@ def test_harm_is_told() -> None:
 
 
 def test_without_scratch_the_best_are_compared() -> None:
-    study = gather(make_size_study((100,), 3, 500, (0.0,), arms=("finetune", "freeze(copy=2)")))
+    study = gather(make_size_study((100,), 3, 500, (0.0,), arms=("finetune", "freeze:copy=2")))
     part = sizes.section(study, study.entries)
     assert part.answer is not None
     assert part.answer.text.startswith("The best arm at 100 training images is finetune")
@@ -95,7 +95,7 @@ def test_speed_is_told_of_curves_alone_and_of_scratch_where_it_is() -> None:
     beside = speed(lambda r: True)
     assert beside is not None
     assert all(r["scratch"] is not None for r in beside.rows)
-    assert {r["arm"] for r in beside.rows} == {"freeze(copy=2)", "finetune"}
+    assert {r["arm"] for r in beside.rows} == {"freeze:copy=2", "finetune"}
     # Two measurements are no curve.
     for run in records[0].runs:
         run.history = {k: v[-2:] for k, v in run.history.items()}
@@ -145,10 +145,7 @@ def test_few_splits_fall_back_to_targets_and_runs() -> None:
 def test_another_head_is_another_layer_study() -> None:
     records = make_layer_study(3, 3, 100)
     results = next(r for r in records if isinstance(r, Results))
-    twins = [
-        dataclasses.replace(run, arm=f"{run.arm}, all", attributes={**run.attributes, "all_layers": 1.0})
-        for run in results.runs
-    ]
+    twins = [dataclasses.replace(run, arm=f"{run.arm}, all", all_layers=1) for run in results.runs]
     study = gather([*records, dataclasses.replace(results, runs=twins)])
     found = layers.collect(study, layers.of_layers(study))
     assert [(one.variant, one.runs) for one in found] == [("", 72), ("head on all layers", 12)]
@@ -156,7 +153,7 @@ def test_another_head_is_another_layer_study() -> None:
 
 def test_a_figure_for_every_network_of_document_003() -> None:
     study = gather(make_strategies())
-    assert [n.name for n in networks.networks(study)] == ["base", "scratch", "freeze", "freeze(copy=4)"]
+    assert [n.name for n in networks.networks(study)] == ["base", "scratch", "freeze", "freeze:copy=4"]
     part = networks.section(study)
     assert part is not None
     assert sum(isinstance(b, Chart) for b in part.blocks) == 4

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from tlcli import store
+from tlcli.store.results import shortened
 
 NAMES = ["six", "seven", "été"]
 
@@ -51,8 +53,20 @@ def make_checkpoint() -> store.Checkpoint:
             "test_accuracy": np.array([0.1, 0.5, np.nan, 1.0]),
         },
         test_predictions=rng.integers(0, 3, 7),
-        optimizer={"iteration": np.array(30), "conv_2/kernel/momentum": rng.random((3, 3, 2, 4), np.float32)},
         state={"dropout/seed": np.array([1, 2], np.uint32), "empty": np.zeros((0, 3), np.float32)},
+        channel_order="bgr",
+        source="mnist",
+        train_source_index=rng.permutation(2000)[:20],
+        plugin="networks.py",
+        plugin_sha256="cd" * 32,
+        provenance=store.Provenance(computed_by={"backend": "tensorflow", "device": "cpu", "threads": 2}),
+    )
+
+
+def make_headless() -> store.Checkpoint:
+    """A network without a head: it has no classes."""
+    return dataclasses.replace(
+        make_checkpoint(), class_names=[], class_original=np.zeros(0, np.int64), test_predictions=None
     )
 
 
@@ -62,7 +76,10 @@ def make_embeddings(n: int = 30, width: int = 8) -> store.Embeddings:
     def part(n: int) -> store.EmbeddingPart:
         return store.EmbeddingPart(rng.random((n, width), np.float32), rng.integers(0, 3, n), np.arange(n))
 
-    return store.Embeddings({"train": part(n), "test": part(9)}, "dense_1", list(NAMES), np.array([6, 7, 11]))
+    parts = {"train": part(n), "test": part(9)}
+    return store.Embeddings(
+        parts, "dense_1", list(NAMES), np.array([6, 7, 11]), mirrored=True, source="mnist"
+    )
 
 
 def make_results(runs: int = 3) -> store.Results:
@@ -73,42 +90,48 @@ def make_results(runs: int = 3) -> store.Results:
 
     def run(i: int) -> store.Run:
         history = {"samples_seen": np.arange(5) * 1000, "test_accuracy": rng.random(5)}
+        logits = shortened(rng.normal(size=(50, 3)))
         return store.Run(
-            f"mnist-6-9-p0.01|freeze(copy=2)|{i}",
             "freeze",
-            "freeze(copy=2)",
+            "freeze:copy=2",
             target.name,
             200,
             i,
             i,
             1000,
             100,
-            {"base": "base.h5", "copy": 2},
-            history,
-            rng.integers(0, 3, 50),
+            architecture="lab-cnn",
+            architecture_options={"filters": [32, 32]},
+            base="base.h5",
+            base_sha256="ef" * 32,
+            copy=2,
+            train_accuracy=0.75,
+            selected="freeze:copy=2,rate=0.1",
+            candidates={"freeze:copy=2,rate=0.1": {"accuracy": 0.5}},
+            history=history,
+            predictions=logits.argmax(axis=1),
+            logits=logits,
         )
 
-    knn = store.Run(
-        "knn",
-        "knn",
-        "knn(euclidean, uniform)",
+    found = store.Neighbours(
         target.name,
         200,
-        0,
-        0,
-        0,
-        0,
-        history={"samples_seen": np.array([200]), "test_accuracy": np.array([0.5])},
-        curves={"k": np.arange(1, 4), "cv_accuracy": rng.random(3)},
+        2,
+        layer="dense_1",
+        metric="cosine",
+        selected_on="cross-validation",
+        ks=np.arange(1, 4),
+        cv_accuracies=rng.random(3),
+        test_accuracies=np.array([0.5, 0.75, np.nan]),
     )
-    return store.Results(
-        [*(run(i) for i in reversed(range(runs))), knn], {target.name: target}, {"epochs": 3}
-    )
+    order = reversed(range(runs))
+    return store.Results([run(i) for i in order], {target.name: target}, {"epochs": 3}, neighbours=[found])
 
 
 MAKERS: dict[str, Callable[[], store.Record]] = {
     "dataset": make_dataset,
     "checkpoint": make_checkpoint,
+    "headless": make_headless,
     "embeddings": make_embeddings,
     "results": make_results,
 }

@@ -1,6 +1,8 @@
 """Write one small file of each kind into a folder: `python tests/store/make_fixtures.py FOLDER`.
 
-Run once for each released version of the formats; what is in `fixtures/` is never written again.
+Run once for each released version of the formats; what is in `fixtures/` is never written again. The other
+files there are what the commands made of digits: `train-base` (trained), `transfer --save` (grid, network),
+`embed --layer all --mirrored` (embedded) and `knn --metric cosine --power 0.5` (neighbours).
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from conftest import make_checkpoint, make_dataset, make_embeddings, make_results
+from conftest import make_checkpoint, make_dataset, make_embeddings, make_headless, make_results
 
 from tlcli import store
 
@@ -22,6 +24,7 @@ def main(folder: Path) -> None:
     dataset = write("dataset", make_dataset())
     checkpoint = write("checkpoint", make_checkpoint(), dataset)
     embeddings = write("embeddings", make_embeddings(), checkpoint, dataset)
+    write("headless", make_headless(), dataset)
     write("results", make_results(), embeddings)
 
 

@@ -31,8 +31,22 @@ def test_sentences(
         "dataset of mnist, 3 classes (six, seven, été), 20 training, 5 validation and 7 test images of 6x5x2",
         "checkpoint of lab-cnn, 88 parameters, for images of 6x5x2, 3 classes (six, seven, été), after 3,000 "
         "samples, interrupted",
-        "embeddings of layer dense_1, 8 wide, 3 classes (six, seven, été), 30 training and 9 test images",
-        "results of 4 runs: 1 dataset, 2 arms (freeze(copy=2), knn(euclidean, uniform))",
+        "embeddings of layer dense_1 and mirror images, 8 wide, 3 classes (six, seven, été), 30 training and "
+        "9 test images",
+        "results of 3 runs and 1 classification by neighbours: 1 dataset, 2 arms (freeze:copy=2, "
+        "knn:metric=cosine)",
+    ]
+    accuracies = [run.test_accuracy for run in results.runs]
+    assert description.details["accuracies"] == [
+        {
+            "dataset": "mnist-6-9-p0.01",
+            "size": 200,
+            "arm": arm,
+            "runs": len(found),
+            "mean": np.mean(found),
+            "sd": np.std(found, ddof=1) if len(found) > 1 else None,
+        }
+        for arm, found in (("freeze:copy=2", accuracies), ("knn:metric=cosine", [0.75]))
     ]
 
 

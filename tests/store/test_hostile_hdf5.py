@@ -306,7 +306,7 @@ ATTACKS: dict[str, tuple[Callable[[h5py.File], None], str]] = {
             (masked_filter, "has a chunk"),
             (deep_groups, "nested more than 8 deep"),
             (many_objects, "unknown group 'train/0'"),
-            (many_attributes, "has 109 attributes"),
+            (many_attributes, "has 110 attributes"),
             (large_attribute, "2,097,152 bytes"),
             (array_attribute, "an array; expected one value"),
             (number_for_text, "is a whole number; expected string"),

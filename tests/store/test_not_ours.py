@@ -67,8 +67,8 @@ def test_a_newer_version_says_so(dataset: store.Dataset, tmp_path: Path) -> None
     path = tmp_path / "x.h5"
     store.write(path, dataset)
     with h5py.File(path, "r+") as file:
-        file.attrs.modify("format_version", np.int64(2))
-    with pytest.raises(TlcliError, match="has format version 2; this tlcli reads 1"):
+        file.attrs.modify("format_version", np.int64(3))
+    with pytest.raises(TlcliError, match="has format version 3; this tlcli reads 1"):
         store.read_any(path)
     with h5py.File(path, "r+") as file:
         del file.attrs["format_version"]

@@ -18,9 +18,11 @@ import pytest
 
 from tlcli import store
 from tlcli.errors import TlcliError
+from tlcli.store import opening, reading, version_1
 from tlcli.store.documentation import END, START, documentation
+from tlcli.store.results import shortened
 
-FIXTURES = Path(__file__).parent / "fixtures" / "v1"
+FIXTURES = Path(__file__).parent / "fixtures"
 
 
 def assert_same(a: Any, b: Any, where: str = "") -> None:
@@ -62,7 +64,7 @@ def test_order_of_weights_and_runs_is_kept(
     store.write(tmp_path / "r.h5", results)
     found = store.read(tmp_path / "c.h5", store.Checkpoint)
     assert list(found.weights) == list(checkpoint.weights)
-    assert list(found.optimizer) == list(checkpoint.optimizer)
+    assert list(found.state) == list(checkpoint.state)
     found_runs = store.read(tmp_path / "r.h5", store.Results).runs
     assert [run.key for run in found_runs] == [run.key for run in results.runs]
 
@@ -92,7 +94,10 @@ def test_content_digest_knows_the_content_only(
     b = store.write(tmp_path / "b.h5", dataset, command="split --proportion 0.01")
     assert a.provenance.content_sha256 == b.provenance.content_sha256
     made_from_a = store.write(tmp_path / "ca.h5", checkpoint, command="train a.h5", parents=[a])
-    made_from_b = store.write(tmp_path / "cb.h5", checkpoint, command="train b.h5", parents=[b])
+    elsewhere = store.Provenance(computed_by={"backend": "jax", "device": "gpu"})
+    moved = dataclasses.replace(checkpoint, provenance=elsewhere)
+    made_from_b = store.write(tmp_path / "cb.h5", moved, command="train b.h5", parents=[b])
+    assert store.read(tmp_path / "cb.h5", store.Checkpoint).provenance.computed_by["backend"] == "jax"
     assert made_from_a.provenance.content_sha256 == made_from_b.provenance.content_sha256
     orphan = store.write(tmp_path / "c.h5", checkpoint)
     assert orphan.provenance.content_sha256 != made_from_a.provenance.content_sha256
@@ -111,6 +116,7 @@ def test_provenance_reaches_back_to_the_first_file(
     assert [parent.name for parent in found.parents] == ["b.h5", "a.h5"]
     assert [(x.name, x.command) for x in found.ancestry] == [("b.h5", "train-base a.h5"), ("a.h5", "split")]
     assert found.ancestry[0].parents == (a.provenance.content_sha256,)
+    assert found.ancestry[0].computed_by == checkpoint.provenance.computed_by
 
 
 def test_lazy_images_are_decoded_in_blocks(
@@ -150,7 +156,7 @@ def test_compressible_images_are_compressed(dataset: store.Dataset, tmp_path: Pa
 
 def test_long_json_goes_to_a_dataset(dataset: store.Dataset, results: store.Results, tmp_path: Path) -> None:
     dataset.options = {"classes": ["x" * 100] * 1000}
-    results.runs[0].attributes = {"names": ["y" * 100] * 1000}
+    results.recipe = {"names": ["y" * 100] * 1000}
     for record in (dataset, results):
         store.write(tmp_path / "x.h5", record, force=True)
         assert_same(record, store.read(tmp_path / "x.h5", type(record)))
@@ -178,24 +184,116 @@ def test_pipe(embeddings: store.Embeddings, tmp_path: Path) -> None:
     assert b"stdin is cut short or damaged" in cut.stderr
 
 
-def test_version_1_stays_readable() -> None:
-    """One file of each kind, as the first release wrote it."""
-    kinds = {
-        "dataset": store.Dataset,
-        "checkpoint": store.Checkpoint,
-        "embeddings": store.Embeddings,
-        "results": store.Results,
-    }
-    for name, kind in kinds.items():
-        record = store.read(FIXTURES / f"{name}.h5", kind)
-        assert record.provenance.command == f"fixture {name}"
-        assert store.verify(FIXTURES / f"{name}.h5").ok
-    checkpoint = store.read(FIXTURES / "checkpoint.h5", store.Checkpoint)
+@pytest.mark.parametrize("path", sorted(FIXTURES.glob("*/*.h5")), ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_every_version_stays_readable(path: Path, tmp_path: Path) -> None:
+    """What was written once can be read, described, verified and written anew."""
+    record = store.read_any(path)
+    assert store.verify(path).ok
+    description = store.describe(path)
+    assert not description.problems
+    assert description.provenance == record.provenance
+    store.write(tmp_path / "x.h5", record)
+    assert_same(store.read_any(tmp_path / "x.h5"), record)
+    assert store.describe(tmp_path / "x.h5").sentence == description.sentence
+
+
+def test_what_version_1_holds() -> None:
+    """As the code of version 1 itself read these files."""
+    checkpoint = store.read(FIXTURES / "v1/checkpoint.h5", store.Checkpoint)
     assert list(checkpoint.weights) == ["conv_2/kernel", "conv_1/bias", "a/kernel"]
     assert checkpoint.provenance.parents[0].name == "dataset.h5"
-    neighbours = next(r for r in store.read(FIXTURES / "results.h5", store.Results).runs if r.key == "knn")
-    with pytest.raises(TlcliError, match="'knn' has no test accuracy"):
-        _ = neighbours.test_accuracy
+    assert checkpoint.channel_order == "rgb"
+    network = store.read(FIXTURES / "v1/network.h5", store.Checkpoint)
+    assert (network.recipe["method"], network.recipe["precision"]) == ("finetune:rate=2", "float32")
+    assert network.provenance.computed_by == {"backend": "tensorflow", "precision": "float32"}
+    embedded = store.read(FIXTURES / "v1/embedded.h5", store.Embeddings)
+    assert (embedded.layer, embedded.mirrored) == ("all", True)
+
+    old = store.read(FIXTURES / "v1/results.h5", store.Results)
+    assert [run.arm for run in old.runs] == ["freeze:copy=2"] * 3
+    assert [run.run for run in old.runs] == [2, 1, 0]
+    assert (len(old.neighbours), old.neighbours[0].test_accuracy) == (1, None)
+
+    grid = store.read(FIXTURES / "v1/grid.h5", store.Results)
+    arms = ["scratch", "freeze:copy=2", "finetune:rate=0.5|2", "logistic", "replay"]
+    assert [run.arm for run in grid.runs] == [arm for arm in arms for _ in range(2)]
+    tuned = grid.runs[4]
+    assert (tuned.copy, tuned.freeze, tuned.relation, tuned.batch_size, tuned.samples) == (
+        8,
+        0,
+        "other",
+        20,
+        120,
+    )
+    assert (tuned.selected, tuned.selected_on) == ("finetune:rate=2", "5 folds of the training part")
+    assert list(tuned.candidates) == ["finetune:rate=0.5", "finetune:rate=2"]
+    assert tuned.source_accuracy_before == tuned.base_accuracy == 100 / 106
+    assert grid.runs[6].chosen["logistic"]["C"] == 1
+    target = grid.targets["target"]
+    for run in grid.runs:
+        assert run.test_accuracy == (run.predictions == target.test_labels).mean()
+
+    (found,) = store.read(FIXTURES / "v1/neighbours.h5", store.Results).neighbours
+    assert found.arm == "knn:metric=cosine,power=0.5,layer=all,mirrored=1"
+    assert (found.k, found.left_out, found.selected_on) == (3, 30, "cross-validation")
+    assert found.test_accuracy == (found.predictions == target.test_labels).mean()
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ({"base_accuracy": "high"}, "'base_accuracy' of runs/.* is 'high'; expected a number from 0 to 1"),
+        ({"copy": [1]}, "expected a count"),
+        ({"base_sha256": {}}, "expected a text"),
+        ({"selection": "best"}, "expected an object"),
+    ],
+)
+def test_version_1_with_wrong_values(attributes: dict[str, Any], words: str) -> None:
+    with opening.open_hdf5(FIXTURES / "v1/results.h5") as file:
+        tree = reading.load_tree(file, version_1.FORMATS["tlcli-results"])
+    run = next(path for path in tree.attributes if path.endswith("|0"))
+    tree.set_json(run, "attributes", attributes)
+    with pytest.raises(TlcliError, match=words):
+        version_1.translated(tree)
+
+
+def test_results_are_tables(results: store.Results, tmp_path: Path) -> None:
+    """Plain h5py, without a line of tlcli: what a reader in MATLAB or R meets."""
+    store.write(tmp_path / "x.h5", results)
+    with h5py.File(tmp_path / "x.h5") as file:
+        runs = file["runs"]
+        assert {column.shape for column in runs.values()} == {(3,)}
+        assert [arm.decode() for arm in runs["arm"]] == ["freeze:copy=2"] * 3
+        assert runs["copy"][:].tolist() == [2, 2, 2]
+        assert np.isnan(runs["base_accuracy"][:]).all()
+        assert runs["freeze"][:].tolist() == [-1, -1, -1]
+        for i, accuracy in enumerate(runs["test_accuracy"]):
+            assert file[f"trainings/{i}/history/test_accuracy"][-1] == accuracy
+            logits = file[f"trainings/{i}/test/logits"]
+            assert logits.dtype == np.float32
+            assert (logits[:].argmax(axis=1) == file[f"trainings/{i}/test/predictions"]).all()
+        assert file["neighbours/k"][0] == 2
+        assert file["neighbours/test_accuracy"][0] == file["sweeps/0/test_accuracy"][1] == 0.75
+        assert file["targets/name"][0].decode() == "mnist-6-9-p0.01"
+        names: list[str] = []
+        file.visit(names.append)
+        assert not [name for name in names if "|" in name]
+
+
+def test_shortened_logits_keep_the_softmax_and_the_answer() -> None:
+    rng = np.random.default_rng(0)
+    logits = np.float32(5 * rng.normal(size=(1000, 10)) + 30 * rng.normal(size=(1000, 1)))
+    logits[0] = [1e-9, 0, *[-1] * 8]  # the two largest cannot be told apart in 12 bits
+    kept = shortened(logits)
+    assert (kept.argmax(axis=1) == logits.argmax(axis=1)).all()
+    exact = (logits - logits.max(axis=1, keepdims=True)).astype(np.float64)
+    assert np.abs(kept - exact).max() <= np.abs(exact).max() * 2**-12
+    assert (np.abs(kept - exact) <= np.abs(exact) * 2**-12).all()
+    np.testing.assert_array_equal(shortened(kept), kept)
+    assert not (kept.view(np.uint32) & 0xFFF).any()
+    nothing = shortened(np.array([[np.nan, 1], [np.inf, 0], [-np.inf, 0]], np.float32))
+    assert np.isnan(nothing[0]).all()
+    assert np.isneginf([nothing[1, 1], nothing[2, 0]]).all()
 
 
 def test_page_is_up_to_date() -> None:

@@ -10,9 +10,12 @@ import pytest
 
 from tlcli import data, store
 from tlcli.errors import Interrupted, TlcliError, UsageError
-from tlcli.store.records import Checkpoint, Dataset
+from tlcli.store.records import Checkpoint, Dataset, Part
+from tlcli.store.results import run_row
+from tlcli.store.tables import columns
 from tlcli.training import Recipe, transfer
 from tlcli.training.arms import parse_arms
+from tlcli.training.compatible import relation
 from tlcli.training.methods import METHODS
 from tlcli.training.order import SampleOrder
 
@@ -30,15 +33,15 @@ def test_arms_from_specifications():
     assert (arm.label, arm.copy, arm.freeze) == ("freeze", 3, 3)
     labels = [a.label for a in parse_arms(["freeze", "finetune"], GROUPS, copy="1-3")]
     assert labels == [
-        "freeze(copy=1)",
-        "freeze(copy=2)",
+        "freeze:copy=1",
+        "freeze:copy=2",
         "freeze",
-        "finetune(copy=1)",
-        "finetune(copy=2)",
+        "finetune:copy=1",
+        "finetune:copy=2",
         "finetune",
     ]
     (arm,) = parse_arms(["freeze:freeze=2"], GROUPS)
-    assert (arm.label, arm.copy, arm.freeze) == ("freeze(freeze=2)", 3, 2)
+    assert (arm.label, arm.copy, arm.freeze) == ("freeze:freeze=2", 3, 2)
     wrong_specs = [
         [],
         ["freez"],
@@ -56,13 +59,19 @@ def test_arms_from_specifications():
             parse_arms(wrong, GROUPS)
 
 
+def columns_of(run):
+    """What a results file says of a run in its table."""
+    row = run_row(run)
+    return {name: row[name] for name in columns("runs")}
+
+
 def test_what_each_arm_copies_and_changes(base, target_set, tmp_path):
     arms = ["scratch", "freeze:copy=2", "freeze", "finetune"]
     results = transfer(base, [target_set], arms, recipe=SHORT, save_dir=tmp_path)
     frozen = saved(tmp_path, "--freeze--")
     for layer in ("conv1", "conv2", "dense1"):
         assert np.array_equal(frozen.weights[f"{layer}/kernel"], base.weights[f"{layer}/kernel"])
-    part = saved(tmp_path, "freeze(copy=2)")
+    part = saved(tmp_path, "freeze-copy=2")
     assert np.array_equal(part.weights["conv2/kernel"], base.weights["conv2/kernel"])
     tuned, scratch = saved(tmp_path, "finetune"), saved(tmp_path, "scratch")
     for layer in ("conv1", "conv2", "dense1"):
@@ -137,7 +146,7 @@ def test_an_interrupted_grid_goes_on_and_ends_the_same(base, target_set, tmp_pat
     for a, b in zip(whole.runs, resumed.runs, strict=True):
         assert a.key == b.key
         assert np.array_equal(a.predictions, b.predictions)
-        assert a.attributes == b.attributes
+        assert columns_of(a) == columns_of(b)
         assert all(np.array_equal(a.history[k], b.history[k]) for k in a.history)
     with pytest.raises(TlcliError, match=r"another grid .*samples was 300, now 100"):
         transfer(base, [target_set], ["scratch"], resume=True, **{**how, "recipe": Recipe(samples=100)})
@@ -147,10 +156,10 @@ def test_every_method_runs_and_measures_forgetting(base, source_set, target_set)
     results = transfer(base, [target_set], list(METHODS), recipe=SHORT, source=source_set)
     by_arm = {run.arm: run for run in results.runs}
     assert set(by_arm) == set(METHODS)
-    before = {run.attributes["source_accuracy_before"] for run in results.runs}
+    before = {run.source_accuracy_before for run in results.runs}
     assert before == {base.history["test_accuracy"][-1]}
-    assert by_arm["freeze"].attributes["source_accuracy_after"] == before.pop()
-    assert by_arm["scratch"].attributes["source_accuracy_after"] < 0.6
+    assert by_arm["freeze"].source_accuracy_after == before.pop()
+    assert by_arm["scratch"].source_accuracy_after < 0.6
     for run in results.runs:
         right = (run.predictions == target_set.test.labels).mean()
         assert right == run.test_accuracy
@@ -168,7 +177,7 @@ def test_the_pull_of_l2_sp_keeps_the_weights_near_the_base(base, target_set, tmp
 def test_replay_remembers_more_than_tuning(base, source_set, target_set):
     recipe = Recipe(learning_rate=0.005, samples=3000, eval_every=3000, batch_size=50)
     runs = transfer(base, [target_set], ["finetune", "replay", "lwf"], recipe=recipe, source=source_set).runs
-    after = {run.arm: run.attributes["source_accuracy_after"] for run in runs}
+    after = {run.arm: run.source_accuracy_after for run in runs}
     assert after["replay"] > after["finetune"]
 
 
@@ -210,8 +219,16 @@ def test_lp_ft_can_start_from_the_solved_head(base, target_set):
 
 def test_own_and_other_targets_are_told_apart(base, source_set, target_set):
     recipe = Recipe(samples=100, batch_size=50)
-    runs = transfer(base, [source_set, target_set], ["finetune"], recipe=recipe).runs
-    assert [run.attributes["relation"] for run in runs] == ["own", "other"]
+    few = np.arange(0, len(source_set.train), 3)
+    part = Part(
+        source_set.train.images[few], source_set.train.labels[few], source_set.train.source_index[few]
+    )
+    own = dataclasses.replace(source_set, parts={"train": part, "test": source_set.test})
+    own.provenance = dataclasses.replace(own.provenance, name="few.h5", content_sha256="0" * 64)
+    runs = transfer(base, [source_set, own, target_set], ["finetune"], recipe=recipe).runs
+    assert [run.relation for run in runs] == ["own", "own", "other"]
+    part.source_index[0] = 10_000  # an image that the base has not seen
+    assert relation(base, own) == "other"
 
 
 def test_images_of_another_size_are_refused(base, folder):
@@ -263,7 +280,7 @@ def test_runs_at_once_give_what_runs_one_by_one_give(base, target_set, source_se
     for a, b in zip(alone.runs, together.runs, strict=True):
         assert a.key == b.key
         assert np.array_equal(a.predictions, b.predictions)
-        assert a.attributes == b.attributes
+        assert columns_of(a) == columns_of(b)
         assert all(np.array_equal(a.history[k], b.history[k]) for k in a.history)
     assert seen[-1].done == seen[-1].total
 

@@ -57,5 +57,5 @@ def test_every_kind_of_arm_answers_with_both_sides(base, source_set, target_set,
         assert run.history["test_loss"][-1] == pytest.approx(loss, abs=1e-4), run.arm
         assert other.history["test_loss"][-1] != pytest.approx(loss, abs=1e-3), run.arm
         assert run.history["train_loss"][-1] == pytest.approx(other.history["train_loss"][-1], rel=0.2)
-        before = run.attributes["source_accuracy_before"]
-        assert before == other.attributes["source_accuracy_before"]
+        before = run.source_accuracy_before
+        assert before == other.source_accuracy_before

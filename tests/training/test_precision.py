@@ -63,7 +63,7 @@ def test_transfer_in_mixed_precision(base, source_set, target_set):
     for run in results.runs:
         assert run.test_accuracy > 0.75, run.arm
     for run in results.runs[:1] + results.runs[3:]:  # a head alone forgets nothing, in any precision
-        before, after = (run.attributes[f"source_accuracy_{when}"] for when in ("before", "after"))
+        before, after = (getattr(run, f"source_accuracy_{when}") for when in ("before", "after"))
         assert before == after, run.arm
 
 

@@ -36,8 +36,8 @@ def test_a_head_with_hidden_layers_takes_the_flattened_convolutions(base, target
     results = transfer(base, [target_set], ["freeze", "finetune:copy=1"], save_dir=tmp_path, **how)
     frozen, tuned = results.runs
     assert [run.arm for run in results.runs] == [
-        "freeze(head_units=16-8)",
-        "finetune(copy=1,head_units=16-8)",
+        "freeze:head_units=16-8",
+        "finetune:copy=1,head_units=16-8",
     ]
     flat = base.weights["dense1/kernel"].shape[0]
     new = flat * 16 + 16 + 16 * 8 + 8 + 8 * 4 + 4
@@ -56,12 +56,12 @@ def test_a_head_is_a_property_of_its_arm(base, source_set, target_set):
     """Linear and hidden heads in one grid; what is forgotten is measured with the base's own upper layers."""
     arms = ["freeze", "freeze:head_units=16,head_dropout=0.5", "replay:head_units=16"]
     plain, frozen, replayed = transfer(base, [target_set], arms, recipe=SHORT, source=source_set).runs
-    assert "head_units" not in plain.attributes
-    assert (frozen.attributes["head_units"], frozen.attributes["head_dropout"]) == ("16", 0.5)
+    assert plain.head_units == ""
+    assert (frozen.head_units, frozen.head_dropout) == ("16", 0.5)
     before = base.history["test_accuracy"][-1]
     for run in (plain, frozen):
-        assert run.attributes["source_accuracy_after"] == run.attributes["source_accuracy_before"] == before
-    assert 0.5 < replayed.attributes["source_accuracy_after"] != before
+        assert run.source_accuracy_after == run.source_accuracy_before == before
+    assert 0.5 < replayed.source_accuracy_after != before
     assert replayed.trainable_parameters > frozen.trainable_parameters
     with pytest.raises(UsageError, match="give head_units too"):
         transfer(base, [target_set], ["freeze"], head_dropout=0.5)
@@ -117,7 +117,7 @@ def test_a_head_may_read_all_layers(base, source_set, target_set, tmp_path):
     results = transfer(base, [target_set], arms, recipe=SHORT, source=source_set, save_dir=tmp_path)
     runs = {run.arm: run for run in results.runs}
     (alone,) = transfer(base, [target_set], ["ridge"], recipe=SHORT, all_layers=True).runs
-    solved = runs["ridge(all_layers=1)"]
+    solved = runs["ridge:all_layers=1"]
     assert alone.arm == solved.arm
     assert np.array_equal(alone.predictions, solved.predictions)
     assert solved.trainable_parameters == (32 + 32 + 128) * 4 + 4
@@ -130,19 +130,19 @@ def test_a_head_may_read_all_layers(base, source_set, target_set, tmp_path):
     conv1, conv2, dense = (np.asarray(a) for a in keras.Model(model.inputs, [taps[0], pooled, taps[2]])(x))
     expected = np.concatenate([conv1.mean(axis=(1, 2)), conv2.mean(axis=(1, 2)), dense], axis=1)
     np.testing.assert_allclose(features["test"].embeddings, expected, atol=1e-5)
-    penalty = solved.attributes["chosen"]["ridge"]["penalty"]
+    penalty = solved.chosen["ridge"]["penalty"]
     plain = make_pipeline(StandardScaler(), RidgeClassifier(alpha=penalty))
     plain.fit(features["train"].embeddings, features["train"].labels)
     assert np.array_equal(solved.predictions, plain.predict(features["test"].embeddings))
 
-    kept = saved(tmp_path, "ridge(all")
+    kept = saved(tmp_path, "ridge-all")
     again = embed(kept, target_set)
     assert again.layer == "all_layers"
     np.testing.assert_array_equal(again.parts["test"].embeddings, features["test"].embeddings)
     tuned = runs["anchored"]
     assert tuned.history["test_accuracy"][0] > 0.8
     assert tuned.trainable_parameters == tuned.parameters
-    assert 0.5 < tuned.attributes["source_accuracy_after"] != tuned.attributes["source_accuracy_before"]
+    assert 0.5 < tuned.source_accuracy_after != tuned.source_accuracy_before
     with pytest.raises(UsageError, match="give one of the two"):
         transfer(base, [target_set], ["freeze:all_layers=1"], recipe=SHORT, head_units="8")
 
@@ -151,7 +151,7 @@ def test_the_head_of_an_arm_takes_the_place_of_the_bases(base, target_set, tmp_p
     """Also where the base's own head reads all layers, or has hidden ones."""
     arms = ["ridge:all_layers=1", "freeze:head_units=16"]
     transfer(base, [target_set], arms, recipe=SHORT, save_dir=tmp_path)
-    every, hidden = saved(tmp_path, "ridge(all"), saved(tmp_path, "head_units")
+    every, hidden = saved(tmp_path, "ridge-all"), saved(tmp_path, "head_units")
     model, all_of_them = rebuild(every).model, embed(every, target_set, "all")
     assert all_of_them.parts["train"].embeddings.shape[1] == 32 + 32 + 128
     np.testing.assert_array_equal(
@@ -160,11 +160,11 @@ def test_the_head_of_an_arm_takes_the_place_of_the_bases(base, target_set, tmp_p
     arms = ["ridge", "ridge:all_layers=0", "lwf", "replay", "freeze:head_units=8", "anchored"]
     runs = {r.arm: r for r in transfer(every, [target_set], arms, recipe=SHORT, source=target_set).runs}
     assert runs["ridge"].trainable_parameters == (32 + 32 + 128) * 4 + 4
-    assert runs["ridge(all_layers=0)"].trainable_parameters == 128 * 4 + 4
+    assert runs["ridge:all_layers=0"].trainable_parameters == 128 * 4 + 4
     assert runs["anchored"].parameters == sum(v.size for v in every.weights.values())
-    for arm in ("ridge(all_layers=0)", "freeze(head_units=8)"):
-        after = runs[arm].attributes["source_accuracy_after"]
-        assert after == runs[arm].attributes["source_accuracy_before"] == every.history["test_accuracy"][-1]
+    for arm in ("ridge:all_layers=0", "freeze:head_units=8"):
+        after = runs[arm].source_accuracy_after
+        assert after == runs[arm].source_accuracy_before == every.history["test_accuracy"][-1]
     with pytest.raises(UsageError, match="the base's head has hidden layers"):
         transfer(hidden, [target_set], ["finetune", "freeze:all_layers=1"], recipe=SHORT)
     (tuned,) = transfer(hidden, [target_set], ["anchored:probe=0,all_layers=none"], recipe=SHORT).runs
@@ -181,7 +181,7 @@ def test_mirrored_embeddings_are_means_with_the_mirror_image(base, target_set):
     }
     one, other = (embed(base, each) for each in (target_set, dataclasses.replace(target_set, parts=turned)))
     both = embed(base, target_set, mirrored=True)
-    assert both.layer == f"{one.layer}, mirrored"
+    assert (both.layer, both.mirrored, one.mirrored) == (one.layer, True, False)
     mean = (one.parts["test"].embeddings + other.parts["test"].embeddings) / 2
     np.testing.assert_allclose(both.parts["test"].embeddings, mean, atol=1e-6)
 
@@ -198,10 +198,10 @@ def test_solved_heads_are_those_of_scikit_learn(base, tmp_path, classes):
     solved = transfer(base, [target], ["ridge", "logistic"], save_dir=tmp_path).runs
     features = embed(base, target).parts
     x, y, test = features["train"].embeddings, features["train"].labels, features["test"].embeddings
-    penalty = solved[0].attributes["chosen"]["ridge"]["penalty"]
+    penalty = solved[0].chosen["ridge"]["penalty"]
     expected = make_pipeline(StandardScaler(), RidgeClassifier(alpha=penalty)).fit(x, y)
     assert np.array_equal(solved[0].predictions, expected.predict(test))
-    c = solved[1].attributes["chosen"]["logistic"]["C"]
+    c = solved[1].chosen["logistic"]["C"]
     expected = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=1000)).fit(x, y)
     assert (solved[1].predictions == expected.predict(test)).mean() > 0.995
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
@@ -280,7 +280,7 @@ def test_kept_views_are_augmented_images_seen_by_the_frozen_layers(base, target_
 
     recipe = dataclasses.replace(SHORT, augment=("shift:1",))
     (run,) = transfer(base, [target_set], ["freeze:views=2"], recipe=recipe, save_dir=tmp_path, seed=3).runs
-    assert run.arm == "freeze(views=2)"
+    assert run.arm == "freeze:views=2"
     images, n = np.asarray(target_set.train.images), len(target_set.train)
     versions = [images]
     for number in range(2):
@@ -345,14 +345,14 @@ def test_anchored_starts_from_the_solved_head_and_its_parts_can_be_left_out(base
     last, solved, behind_last, whole, headless, plain, replayed = transfer(
         base, [target_set], arms, recipe=recipe, source=source_set
     ).runs
-    assert (whole.arm, behind_last.arm) == ("anchored", "anchored(all_layers=0)")
+    assert (whole.arm, behind_last.arm) == ("anchored", "anchored:all_layers=0")
     assert behind_last.history["test_accuracy"][0] == last.test_accuracy
     assert whole.history["test_accuracy"][0] == solved.test_accuracy
     n = len(target_set.train)
     assert whole.history["samples_seen"].tolist() == [n, n + 100, n + 200]
     assert headless.history["test_accuracy"][0] < solved.test_accuracy - 0.2
-    assert plain.arm == "anchored(alpha=0,rate_decay=1)"
-    assert replayed.attributes["source_accuracy_after"] > 0.5
+    assert plain.arm == "anchored:alpha=0,rate_decay=1"
+    assert replayed.source_accuracy_after > 0.5
     with pytest.raises(UsageError, match="linear"):
         transfer(base, [target_set], ["ridge"], head_units="8")
     with pytest.raises(UsageError, match="linear"):
@@ -361,8 +361,8 @@ def test_anchored_starts_from_the_solved_head_and_its_parts_can_be_left_out(base
 
 def test_alternatives_are_chosen_on_held_out_training_images(base, target_set, tmp_path):
     (arm,) = parse_arms(["finetune:rate=0.001|1,copy=2"], GROUPS)
-    assert arm.label == "finetune(copy=2,rate=0.001|1)"
-    assert [a.label for a in arm.choices] == ["finetune(copy=2,rate=0.001)", "finetune(copy=2)"]
+    assert arm.label == "finetune:copy=2,rate=0.001|1"
+    assert [a.label for a in arm.choices] == ["finetune:copy=2,rate=0.001", "finetune:copy=2"]
     assert [a.phases[0].rate for a in arm.choices] == [0.001, 1.0]
     with pytest.raises(UsageError, match="too many"):
         parse_arms(["lp-ft:probe=" + "|".join(f"0.{n:03}" for n in range(1, 102))], GROUPS)
@@ -380,10 +380,9 @@ def test_alternatives_are_chosen_on_held_out_training_images(base, target_set, t
     hopeless = Recipe(samples=600, eval_every=300, batch_size=20)
     (run,) = transfer(base, [small], ["finetune:rate=0.00001|1"], recipe=hopeless, save_dir=tmp_path).runs
     (direct,) = transfer(base, [small], ["finetune"], recipe=hopeless).runs
-    selection = run.attributes["selection"]
-    assert (selection["arm"], selection["on"]) == ("finetune", "5 folds of the training part")
-    tried = selection["candidates"]
-    assert tried["finetune"]["accuracy"] > tried["finetune(rate=1e-05)"]["accuracy"]
+    assert (run.selected, run.selected_on) == ("finetune", "5 folds of the training part")
+    tried = run.candidates
+    assert tried["finetune"]["accuracy"] > tried["finetune:rate=1e-05"]["accuracy"]
     assert np.array_equal(run.predictions, direct.predictions)
     (kept,) = tmp_path.iterdir()
     recipe = store.read(kept, Checkpoint).recipe
@@ -395,4 +394,4 @@ def test_one_image_a_class_cannot_be_held_out(base):
     with pytest.raises(TlcliError, match="only one image"):
         transfer(base, [tiny], ["finetune:rate=0.1|1"], recipe=SHORT)
     (run,) = transfer(base, [tiny], ["ridge"]).runs
-    assert run.attributes["chosen"]["ridge"]["on"] == ""
+    assert run.chosen["ridge"]["on"] == ""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tlcli.analysis.neighbours import METRICS, search
 from tlcli.errors import TlcliError, UsageError
-from tlcli.store.records import ALL, EmbeddingPart, Embeddings, Parent, Results, Run, Target
+from tlcli.store.records import EmbeddingPart, Embeddings, Neighbours, Parent, Results, Target
 
 if TYPE_CHECKING:
     from sklearn.neighbors import KNeighborsClassifier
@@ -57,7 +57,7 @@ def evaluate(
 
     k is the smallest of those with the highest accuracy when each training image is classified by the others
     (leave-one-out cross-validation; of more than 4,000 images, 4,000 evenly spaced ones).
-    `select_on="test"` takes the best on the test part instead, as some sources did, and marks the run so.
+    `select_on="test"` takes the best on the test part instead, as some sources did, and the result says so.
 
     Neighbours and votes are those of scikit-learn's `KNeighborsClassifier`: among classes with equal votes
     the first wins, and with `weights="distance"` (1/distance) neighbours at distance 0 outvote all others. Of
@@ -73,7 +73,7 @@ def evaluate(
         progress: Called with the number of images done, and of all.
 
     Returns:
-        One run, with `curves` k, cv_accuracy, test_accuracy.
+        With one classification in `neighbours`.
 
     Raises:
         UsageError: an unknown metric or weights, a power that is not in (0, 1], or a k for which there are
@@ -103,41 +103,27 @@ def evaluate(
     test_accuracy = (predictions == test.labels).mean(axis=1)
 
     chosen = int(np.argmax(test_accuracy if select_on == "test" else cv_accuracy))
-    arm = _arm(embeddings.layer, metric, weights, power)
     target = _target(embeddings)
-    run = Run(
-        key=f"{target.name}|{arm}|0",
-        method="knn",
-        arm=arm,
+    base = _parent(embeddings, "tlcli-checkpoint")
+    best = Neighbours(
         dataset=target.name,
         size=len(train),
-        run=0,
-        seed=0,
-        parameters=0,
-        trainable_parameters=0,
-        attributes={
-            "k": ks[chosen],
-            "metric": metric,
-            "weights": weights,
-            **({} if power == 1 else {"power": power}),
-            "selected_on": select_on,
-            "left_out": len(left_out),
-            "layer": embeddings.layer,
-            "cv_accuracy": float(cv_accuracy[chosen]),
-            **_base(embeddings),
-        },
-        history={"samples_seen": np.array([len(train)], np.int64), "test_accuracy": test_accuracy[[chosen]]},
+        k=ks[chosen],
+        layer=embeddings.layer,
+        mirrored=embeddings.mirrored,
+        metric=metric,
+        weights=weights,
+        power=power,
+        selected_on=select_on,
+        left_out=len(left_out),
+        base=base.name if base else "",
+        base_sha256=base.content_sha256 if base else "",
+        ks=np.array(ks, np.int64),
+        cv_accuracies=cv_accuracy,
+        test_accuracies=test_accuracy,
         predictions=predictions[chosen],
-        curves={"k": np.array(ks, np.int64), "cv_accuracy": cv_accuracy, "test_accuracy": test_accuracy},
     )
-    return Results([run], {target.name: target})
-
-
-def _arm(layer: str, metric: str, weights: str, power: float) -> str:
-    """What the row of a table is called: with what else than the layer below the head was compared."""
-    name, _, mirrored = layer.partition(", ")
-    words = [metric, weights, "all layers" if name == ALL else "", mirrored]
-    return f"knn({', '.join(filter(None, [*words, '' if power == 1 else f'power {power:g}']))})"
+    return Results([], {target.name: target}, neighbours=[best])
 
 
 def _powered(values: np.ndarray, power: float) -> np.ndarray:
@@ -256,13 +242,8 @@ def _target(embeddings: Embeddings) -> Target:
         class_names=embeddings.class_names,
         test_labels=test.labels,
         test_source_index=test.source_index,
+        source=embeddings.source,
     )
-
-
-def _base(embeddings: Embeddings) -> dict[str, Any]:
-    """Name and digest of the checkpoint behind the embeddings."""
-    base = _parent(embeddings, "tlcli-checkpoint")
-    return {"base": base.name, "base_sha256": base.content_sha256} if base else {}
 
 
 def _stem(name: str) -> str:

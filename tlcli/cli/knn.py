@@ -83,21 +83,21 @@ def knn(
         )
     written = store.write(path, results, command=recorded_command(context), parents=[record], force=force)
 
-    run = results.runs[0]
-    chosen_k, accuracy = run.attributes["k"], run.test_accuracy
+    found = results.neighbours[0]
+    accuracy = found.test_accuracy or 0.0
     how = "on the test part itself" if select_on_test else "by leave-one-out on the training part"
     console.made(
         path,
-        f"with k = {chosen_k} of {len(run.curves['k'])} tried (chosen {how}), {percent(accuracy)} of "
-        f"{count(len(run.predictions), 'test image')} are classified right.",
+        f"with k = {found.k} of {len(found.ks)} tried (chosen {how}), {percent(accuracy)} of "
+        f"{count(len(found.predictions), 'test image')} are classified right.",
         "tlcli report {}",
     )
     console.result(
         path,
         "results",
-        k=chosen_k,
-        selected_on=run.attributes["selected_on"],
+        k=found.k,
+        selected_on=found.selected_on,
         test_accuracy=accuracy,
-        cv_accuracy=run.attributes["cv_accuracy"],
+        cv_accuracy=found.cv_accuracy,
         content_sha256=written.provenance.content_sha256,
     )

@@ -14,8 +14,6 @@ from tlcli.report.pairs import CONTROL, summarise
 from tlcli.report.size_figures import MOST_PANELS, handles, spread
 from tlcli.report.words import percent, plural, points
 
-BEFORE, AFTER = "source_accuracy_before", "source_accuracy_after"
-
 
 def section(study: Study, entries: Sequence[Entry], *, suffix: str = "", title: str = "") -> Section:
     """Scatter and table of the runs of one task, all `measured`."""
@@ -41,15 +39,19 @@ def section(study: Study, entries: Sequence[Entry], *, suffix: str = "", title: 
 
 def measured(entries: Sequence[Entry]) -> list[Entry]:
     """The runs of which the source accuracy is known before and after the transfer."""
-    return [e for e in entries if {BEFORE, AFTER} <= e.run.attributes.keys() and e.method != CONTROL]
+    return [
+        e
+        for e in entries
+        if None not in (e.run.source_accuracy_before, e.run.source_accuracy_after) and e.method != CONTROL
+    ]
 
 
 def _before(e: Entry) -> float:
-    return float(e.run.attributes[BEFORE])
+    return float(e.run.source_accuracy_before or 0)
 
 
 def _after(e: Entry) -> float:
-    return float(e.run.attributes[AFTER])
+    return float(e.run.source_accuracy_after or 0)
 
 
 def _lost(cell: Sequence[Entry]) -> Summary:

@@ -15,7 +15,7 @@ import numpy as np
 from tlcli.errors import TlcliError
 from tlcli.report import style
 from tlcli.report.words import at_most, clean, count, plural
-from tlcli.store.records import Checkpoint, Dataset, Embeddings, Record, Results, Run, Target
+from tlcli.store.records import Checkpoint, Dataset, Embeddings, Neighbours, Record, Results, Run, Target
 
 METHOD_ORDER = {name: i for i, name in enumerate(style.METHODS)}
 
@@ -40,6 +40,8 @@ class Entry:
     recipe: dict[str, Any]
     identity: Identity
     variant: str = ""
+    neighbours: Neighbours | None = None
+    """Where the run is a classification by neighbours: what else is known of it."""
 
     @cached_property
     def arm(self) -> str:
@@ -84,7 +86,7 @@ class Entry:
     @property
     def train_accuracy(self) -> float | None:
         """Accuracy on the training part after the last step; else the last average seen during training."""
-        measured = self.run.attributes.get("train_accuracy")
+        measured = self.run.train_accuracy
         return last(self.run.history, "train_accuracy") if measured is None else float(measured)
 
 
@@ -187,40 +189,41 @@ def gather(records: Sequence[Record]) -> Study:
 
 def _entries(results: Results) -> list[Entry]:
     file = clean(results.provenance.name or "results")
-    made_from = {a.content_sha256 for a in results.provenance.ancestry}
-    made_from |= {p.content_sha256 for p in results.provenance.parents}
     entries = []
-    for run in results.runs:
+    for run, found in [*((run, None) for run in results.runs), *((_run(n), n) for n in results.neighbours)]:
         if run.dataset not in results.targets:
             raise TlcliError(
                 f"{file}: run {clean(run.key)} names the target {clean(run.dataset)}, which it lacks."
             )
-        a = run.attributes
-        identity = Identity(str(a.get("architecture", "")), _options(a), _base(a, made_from))
-        entries.append(Entry(run, results.targets[run.dataset], file, results.recipe, identity))
+        options = json.dumps(run.architecture_options, sort_keys=True, default=str)
+        identity = Identity(run.architecture, options, run.base or run.base_sha256)
+        target = results.targets[run.dataset]
+        entries.append(Entry(run, target, file, results.recipe, identity, neighbours=found))
     return entries
 
 
-def _options(attributes: dict[str, Any]) -> str:
-    """The architecture's options as canonical JSON, from a mapping or JSON text."""
-    options = attributes.get("architecture_options", attributes.get("options", {}))
-    if isinstance(options, str):
-        try:
-            options = json.loads(options)
-        except ValueError:
-            options = {"options": options}
-    return json.dumps(
-        options if isinstance(options, dict) else {"options": options}, sort_keys=True, default=str
+def _run(found: Neighbours) -> Run:
+    """A classification by neighbours where runs are compared with each other."""
+    measured = {} if found.test_accuracy is None else {"test_accuracy": np.array([found.test_accuracy])}
+    return Run(
+        "knn",
+        found.arm,
+        found.dataset,
+        found.size,
+        run=0,
+        seed=0,
+        parameters=0,
+        trainable_parameters=0,
+        base=found.base,
+        base_sha256=found.base_sha256,
+        history={"samples_seen": np.array([found.size]), **measured} if measured else {},
+        predictions=found.predictions,
     )
-
-
-def _base(attributes: dict[str, Any], made_from: set[str]) -> str:
-    return str(attributes.get("base") or attributes.get("base_sha256") or "")
 
 
 def _key(e: Entry) -> tuple[Any, ...]:
     """What makes a run the same run: network, training set, arm, base and repetition."""
-    base = e.run.attributes.get("base_sha256", "")
+    base = e.run.base_sha256
     return e.identity, base, e.dataset, e.run.arm, e.run.run
 
 
@@ -271,16 +274,16 @@ def _equal(a: Entry, b: Entry) -> bool:
 
 def _adopt(entries: list[Entry]) -> None:
     """Neighbours on embeddings belong to the variant whose base made the embeddings."""
-    by_base = {e.run.attributes.get("base_sha256"): e.identity for e in entries if e.identity.architecture}
+    by_base = {e.run.base_sha256: e.identity for e in entries if e.identity.architecture}
     for e in entries:
         if not e.identity.architecture:
-            e.identity = by_base.get(e.run.attributes.get("base_sha256"), e.identity)
+            e.identity = by_base.get(e.run.base_sha256, e.identity)
 
 
 def _name_variants(entries: list[Entry]) -> None:
     """Label each run by what differs between the networks: architecture, options, or else the base."""
     known = list(dict.fromkeys(e.identity for e in entries if e.identity.architecture))
-    layers = any(e.run.attributes.get("relation") == "own" for e in entries)
+    layers = any(e.run.relation == "own" for e in entries)
     many_architectures = len({i.architecture for i in known}) > 1
     by_architecture: dict[str, list[Identity]] = {}
     for i in known:
@@ -312,7 +315,7 @@ def _gaps(entries: list[Entry]) -> list[str]:
     """The runs that a full grid (arms x training sets x repetitions) would have and that are not there."""
     missing: list[str] = []
     for group in by(entries, lambda e: (e.variant, e.task)).values():
-        for part in by(group, lambda e: (e.method == "knn", e.run.attributes.get("relation"))).values():
+        for part in by(group, lambda e: (e.method == "knn", e.run.relation)).values():
             # Neighbours need not be asked at every size, but then on all training sets of that size.
             sizes = sizes_of(part)
             datasets = {e.dataset: clean(e.target.name) for e in group if e.size in sizes}
@@ -384,6 +387,4 @@ def _oddities(study: Study) -> list[str]:
 
 
 def _chosen_on_test(e: Entry) -> bool:
-    attributes = e.run.attributes
-    marks = (e.recipe.get("select_on_test"), attributes.get("select_on_test"))
-    return any(marks) or attributes.get("selected_on") == "test"
+    return e.neighbours is not None and e.neighbours.selected_on == "test"

@@ -84,15 +84,11 @@ class LayerStudy:
 
 def of_layers(study: Study) -> list[Entry]:
     """The runs of a layer study: frozen or tuned up to n, for several n."""
-    candidates = [
-        e for e in study.entries if (e.method, e.run.attributes.get("relation")) in SERIES and _n(e)
-    ]
-    candidates = [
-        e for e in candidates if e.method != "freeze" or e.run.attributes.get("freeze", _n(e)) == _n(e)
-    ]
+    candidates = [e for e in study.entries if (e.method, e.run.relation) in SERIES and _n(e)]
+    candidates = [e for e in candidates if e.method != "freeze" or e.run.freeze in (None, _n(e))]
     chosen = []
     for group in by(candidates, _kind).values():
-        own = any(e.run.attributes.get("relation") == "own" for e in group)
+        own = any(e.run.relation == "own" for e in group)
         if len({_n(e) for e in group}) >= (2 if own else 3):
             chosen += group
     return chosen
@@ -100,7 +96,7 @@ def of_layers(study: Study) -> list[Entry]:
 
 def is_whole(entries: Sequence[Entry]) -> bool:
     """Whether the study has selffers, so that it stands for itself and not as part of a size study."""
-    return any(e.run.attributes.get("relation") == "own" for e in entries)
+    return any(e.run.relation == "own" for e in entries)
 
 
 def collect(study: Study, entries: Sequence[Entry]) -> list[LayerStudy]:
@@ -116,7 +112,7 @@ def collect(study: Study, entries: Sequence[Entry]) -> list[LayerStudy]:
 
 def _kind(e: Entry) -> str:
     """The variant and, where it is not the base's kind, the head."""
-    units, everything = (e.run.attributes.get(key) for key in ("head_units", "all_layers"))
+    units, everything = e.run.head_units, e.run.all_layers
     head = [f"head with {units} hidden units"] if units else []
     return ", ".join(filter(None, [e.variant, *head, "head on all layers" if everything else ""]))
 
@@ -125,7 +121,7 @@ def _collect(study: Study, variant: str, entries: Sequence[Entry]) -> LayerStudy
     unit, name = _units(entries)
     by_target: dict[str, dict[int, dict[object, list[float]]]] = {}
     for e in entries:
-        series = SERIES[e.method, str(e.run.attributes.get("relation"))]
+        series = SERIES[e.method, e.run.relation]
         by_target.setdefault(series, {}).setdefault(_n(e), {}).setdefault(unit(e), []).append(e.accuracy)
     values = {
         s: {n: {u: float(np.mean(v)) for u, v in units.items()} for n, units in depths.items()}
@@ -145,8 +141,7 @@ def _collect(study: Study, variant: str, entries: Sequence[Entry]) -> LayerStudy
 
 
 def _n(e: Entry) -> int:
-    copy = e.run.attributes.get("copy")
-    return int(copy) if isinstance(copy, int | float | np.integer) else 0
+    return e.run.copy or 0
 
 
 def _units(entries: Sequence[Entry]) -> tuple[Callable[[Entry], object], str]:
@@ -164,11 +159,11 @@ def _units(entries: Sequence[Entry]) -> tuple[Callable[[Entry], object], str]:
 
 def _base_accuracy(study: Study, e: Entry, entries: Sequence[Entry]) -> float | None:
     """The test accuracy on the target of e of the base that was trained on it."""
-    own = [o for o in entries if o.task == e.task and o.run.attributes.get("relation") == "own"]
+    own = [o for o in entries if o.task == e.task and o.run.relation == "own"]
     for o in own:
-        if (recorded := o.run.attributes.get("base_accuracy")) is not None:
+        if (recorded := o.run.base_accuracy) is not None:
             return float(recorded)
-    digests = {o.run.attributes.get("base_sha256") for o in own}
+    digests = {o.run.base_sha256 for o in own}
     for c in study.checkpoints:
         known = c.provenance.content_sha256 and c.provenance.content_sha256 in digests
         if known or (not own and c.class_names == e.target.class_names):
@@ -178,7 +173,7 @@ def _base_accuracy(study: Study, e: Entry, entries: Sequence[Entry]) -> float | 
 
 
 def _budgets(study: Study, entries: Sequence[Entry]) -> tuple[int, int] | None:
-    digests = {e.run.attributes.get("base_sha256") for e in entries}
+    digests = {e.run.base_sha256 for e in entries}
     seen = [c.samples_seen for c in study.checkpoints if _digest(c) in digests]
     after = [int(h[-1]) for e in entries if len(h := e.run.history.get("samples_seen", np.zeros(0)))]
     return (int(np.median(seen)), int(np.median(after))) if seen and after else None

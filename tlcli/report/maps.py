@@ -37,7 +37,8 @@ def section(study: Study) -> Section | None:
         if (apart := t_sne(points)) is not None:
             panels.append(("t-SNE", apart))
         text = (
-            f"In {name} (layer {clean(embeddings.layer)}, {points.shape[1]} dimensions), "
+            f"In {name} (layer {clean(embeddings.layer)}{', mirrored' * embeddings.mirrored}, "
+            f"{points.shape[1]} dimensions), "
             f"{number(100 * neighbours, 1)} % of the images shown have a nearest neighbour of their own "
             f"class; two principal components hold {number(100 * share, 0)} % of the variance."
         )

@@ -14,6 +14,7 @@ from tlcli.report.document import Chart, Column, Section, Table
 from tlcli.report.gather import Entry, arm_order, by, sizes_of
 from tlcli.report.size_figures import MOST_PANELS, spread
 from tlcli.report.words import clean, count, listing, percent, plural, points
+from tlcli.store.records import Neighbours
 
 MOST_TOLD = 6
 """Arms with a sentence of their own."""
@@ -49,26 +50,34 @@ def measured(entries: Sequence[Entry]) -> list[Entry]:
 
 def _cell(e: Entry) -> tuple[Any, ...]:
     """What one panel is about: the draws of one size, with the same k tried."""
-    return e.variant, e.size, e.arm, tuple(e.run.curves["k"])
+    return e.variant, e.size, e.arm, tuple(_sweep(e).ks)
+
+
+def _sweep(e: Entry) -> Neighbours:
+    assert e.neighbours is not None
+    return e.neighbours
 
 
 def _is_whole(e: Entry) -> bool:
     """Whether the curves are there, with a value for each k."""
-    k, cv = len(e.run.curves.get("k", ())), len(_curve(e, "cv_accuracy"))
-    return k > 0 and len(_curve(e, "test_accuracy")) == k and cv in (0, k)
+    if e.neighbours is None:
+        return False
+    k, cv, test = (
+        len(x) for x in (e.neighbours.ks, e.neighbours.cv_accuracies, e.neighbours.test_accuracies)
+    )
+    return k > 0 and test == k and cv in (0, k)
 
 
 def chosen(e: Entry) -> int:
     """The position of the chosen k on the curve: the recorded one, else the best of the cross-validation."""
-    ks = np.asarray(e.run.curves["k"])
-    recorded = e.run.attributes.get("k")
-    if type(recorded) is int and (ks == recorded).any():
-        return int(np.flatnonzero(ks == recorded)[0])
-    return int(np.argmax(_curve(e, "cv_accuracy"))) if "cv_accuracy" in e.run.curves else 0
+    ks = _sweep(e).ks
+    if (ks == _sweep(e).k).any():
+        return int(np.flatnonzero(ks == _sweep(e).k)[0])
+    return int(np.argmax(_curve(e, "cv_accuracy"))) if len(_curve(e, "cv_accuracy")) else 0
 
 
 def _curve(e: Entry, name: str) -> np.ndarray:
-    return np.asarray(e.run.curves.get(name, np.zeros(0)), np.float64)
+    return _sweep(e).cv_accuracies if name == "cv_accuracy" else _sweep(e).test_accuracies
 
 
 def draw(cells: Sequence[Sequence[Entry]], columns: int) -> Any:
@@ -88,7 +97,7 @@ def draw(cells: Sequence[Sequence[Entry]], columns: int) -> Any:
 
 def _panel(ax: Any, cell: Sequence[Entry]) -> None:
     """The mean curves over the draws, and the k that was chosen for each."""
-    k = np.asarray(cell[0].run.curves["k"])
+    k = _sweep(cell[0]).ks
     picked = sorted({chosen(e) for e in cell})
     for name, colour, line in (
         ("cv_accuracy", style.TRAIN, (0, (5, 2))),
@@ -127,14 +136,14 @@ def _table(entries: Sequence[Entry], digits: int, id: str, *, repeated: bool) ->
     rows: list[dict[str, Any]] = []
     for e in entries:
         i, test, cv = chosen(e), _curve(e, "test_accuracy"), _curve(e, "cv_accuracy")
-        k = np.asarray(e.run.curves["k"])
+        k = _sweep(e).ks
         rows.append(
             {
                 "size": e.size,
                 "dataset": clean(e.target.name),
                 "arm": e.arm,
                 "variant": e.variant,
-                "layer": clean(e.run.attributes.get("layer", "")),
+                "layer": clean(_sweep(e).layer),
                 "k": int(k[i]),
                 "cv": 100 * cv[i] if len(cv) else None,
                 "test": 100 * test[i],
@@ -167,7 +176,7 @@ def _text(entries: Sequence[Entry], digits: int) -> str:
         for size in sizes_of(group):
             cell = [e for e in group if e.size == size]
             mean = float(np.mean([_curve(e, "test_accuracy")[chosen(e)] for e in cell]))
-            k = _span([int(e.run.curves["k"][chosen(e)]) for e in cell])
+            k = _span([int(_sweep(e).ks[chosen(e)]) for e in cell])
             parts.append(f"{percent(mean, digits)} with k = {k} at {count(size)}")
         name = f"{arm} ({variant})" if variant else arm
         sentences.append(f"{name} reaches {listing(parts)} training images.")
@@ -181,7 +190,7 @@ def _text(entries: Sequence[Entry], digits: int) -> str:
 
 def _picking(entries: Sequence[Entry], digits: int) -> str:
     """What picking k on the test set would have seemed to gain, at most, at each size."""
-    honest = [e for e in entries if e.run.attributes.get("selected_on") != "test"]
+    honest = [e for e in entries if _sweep(e).selected_on != "test"]
     if not honest:
         return "k was picked on the test images here, so these accuracies are flattered."
     most = [

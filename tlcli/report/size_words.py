@@ -321,7 +321,7 @@ def limits(entries: Sequence[Entry]) -> list[str]:
             "The training sets of one size are drawn from the same published images and overlap, the larger "
             "the more: their results lie closer together than those of independent sets would."
         )
-    bases = {base for e in entries if (base := e.run.attributes.get("base_sha256"))}
+    bases = {base for e in entries if (base := e.run.base_sha256)}
     if len(bases) == 1:
         texts.append(
             "All transfer starts from one and the same trained base: how much another base, trained again, "

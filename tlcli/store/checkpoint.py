@@ -11,21 +11,29 @@ from tlcli.store.common import check_counts, check_labels, put_classes, put_seri
 from tlcli.store.records import Checkpoint
 from tlcli.store.tree import Tree
 
+CHANNEL_ORDERS = ("rgb", "bgr")
+
 
 def to_tree(record: Checkpoint) -> Tree:
     tree = Tree(Checkpoint.format)
     tree.set("", "architecture", record.architecture)
     tree.set_json("", "options", record.options)
+    tree.set("", "plugin", record.plugin)
+    tree.set("", "plugin_sha256", record.plugin_sha256)
     tree.set_json("", "input_shape", list(record.input_shape))
+    tree.set("", "channel_order", record.channel_order)
+    tree.set("", "source", record.source)
     tree.set_json("", "recipe", record.recipe)
     tree.set("", "seed", int(record.seed))
     tree.set("", "samples_seen", int(record.samples_seen))
     tree.set("", "complete", int(record.complete))
     tree.datasets["preprocessing/mean"] = np.asarray(record.mean, np.float32)
     tree.datasets["preprocessing/std"] = np.asarray(record.std, np.float32)
-    put_classes(tree, record.class_names, record.class_original)
+    if record.class_names:
+        put_classes(tree, record.class_names, record.class_original)
+    if record.train_source_index is not None:
+        tree.datasets["train/source_index"] = np.asarray(record.train_source_index, np.int64)
     tree.put_ordered("weights", record.weights)
-    tree.put_ordered("optimizer", record.optimizer)
     tree.put_ordered("state", record.state)
     put_series(tree, "history", record.history)
     if record.test_predictions is not None:
@@ -35,7 +43,11 @@ def to_tree(record: Checkpoint) -> Tree:
 
 def from_tree(tree: Tree) -> Checkpoint:
     """The checkpoint of a tree. Raises TlcliError where its parts contradict each other."""
-    names, original = take_classes(tree)
+    headless = "classes/names" not in tree.datasets
+    names, original = ([], np.zeros(0, np.int64)) if headless else take_classes(tree)
+    order = tree.get("", "channel_order")
+    if order not in CHANNEL_ORDERS:
+        raise TlcliError(f"channel_order is {order!r:.60}; expected {' or '.join(CHANNEL_ORDERS)}.")
     check_counts({name: tree.get("", name) for name in ("seed", "samples_seen")}, "the file")
     predictions = tree.datasets.get("test/predictions")
     if predictions is not None:
@@ -55,8 +67,12 @@ def from_tree(tree: Tree) -> Checkpoint:
         complete=bool(tree.get("", "complete")),
         history=take_series(tree, "history"),
         test_predictions=predictions,
-        optimizer=tree.take_ordered("optimizer"),
         state=tree.take_ordered("state"),
+        channel_order=order,
+        source=tree.get("", "source"),
+        train_source_index=tree.datasets.get("train/source_index"),
+        plugin=tree.get("", "plugin"),
+        plugin_sha256=tree.get("", "plugin_sha256"),
     )
 
 

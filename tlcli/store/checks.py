@@ -10,16 +10,9 @@ from typing import Any
 import numpy as np
 
 from tlcli.errors import TlcliError
+from tlcli.store.elements import FILE_WIDE, Array, Attribute, Format
 from tlcli.store.gate import UnsafeError, check_name
-from tlcli.store.schema import (
-    COMMON_ARRAYS,
-    COMMON_ATTRIBUTES,
-    FILE_WIDE,
-    LONGEST_NAME,
-    Array,
-    Attribute,
-    Format,
-)
+from tlcli.store.schema import LONGEST_NAME
 from tlcli.store.tree import UNPRINTABLE, from_json
 
 Outline = dict[str, tuple[str, tuple[int, ...]]]
@@ -79,9 +72,9 @@ class Rules:
 
     def __init__(self, kind: Format) -> None:
         self.kind = kind
-        self._arrays = [(_pattern(rule.path), rule) for rule in COMMON_ARRAYS + kind.arrays]
+        self._arrays = [(_pattern(rule.path), rule) for rule in kind.arrays]
         self._groups: dict[str, dict[str, Attribute]] = {}
-        for attribute in COMMON_ATTRIBUTES + kind.attributes:
+        for attribute in kind.attributes:
             self._groups.setdefault(attribute.path.lstrip("/"), {})[attribute.name] = attribute
             if attribute.type.startswith("json"):
                 path = f"{attribute.path}/{attribute.name}".lstrip("/")
@@ -186,9 +179,26 @@ def _index(path: str, data: np.ndarray) -> None:
         raise TlcliError(f"{path} holds {data.min()}; expected 0 or more.")
 
 
+def _count(path: str, data: np.ndarray) -> None:
+    if data.size and data.min() < -1:
+        raise TlcliError(f"{path} holds {data.min()}; expected 0 or more, or -1 for unknown.")
+
+
 def _share(path: str, data: np.ndarray) -> None:
     if ((data < 0) | (data > 1)).any():
         raise TlcliError(f"{path} holds values outside 0...1.")
+
+
+def _text(path: str, data: list[str]) -> None:
+    for text in data:
+        if UNPRINTABLE.search(text):
+            raise TlcliError(f"{path} holds {text!r:.60}; expected printable text.")
+
+
+def _objects(path: str, data: list[str]) -> None:
+    for text in set(data):
+        if not isinstance(from_json(text, path), dict):
+            raise TlcliError(f"{path} holds {text!r:.60}; expected a JSON object in each row.")
 
 
 def _names(path: str, data: list[str]) -> None:
@@ -210,7 +220,10 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "finite": _finite,
     "positive": _positive,
     "index": _index,
+    "count": _count,
     "share": _share,
+    "text": _text,
+    "objects": _objects,
     "names": _names,
     "json": _json,
 }

@@ -10,7 +10,7 @@ from tlcli.errors import TlcliError
 from tlcli.store.tree import Tree
 
 PARTS = ("train", "validation", "test")
-HISTORY_ORDER = ("samples_seen", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "k")
+HISTORY_ORDER = ("samples_seen", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 
 def put_classes(tree: Tree, names: Iterable[str], original: np.ndarray) -> None:

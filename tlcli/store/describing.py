@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from tlcli.errors import TlcliError
-from tlcli.store import checks, schema
+from tlcli.store import checks, schema, version_1
+from tlcli.store.elements import Format
 from tlcli.store.gate import Item
 from tlcli.store.opening import OpenFile, open_hdf5
 from tlcli.store.reading import take_provenance
 from tlcli.store.records import Provenance
+from tlcli.store.tables import take_table
 from tlcli.store.tree import Tree, base_name
 
 
@@ -71,9 +73,9 @@ def describe(path: str | Path) -> FileDescription:
             return FileDescription(
                 base_name(path), "hdf5", _foreign_sentence(items), file.size, entries, problems=problems
             )
-        kind = schema.FORMATS[found]
+        old = file.root_attribute("format_version") == 1
         try:
-            tree = _small_tree(file, kind)
+            tree = version_1.translated(_small_tree(file, (version_1 if old else schema).FORMATS[found]))
             summary = _SUMMARIES[found](tree, items)
             provenance = take_provenance(tree, base_name(path))
         except (TlcliError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -85,20 +87,24 @@ def describe(path: str | Path) -> FileDescription:
     return FileDescription(base_name(path), found, sentence, file.size, entries, provenance, counts, details)
 
 
-def _small_tree(file: OpenFile, kind: schema.Format) -> Tree:
+def _small_tree(file: OpenFile, kind: Format) -> Tree:
     """The tree with everything but images, embeddings, weights and the like, which stay in the file."""
     items = file.items()
     datasets = {path: item for path, item in items.items() if item.kind == "dataset"}
     attributes = {path: item.attributes for path, item in items.items() if item.attributes}
     groups = [path for path, item in items.items() if item.kind == "group"]
     checks.check_outline(kind, {p: (i.dtype, i.shape) for p, i in datasets.items()}, attributes, groups)
-    small = {
-        path: file.load(item)
-        for path, item in datasets.items()
-        if item.dtype == "string" or path.endswith("/labels")
-    }
+    small = {path: file.load(item) for path, item in datasets.items() if _is_small(path, item)}
     checks.check_values(kind, small)
     return Tree(kind.name, small, attributes)
+
+
+def _is_small(path: str, item: Item) -> bool:
+    """What a summary is made of: texts, labels, the tables of results and, in version 1, the curves."""
+    if item.dtype == "string" or path.endswith("/labels"):
+        return True
+    tabular = path.startswith(("runs/", "neighbours/", "targets/"))
+    return tabular and not path.endswith(("/predictions", "/source_index"))
 
 
 def _entry(item: Item) -> Entry:
@@ -152,12 +158,15 @@ def _embeddings(tree: Tree, items: dict[str, Item]) -> Summary:
     counts, names = _class_counts(tree)
     width = items["train/embeddings"].shape[1]
     layer = tree.get("", "layer")
-    sentence = f"embeddings of layer {layer}, {width} wide, {_classes(names)}, {_sizes(counts)} images"
+    mirrored = " and mirror images" if tree.get("", "mirrored") else ""
+    sentence = (
+        f"embeddings of layer {layer}{mirrored}, {width} wide, {_classes(names)}, {_sizes(counts)} images"
+    )
     return sentence, counts, {"layer": layer, "width": width, "classes": len(names), "sizes": _totals(counts)}
 
 
 def _checkpoint(tree: Tree, items: dict[str, Item]) -> Summary:
-    names = tree.datasets["classes/names"]
+    names = tree.datasets.get("classes/names", [])
     shape = tree.get_json("", "input_shape")
     weights = [item for path, item in items.items() if item.kind == "dataset" and path.startswith("weights/")]
     parameters = sum(int(np.prod(item.shape, dtype=np.int64)) for item in weights)
@@ -165,7 +174,8 @@ def _checkpoint(tree: Tree, items: dict[str, Item]) -> Summary:
     unfinished = "" if tree.get("", "complete") else ", interrupted"
     sentence = (
         f"checkpoint of {architecture}, {parameters:,} parameters, for images of "
-        f"{'x'.join(map(str, shape))}, {_classes(names)}, after {seen:,} samples{unfinished}"
+        f"{'x'.join(map(str, shape))}, {_classes(names) if names else 'no head'}, after {seen:,} "
+        f"samples{unfinished}"
     )
     return (
         sentence,
@@ -185,22 +195,50 @@ def _checkpoint(tree: Tree, items: dict[str, Item]) -> Summary:
 
 
 def _results(tree: Tree, items: dict[str, Item]) -> Summary:
-    runs = [a for path, a in tree.attributes.items() if path.startswith("runs/") and path.count("/") == 1]
-    targets = [path.split("/")[1] for path in tree.attributes if path.startswith("targets/")]
-    arms = list(dict.fromkeys(str(run["arm"]) for run in sorted(runs, key=lambda run: run["position"])))
-    counts = {}
-    for target in targets:
-        names = tree.datasets[f"targets/{target}/classes/names"]
-        counts[target] = _per_class(tree.datasets[f"targets/{target}/test/labels"], names)
+    runs, neighbours = take_table(tree, "runs"), take_table(tree, "neighbours")
+    targets = [row["name"] for row in take_table(tree, "targets")]
+    arms = list(dict.fromkeys(row["arm"] for row in [*runs, *neighbours]))
+    counts = {
+        name: _per_class(tree.datasets[f"tests/{i}/labels"], tree.datasets[f"tests/{i}/class_names"])
+        for i, name in enumerate(targets)
+    }
+    made = [_count(len(runs), "run")] if runs else []
+    made += [_count(len(neighbours), "classification") + " by neighbours"] if neighbours else []
     sentence = (
-        f"results of {_count(len(runs), 'run')}: {_count(len(targets), 'dataset')}, "
+        f"results of {' and '.join(made) or 'nothing'}: {_count(len(targets), 'dataset')}, "
         f"{_count(len(arms), 'arm')} ({_shortened(arms)})"
     )
-    return (
-        sentence,
-        counts,
-        {"runs": len(runs), "datasets": targets, "arms": arms, "recipe": tree.get_json("", "recipe")},
-    )
+    details = {
+        "runs": len(runs),
+        "neighbours": len(neighbours),
+        "datasets": targets,
+        "arms": arms,
+        "accuracies": _accuracies([*runs, *neighbours]),
+        "recipe": tree.get_json("", "recipe"),
+    }
+    return sentence, counts, details
+
+
+def _accuracies(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mean and standard deviation of the test accuracy of each arm on each dataset, in the order of rows.
+
+    `mean` is None where nothing was measured, `sd` with fewer than two runs.
+    """
+    cells: dict[tuple[str, int, str], list[float]] = {}
+    for row in rows:
+        found = cells.setdefault((row["dataset"], row["size"], row["arm"]), [])
+        found += [] if row["test_accuracy"] is None else [row["test_accuracy"]]
+    return [
+        {
+            "dataset": dataset,
+            "size": size,
+            "arm": arm,
+            "runs": len(found),
+            "mean": float(np.mean(found)) if found else None,
+            "sd": float(np.std(found, ddof=1)) if len(found) > 1 else None,
+        }
+        for (dataset, size, arm), found in cells.items()
+    ]
 
 
 _SUMMARIES = {

@@ -3,9 +3,9 @@
 The content digest is the SHA-256 of a listing with one line for every dataset and attribute, sorted. A
 dataset stands there with its path, dtype, shape and the SHA-256 of its little-endian bytes in C order (texts:
 of their UTF-8 JSON), so it can be computed while blocks pass by. Left out: the digests themselves,
-`generated_by`, `command` and `ancestry`; `parents` is reduced to the content digests of the parents. So the
-same content made by another command or in another folder has the same digest. What is left out is covered by
-the provenance digest.
+`generated_by`, `command`, `ancestry` and `computed_by`; `parents` is reduced to the content digests of the
+parents. So the same content made by another command, in another folder or on another machine has the same
+digest. What is left out is covered by the provenance digest.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from tlcli.store.tree import Scalar, Tree, to_json
+from tlcli.store.tree import Tree, to_json
 
-PROVENANCE = ("generated_by", "command", "parents", "ancestry")
+PROVENANCE = ("generated_by", "command", "parents", "ancestry", "computed_by")
 DIGESTS = ("content_sha256", "provenance_sha256")
 
 
@@ -77,8 +77,10 @@ def content_digest(tree: Tree, data_digests: dict[str, str]) -> str:
 
 def provenance_digest(tree: Tree) -> str:
     """The digest of what the content digest leaves out."""
-    values: list[Scalar] = [str(tree.get("", name)) for name in ("generated_by", "command")]
+    values: list[Any] = [str(tree.get("", name)) for name in ("generated_by", "command")]
     values += [tree.get_json("", name) for name in ("parents", "ancestry")]
+    if tree.has("", "computed_by"):  # not in version 1
+        values.append(tree.get_json("", "computed_by"))
     return hashlib.sha256(_line(*values).encode()).hexdigest()
 
 

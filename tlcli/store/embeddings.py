@@ -12,6 +12,8 @@ from tlcli.store.tree import Tree
 def to_tree(record: Embeddings) -> Tree:
     tree = Tree(Embeddings.format)
     tree.set("", "layer", record.layer)
+    tree.set("", "mirrored", int(record.mirrored))
+    tree.set("", "source", record.source)
     put_classes(tree, record.class_names, record.class_original)
     for name, part in record.parts.items():
         tree.datasets[f"{name}/embeddings"] = np.asarray(part.embeddings, np.float32)
@@ -31,4 +33,5 @@ def from_tree(tree: Tree) -> Embeddings:
     names, original = take_classes(tree)
     for name, part in parts.items():
         check_labels(part.labels, len(names), f"{name}/labels")
-    return Embeddings(parts, tree.get("", "layer"), names, original)
+    layer, mirrored = tree.get("", "layer"), bool(tree.get("", "mirrored"))
+    return Embeddings(parts, layer, names, original, mirrored=mirrored, source=tree.get("", "source"))

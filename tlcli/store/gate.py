@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from h5py import h5a, h5d, h5g, h5l, h5s, h5t, h5z
+from h5py import h5, h5a, h5d, h5g, h5l, h5s, h5t, h5z
 
 from tlcli.store.budget import CHUNK, DEFLATE, OBJECT, Budget
 from tlcli.store.tree import UNPRINTABLE
@@ -147,7 +147,7 @@ class Walk:
                 raise UnsafeError(item.problem)
             return []
         below = []
-        for name in list(group):
+        for name in _names(group):
             child = self._member(group, name, path)
             if child is not None:
                 below.append(child)
@@ -272,6 +272,13 @@ class Walk:
                 item.flaw = item.flaw or f"the attribute {text!r:.80} of {where!r:.100} is {error}"
                 if self._strict:
                     raise UnsafeError(item.flaw) from error
+
+
+def _names(group: Any) -> list[bytes]:
+    """The members of a group, sorted here: HDF5 1.14 crashes where it sorts those of a damaged group."""
+    names: list[bytes] = []
+    group.links.iterate(names.append, idx_type=h5.INDEX_NAME, order=h5.ITER_NATIVE)
+    return sorted(names)
 
 
 def address_of(group: Any) -> int:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from tlcli.errors import TlcliError
-from tlcli.store import schema
+from tlcli.store import elements
 from tlcli.store.gate import Item
 from tlcli.store.opening import OpenFile, open_hdf5
 from tlcli.store.tree import base_name
@@ -169,7 +169,7 @@ class WeightsFile:
         )
 
     def _array(self, item: Item) -> np.ndarray:
-        if item.dtype not in schema.FLOATS:
+        if item.dtype not in elements.FLOATS:
             raise TlcliError(f"{self._file.name}: {item.path!r:.100} holds {item.dtype}; expected floats.")
         with np.errstate(over="ignore"):
             array = np.asarray(self._file.load(item)).astype(np.float32)

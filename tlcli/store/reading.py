@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from tlcli.errors import TlcliError
-from tlcli.store import checks, digest, formats, schema
+from tlcli.store import checks, digest, formats, schema, version_1
+from tlcli.store.elements import Format
 from tlcli.store.opening import OpenFile, open_hdf5
 from tlcli.store.records import (
     Ancestor,
@@ -49,8 +50,8 @@ def file_format(path: str | Path) -> str:
     return found if isinstance(found, str) and found in schema.FORMATS else "hdf5"
 
 
-def check_kind(file: OpenFile, kinds: tuple[type, ...]) -> schema.Format:
-    """The format of an open file, if it is among those expected and of a version known here."""
+def check_kind(file: OpenFile, kinds: tuple[type, ...]) -> Format:
+    """The format of an open file, in the version that it has, if it is among those expected."""
     expected = [schema.FORMATS[kind.format] for kind in kinds]  # type: ignore[attr-defined]
     wanted = " or ".join(f"{a_noun(f.noun)} (written by `{f.command}`)" for f in expected)
     found = file.root_attribute("format")
@@ -67,14 +68,14 @@ def check_kind(file: OpenFile, kinds: tuple[type, ...]) -> schema.Format:
         )
     if type(version) is not int or version < 1:
         raise TlcliError(f"{file.name} has the format version {version!r:.40}; expected {schema.VERSION}.")
-    return kind
+    return version_1.FORMATS[found] if version == 1 else kind
 
 
 def a_noun(noun: str) -> str:
     return noun if noun.endswith("s") else f"a {noun}"
 
 
-def load_tree(file: OpenFile, kind: schema.Format) -> Tree:
+def load_tree(file: OpenFile, kind: Format) -> Tree:
     """Everything in the file, after the gate and the schema have let its outline through."""
     items = file.items()
     stored = {path: item for path, item in items.items() if item.kind == "dataset"}
@@ -90,9 +91,9 @@ def load_tree(file: OpenFile, kind: schema.Format) -> Tree:
 
 def build(tree: Tree, name: str) -> Record:
     """The record of a tree that was read, with its digests and values checked. Raises TlcliError."""
-    provenance = take_provenance(tree, name)
     check_digests(tree)
-    return dataclasses.replace(formats.from_tree(tree), provenance=provenance)
+    tree = version_1.translated(tree)
+    return dataclasses.replace(formats.from_tree(tree), provenance=take_provenance(tree, name))
 
 
 def check_digests(tree: Tree) -> None:
@@ -113,11 +114,19 @@ def take_provenance(tree: Tree, name: str) -> Provenance:
         generated_by=tree.get("", "generated_by"),
         content_sha256=tree.get("", "content_sha256"),
         name=name,
+        computed_by=_computed_by(tree.get_json("", "computed_by")),
     )
 
 
+def _computed_by(value: Any) -> dict[str, Any]:
+    plain = isinstance(value, dict) and all(isinstance(v, str | int | float) for v in value.values())
+    if not plain:
+        raise TlcliError("computed_by has another form than expected: names with texts or numbers.")
+    return value
+
+
 _PARENT = {"name", "format", "content_sha256"}
-_ANCESTOR = _PARENT | {"command", "generated_by", "parents"}
+_ANCESTOR = _PARENT | {"command", "generated_by"}
 
 
 def _parent(value: Any) -> Parent:
@@ -126,12 +135,13 @@ def _parent(value: Any) -> Parent:
 
 
 def _ancestor(value: Any) -> Ancestor:
-    texts = {k: v for k, v in value.items() if k != "parents"} if isinstance(value, dict) else value
-    _check_texts(texts, _ANCESTOR - {"parents"}, "ancestry")
+    more = ("parents", "computed_by")
+    texts = {k: v for k, v in value.items() if k not in more} if isinstance(value, dict) else value
+    _check_texts(texts, _ANCESTOR, "ancestry")
     above = _list(value.get("parents"))
     if not all(isinstance(text, str) for text in above):
         raise TlcliError("ancestry has an entry of another form than expected.")
-    return Ancestor(**texts, parents=tuple(above))
+    return Ancestor(**texts, parents=tuple(above), computed_by=_computed_by(value.get("computed_by", {})))
 
 
 def _list(value: Any) -> list[Any]:

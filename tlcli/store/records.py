@@ -48,6 +48,7 @@ class Ancestor:
     generated_by: str
     parents: tuple[str, ...] = ()
     """The content digests of its own inputs."""
+    computed_by: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,9 @@ class Provenance:
     content_sha256: str = ""
     name: str = ""
     """The file's own name without folder, or `stdin`."""
+    computed_by: dict[str, Any] = field(default_factory=dict)
+    """Where a network was computed: `backend`, `device`, `precision`, `threads`; texts and numbers. Empty
+    where none was. Who trains sets it, and `write` keeps it; it is no part of the content."""
 
 
 @dataclass
@@ -114,7 +118,10 @@ class Dataset:
 
 @dataclass
 class Checkpoint:
-    """A trained network: the name and options of its architecture, and its arrays. Never code."""
+    """A trained network: the name and options of its architecture, and its arrays. Never code.
+
+    Without class names it is headless: its last layer is what a new head takes.
+    """
 
     format: ClassVar[str] = "tlcli-checkpoint"
 
@@ -125,7 +132,7 @@ class Checkpoint:
     class_names: list[str]
     class_original: np.ndarray
     mean: np.ndarray
-    """float32, one per channel, in units of pixel values scaled to 0...1."""
+    """float32, one per channel in `channel_order`, in units of pixel values scaled to 0...1."""
     std: np.ndarray
     weights: dict[str, np.ndarray]
     """By `layer/variable`, in the network's order."""
@@ -139,10 +146,17 @@ class Checkpoint:
     """`samples_seen` (int64) and `train_loss`, `train_accuracy`, `test_loss`, `test_accuracy` (float64)."""
     test_predictions: np.ndarray | None = None
     """int64: the class it gives each image of the test part it was trained beside."""
-    optimizer: dict[str, np.ndarray] = field(default_factory=dict)
-    """The optimizer's variables; only in an incomplete checkpoint."""
     state: dict[str, np.ndarray] = field(default_factory=dict)
-    """The random state: the seed generators of dropout and what else a resumed training needs."""
+    """What a resumed training needs: the optimizer, the seed generators of dropout, ..."""
+    channel_order: str = "rgb"
+    """`bgr`: the network takes the channels in reverse."""
+    source: str = ""
+    """The published set it was trained on, for example `mnist`; empty where unknown."""
+    train_source_index: np.ndarray | None = None
+    """int64: the position in the published set of each image it was trained on; None where unknown."""
+    plugin: str = ""
+    """The file or package that registered the architecture; empty for tlcli's own."""
+    plugin_sha256: str = ""
     provenance: Provenance = field(default_factory=Provenance)
 
 
@@ -170,10 +184,14 @@ class Embeddings:
 
     parts: dict[str, EmbeddingPart]
     layer: str
-    """Its name, or `all`; with `, mirrored` where each vector is a mean with the mirror image's."""
+    """Its name, or `all`."""
     class_names: list[str]
     class_original: np.ndarray
     provenance: Provenance = field(default_factory=Provenance)
+    mirrored: bool = False
+    """Each vector is the mean of an image's and its mirror image's."""
+    source: str = ""
+    """The published set that the images are from, for example `mnist`; empty where unknown."""
 
 
 @dataclass
@@ -194,14 +212,12 @@ class Target:
 
 @dataclass
 class Run:
-    """One training, or one evaluation of neighbours, with one seed."""
+    """One training with one seed: a row of the table `runs`. None and empty texts stand for unknown."""
 
-    key: str
-    """Unique in its file, for example `mnist-6-9-p0.01/freeze(copy=2)/0` with `/` written as `|`."""
     method: str
     """The registered name, for example `freeze`."""
     arm: str
-    """Method with its options, for example `freeze(copy=2)`: what a table has one row for."""
+    """The method with its options, as `--method` takes it: `freeze:copy=2`. What a table has one row for."""
     dataset: str
     """The name of its target in the same file."""
     size: int
@@ -210,15 +226,60 @@ class Run:
     """0, 1, ...: the repetition."""
     seed: int
     parameters: int
+    """Of the network, in all."""
     trainable_parameters: int
-    attributes: dict[str, Any] = field(default_factory=dict)
-    """More scalars: `architecture`, `base`, `base_sha256`, `relation`, `copy`, `freeze`, `batch_size`, ..."""
+    architecture: str = ""
+    architecture_options: dict[str, Any] = field(default_factory=dict)
+    base: str = ""
+    """The file name of the base."""
+    base_sha256: str = ""
+    """The content digest of the base."""
+    base_accuracy: float | None = None
+    """The base's accuracy on its own test part."""
+    relation: str = ""
+    """`own`: the base was trained on these images; `other`."""
+    copy: int | None = None
+    """Weighted layers copied from the base, from the input on."""
+    freeze: int | None = None
+    """Those of them that stay frozen in the first phase."""
+    head_units: str = ""
+    """Hidden layers of the new head, as `512,256`."""
+    head_dropout: float | None = None
+    """Dropout on the inputs of the layers of such a head."""
+    all_layers: int | None = None
+    """1: the new head reads what all layers make of an image; 0: one layer; None: as the base's head does."""
+    batch_size: int | None = None
+    samples: int | None = None
+    """Training samples seen."""
+    train_accuracy: float | None = None
+    """After the last step, in inference mode, on at most 2,000 of the training images."""
+    source_accuracy_before: float | None = None
+    """The base's accuracy on the test part of the source task."""
+    source_accuracy_after: float | None = None
+    """The run's own, with the base's head."""
+    selected: str = ""
+    """Where the arm has alternatives: the one that this run took, as an arm."""
+    selected_on: str = ""
+    """The images that the alternatives were compared on."""
+    candidates: dict[str, Any] = field(default_factory=dict)
+    """Held-out `accuracy` and `loss` of each alternative."""
+    chosen: dict[str, Any] = field(default_factory=dict)
+    """What was chosen in solving for the head, by the solver: `penalty`, `C`, ..."""
+    plugin: str = ""
+    """The file or package that registered the method; empty for tlcli's own."""
+    plugin_sha256: str = ""
     history: dict[str, np.ndarray] = field(default_factory=dict)
     """All of one length: `samples_seen` (int64) and the train and test losses and accuracies (float64)."""
     predictions: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    """int64: the class given to each image of the target's test part."""
-    curves: dict[str, np.ndarray] = field(default_factory=dict)
-    """Anything else measured along an axis; kNN: `k` (int64), `cv_accuracy`, `test_accuracy`."""
+    """int64: the class given to each image of the target's test part; empty where they were not kept."""
+    logits: np.ndarray | None = None
+    """float32, N x classes: what the softmax takes for each image of the target's test part. Files keep them
+    less the largest of each image, with 12 significant bits."""
+
+    @property
+    def key(self) -> str:
+        """What tells it from the other runs of its file."""
+        return f"{self.dataset}|{self.arm}|{self.run}"
 
     @property
     def test_accuracy(self) -> float:
@@ -233,15 +294,79 @@ class Run:
 
 
 @dataclass
+class Neighbours:
+    """One classification of a target's test part by the nearest training images, for many k."""
+
+    dataset: str
+    """The name of its target in the same file."""
+    size: int
+    """Training images, which are the neighbours."""
+    k: int
+    """How many of them vote."""
+    layer: str = ""
+    """The layer that was embedded, or `all`."""
+    mirrored: bool = False
+    """Embeddings are means of an image's and its mirror image's."""
+    metric: str = "euclidean"
+    weights: str = "uniform"
+    power: float = 1.0
+    """Each number x counts as sign(x) |x|^power."""
+    selected_on: str = ""
+    """What k was chosen on: `cross-validation` or `test`."""
+    left_out: int | None = None
+    """Training images that were left out in turn."""
+    base: str = ""
+    """The file name of the network that was embedded."""
+    base_sha256: str = ""
+    ks: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    """int64, K: every k that was tried, ascending."""
+    cv_accuracies: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    """float64, K: by leave-one-out on the training part; empty where not measured."""
+    test_accuracies: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    """float64, K: on the test part."""
+    predictions: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    """int64: the class given to each image of the target's test part, with `k` neighbours."""
+
+    @property
+    def arm(self) -> str:
+        """`knn` with the options that are not the default, in the spelling of `Run.arm`."""
+        options = {
+            "metric": "" if self.metric == "euclidean" else self.metric,
+            "weights": "" if self.weights == "uniform" else self.weights,
+            "power": "" if self.power == 1 else f"{self.power:g}",
+            "layer": ALL if self.layer == ALL else "",
+            "mirrored": "1" if self.mirrored else "",
+        }
+        given = ",".join(f"{name}={value}" for name, value in options.items() if value)
+        return f"knn:{given}" if given else "knn"
+
+    @property
+    def cv_accuracy(self) -> float | None:
+        """The leave-one-out accuracy with `k`; None where it was not measured."""
+        return self._at_k(self.cv_accuracies)
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """The accuracy on the test part with `k`; None where it was not measured."""
+        return self._at_k(self.test_accuracies)
+
+    def _at_k(self, accuracies: np.ndarray) -> float | None:
+        values = accuracies[self.ks == self.k] if len(accuracies) == len(self.ks) else accuracies[:0]
+        return float(values[0]) if len(values) and not np.isnan(values[0]) else None
+
+
+@dataclass
 class Results:
-    """The runs of one grid: datasets x methods x repetitions."""
+    """The runs of one grid, datasets x methods x repetitions; or classifications by nearest neighbours."""
 
     format: ClassVar[str] = "tlcli-results"
 
     runs: list[Run]
     targets: dict[str, Target]
     recipe: dict[str, Any] = field(default_factory=dict)
+    """What all runs share."""
     provenance: Provenance = field(default_factory=Provenance)
+    neighbours: list[Neighbours] = field(default_factory=list)
 
 
 Record = Dataset | Checkpoint | Embeddings | Results
@@ -262,6 +387,7 @@ def common_parents(records: Sequence[Record]) -> tuple[tuple[Parent, ...], tuple
                 p.command,
                 p.generated_by,
                 tuple(q.content_sha256 for q in p.parents),
+                p.computed_by,
             ),
         )
     for r in records:

@@ -1,158 +1,200 @@
-"""The results format: record to tree and back."""
+"""The results format: record to tree and back.
+
+Runs, neighbours and targets are tables; the arrays of row i stand in `trainings/i`, `sweeps/i`, `tests/i`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from tlcli.errors import TlcliError
-from tlcli.store.common import check_counts, check_labels, put_series, take_series
-from tlcli.store.records import Results, Run, Target
+from tlcli.store.common import check_labels, put_series, take_series
+from tlcli.store.records import Neighbours, Results, Run, Target
+from tlcli.store.tables import put_table, take_table
 from tlcli.store.tree import Tree
 
-_TEXTS = ("method", "arm", "dataset")
-_COUNTS = ("size", "run", "seed", "parameters", "trainable_parameters")
+KEPT_BITS = 12
+"""Significant bits of a logit: an error of 0.01 % of its distance to the largest. The zeros of the rest are
+compressed away, so that it takes about as much as a float16, which MATLAB could not read."""
 
-# Of a run's further values those that are computed with.
-_MORE_TEXTS = {"architecture", "base", "base_sha256", "relation", "layer", "metric", "weights", "selected_on"}
-_MORE_COUNTS = {"copy", "freeze", "batch_size", "samples", "k", "left_out"}
-_MORE_SHARES = {"cv_accuracy", "source_accuracy_before", "source_accuracy_after"}
-_UNKNOWN_OR_SHARES = {"train_accuracy", "base_accuracy"}
+_RUN_ARRAYS, _SWEEP, _TEST = "trainings", "sweeps", "tests"
 
 
 def to_tree(record: Results) -> Tree:
+    """The tree of results. Raises TlcliError for two runs of one dataset, arm and number."""
+    keys = [run.key for run in record.runs]
+    if len(set(keys)) < len(keys):
+        twice = next(key for number, key in enumerate(keys) if key in keys[:number])
+        raise TlcliError(f"Two runs are called {twice!r}; expected one for each dataset, arm and number.")
+    return build_tree(record)
+
+
+def build_tree(record: Results) -> Tree:
+    """The tree of results, whatever the runs are called."""
     tree = Tree(Results.format)
     tree.set_json("", "recipe", record.recipe)
-    for position, run in enumerate(record.runs):
-        _put_run(tree, position, run)
-    for position, target in enumerate(record.targets.values()):
-        _put_target(tree, position, target)
+    put_table(tree, "runs", [run_row(run) for run in record.runs])
+    put_table(tree, "neighbours", [neighbours_row(found) for found in record.neighbours])
+    put_table(tree, "targets", [vars(target) for target in record.targets.values()])
+    for number, run in enumerate(record.runs):
+        _put_run(tree, f"{_RUN_ARRAYS}/{number}", run)
+    for number, found in enumerate(record.neighbours):
+        _put_sweep(tree, f"{_SWEEP}/{number}", found)
+    for number, target in enumerate(record.targets.values()):
+        group = f"{_TEST}/{number}"
+        tree.datasets[f"{group}/class_names"] = [str(name) for name in target.class_names]
+        tree.datasets[f"{group}/labels"] = np.asarray(target.test_labels, np.int64)
+        tree.datasets[f"{group}/source_index"] = np.asarray(target.test_source_index, np.int64)
     return tree
 
 
-def _put_run(tree: Tree, position: int, run: Run) -> None:
-    group = f"runs/{run.key}"
-    if group in tree.attributes:
-        raise TlcliError(f"Two runs have the key {run.key!r}; expected each key once.")
-    tree.set(group, "position", position)
-    for name in _TEXTS:
-        tree.set(group, name, str(getattr(run, name)))
-    for name in _COUNTS:
-        tree.set(group, name, int(getattr(run, name)))
-    tree.set_json(group, "attributes", run.attributes)
+def run_row(run: Run) -> dict[str, Any]:
+    """A row of the table `runs`."""
+    return {**vars(run), **_last(run.history)}
+
+
+def neighbours_row(found: Neighbours) -> dict[str, Any]:
+    """A row of the table `neighbours`."""
+    return {
+        **vars(found),
+        "arm": found.arm,
+        "cv_accuracy": found.cv_accuracy,
+        "test_accuracy": found.test_accuracy,
+    }
+
+
+def _last(history: Mapping[str, np.ndarray]) -> dict[str, float | None]:
+    """What the table repeats of a history, so that it can be read by itself."""
+    return {
+        name: float(history[name][-1]) if name in history and len(history[name]) else None
+        for name in ("test_accuracy", "test_loss")
+    }
+
+
+def _put_run(tree: Tree, group: str, run: Run) -> None:
     put_series(tree, f"{group}/history", run.history)
-    put_series(tree, f"{group}/curves", run.curves)
     if len(run.predictions):
         tree.datasets[f"{group}/test/predictions"] = np.asarray(run.predictions, np.int64)
+    if run.logits is not None:
+        tree.datasets[f"{group}/test/logits"] = shortened(run.logits)
 
 
-def _put_target(tree: Tree, position: int, target: Target) -> None:
-    group = f"targets/{target.name}"
-    tree.set(group, "position", position)
-    tree.set(group, "content_sha256", target.content_sha256)
-    tree.set(group, "train_size", int(target.train_size))
-    tree.set(group, "source", target.source)
-    tree.datasets[f"{group}/classes/names"] = [str(name) for name in target.class_names]
-    tree.datasets[f"{group}/test/labels"] = np.asarray(target.test_labels, np.int64)
-    tree.datasets[f"{group}/test/source_index"] = np.asarray(target.test_source_index, np.int64)
+def shortened(logits: np.ndarray) -> np.ndarray:
+    """Logits less the largest of each image, rounded to `KEPT_BITS` significant bits: float32, N x classes.
+
+    The softmax does not change, and the largest stays the largest: it becomes 0 before anything is rounded.
+    """
+    with np.errstate(invalid="ignore"):  # of a training that came to nothing
+        shifted = np.asarray(logits - logits.max(axis=1, keepdims=True), np.float32)
+    dropped = 24 - KEPT_BITS
+    bits = shifted.view(np.uint32)
+    half = np.uint32((1 << (dropped - 1)) - 1) + ((bits >> np.uint32(dropped)) & np.uint32(1))
+    kept = np.uint32(0xFFFFFFFF << dropped & 0xFFFFFFFF)
+    return np.where(np.isfinite(shifted), ((bits + half) & kept).view(np.float32), shifted)
+
+
+def _put_sweep(tree: Tree, group: str, found: Neighbours) -> None:
+    arrays = {
+        "k": np.asarray(found.ks, np.int64),
+        "cv_accuracy": np.asarray(found.cv_accuracies, np.float64),
+        "test_accuracy": np.asarray(found.test_accuracies, np.float64),
+        "predictions": np.asarray(found.predictions, np.int64),
+    }
+    tree.datasets.update({f"{group}/{name}": array for name, array in arrays.items() if len(array)})
 
 
 def from_tree(tree: Tree) -> Results:
-    """The results of a tree. Raises TlcliError where runs and targets do not fit each other."""
-    targets = {name: _take_target(tree, name) for name in _members(tree, "targets")}
-    parts = _by_run(tree)
-    runs = [_take_run(parts[key], key, targets) for key in _members(tree, "runs")]
-    return Results(runs, targets, tree.get_json("", "recipe"))
-
-
-def _members(tree: Tree, group: str) -> list[str]:
-    """The names directly below a group, in the order of their attribute `position`."""
-    prefix = group + "/"
-    found = {
-        path: attributes
-        for path, attributes in tree.attributes.items()
-        if path.startswith(prefix) and "/" not in path[len(prefix) :]
+    """The results of a tree. Raises TlcliError where tables and arrays do not fit each other."""
+    tables = {group: take_table(tree, group) for group in ("runs", "neighbours", "targets")}
+    arrays = {
+        group: _by_number(tree, group, len(tables[table]))
+        for group, table in ((_RUN_ARRAYS, "runs"), (_SWEEP, "neighbours"), (_TEST, "targets"))
     }
-    return [path[len(prefix) :] for path in sorted(found, key=lambda path: found[path]["position"])]
+    rows = zip(tables["targets"], arrays[_TEST], strict=True)
+    targets = {row["name"]: _take_target(row, part, i) for i, (row, part) in enumerate(rows)}
+    rows = zip(tables["runs"], arrays[_RUN_ARRAYS], strict=True)
+    runs = [_take_run(row, part, f"{_RUN_ARRAYS}/{i}", targets) for i, (row, part) in enumerate(rows)]
+    rows = zip(tables["neighbours"], arrays[_SWEEP], strict=True)
+    found = [_take_neighbours(row, part, f"{_SWEEP}/{i}", targets) for i, (row, part) in enumerate(rows)]
+    return Results(runs, targets, tree.get_json("", "recipe"), neighbours=found)
 
 
-def _by_run(tree: Tree) -> dict[str, Tree]:
-    """One small tree for each run, so that a run is looked up without a search through all."""
-    runs: dict[str, Tree] = {}
-    for path, attributes in tree.attributes.items():
-        if path.startswith("runs/"):
-            key = path.split("/")[1]
-            runs.setdefault(key, Tree(tree.format)).attributes[path[len("runs/") + len(key) :]] = attributes
-    for path, data in tree.datasets.items():
-        if path.startswith("runs/"):
-            _, key, rest = path.split("/", 2)
-            runs.setdefault(key, Tree(tree.format)).datasets[rest] = data
-    return runs
+def _by_number(tree: Tree, group: str, rows: int) -> list[Tree]:
+    """One small tree for each row of a table, with what stands in the group of its number."""
+    parts = [Tree(tree.format) for _ in range(rows)]
+    names = {str(number): part for number, part in enumerate(parts)}
+    for path, data in tree.below(group).items():
+        number, _, rest = path.partition("/")
+        if number not in names:
+            raise TlcliError(f"it holds {group}/{number}, but the table has {rows} rows.")
+        names[number].datasets[rest] = data
+    return parts
 
 
-def _take_run(tree: Tree, key: str, targets: dict[str, Target]) -> Run:
-    name = tree.get("", "dataset")
-    if name not in targets:
-        raise TlcliError(f"runs/{key} names the dataset {name!r:.60}, which is not among the targets.")
-    predictions = tree.datasets.get("test/predictions", np.zeros(0, np.int64))
-    if len(predictions):
-        target = targets[name]
-        if len(predictions) != len(target.test_labels):
-            raise TlcliError(
-                f"runs/{key} has {len(predictions)} predictions; expected "
-                f"{len(target.test_labels)}, one for each test image of {name}."
-            )
-        check_labels(predictions, len(target.class_names), f"runs/{key}/test/predictions")
-    texts = {name: tree.get("", name) for name in _TEXTS}
-    counts = {name: tree.get("", name) for name in _COUNTS}
-    check_counts(counts, f"runs/{key}")
-    attributes = tree.get_json("", "attributes")
-    _check_attributes(attributes, f"runs/{key}")
-    history, curves = take_series(tree, "history"), take_series(tree, "curves")
-    if curves.get("k", np.zeros(0, np.int64)).dtype.kind != "i":
-        raise TlcliError(f"runs/{key}/curves/k has the type {curves['k'].dtype}; expected int64.")
-    return Run(
-        key=key,
-        **texts,
-        **counts,
-        attributes=attributes,
-        history=history,
-        predictions=predictions,
-        curves=curves,
-    )
-
-
-def _check_attributes(attributes: dict[str, Any], where: str) -> None:
-    """Refuse what a reader would take for something else; names that are not known here may hold anything."""
-    for name, value in attributes.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if name in _MORE_TEXTS:
-            fits, expected = isinstance(value, str), "a text"
-        elif name in _MORE_COUNTS:
-            fits, expected = number and isinstance(value, int) and value >= 0, "a count"
-        elif name in _MORE_SHARES:
-            fits, expected = number and 0 <= value <= 1, "a number from 0 to 1"
-        elif name in _UNKNOWN_OR_SHARES:
-            fits, expected = value is None or (number and 0 <= value <= 1), "a number from 0 to 1, or null"
-        else:
-            continue
-        if not fits:
-            raise TlcliError(f"the attribute {name!r} of {where} is {value!r:.60}; expected {expected}.")
-
-
-def _take_target(tree: Tree, name: str) -> Target:
-    group = f"targets/{name}"
-    names = tree.datasets[f"{group}/classes/names"]
-    labels = tree.datasets[f"{group}/test/labels"]
-    check_labels(labels, len(names), f"{group}/test/labels")
-    check_counts({"train_size": tree.get(group, "train_size")}, group)
+def _take_target(row: dict[str, Any], arrays: Tree, number: int) -> Target:
+    if "labels" not in arrays.datasets:
+        raise TlcliError(f"{_TEST}/{number}/labels is missing.")
+    names, labels = arrays.datasets["class_names"], arrays.datasets["labels"]
+    check_labels(labels, len(names), f"{_TEST}/{number}/labels")
     return Target(
-        name,
-        tree.get(group, "content_sha256"),
-        tree.get(group, "train_size"),
-        names,
-        labels,
-        tree.datasets[f"{group}/test/source_index"],
-        tree.get(group, "source"),
+        class_names=names, test_labels=labels, test_source_index=arrays.datasets["source_index"], **row
     )
+
+
+def _take_run(row: dict[str, Any], arrays: Tree, where: str, targets: dict[str, Target]) -> Run:
+    history = take_series(arrays, "history")
+    _check_repeated(row, _last(history), where)
+    predictions = _take_predictions(row, arrays.datasets.get("test/predictions"), where, targets)
+    logits = arrays.datasets.get("test/logits")
+    if logits is not None:
+        expected = (len(targets[row["dataset"]].test_labels), len(targets[row["dataset"]].class_names))
+        if logits.shape != expected or len(predictions) != len(logits):
+            raise TlcliError(f"{where}/test/logits has the shape {logits.shape}; expected {expected}.")
+        given = logits[np.arange(len(logits)), predictions]
+        if (given < logits.max(axis=1)).any():
+            raise TlcliError(f"{where}/test/logits has another largest class than the predictions.")
+    return Run(**row, history=history, predictions=predictions, logits=logits)
+
+
+def _take_neighbours(row: dict[str, Any], arrays: Tree, where: str, targets: dict[str, Target]) -> Neighbours:
+    repeated = {name: row.pop(name) for name in ("arm", "cv_accuracy", "test_accuracy")}
+    row["mirrored"] = bool(row["mirrored"])
+    found = Neighbours(
+        **row,
+        predictions=_take_predictions(row, arrays.datasets.get("predictions"), where, targets),
+        ks=arrays.datasets.get("k", np.zeros(0, np.int64)),
+        cv_accuracies=arrays.datasets.get("cv_accuracy", np.zeros(0)),
+        test_accuracies=arrays.datasets.get("test_accuracy", np.zeros(0)),
+    )
+    _check_repeated(repeated, neighbours_row(found), where)
+    return found
+
+
+def _check_repeated(row: dict[str, Any], derived: Mapping[str, Any], where: str) -> None:
+    """Take out of a row what it repeats of the arrays. Raises TlcliError where the two differ."""
+    for name in [name for name in derived if name in row]:
+        known = derived[name]
+        known = None if isinstance(known, float) and np.isnan(known) else known
+        if (value := row.pop(name)) != known:
+            raise TlcliError(f"{where} has {name} {known!r:.60}, and its row in the table {value!r:.60}.")
+
+
+def _take_predictions(
+    row: dict[str, Any], predictions: np.ndarray | None, where: str, targets: dict[str, Target]
+) -> np.ndarray:
+    name = row["dataset"]
+    if name not in targets:
+        raise TlcliError(f"{where} names the dataset {name!r:.60}, which is not among the targets.")
+    if predictions is None:
+        return np.zeros(0, np.int64)
+    target = targets[name]
+    if len(predictions) != len(target.test_labels):
+        raise TlcliError(
+            f"{where} has {len(predictions)} predictions; expected {len(target.test_labels)}, one for each "
+            f"test image of {name}."
+        )
+    check_labels(predictions, len(target.class_names), f"{where}/predictions")
+    return predictions

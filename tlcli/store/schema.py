@@ -1,4 +1,4 @@
-"""The schema of the four formats: the one place that says what a file holds.
+"""The schema of the four formats, version 2: the one place that says what a file holds.
 
 Reading and writing both check against it, and the tables of README.md are printed from it
 (`python -m tlcli.store.documentation`).
@@ -6,86 +6,16 @@ Reading and writing both check against it, and the tables of README.md are print
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from tlcli.store.elements import Array, Attribute, Format
 
-VERSION = 1
+VERSION = 2
 PARTS = ("train", "validation", "test")
 LONGEST_NAME = 1000
 """Characters of a class name."""
 
-NUMBERS = (
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "float16",
-    "float32",
-    "float64",
-)
-FLOATS = ("float16", "float32", "float64")
-
-FILE_WIDE = frozenset("HWCDn")
-"""Dimensions that have one value in the whole file; the others (N, T) hold within a group."""
-
-
-@dataclass(frozen=True)
-class Array:
-    """A rule for datasets.
-
-    path: `*` stands for one name, `**` for one or more.
-    shape: names of dimensions, equal names for equal lengths; None for any shape; () for a scalar.
-    scope: how many leading names of the path a dimension's value holds within.
-    values: a check of the values: `finite`, `positive`, `index` (0 or more), `share` (0...1 or NaN),
-        `names` (unique, not empty), `json`.
-    required: `always`, `with its group` (where anything else of the part or target is), `no`.
-    packed: compressed with gzip where that saves space.
-    ordered: carries an attribute `position`, so that its order among its kind is kept.
-    """
-
-    path: str
-    dtype: str
-    shape: tuple[str, ...] | None
-    meaning: str
-    required: str = "always"
-    values: str = ""
-    scope: int = 1
-    packed: bool = True
-    ordered: bool = False
-
-    @property
-    def dtypes(self) -> tuple[str, ...]:
-        return {"number": NUMBERS, "float": FLOATS}.get(self.dtype, (self.dtype,))
-
-
-@dataclass(frozen=True)
-class Attribute:
-    """A rule for an attribute of the root (`/`) or a group. Types: string, int, json object, json list."""
-
-    path: str
-    name: str
-    type: str
-    meaning: str
-
-
-@dataclass(frozen=True)
-class Format:
-    """One kind of file. `command` is what writes it, `noun` what a message calls it."""
-
-    name: str
-    noun: str
-    command: str
-    summary: str
-    arrays: tuple[Array, ...]
-    attributes: tuple[Attribute, ...]
-
-
 COMMON_ATTRIBUTES = (
     Attribute("/", "format", "string", "The kind of file."),
-    Attribute("/", "format_version", "int", "1."),
+    Attribute("/", "format_version", "int", "2."),
     Attribute("/", "generated_by", "string", "The program and its version."),
     Attribute(
         "/",
@@ -95,9 +25,18 @@ COMMON_ATTRIBUTES = (
         "the options that do not change the content.",
     ),
     Attribute("/", "parents", "json list", "Name, format and content digest of each input."),
+    Attribute(
+        "/",
+        "computed_by",
+        "json object",
+        "Where a network was computed: backend, device, precision, threads; no part of the content.",
+    ),
     Attribute("/", "content_sha256", "string", "The digest of the content."),
     Attribute(
-        "/", "provenance_sha256", "string", "The digest of `generated_by`, `command`, `parents`, `ancestry`."
+        "/",
+        "provenance_sha256",
+        "string",
+        "The digest of `generated_by`, `command`, `parents`, `ancestry`, `computed_by`.",
     ),
 )
 COMMON_ARRAYS = (
@@ -106,26 +45,30 @@ COMMON_ARRAYS = (
         "string",
         (),
         "JSON list of every file up the chain of inputs, nearest first: name, "
-        "format, content digest, command, generated_by, parents (their digests).",
+        "format, content digest, command, generated_by, computed_by, parents (their digests).",
         values="json",
         packed=False,
     ),
 )
 
 
-def _classes(prefix: str = "", scope: int = 1) -> tuple[Array, ...]:
+def _format(
+    name: str,
+    noun: str,
+    command: str,
+    summary: str,
+    arrays: tuple[Array, ...],
+    attributes: tuple[Attribute, ...],
+) -> Format:
+    """A format with what every file has."""
+    return Format(name, noun, command, summary, COMMON_ARRAYS + arrays, COMMON_ATTRIBUTES + attributes)
+
+
+def _classes(required: str = "always") -> tuple[Array, ...]:
+    numbers = "The number of each class in the published set."
     return (
-        Array(
-            f"{prefix}classes/names", "string", ("n",), "The name of each class.", values="names", scope=scope
-        ),
-        Array(
-            f"{prefix}classes/original",
-            "int64",
-            ("n",),
-            "The number of each class in the published set.",
-            values="index",
-            scope=scope,
-        ),
+        Array("classes/names", "string", ("n",), "The name of each class.", required, values="names"),
+        Array("classes/original", "int64", ("n",), numbers, required, values="index"),
     )
 
 
@@ -177,7 +120,7 @@ def _history(prefix: str, scope: int) -> tuple[Array, ...]:
     )
 
 
-DATASET = Format(
+DATASET = _format(
     "tlcli-dataset",
     "dataset",
     "tlcli split",
@@ -194,11 +137,12 @@ DATASET = Format(
     ),
 )
 
-CHECKPOINT = Format(
+CHECKPOINT = _format(
     "tlcli-checkpoint",
     "checkpoint",
     "tlcli train-base",
-    "A trained network: the name and options of its architecture, and its arrays. Never code.",
+    "A trained network: the name and options of its architecture, and its arrays. Never code. "
+    "Without classes it has no head.",
     (
         Array(
             "weights/*/*",
@@ -211,11 +155,19 @@ CHECKPOINT = Format(
             "preprocessing/mean",
             "float32",
             ("C",),
-            "Subtracted from pixel values scaled to 0...1, per channel.",
+            "Subtracted from pixel values scaled to 0...1, per channel in the order of `channel_order`.",
             values="finite",
         ),
         Array("preprocessing/std", "float32", ("C",), "Then divided by, per channel.", values="positive"),
-        *_classes(),
+        *_classes("with its group"),
+        Array(
+            "train/source_index",
+            "int64",
+            ("N",),
+            "The position in the published set of each image it was trained on.",
+            "no",
+            values="index",
+        ),
         *_history("", 1),
         Array(
             "test/predictions",
@@ -226,22 +178,25 @@ CHECKPOINT = Format(
             values="index",
         ),
         Array(
-            "optimizer/**",
+            "state/**",
             "number",
             None,
-            "The optimizer's variables; in an incomplete checkpoint.",
+            "What a training that was interrupted needs to go on.",
             "no",
             packed=False,
             ordered=True,
-        ),
-        Array(
-            "state/**", "number", None, "The random state, for resuming.", "no", packed=False, ordered=True
         ),
     ),
     (
         Attribute("/", "architecture", "string", "The registered name of the architecture."),
         Attribute("/", "options", "json object", "The architecture's options."),
+        Attribute(
+            "/", "plugin", "string", "The file or package that registered the architecture; empty: tlcli."
+        ),
+        Attribute("/", "plugin_sha256", "string", "Its digest; empty for tlcli's own."),
         Attribute("/", "input_shape", "json list", "Height, width, channels."),
+        Attribute("/", "channel_order", "string", "`rgb`, or `bgr`: channels are reversed first."),
+        Attribute("/", "source", "string", "The published set it was trained on; empty where unknown."),
         Attribute("/", "recipe", "json object", "How it was trained."),
         Attribute("/", "seed", "int", "The seed it was trained with."),
         Attribute("/", "samples_seen", "int", "Training samples seen."),
@@ -249,7 +204,7 @@ CHECKPOINT = Format(
     ),
 )
 
-EMBEDDINGS = Format(
+EMBEDDINGS = _format(
     "tlcli-embeddings",
     "embeddings",
     "tlcli embed",
@@ -260,43 +215,127 @@ EMBEDDINGS = Format(
         *_part("test", "always", _embeddings("test", "always")),
         *_classes(),
     ),
-    (Attribute("/", "layer", "string", "Its name, or `all`; `, mirrored` for means with mirror images."),),
+    (
+        Attribute("/", "layer", "string", "The layer's name, or `all`."),
+        Attribute("/", "mirrored", "int", "1: each vector is the mean of an image's and its mirror image's."),
+        Attribute("/", "source", "string", "The published set; empty where unknown."),
+    ),
 )
 
-RESULTS = Format(
+
+def _table(group: str, length: str, *columns: tuple[str, str, str, str]) -> tuple[Array, ...]:
+    """The columns of a table, one dataset each: name, type, check of the values, meaning."""
+    return tuple(
+        Array(f"{group}/{name}", dtype, (length,), meaning, "with its group", values)
+        for name, dtype, values, meaning in columns
+    )
+
+
+_TARGETS = _table(
+    "targets",
+    "targets",
+    ("name", "string", "names", "What runs call it: the name of the dataset file."),
+    ("content_sha256", "string", "text", "The content digest of the dataset."),
+    ("source", "string", "text", "The published set; empty where unknown."),
+    ("train_size", "int64", "index", "Training images."),
+)
+
+_RUNS = _table(
+    "runs",
+    "runs",
+    ("method", "string", "text", "The registered name of the method."),
+    ("arm", "string", "text", "The method with its options, as `--method` takes it: `freeze:copy=2`."),
+    ("dataset", "string", "text", "The name of its target."),
+    ("size", "int64", "index", "Training images."),
+    ("run", "int64", "index", "0, 1, ...: the repetition."),
+    ("seed", "int64", "index", "Its seed."),
+    ("parameters", "int64", "index", "Parameters of the network in all."),
+    ("trainable_parameters", "int64", "index", "Those that were trained."),
+    ("test_accuracy", "float64", "share", "The last of its history; NaN where it was not measured."),
+    ("test_loss", "float64", "", "Likewise: mean cross-entropy, in nats."),
+    ("train_accuracy", "float64", "share", "In inference mode, on up to 2,000 training images; or NaN."),
+    ("samples", "int64", "count", "Training samples seen; or -1."),
+    ("batch_size", "int64", "count", "Images per step; or -1."),
+    ("copy", "int64", "count", "Weighted layers copied from the base, from the input on; or -1."),
+    ("freeze", "int64", "count", "Those of them that stay frozen at first; or -1."),
+    ("head_units", "string", "text", "Hidden layers of the new head, as `512,256`; empty: none."),
+    ("head_dropout", "float64", "share", "Dropout in such a head; NaN: none."),
+    ("all_layers", "int64", "count", "1: the new head reads all layers, 0: one; -1: as the base's does."),
+    ("architecture", "string", "text", "The registered name of the network; empty where unknown."),
+    ("architecture_options", "string", "objects", "Its options, as JSON."),
+    ("base", "string", "text", "The file name of the base; empty where unknown."),
+    ("base_sha256", "string", "text", "The content digest of the base."),
+    ("base_accuracy", "float64", "share", "The base's accuracy on its own test part; or NaN."),
+    ("relation", "string", "text", "`own`: images the base was trained on; `other`; empty: unknown."),
+    ("source_accuracy_before", "float64", "share", "The base's accuracy on the source's test part; or NaN."),
+    ("source_accuracy_after", "float64", "share", "The run's, with the base's head; or NaN."),
+    ("selected", "string", "text", "Which of several alternatives it took, as an arm; empty: none."),
+    ("selected_on", "string", "text", "The images that they were compared on."),
+    ("candidates", "string", "objects", "Held-out accuracy and loss of each alternative, as JSON."),
+    ("chosen", "string", "objects", "What was chosen in solving for the head (penalty, C), as JSON."),
+    ("plugin", "string", "text", "The file or package that registered the method; empty: tlcli."),
+    ("plugin_sha256", "string", "text", "Its digest; empty for tlcli's own."),
+)
+
+_NEIGHBOURS = _table(
+    "neighbours",
+    "neighbours",
+    ("arm", "string", "text", "`knn` with the options that are not the default: `knn:metric=cosine`."),
+    ("dataset", "string", "text", "The name of its target."),
+    ("size", "int64", "index", "Training images, which are the neighbours."),
+    ("k", "int64", "index", "How many of them vote."),
+    ("metric", "string", "text", "`euclidean` or `cosine`."),
+    ("weights", "string", "text", "`uniform` or `distance`."),
+    ("power", "float64", "", "Each number x counts as sign(x) |x|^power."),
+    ("layer", "string", "text", "The layer that was embedded; empty where unknown."),
+    ("mirrored", "int64", "index", "1: embeddings are means of an image's and its mirror image's."),
+    ("test_accuracy", "float64", "share", "On the test part with this k; NaN where it was not measured."),
+    ("cv_accuracy", "float64", "share", "On training images left out one at a time, with this k; or NaN."),
+    ("selected_on", "string", "text", "What k was chosen on: `cross-validation` or `test`; or empty."),
+    ("left_out", "int64", "count", "Training images that were left out in turn; or -1."),
+    ("base", "string", "text", "The file name of the network that was embedded; empty where unknown."),
+    ("base_sha256", "string", "text", "Its content digest."),
+)
+
+_PREDICTIONS = "The class given to each image of the target's test part."
+
+RESULTS = _format(
     "tlcli-results",
     "results",
     "tlcli transfer` or `tlcli knn",
-    "The runs of one grid: datasets x methods x repetitions.",
+    "The runs of one grid, datasets x methods x repetitions; or classifications by nearest neighbours. A "
+    "table has one dataset for each column; row i of a table has its arrays in the group i.",
     (
-        *_history("runs/*/", 2),
+        *_RUNS,
+        *_history("trainings/*/", 2),
+        Array("trainings/*/test/predictions", "int64", ("N",), _PREDICTIONS, "no", values="index", scope=2),
         Array(
-            "runs/*/curves/*",
-            "number",
-            ("any",),
-            "What else was measured along an axis; of kNN `k`, `cv_accuracy`, `test_accuracy`.",
+            "trainings/*/test/logits",
+            "float32",
+            ("N", "classes"),
+            "What the softmax takes, less the largest of each image; 12 significant bits.",
             "no",
-        ),
-        Array(
-            "runs/*/test/predictions",
-            "int64",
-            ("N",),
-            "The class given to each image of the target's test part.",
-            "no",
-            values="index",
             scope=2,
         ),
+        *_NEIGHBOURS,
+        Array("sweeps/*/k", "int64", ("K",), "Every k that was tried.", "no", values="index", scope=2),
+        *(
+            Array(f"sweeps/*/{name}_accuracy", "float64", ("K",), meaning, "no", values="share", scope=2)
+            for name, meaning in (("cv", "Leave-one-out accuracy for each k."), ("test", "On the test part."))
+        ),
+        Array("sweeps/*/predictions", "int64", ("N",), _PREDICTIONS, "no", values="index", scope=2),
+        *_TARGETS,
         Array(
-            "targets/*/classes/names",
+            "tests/*/class_names",
             "string",
             ("classes",),
-            "The name of each class.",
+            "Of target i.",
             "with its group",
             values="names",
             scope=2,
         ),
         Array(
-            "targets/*/test/labels",
+            "tests/*/labels",
             "int64",
             ("N",),
             "The class of each test image.",
@@ -305,7 +344,7 @@ RESULTS = Format(
             scope=2,
         ),
         Array(
-            "targets/*/test/source_index",
+            "tests/*/source_index",
             "int64",
             ("N",),
             "Its position in the published set.",
@@ -314,23 +353,7 @@ RESULTS = Format(
             scope=2,
         ),
     ),
-    (
-        Attribute("/", "recipe", "json object", "What all runs share."),
-        Attribute("/runs/*", "position", "int", "0, 1, ...: the order of the runs."),
-        Attribute("/runs/*", "method", "string", "The registered name of the method."),
-        Attribute("/runs/*", "arm", "string", "The method with its options: a row of a table."),
-        Attribute("/runs/*", "dataset", "string", "The name of its target."),
-        Attribute("/runs/*", "size", "int", "Training images."),
-        Attribute("/runs/*", "run", "int", "0, 1, ...: the repetition."),
-        Attribute("/runs/*", "seed", "int", "Its seed."),
-        Attribute("/runs/*", "parameters", "int", "Parameters of the network in all."),
-        Attribute("/runs/*", "trainable_parameters", "int", "Those that were trained."),
-        Attribute("/runs/*", "attributes", "json object", "More about the run: architecture, base, ..."),
-        Attribute("/targets/*", "position", "int", "0, 1, ...: the order of the targets."),
-        Attribute("/targets/*", "content_sha256", "string", "The content digest of the dataset."),
-        Attribute("/targets/*", "train_size", "int", "Its training images."),
-        Attribute("/targets/*", "source", "string", "The published set."),
-    ),
+    (Attribute("/", "recipe", "json object", "What all runs share."),),
 )
 
 FORMATS = {f.name: f for f in (DATASET, CHECKPOINT, EMBEDDINGS, RESULTS)}

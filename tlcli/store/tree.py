@@ -54,6 +54,10 @@ class Tree:
         """One attribute."""
         return self.attributes[path][name]
 
+    def has(self, path: str, name: str) -> bool:
+        """Is there this attribute, or the dataset that stands for it?"""
+        return name in self.attributes.get(path, {}) or f"{path}/{name}".lstrip("/") in self.datasets
+
     def get_json(self, path: str, name: str) -> Any:
         """What `set_json` stored."""
         text = self.attributes.get(path, {}).get(name)

@@ -32,13 +32,20 @@ def write(
     """Write a record and return it with its provenance filled in.
 
     `path` `-` writes the bytes of the file to stdout. `command` is what is recorded as the origin, `parents`
-    the records it was made from. The file appears whole or not at all. A link is written through;
-    without `follow` it is replaced. Raises TlcliError when the file exists and `force` is not given, when it
-    cannot be written, and when the record breaks the schema.
+    the records it was made from; of the record's own provenance `computed_by` is kept. The file appears whole
+    or not at all. A link is written through; without `follow` it is replaced. Raises TlcliError when the file
+    exists and `force` is not given, when it cannot be written, and when the record breaks the schema.
     """
     known = [parent for parent in parents if parent.provenance.content_sha256]
     above, ancestry = common_parents(known)
-    origin = Provenance(printable(command), above, ancestry, f"tlcli {__version__}", name=base_name(path))
+    origin = Provenance(
+        printable(command),
+        above,
+        ancestry,
+        f"tlcli {__version__}",
+        name=base_name(path),
+        computed_by=record.provenance.computed_by,
+    )
     check_output(path, force, follow=follow)
     tree = _tree(record, origin)
     content = _write_stdout(tree) if str(path) == "-" else _write_file(tree, Path(path), force, follow)
@@ -54,6 +61,7 @@ def _tree(record: Record, origin: Provenance) -> Tree:
     tree.set("", "command", origin.command)
     tree.set_json("", "parents", [dataclasses.asdict(parent) for parent in origin.parents])
     tree.datasets["ancestry"] = to_json([dataclasses.asdict(ancestor) for ancestor in origin.ancestry])
+    tree.set_json("", "computed_by", origin.computed_by)
     tree.set("", "content_sha256", "")
     tree.set("", "provenance_sha256", digest.provenance_digest(tree))
     formats.check_tree(tree)

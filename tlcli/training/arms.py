@@ -146,7 +146,7 @@ def _expand(
 
 
 def _label(name: str, shown: dict[str, str]) -> str:
-    return name + (f"({','.join(f'{k}={v}' for k, v in shown.items())})" if shown else "")
+    return name + (":" + ",".join(f"{key}={value}" for key, value in shown.items()) if shown else "")
 
 
 def _shown(chosen: Method, options: Options) -> dict[str, str]:

@@ -13,9 +13,10 @@ from tlcli import store
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models import network as net
 from tlcli.store.owned import OwnedFolder
-from tlcli.store.records import Checkpoint, Dataset
+from tlcli.store.records import Checkpoint, Dataset, Provenance
 from tlcli.training import augment
-from tlcli.training.engines import Engine, computed_by, make_engine, several_devices
+from tlcli.training.computing import computed_by, same_computer
+from tlcli.training.engines import Engine, make_engine, several_devices
 from tlcli.training.loop import Examples, Fit, as_history
 from tlcli.training.order import require_seeds
 from tlcli.training.precision import settled
@@ -83,7 +84,6 @@ def train_base(
         network = net.build(architecture, dataset.image_shape, dataset.classes, options, recipe.precision)
         step = Step(network.model, network.model.trainable_variables, mean, std, recipe)
         engine = make_engine(step)
-    how = recipe.as_json() | computed_by() | ({"devices": sharing} if sharing > 1 else {})
     fit = Fit(
         step,
         engine,
@@ -107,10 +107,13 @@ def train_base(
             class_original=dataset.class_original,
             mean=mean,
             std=std,
-            recipe=how,
+            recipe=recipe.as_json(),
             seed=seed,
             samples_seen=fit.done * fit.batch,
             history=as_history(fit.history),
+            source=dataset.source,
+            train_source_index=dataset.train.source_index,
+            provenance=Provenance(computed_by=computed_by(recipe.precision, sharing)),
             **{"weights": net.weights(network.model), **changes},
         )
 
@@ -177,6 +180,9 @@ def _matching_state(path: Path, wanted: Checkpoint, dataset: Dataset) -> dict[st
             [dataset.provenance.content_sha256],
         ),
     }
+    computers = kept.provenance.computed_by, wanted.provenance.computed_by
+    if not same_computer(*computers):
+        same["computer"] = computers
     for what, (was, now) in same.items():
         if was != now:
             raise TlcliError(

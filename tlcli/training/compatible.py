@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models.registry import HEAD_UNITS, with_head
 from tlcli.store.records import Checkpoint, Dataset
@@ -18,6 +20,21 @@ def target_name(dataset: Dataset) -> str:
     """What results call a dataset: its file's name without `.h5`; one that is in no file by what it holds."""
     name = dataset.provenance.name.removesuffix(".h5")
     return name or f"{dataset.source or 'dataset'}-n{len(dataset.train)}"
+
+
+def relation(base: Checkpoint, dataset: Dataset) -> str:
+    """`own` where the base was trained on the dataset's training images, with the same classes; else `other`.
+
+    Images are told by their published set and their positions in it, so that part of the base's own task is
+    its own too.
+    """
+    digest = dataset.provenance.content_sha256
+    if digest and digest in {parent.content_sha256 for parent in base.provenance.parents}:
+        return "own"
+    same = bool(base.source) and base.source == dataset.source
+    if not same or set(base.class_original) != set(dataset.class_original) or base.train_source_index is None:
+        return "other"
+    return "own" if np.isin(dataset.train.source_index, base.train_source_index).all() else "other"
 
 
 def check_grid(

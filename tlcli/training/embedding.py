@@ -8,14 +8,12 @@ import numpy as np
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models import network as net
 from tlcli.models.rebuilt import only_what_is_stored
-from tlcli.store.records import ALL, Checkpoint, Dataset, EmbeddingPart, Embeddings
+from tlcli.store.records import ALL, Checkpoint, Dataset, EmbeddingPart, Embeddings, Provenance
+from tlcli.training.computing import computed_by
 from tlcli.training.engines import make_engine
 from tlcli.training.recipe import Recipe
 from tlcli.training.step import Step
 from tlcli.training.watch import ProgressCallback, Watch
-
-MIRRORED = ", mirrored"
-"""Added to the layer's name in the file."""
 
 
 def rebuild(checkpoint: Checkpoint, precision: str = "float32") -> net.Network:
@@ -75,7 +73,7 @@ def embed(
         progress: Called with a `Progress` after each part.
 
     Returns:
-        Whose `layer` says so: `features`, `all`, `all, mirrored`.
+        Float32, N x D, for each part of the dataset.
 
     Raises:
         UsageError: the network has no such layer.
@@ -104,8 +102,15 @@ def embed(
             done += len(blocks[-1])
             watch.report(done, total, f"embedding {part_name}")
         parts[part_name] = EmbeddingPart(np.concatenate(blocks), part.labels, part.source_index)
-    name += MIRRORED if mirrored else ""
-    return Embeddings(parts, name, dataset.class_names, dataset.class_original)
+    return Embeddings(
+        parts,
+        name,
+        dataset.class_names,
+        dataset.class_original,
+        Provenance(computed_by=computed_by("float32")),
+        mirrored,
+        dataset.source,
+    )
 
 
 _BLOCK = 5_000

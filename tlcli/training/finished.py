@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from tlcli import store
 from tlcli.errors import TlcliError
 from tlcli.store.owned import OwnedFolder
 from tlcli.store.records import Record, Results, Run
+from tlcli.training.computing import same_computer
 
 
 class FinishedRuns:
@@ -33,8 +33,8 @@ class FinishedRuns:
         path = self._folder.file(_file_name(results.runs[0].key))
         store.write(path, results, parents=self._parents, force=True, follow=False)
 
-    def load(self, keys: Iterable[str], recipe: dict[str, Any]) -> dict[str, Run]:
-        """The runs that are there, by their keys.
+    def load(self, keys: Iterable[str], wanted: Results) -> dict[str, Run]:
+        """The runs that are there, by their keys; `wanted` has the recipe and what computes.
 
         Raises:
             TlcliError: one that another recipe or other files have made.
@@ -44,12 +44,16 @@ class FinishedRuns:
         paths = {key: self._folder.path / _file_name(key) for key in keys}
         found = {key: store.read(path, Results) for key, path in paths.items() if path.exists()}
         for kept in found.values():
-            self._require_same(kept, recipe)
+            self._require_same(kept, wanted)
         return {key: kept.runs[0] for key, kept in found.items()}
 
-    def _require_same(self, kept: Results, recipe: dict[str, Any]) -> None:
+    def _require_same(self, kept: Results, wanted: Results) -> None:
         assert self._folder is not None
-        was, parents = kept.recipe, {r.provenance.content_sha256 for r in self._parents}
+        was, recipe, parents = (
+            kept.recipe,
+            wanted.recipe,
+            {r.provenance.content_sha256 for r in self._parents},
+        )
         other = [
             f"{key} was {was.get(key)}, now {recipe.get(key)}"
             for key in was | recipe
@@ -57,6 +61,8 @@ class FinishedRuns:
         ]
         if {p.content_sha256 for p in kept.provenance.parents} != parents:
             other.append("other files")
+        if not same_computer(kept.provenance.computed_by, wanted.provenance.computed_by):
+            other.append(f"computed by {kept.provenance.computed_by}, now {wanted.provenance.computed_by}")
         if other:
             raise TlcliError(
                 f"{self._folder.path.name} holds runs of another grid ({'; '.join(other)}).\n"
@@ -70,7 +76,7 @@ def _file_name(key: str) -> str:
 
 def safe_name(key: str) -> str:
     """A key as a file name; one that had to be changed or cut carries a digest, so that no two meet."""
-    plain = key.replace("|", "--")
+    plain = key.replace("|", "--").replace(":", "-")  # a colon means something to make, scp and Windows
     safe = "".join(c if (c.isascii() and c.isalnum()) or c in "-_.=(),+" else "_" for c in plain)
     if safe == plain and len(safe) <= 200:
         return safe

@@ -16,13 +16,13 @@ from tlcli import store
 from tlcli.errors import Interrupted, TlcliError, UsageError
 from tlcli.models import network as net
 from tlcli.models.registry import ALL_LAYERS, HEAD_DROPOUT, HEAD_UNITS, with_head
-from tlcli.store.checks import check_names
-from tlcli.store.records import Checkpoint, Dataset, Record, Results, Run, Target
+from tlcli.store.records import Checkpoint, Dataset, Provenance, Record, Results, Run, Target
 from tlcli.training.arm_trainer import ArmTrainer, Outcome
 from tlcli.training.arms import Arm, parse_arms
-from tlcli.training.compatible import check_grid, target_name
+from tlcli.training.compatible import check_grid, relation, target_name
+from tlcli.training.computing import computed_by
 from tlcli.training.embedding import rebuild
-from tlcli.training.engines import computed_by, make_engine
+from tlcli.training.engines import make_engine
 from tlcli.training.features import FeatureStore
 from tlcli.training.finished import FinishedRuns, safe_name
 from tlcli.training.loop import as_history, score
@@ -131,7 +131,6 @@ def transfer(
     )
     check_grid(base, datasets, arms, recipe, source, len(own) - 1, bn_statistics)
     grid = _Grid(base, datasets, arms, recipe, runs, seed, bn_statistics, source, state_dir, save_dir)
-    check_names(cell.key for cell in grid.cells)
     grid.prepare_folder(replace or resume)
     if resume:
         grid.take_kept()
@@ -238,13 +237,11 @@ class _Grid:
 
     def _train(self, worker: int, cell: _Cell, watch: Watch) -> Run:
         seed = self.seed + cell.run
-        arm, selection = cell.arm, dict[str, Any]()
+        arm, selected = cell.arm, dict[str, Any]()
         if cell.arm.choices:
-            arm, selection = self._select(worker, cell, seed, watch)
+            arm, selected = self._select(worker, cell, seed, watch)
         trainer, outcome = self._fit(worker, arm, cell.dataset, seed, watch)
-        run = self._run(cell, arm, trainer, seed, outcome)
-        if selection:
-            run.attributes["selection"] = selection
+        run = dataclasses.replace(self._run(cell, arm, trainer, seed, outcome), **selected)
         if self.save_dir:
             self._save(cell, arm, trainer, run)
         return run
@@ -258,7 +255,8 @@ class _Grid:
         return trainer, trainer.run(arm, dataset, seed, watch, self.features, self.source)
 
     def _select(self, worker: int, cell: _Cell, seed: int, watch: Watch) -> tuple[Arm, dict[str, Any]]:
-        """The candidate that is best on held-out training images (accuracy, then loss), and how each did."""
+        """The candidate that is best on held-out training images (accuracy, then loss); and for the run
+        which that is, and how each did."""
         folds, what = held_out(cell.dataset, seed)
         total = len(folds) * len(cell.arm.choices)
         tried: dict[str, dict[str, float]] = {}
@@ -274,7 +272,7 @@ class _Grid:
         self.features.forget(folds)
         scores = {label: (found["accuracy"], -found["loss"]) for label, found in tried.items()}
         best = max(cell.arm.choices, key=lambda arm: scores[arm.label])
-        return best, {"arm": best.label, "on": what, "candidates": tried}
+        return best, {"selected": best.label, "selected_on": what, "candidates": tried}
 
     def _trainer(self, worker: int, arm: Arm, classes: int) -> ArmTrainer:
         """The worker's compiled network; all arms and datasets of one shape share it."""
@@ -293,33 +291,13 @@ class _Grid:
         return self.trainers[key]
 
     def _run(self, cell: _Cell, arm: Arm, trainer: ArmTrainer, seed: int, outcome: Outcome) -> Run:
-        base = self.base
-        digest = cell.dataset.provenance.content_sha256
-        own = digest and digest in {p.content_sha256 for p in base.provenance.parents}
-        attributes: dict[str, Any] = {
-            "architecture": base.architecture,
-            "architecture_options": self.base.options,
-            "base": base.provenance.name,
-            "base_sha256": base.provenance.content_sha256,
-            "relation": "own" if own else "other",
-            "copy": cell.arm.copy,
-            "freeze": cell.arm.freeze,
-            "batch_size": min(self.recipe.batch_size, len(cell.dataset.train)),
-            "samples": int(outcome.history["samples_seen"][-1]),
-            "train_accuracy": outcome.train_accuracy,
-            **dict(arm.head),
-        }
-        if outcome.chosen:
-            attributes["chosen"] = outcome.chosen
-        if "test_accuracy" in base.history:
-            attributes["base_accuracy"] = float(base.history["test_accuracy"][-1])
+        base, head = self.base, dict(arm.head)
+        before = after = None
         if self.source is not None:
-            labels = self.source.test.labels
             answers = trainer.source_logits(self.source).argmax(axis=1)
-            attributes["source_accuracy_before"] = self._source_before()
-            attributes["source_accuracy_after"] = float((answers == labels).mean())
+            before, after = self._source_before(), float((answers == self.source.test.labels).mean())
+        measured = base.history.get("test_accuracy")
         return Run(
-            key=cell.key,
             method=cell.arm.method,
             arm=cell.arm.label,
             dataset=cell.name,
@@ -328,9 +306,26 @@ class _Grid:
             seed=seed,
             parameters=trainer.parameters,
             trainable_parameters=trainer.trainable_parameters,
-            attributes=attributes,
+            architecture=base.architecture,
+            architecture_options=base.options,
+            base=base.provenance.name,
+            base_sha256=base.provenance.content_sha256,
+            base_accuracy=None if measured is None else float(measured[-1]),
+            relation=relation(base, cell.dataset),
+            copy=cell.arm.copy,
+            freeze=cell.arm.freeze,
+            head_units=str(head.get(HEAD_UNITS, "")),
+            head_dropout=None if HEAD_DROPOUT not in head else float(head[HEAD_DROPOUT]),
+            all_layers=None if ALL_LAYERS not in head else int(head[ALL_LAYERS]),
+            batch_size=min(self.recipe.batch_size, len(cell.dataset.train)),
+            samples=int(outcome.history["samples_seen"][-1]),
+            train_accuracy=outcome.train_accuracy,
+            source_accuracy_before=before,
+            source_accuracy_after=after,
+            chosen=outcome.chosen,
             history=as_history(outcome.history),
             predictions=outcome.logits.argmax(axis=1).astype(np.int64),
+            logits=outcome.logits,
         )
 
     def _source_before(self) -> float:
@@ -348,7 +343,11 @@ class _Grid:
     @property
     def _how(self) -> dict[str, Any]:
         """What all runs share, for the provenance."""
-        return {**self.recipe.as_json(), "bn_statistics": self.bn_statistics, **computed_by()}
+        return {**self.recipe.as_json(), "bn_statistics": self.bn_statistics}
+
+    @property
+    def _provenance(self) -> Provenance:
+        return Provenance(computed_by=computed_by(self.recipe.precision))
 
     def _save(self, cell: _Cell, arm: Arm, trainer: ArmTrainer, run: Run) -> None:
         record = Checkpoint(
@@ -365,6 +364,12 @@ class _Grid:
             samples_seen=int(run.history["samples_seen"][-1]),
             history=run.history,
             test_predictions=run.predictions,
+            channel_order=self.base.channel_order,
+            source=cell.dataset.source,
+            train_source_index=cell.dataset.train.source_index,
+            plugin=self.base.plugin,
+            plugin_sha256=self.base.plugin_sha256,
+            provenance=self._provenance,
         )
         store.write(self._network_path(cell), record, parents=[self.base, cell.dataset], force=self._replace)
 
@@ -398,7 +403,8 @@ class _Grid:
             for d in self.datasets
             if target_name(d) in used
         }
-        return Results(runs, targets, {**self._how, "seed": self.seed})
+        how = {**self._how, "seed": self.seed}
+        return Results(runs, targets, how, provenance=self._provenance)
 
     def _parents(self) -> list[Record]:
         return [self.base, *self.datasets, *([self.source] if self.source is not None else [])]
@@ -406,4 +412,4 @@ class _Grid:
     def take_kept(self) -> None:
         """The finished runs of an interrupted grid; with `save_dir`, those whose network is there."""
         there = [c.key for c in self.cells if not self.save_dir or self._network_path(c).exists()]
-        self.kept = self.finished.load(there, self._results([]).recipe)
+        self.kept = self.finished.load(there, self._results([]))

@@ -86,12 +86,8 @@ class Recipe:
         return cls(**values)
 
     def as_json(self) -> dict[str, Any]:
-        """Every value, with the learning rate resolved; precision and mirroring where they are not the
-        default."""
+        """Every value, with the learning rate resolved."""
         values = dataclasses.asdict(self)
-        for later, default in (("precision", "float32"), ("mirrored", False)):
-            if values[later] == default:  # as in files that are older than the choice
-                del values[later]
         values["learning_rate"] = self.rate
         values["augment"] = list(self.augment)
         return values

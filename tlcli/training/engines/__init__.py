@@ -50,10 +50,4 @@ def make_engine(step: Step) -> Engine:
     raise TlcliError(f"KERAS_BACKEND={backend} is not supported; use tensorflow or jax.")
 
 
-def computed_by() -> dict[str, str]:
-    """For the provenance: what computes, where it is not TensorFlow."""
-    backend = keras.backend.backend()
-    return {} if backend == "tensorflow" else {"backend": backend}
-
-
-__all__ = ["Engine", "computed_by", "make_engine", "several_devices"]
+__all__ = ["Engine", "make_engine", "several_devices"]
