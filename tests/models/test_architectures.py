@@ -62,6 +62,7 @@ STRUCTURES = {
     "cnn6-bn": "080978c04759467c",
     "cnn8": "58986ad11228d78e",
     "densenet": "3d1b44500ec955d0",
+    "efficientnet-lite0": "71515abb092ee4c4",
     "plain-cnn": "a8409d4f0d96e455",
     "small-cnn": "0746b8aeb2fed8a2",
     "vgg16": "708cd26c2672f02a",
@@ -78,7 +79,8 @@ def test_a_name_stands_for_one_network_for_ever():
 
 def structure(arch: Architecture) -> str:
     """A digest of the layers: names, kinds, what each takes its input from, what it computes, variables."""
-    from tlcli.models.network import build, parent_layers
+    from tlcli.models.graph import parent_layers
+    from tlcli.models.network import build
 
     model = build(arch.name, arch.input_shape, arch.classes).model
     parents = parent_layers(model)
@@ -142,15 +144,16 @@ def test_layer_expressions():
     [("cnn2", {"dropout": 0.5}), ("cnn6-bn", {}), ("densenet", {}), ("whitened-cnn", {"filters": "4-4-4"})],
 )
 def test_a_cut_network_gives_the_same_answers(name, options):
+    from tlcli.models import graph
     from tlcli.models import network as net
 
     shape = architectures()[name].input_shape
     network = net.build(name, shape, 3, options)
-    net.assign(network.model, net.initial_weights(network.model, 7, "run"))
+    net.assign(network.model, net.initial_weights(network, 7, "run"))
     images = np.random.default_rng(0).normal(size=(4, *shape)).astype("float32")
     whole = np.asarray(network.model(images, training=False))
     for count in range(1, network.below_head + 1):
-        cut = net.cut(network.model, network.groups[:count])
+        cut = graph.cut(network.model, network.groups[:count])
         features = cut.below(images, training=False)
         np.testing.assert_allclose(np.asarray(cut.above(features, training=False)), whole, atol=1e-5)
         held = {layer.name for layer in cut.above.layers}
@@ -160,12 +163,13 @@ def test_a_cut_network_gives_the_same_answers(name, options):
 
 
 def test_a_dropout_above_the_frozen_layers_stays_active_and_one_below_does_not():
+    from tlcli.models import graph
     from tlcli.models import network as net
 
     network = net.build("cnn2", (28, 28, 1), 3, {"dropout": 0.5})
-    above = {layer.name for layer in net.cut(network.model, network.groups[:2]).above.layers}
+    above = {layer.name for layer in graph.cut(network.model, network.groups[:2]).above.layers}
     assert {"dropout1", "dropout2"} <= above
-    above = {layer.name for layer in net.cut(network.model, network.groups[:3]).above.layers}
+    above = {layer.name for layer in graph.cut(network.model, network.groups[:3]).above.layers}
     assert "dropout1" not in above
     assert "dropout2" in above
 
@@ -174,8 +178,8 @@ def test_initial_weights_depend_on_the_seed_alone():
     from tlcli.models import network as net
 
     network = net.build("cnn6-bn", (32, 32, 3), 5)
-    first, again, other = (net.initial_weights(network.model, seed, "run") for seed in (1, 1, 2))
-    base = net.initial_weights(network.model, 1, "base")
+    first, again, other = (net.initial_weights(network, seed, "run") for seed in (1, 1, 2))
+    base = net.initial_weights(network, 1, "base")
     assert not np.array_equal(first["conv1/kernel"], base["conv1/kernel"])
     assert all(np.array_equal(first[key], again[key]) for key in first)
     assert not np.array_equal(first["conv1/kernel"], other["conv1/kernel"])

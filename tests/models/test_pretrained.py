@@ -53,7 +53,7 @@ def test_weights_go_through_pytorchs_names_and_back(tmp_path: Path) -> None:
 
     save = pytest.importorskip("safetensors.numpy").save_file
     network = net.build("efficientnet-lite0", (32, 32, 3), 7)
-    weights = net.initial_weights(network.model, 3, "base")
+    weights = net.initial_weights(network, 3, "base")
     name = architecture("efficientnet-lite0").pretrained.pytorch_name
     tensors = {}
     for key, value in weights.items():

@@ -92,8 +92,8 @@ def test_frozen_layers_kept_as_features_give_the_weights_of_plain_training(base,
 
     transfer(base, [target_set], ["freeze:copy=2"], recipe=SHORT, save_dir=tmp_path, seed=4)
     ours = saved(tmp_path, "freeze")
-    model = net.build("cnn2", target_set.image_shape, 4).model
-    start = net.initial_weights(model, 4, "run")
+    network = net.build("cnn2", target_set.image_shape, 4)
+    model, start = network.model, net.initial_weights(network, 4, "run")
     copied = {k: v for k, v in base.weights.items() if k.startswith("conv")}
     net.assign(model, {**start, **copied})
     for name in ("conv1", "conv2"):

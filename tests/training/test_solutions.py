@@ -87,9 +87,7 @@ def test_a_hidden_head_trains_as_in_plain_keras(base, target_set, tmp_path):
             keras.layers.Dense(4),
         ]
     )
-    start = net.initial_weights(
-        net.build("cnn2", target_set.image_shape, 4, {"head_units": "16"}).model, 2, "run"
-    )
+    start = net.initial_weights(net.build("cnn2", target_set.image_shape, 4, {"head_units": "16"}), 2, "run")
     start.update({key: value for key, value in base.weights.items() if key.startswith("conv")})
     model.set_weights(
         [start[f"{n}/{v}"] for n in ("conv1", "conv2", "head_dense1", "head") for v in ("kernel", "bias")]
@@ -301,7 +299,7 @@ def test_kept_views_are_augmented_images_seen_by_the_frozen_layers(base, target_
     )
     x = embed(base, seen).parts["train"].embeddings
     model = keras.Sequential([keras.Input((128,)), keras.layers.Dense(4)])
-    start = net.initial_weights(net.build("cnn2", target_set.image_shape, 4).model, 3, "run")
+    start = net.initial_weights(net.build("cnn2", target_set.image_shape, 4), 3, "run")
     model.set_weights([start["head/kernel"], start["head/bias"]])
     model.compile(keras.optimizers.Adam(0.001), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     for number, batch in enumerate(SampleOrder(n, 3).take(0, 300).reshape(6, 50)):

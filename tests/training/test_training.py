@@ -44,8 +44,8 @@ def test_a_training_equals_plain_keras_step_by_step(source_set):
             recipe=Recipe(optimizer=name, learning_rate=rate, samples=1000, batch_size=50),
         )
         mean, std = channel_statistics(source_set.train.images)
-        model = net.build("cnn2", source_set.image_shape, 6).model
-        start = net.initial_weights(model, 3, "base")
+        network = net.build("cnn2", source_set.image_shape, 6)
+        model, start = network.model, net.initial_weights(network, 3, "base")
         net.assign(model, start)
         model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         x = ((np.asarray(source_set.train.images) / 255.0 - mean) / std).astype("float32")
@@ -68,7 +68,7 @@ def test_batch_normalization_trains_as_in_plain_keras(source_set):
     recipe = Recipe(samples=2000, batch_size=50)
     ours = train_base(source_set, "cnn6-bn", seed=3, recipe=recipe)
     averaged = train_base(source_set, "cnn6-bn", seed=3, recipe=dataclasses.replace(recipe, ema=0.9))
-    start = net.initial_weights(net.build("cnn6-bn", source_set.image_shape, 6).model, 3, "base")
+    start = net.initial_weights(net.build("cnn6-bn", source_set.image_shape, 6), 3, "base")
     x = inputs = keras.Input(source_set.image_shape)
     for number, width in enumerate((8, 8, 16, 16, 32, 32), start=1):
         x = layers.Conv2D(width, 3, padding="same", name=f"conv{number}")(x)

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tlcli.models import graph
 from tlcli.models import network as net
 from tlcli.models.registry import architecture
 from tlcli.store.atomic import atomic_file, write_error
@@ -97,7 +98,7 @@ def standard(model: keras.Model, mean: np.ndarray, std: np.ndarray) -> keras.Mod
         name="standardize",
     )
     made = {model.layers[0].name: pixels(inputs)}
-    parents = net.parent_layers(model)
+    parents = graph.parent_layers(model)
     for layer in model.layers[1:]:
         below = [made[parent] for parent in parents[layer.name]]
         made[layer.name] = _counterpart(layer)(below if len(below) > 1 else below[0])

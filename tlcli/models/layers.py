@@ -82,11 +82,7 @@ class FusedGelu(layers.Activation):
 
 
 class Depthwise(layers.DepthwiseConv2D):
-    """Keras's depthwise convolution, its initializer named after its variable as in every other layer."""
-
-    def __init__(self, size: int, **options: Any) -> None:
-        super().__init__(size, **options)
-        self.kernel_initializer = self.depthwise_initializer
+    """Keras's depthwise convolution, in bfloat16 by a kernel that a CPU has."""
 
     def call(self, inputs: Any) -> Any:
         if self.compute_dtype == "float32" or not kernels.on_cpu():

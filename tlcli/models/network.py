@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,16 +12,28 @@ import keras
 import numpy as np
 
 from tlcli.errors import TlcliError
+from tlcli.models.building import (
+    Built,
+    checked_logits,
+    initial_value,
+    is_seed,
+    noted,
+    number_unnamed,
+    variable_names,
+)
+from tlcli.models.graph import producer
 from tlcli.models.registry import (
     ALL_LAYERS,
     HEAD_DROPOUT,
     HEAD_OPTIONS,
     HEAD_UNITS,
+    NETWORKS,
     RESIZE,
+    Architecture,
     architecture,
-    input_error,
     parse_options,
 )
+from tlcli.register import first_line
 
 HEAD = "head"
 """The name of the last, classifying layer of every architecture."""
@@ -42,6 +55,10 @@ class Network:
     groups: list[tuple[str, ...]]
     own: keras.Model
     """The same layers with the architecture's own head, which `model` may have another in place of."""
+    started: dict[str, Any]
+    """The initializer of each weight."""
+    fixed: dict[str, np.ndarray]
+    """The weights that no initializer made, as they were built."""
 
     def features(self, options: Mapping[str, Any]) -> Any:
         """The tensor that a linear head of these options classifies."""
@@ -87,20 +104,71 @@ def build(
         return network
     arch = architecture(name)
     values = parse_options(name, options or {})
-    inputs = keras.Input(input_shape, name="images")
     try:
-        own = {key: value for key, value in values.items() if key not in (*HEAD_OPTIONS, RESIZE)}
-        images = _resized(inputs, values[RESIZE]) if RESIZE in values else inputs
-        model = original = keras.Model(inputs, arch.build(images, classes, **own), name=name)
-        if HEAD_UNITS in values:
-            units = [int(number) for number in values[HEAD_UNITS].split("-")]
-            model = _with_hidden_head(model, units, values.get(HEAD_DROPOUT, 0.0), classes)
-        elif values.get(ALL_LAYERS):
-            outputs = keras.layers.Dense(classes, name=HEAD)(all_layers(model))
-            model = keras.Model(model.inputs, outputs, name=name)
-    except (ValueError, ZeroDivisionError) as cause:
-        raise input_error(name, input_shape, cause) from None
-    return Network(name, values, input_shape, classes, model, weighted_groups(model), original)
+        with noted() as built:
+            model, own = _models(arch, values, input_shape, classes, built)
+    except (TlcliError, MemoryError):
+        raise
+    except Exception as cause:
+        raise _cannot_build(arch, values, input_shape, classes, cause) from cause
+    made = built.initializers
+    started = {key: made[id(v)][1] for key, v in variables(model).items() if id(v) in made}
+    fixed = {key: v.numpy() for key, v in variables(model).items() if id(v) not in made}
+    return Network(name, values, input_shape, classes, model, weighted_groups(model), own, started, fixed)
+
+
+def _models(
+    arch: Architecture,
+    values: Mapping[str, Any],
+    input_shape: tuple[int, int, int],
+    classes: int,
+    built: Built,
+) -> tuple[keras.Model, keras.Model]:
+    """The network of these options, and the one with the architecture's own head."""
+    inputs = keras.Input(input_shape, name="images")
+    options = {key: value for key, value in values.items() if key not in (*HEAD_OPTIONS, RESIZE)}
+    images = _resized(inputs, values[RESIZE]) if RESIZE in values else inputs
+    logits = checked_logits(arch.name, arch.build(images, classes, **options), classes, HEAD, built)
+    number_unnamed(logits, built.unnamed)
+    own = keras.Model(inputs, logits, name=arch.name)
+    if HEAD_UNITS in values:
+        units = [int(number) for number in values[HEAD_UNITS].split("-")]
+        return _with_hidden_head(own, units, values.get(HEAD_DROPOUT, 0.0), classes), own
+    if values.get(ALL_LAYERS):
+        outputs = keras.layers.Dense(classes, name=HEAD)(all_layers(own))
+        return keras.Model(own.inputs, outputs, name=arch.name), own
+    return own, own
+
+
+def _cannot_build(
+    arch: Architecture,
+    values: Mapping[str, Any],
+    input_shape: tuple[int, int, int],
+    classes: int,
+    cause: Exception,
+) -> TlcliError:
+    """What to say where a builder failed: that the images are too small, where smaller than it takes, or
+    what went wrong."""
+    size = "x".join(map(str, input_shape))
+
+    def takes(side: int) -> bool:
+        try:
+            _models(arch, values, (side, side, input_shape[2]), classes, Built())
+        except Exception:
+            return False
+        return True
+
+    smallest = max(arch.input_shape[:2])
+    if min(input_shape[:2]) < smallest and takes(smallest):
+        smallest = bisect.bisect_left(range(1, smallest), True, key=takes) + 1
+        return TlcliError(
+            f"{arch.name} cannot take images of {size}; smallest: {smallest}x{smallest}.\n"
+            f"Use larger images (tlcli split --image-size {smallest}) or another network (tlcli archs)."
+        )
+    return TlcliError(
+        f"The network {arch.name!r} of {NETWORKS.owner(arch.name)} failed on images of {size}: "
+        f"{type(cause).__name__}: {first_line(cause)}."
+    )
 
 
 @contextmanager
@@ -125,8 +193,8 @@ def _with_hidden_head(model: keras.Model, units: list[int], dropout: float, clas
     def dropped(x: Any, number: int) -> Any:
         return keras.layers.Dropout(dropout, name=f"{HEAD}_dropout{number}")(x) if dropout else x
 
-    last = next(layer for layer in reversed(model.layers) if len(layer.output.shape) == 4)
-    x = keras.layers.Flatten(name=f"{HEAD}_flatten")(last.output)
+    spatial = [layer.output for layer in model.layers[1:] if len(layer.output.shape) == 4]
+    x = keras.layers.Flatten(name=f"{HEAD}_flatten")(spatial[-1] if spatial else model.get_layer(HEAD).input)
     for number, width in enumerate(units, start=1):
         x = keras.layers.Dense(width, activation="relu", name=f"{HEAD}_dense{number}")(dropped(x, number))
     outputs = keras.layers.Dense(classes, name=HEAD)(dropped(x, len(units) + 1))
@@ -163,7 +231,7 @@ def all_layers(model: keras.Model) -> Any:
 def counts(model: keras.Model) -> tuple[int, int]:
     """Parameters in all, and those a training changes (no moving statistics)."""
     trainable = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
-    return sum(int(np.prod(w.shape)) for w in model.weights if not _is_seed(w)), trainable
+    return sum(int(np.prod(w.shape)) for w in model.weights if not is_seed(w)), trainable
 
 
 def weighted_groups(model: keras.Model) -> list[tuple[str, ...]]:
@@ -171,7 +239,7 @@ def weighted_groups(model: keras.Model) -> list[tuple[str, ...]]:
     hidden layers is one."""
     groups: list[list[str]] = []
     for layer in model.layers:
-        if not any(not _is_seed(w) for w in layer.weights):
+        if not any(not is_seed(w) for w in layer.weights):
             continue
         continues_head = bool(groups) and groups[-1][0].startswith(f"{HEAD}_")
         if (hasattr(layer, "kernel") and not continues_head) or not groups:
@@ -182,9 +250,9 @@ def weighted_groups(model: keras.Model) -> list[tuple[str, ...]]:
 
 
 def embedding_layer(model: keras.Model) -> str:
-    layer = _producer(model.get_layer(HEAD).input)
+    layer = producer(model.get_layer(HEAD).input)
     while isinstance(layer, keras.layers.Dropout):
-        layer = _producer(layer.input)
+        layer = producer(layer.input)
     return layer.name
 
 
@@ -195,7 +263,7 @@ def weights(model: keras.Model) -> dict[str, np.ndarray]:
 
 def variables(model: keras.Model) -> dict[str, Any]:
     """The Keras variables behind `weights`; the random state of dropout is not among them."""
-    return {f"{layer.name}/{v.name}": v for layer in model.layers for v in layer.weights if not _is_seed(v)}
+    return {f"{layer.name}/{name}": v for layer in model.layers for name, v in variable_names(layer).items()}
 
 
 def assign(model: keras.Model, values: Mapping[str, np.ndarray], what: str = "the checkpoint") -> None:
@@ -216,23 +284,17 @@ def assign(model: keras.Model, values: Mapping[str, np.ndarray], what: str = "th
         places[key].assign(np.asarray(value, dtype=places[key].dtype))
 
 
-def initial_weights(model: keras.Model, seed: int, purpose: str) -> dict[str, np.ndarray]:
-    """Fresh weights from each layer's own initializers: the same seed and purpose give the same arrays.
+def initial_weights(network: Network, seed: int, purpose: str) -> dict[str, np.ndarray]:
+    """Fresh weights from the initializers that the layers were built with: the same seed and purpose give the
+    same arrays. What was built without an initializer stays as it was built.
 
     The purpose (`base`, `run`) keeps a network from scratch from starting where its base started.
     """
-    fresh: dict[str, np.ndarray] = {}
-    for layer in model.layers:
-        for v in layer.weights:
-            if _is_seed(v):
-                continue
-            initializer = getattr(layer, f"{v.name}_initializer")
-            config = initializer.get_config()
-            if "seed" in config:
-                words = [seed, *f"{purpose}/{layer.name}/{v.name}".encode()]
-                config["seed"] = int(np.random.SeedSequence(words).generate_state(1)[0] & 0x7FFFFFFF)
-            value = type(initializer).from_config(config)(tuple(v.shape), dtype=v.dtype)
-            fresh[f"{layer.name}/{v.name}"] = keras.ops.convert_to_numpy(value)
+    fresh = dict(network.fixed)
+    for key, variable in variables(network.model).items():
+        if key in network.started:
+            words = [seed, *f"{purpose}/{key}".encode()]
+            fresh[key] = initial_value(variable, network.started[key], words)
     return fresh
 
 
@@ -263,7 +325,7 @@ def evenly_spaced(images: Any, most: int) -> Any:
 
 def seed_states(model: keras.Model) -> dict[str, Any]:
     """The variables that hold the random state of dropout, by layer name."""
-    return {layer.name: v for layer in model.layers for v in layer.variables if _is_seed(v)}
+    return {layer.name: v for layer in model.layers for v in layer.variables if is_seed(v)}
 
 
 def reset_seed_states(model: keras.Model, seed: int) -> None:
@@ -277,119 +339,3 @@ def in_groups(groups: Iterable[tuple[str, ...]], key: str) -> bool:
     """Does the weight `layer/variable` belong to one of the groups?"""
     layer = key.split("/", 1)[0]
     return any(layer in group for group in groups)
-
-
-@dataclass
-class Cut:
-    """A network in two: `below` is run once over the data, `above` is what a training runs.
-
-    `below` is None when nothing can be run beforehand; `above` then is the whole network.
-    """
-
-    below: keras.Model | None
-    above: keras.Model
-    layer: str | None
-    """The name of the layer whose output is kept."""
-
-
-def cut(model: keras.Model, frozen: Iterable[tuple[str, ...]]) -> Cut:
-    """Cut a network behind its frozen groups.
-
-    The cut lies at the last layer that every path from the input passes and below which nothing can
-    change: frozen layers, layers without weights, and dropout below a frozen layer (the frozen part runs
-    in inference mode).
-    """
-    parents = parent_layers(model)
-    outputs = model.outputs
-    fixed, inference = _fixed(model, frozen, parents)
-    for layer in model.layers:  # a dropout that no frozen layer follows stays active
-        if isinstance(layer, keras.layers.Dropout) and layer.name not in inference:
-            fixed -= {layer.name} | _descendants({layer.name}, parents)
-    final = [_producer(output).name for output in outputs]
-    start = model.layers[0].name
-    for layer in reversed(model.layers):
-        name = layer.name
-        if name == start or name not in fixed or name in final or name not in _ancestors(final, parents):
-            continue
-        if not _reachable(start, final, parents, without=name):
-            return Cut(
-                keras.Model(model.inputs, layer.output, name="below"),
-                keras.Model(layer.output, outputs if len(outputs) > 1 else outputs[0], name="above"),
-                name,
-            )
-    return Cut(None, model, None)
-
-
-def frozen_dropouts(model: keras.Model, frozen: Iterable[tuple[str, ...]]) -> set[str]:
-    """The names of the dropout layers below a frozen layer: they drop nothing, as `cut` says."""
-    _, inference = _fixed(model, frozen, parent_layers(model))
-    return {name for name in inference if isinstance(model.get_layer(name), keras.layers.Dropout)}
-
-
-def _fixed(
-    model: keras.Model, frozen: Iterable[tuple[str, ...]], parents: dict[str, list[str]]
-) -> tuple[set[str], set[str]]:
-    """The layers whose outputs nothing changes if no dropout among them drops, and those of them that a
-    frozen layer follows or that are one."""
-    frozen_layers = {name for group in frozen for name in group}
-    fixed: set[str] = set()
-    for layer in model.layers:
-        constant = not layer.weights or layer.name in frozen_layers or isinstance(layer, keras.layers.Dropout)
-        if constant and all(parent in fixed for parent in parents[layer.name]):
-            fixed.add(layer.name)
-    return fixed, _ancestors(frozen_layers & fixed, parents)
-
-
-def _is_seed(variable: Any) -> bool:
-    return "seed_generator_state" in variable.path or variable.name == "seed_generator_state"
-
-
-def _producer(tensor: Any) -> Any:
-    return tensor._keras_history.operation
-
-
-def parent_layers(model: keras.Model) -> dict[str, list[str]]:
-    """The layers each layer takes its input from."""
-    return {
-        layer.name: [_producer(t).name for t in layer._inbound_nodes[0].input_tensors]
-        for layer in model.layers
-    }
-
-
-def passed_layers(model: keras.Model) -> list[str]:
-    """The layers that every path from the images to the output passes, from the last to the first."""
-    parents = parent_layers(model)
-    start, final = model.layers[0].name, [_producer(output).name for output in model.outputs]
-    return [
-        name
-        for name in reversed(list(parents))
-        if name != start and not _reachable(start, [f for f in final if f != name], parents, without=name)
-    ]
-
-
-def _ancestors(names: Iterable[str], parents: dict[str, list[str]]) -> set[str]:
-    found: set[str] = set()
-    stack = list(names)
-    while stack:
-        name = stack.pop()
-        if name not in found:
-            found.add(name)
-            stack.extend(parents.get(name, []))
-    return found
-
-
-def _descendants(names: set[str], parents: dict[str, list[str]]) -> set[str]:
-    found = set(names)
-    for name, above in parents.items():  # the network's order is topological
-        if found.intersection(above):
-            found.add(name)
-    return found - names
-
-
-def _reachable(start: str, final: list[str], parents: dict[str, list[str]], *, without: str) -> bool:
-    """Is there a path from the input to an output that avoids one layer?"""
-    reached = {start}
-    for name, above in parents.items():
-        if name != without and reached.intersection(above):
-            reached.add(name)
-    return any(name in reached for name in final)

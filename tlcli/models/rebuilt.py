@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from tlcli.errors import TlcliError
+from tlcli.models.building import BUILDING
 from tlcli.models.network import HEAD
 from tlcli.models.registry import HEAD_OPTIONS
 from tlcli.store.budget import FLOOR
@@ -36,7 +37,6 @@ def only_what_is_stored(checkpoint: Checkpoint) -> Iterator[None]:
     replaced = any(checkpoint.options.get(option) for option in HEAD_OPTIONS)
     entries = (FLOOR // _FLOAT_BYTES + sum(array.size for array in checkpoint.weights.values())) * replaced
     number = (_MOST_OWN + len(checkpoint.weights)) * replaced
-    plain = keras.layers.Layer.add_weight
 
     def add_weight(layer: Any, *arguments: Any, **options: Any) -> Any:
         nonlocal entries, number
@@ -53,11 +53,13 @@ def only_what_is_stored(checkpoint: Checkpoint) -> Iterator[None]:
                 )
         return plain(layer, *arguments, **options)
 
-    keras.layers.Layer.add_weight = add_weight
-    try:
-        yield
-    finally:
-        keras.layers.Layer.add_weight = plain
+    with BUILDING:
+        plain = keras.layers.Layer.add_weight
+        keras.layers.Layer.add_weight = add_weight
+        try:
+            yield
+        finally:
+            keras.layers.Layer.add_weight = plain
 
 
 def _plain(shape: Any) -> tuple[int, ...]:

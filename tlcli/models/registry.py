@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tlcli.errors import TlcliError, UsageError
+from tlcli.errors import UsageError
 from tlcli.register import Register, keyword_options
 
 Builder = Callable[..., Any]
@@ -205,15 +205,3 @@ def _coerce(name: str, key: str, value: Any, default: Any) -> Any:
         raise UsageError(
             f"{name}: {key}={value!r} is no {expected.get(kind, f'value like {default}')}; default {default}."
         ) from None
-
-
-def input_error(name: str, input_shape: tuple[int, ...], cause: Exception) -> TlcliError:
-    """What to say when an architecture cannot take images of a size."""
-    arch = architecture(name)
-    size = "x".join(map(str, input_shape))
-    made_for = "x".join(map(str, arch.input_shape))
-    reason = str(cause).strip().splitlines()[0][:160]
-    return TlcliError(
-        f"{name} cannot take images of {size}: they are too small for its layers (made for {made_for}).\n"
-        f"Use larger images or another architecture (tlcli archs). [{reason}]"
-    )

@@ -146,9 +146,10 @@ CHECKPOINT = _format(
     (
         Array(
             "weights/*/*",
-            "float",
+            "number",
             None,
-            "`weights/<layer>/<variable>`; the attribute `position` keeps the network's order.",
+            "`weights/<layer>/<variable>`; floats, and whole numbers where a layer counts. "
+            "The attribute `position` keeps the network's order.",
             ordered=True,
         ),
         Array(

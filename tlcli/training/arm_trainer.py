@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tlcli.models import graph
 from tlcli.models import network as net
 from tlcli.models.registry import with_head
 from tlcli.store.records import Checkpoint, Dataset
@@ -35,7 +36,7 @@ class _Stage:
     """One phase, compiled."""
 
     phase: Phase
-    cut: net.Cut
+    cut: graph.Cut
     step: Step
     engine: Engine
     below: Frozen | None
@@ -175,7 +176,7 @@ class ArmTrainer:
 
     def _start(self, copied: list[tuple[str, ...]], seed: int, dataset: Dataset) -> None:
         base, model = self.base, self.network.model
-        values = net.initial_weights(model, seed, "run")
+        values = net.initial_weights(self.network, seed, "run")
         values.update(net.adapted_weights(model, dataset.train.images, base.mean, base.std))
         values.update({k: v for k, v in base.weights.items() if net.in_groups(copied, k)})
         net.assign(model, values, "the base")
@@ -188,7 +189,7 @@ class ArmTrainer:
     def _set_frozen(self, phase: Phase) -> None:
         """Frozen layers do not learn, and run in inference mode, whether or not what they make of the images
         is kept; only their batch normalization may be told to go on."""
-        silent = net.frozen_dropouts(self.network.model, self.network.groups[: phase.frozen])
+        silent = graph.frozen_dropouts(self.network.model, self.network.groups[: phase.frozen])
         for layer, rate in self._dropouts.items():
             layer.rate = 0.0 if layer.name in silent else rate
         for number, group in enumerate(self.network.groups):
@@ -216,24 +217,24 @@ class ArmTrainer:
             trainable += [v for layer in self.source_layers for v in layer.trainable_variables]
         return self._stage(phase, self._cut(phase, frozen), trainable)
 
-    def _cut(self, phase: Phase, frozen: list[tuple[str, ...]]) -> net.Cut:
+    def _cut(self, phase: Phase, frozen: list[tuple[str, ...]]) -> graph.Cut:
         """Cut behind the frozen layers where their activations can be kept: not when images are augmented
         anew at every step or statistics move, nor when they would not fit into memory."""
         model = self.model if self._trains_source_layers(phase) else self.network.model
         if phase.solve:
-            return net.cut(model, frozen)
-        whole = net.Cut(None, model, None)
+            return graph.cut(model, frozen)
+        whole = graph.Cut(None, model, None)
         moving = self.moving_statistics and any(len(group) > 1 for group in frozen)
         anew = self.recipe.augment and phase.augment and not phase.views
         if not frozen or anew or moving:
             return whole
-        cut = net.cut(model, frozen)
+        cut = graph.cut(model, frozen)
         images = self.images * (1 + phase.views)
         if cut.below is None or 4 * images * int(np.prod(cut.below.output.shape[1:])) > FEATURE_BYTES:
             return whole
         return cut
 
-    def _stage(self, phase: Phase, cut: net.Cut, trainable: list[Any]) -> _Stage:
+    def _stage(self, phase: Phase, cut: graph.Cut, trainable: list[Any]) -> _Stage:
         base, recipe = self.base, self.recipe
         if cut.below is not None or not phase.augment:
             recipe = dataclasses.replace(recipe, augment=())

@@ -93,7 +93,7 @@ def train_base(
         total_samples=recipe.total_samples(len(dataset.train)),
         eval_every=recipe.eval_every or len(dataset.train),
     )
-    net.assign(network.model, net.initial_weights(network.model, seed, "base"))
+    net.assign(network.model, net.initial_weights(network, seed, "base"))
     net.assign(network.model, net.adapted_weights(network.model, dataset.train.images, mean, std))
     net.reset_seed_states(network.model, seed)
     engine.reset()

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tlcli.models import network as net
+from tlcli.models import graph
 from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training.augment import both_sides
 from tlcli.training.engines import Engine, make_engine
@@ -30,7 +30,7 @@ class Frozen:
         self._model, self._base = model, base
         self._whole = Step(model, [], base.mean, base.std, Recipe(samples=1))
         self._engines: dict[str | None, Engine] = {None: make_engine(self._whole)}
-        self.layers = net.passed_layers(model)
+        self.layers = graph.passed_layers(model)
         """Those that every path passes, from the cut down to the first."""
 
     @property

@@ -1,0 +1,166 @@
+"""Calling a builder: what it has to give, what its layers are called, and how their weights start."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from tlcli.errors import TlcliError
+
+BUILDING = threading.RLock()
+"""Held while networks are built with another `add_weight` than Keras's."""
+
+
+@dataclass
+class Built:
+    """What was noted while a network was built."""
+
+    initializers: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+    """The variables by id, each with its initializer."""
+    unnamed: dict[int, Any] = field(default_factory=dict)
+    """The layers and operations without a name of their own, by id."""
+
+
+@contextmanager
+def noted() -> Iterator[Built]:
+    """Note the initializer of every weight that is made meanwhile, and which layers were given no name.
+
+    A layer asks for its weights by `add_weight`; nothing else of Keras tells for all layers, those of a user
+    too, what a weight starts from.
+    """
+    built = Built()
+    with BUILDING:
+        add_weight, start = keras.layers.Layer.add_weight, keras.Operation.__init__
+
+        def noting_weight(self: Any, *args: Any, **options: Any) -> Any:
+            variable = add_weight(self, *args, **options)
+            initializer = options.get("initializer", args[1] if len(args) > 1 else None)
+            built.initializers[id(variable)] = variable, initializer
+            return variable
+
+        def noting_name(self: Any, *args: Any, **options: Any) -> None:
+            start(self, *args, **options)
+            if options.get("name") is None:
+                built.unnamed[id(self)] = self
+
+        keras.layers.Layer.add_weight, keras.Operation.__init__ = noting_weight, noting_name
+        try:
+            yield built
+        finally:
+            keras.layers.Layer.add_weight, keras.Operation.__init__ = add_weight, start
+
+
+def initial_value(variable: Any, initializer: Any, words: list[int]) -> np.ndarray:
+    """What an initializer gives for a variable, drawn from a seed that is made of the words."""
+    if initializer is None:
+        floating = keras.backend.is_float_dtype(variable.dtype)
+        initializer = "glorot_uniform" if floating else "zeros"
+    initializer = keras.initializers.get(initializer)
+    if isinstance(initializer, keras.initializers.Initializer):
+        config = initializer.get_config()
+        if "seed" in config:
+            config["seed"] = int(np.random.SeedSequence(words).generate_state(1)[0] & 0x7FFFFFFF)
+            initializer = type(initializer).from_config(config)
+    return keras.ops.convert_to_numpy(initializer(tuple(variable.shape), dtype=variable.dtype))
+
+
+def checked_logits(name: str, outputs: Any, classes: int, head: str, built: Built) -> Any:
+    """What a builder gave, after a check that it is the logits of a head, whose layer then is called `head`.
+
+    Raises:
+        TlcliError: it is something else.
+    """
+    received = type(outputs).__name__
+    if isinstance(outputs, keras.KerasTensor):
+        received = f"a tensor of shape {outputs.shape}"
+    if received != f"a tensor of shape {(None, classes)}":
+        raise TlcliError(
+            f"The network {name!r} gave {received}; expected the logits, a tensor of shape {(None, classes)}."
+        )
+    last = outputs._keras_history.operation
+    if not isinstance(last, keras.layers.Dense) or last.activation is not keras.activations.linear:
+        activation = getattr(getattr(last, "activation", None), "__name__", "")
+        activated = f" with {activation}" if activation not in ("", "linear") else ""
+        raise TlcliError(
+            f"The network {name!r} ends in {type(last).__name__}{activated}; "
+            "expected a Dense layer without activation, which gives the logits."
+        )
+    last.name = head
+    built.unnamed.pop(id(last), None)
+    return outputs
+
+
+def number_unnamed(outputs: Any, unnamed: Mapping[int, Any]) -> None:
+    """Give layers that a builder has not named names that count from its first layer.
+
+    Keras counts through a whole process: without this, the second network of a program would have other names
+    than the first, and a checkpoint would not fit the network it was made from.
+    """
+    counts: Counter[str] = Counter()
+    operations = _operations(outputs)
+    taken = {operation.name for operation in operations if id(operation) not in unnamed}
+    for operation in operations:
+        if id(operation) in unnamed:
+            stem = re.sub(r"_\d+$", "", operation.name)
+            while (name := f"{stem}_{counts[stem]}" if counts[stem] else stem) in taken:
+                counts[stem] += 1
+            counts[stem] += 1
+            operation.name = name
+
+
+def _operations(outputs: Any) -> list[Any]:
+    """The layers and operations that a tensor comes from, each after those it takes its input from."""
+    found: dict[int, Any] = {}
+    seen: set[tuple[int, int]] = set()
+    stack = [(outputs, False)]
+    while stack:
+        tensor, inputs_done = stack.pop()
+        operation, node, _ = tensor._keras_history
+        if inputs_done:
+            found.setdefault(id(operation), operation)
+        elif (id(operation), node) not in seen:
+            seen.add((id(operation), node))
+            stack.append((tensor, True))
+            stack += [(below, False) for below in reversed(operation._inbound_nodes[node].input_tensors)]
+    return list(found.values())
+
+
+def variable_names(layer: Any) -> dict[str, Any]:
+    """The weights of a layer by names of their own, in its order.
+
+    Where a layer holds others, as attention does, two may have one name; these carry the path of the layer
+    within: `query.kernel`.
+    """
+    weights = [v for v in layer.weights if not is_seed(v)]
+    repeated = {name for name, count in Counter(v.name for v in weights).items() if count > 1}
+    numbers: dict[str, dict[str, int]] = {}
+    found: dict[str, Any] = {}
+    for v in weights:
+        name = v.name
+        if name in repeated:
+            name = ".".join(_counted(part, numbers) for part in v.path.split("/")[1:])
+        while name in found:
+            name += "_"
+        found[name] = v
+    return found
+
+
+def _counted(part: str, numbers: dict[str, dict[str, int]]) -> str:
+    """A part of a path whose number, if it ends in one, counts from the first within the layer."""
+    stem = re.sub(r"_\d+$", "", part)
+    seen = numbers.setdefault(stem, {})
+    number = seen.setdefault(part, len(seen))
+    return f"{stem}_{number}" if number else stem
+
+
+def is_seed(variable: Any) -> bool:
+    """Is it the random state of a layer, not a weight?"""
+    return "seed_generator_state" in variable.path or variable.name == "seed_generator_state"
