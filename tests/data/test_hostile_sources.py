@@ -192,6 +192,8 @@ FORBIDDEN = {
     "loads_pickle",
     "unsafe_load",
 }
+ALLOWED = {"plugin_files.py": {"exec", "__import__"}}
+"""Files of the user's own, which are named with `--with`, are run."""
 UNSAFE = {
     "pickle": {"load", "loads", "Unpickler"},
     "np": {"load"},
@@ -224,7 +226,8 @@ def test_nothing_in_the_package_loads_code():
     assert len(modules) > 80
     for module in modules:
         for owner, name in calls_of(module.read_text()):
-            assert name not in FORBIDDEN, f"{module.name} calls {name}"
+            allowed = ALLOWED.get(module.name, set())
+            assert name not in FORBIDDEN - allowed, f"{module.name} calls {name}"
             assert name not in UNSAFE.get(owner, ()), f"{module.name} calls {owner}.{name}"
     assert ("np", "load") in calls_of("np.load(path)")
     assert ("", "eval") in calls_of("x = [eval(text)]")

@@ -123,7 +123,7 @@ def empty_names(n: int) -> bytes:
     def change(file: Any) -> None:
         del file["classes/names"]
         names = np.zeros(n * 1000, "S1")
-        file.create_dataset("classes/names", data=names, chunks=(100_000,), compression="gzip")
+        file.create_dataset("classes/names", data=names, chunks=(min(100_000, n * 1000),), compression="gzip")
 
     return _edited(change)
 
