@@ -128,6 +128,29 @@ def empty_names(n: int) -> bytes:
     return _edited(change)
 
 
+def branches_of_a_tree(n: int) -> bytes:
+    """So many chunks in a tree of version 1 whose root has the same branch 64 times, five levels down."""
+    import h5py
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "x.h5")
+        with h5py.File(path, "w", libver="earliest") as file:
+            file.create_dataset("a", data=np.zeros(n, "u1"), chunks=(1,))
+        content = bytearray(path.read_bytes())
+    trees = [m.start() for m in re.finditer(b"TREE\x01", content)]
+    root = max(trees, key=lambda place: content[place + 5])
+    child = next(place for place in trees if content[place + 5] == 0)
+    at = content.index(struct.pack("<Q", root))
+    for level in range(1, 6):
+        node = b"TREE" + struct.pack("<BBH", 1, level, 64) + b"\xff" * 16
+        keys = [struct.pack("<IIQQQ", 1, 0, i * 64**level, 0, child) for i in range(64)]
+        child = len(content)
+        content += node + b"".join(keys) + struct.pack("<IIQQ", 1, 0, 64**6, 0)
+    content[at : at + 8] = struct.pack("<Q", child)
+    content[40:48] = struct.pack("<Q", len(content))
+    return bytes(content)
+
+
 def objects_in_json(n: int) -> bytes:
     def change(file: Any) -> None:
         import h5py
@@ -330,6 +353,7 @@ HOSTILE = [
     Hostile("hostile: tags of a PNG", ".png", tags_in_png, (500, 2000), "PNG", PIXEL_MEMORY),
     Hostile("hostile: small chunks", ".h5", small_chunks, (2000, 8000), "dataset", per_megabyte=20),
     Hostile("hostile: a class named twice", ".h5", class_named_twice, (5000, 20000), "dataset"),
+    Hostile("hostile: branches of a tree", ".h5", branches_of_a_tree, (500, 2000), "dataset"),
     Hostile("hostile: many groups", ".h5", many_groups, (500, 2000), "dataset"),
     Hostile("hostile: many attributes", ".h5", many_attributes, (100, 400), "dataset"),
     Hostile("hostile: zeros in chunks", ".h5", zeros_in_chunks, (20, 80), "dataset", per_byte=4000),

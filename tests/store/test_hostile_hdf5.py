@@ -20,7 +20,7 @@ from h5py import h5a, h5d, h5p, h5s, h5t
 
 from tlcli import store
 from tlcli.errors import TlcliError
-from tlcli.store import layout
+from tlcli.store import layout, opening
 
 SECRET = b"root:x:0:0:secret"
 
@@ -451,3 +451,19 @@ def test_stdin_counts(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", stdin)
     with pytest.raises(TlcliError, match="the whole of it would take more than the 5,000 bytes"):
         store.read_any("-")
+
+
+def test_a_chunk_larger_than_its_room(tmp_path: Path) -> None:
+    """HDF5 1.14 would write the thousand bytes that are too many over whatever lies behind."""
+    with h5py.File(tmp_path / "x.mat", "w", libver="earliest") as file:
+        file.create_dataset("images", data=np.zeros((20, 6, 10), np.uint8), chunks=(20, 6, 10))
+        file["padding"] = np.zeros(5000)
+    content = bytearray((tmp_path / "x.mat").read_bytes())
+    key = content.index(b"TREE\x01\x00") + 24
+    assert content[key : key + 4] == (1200).to_bytes(4, "little")
+    content[key : key + 4] = (2200).to_bytes(4, "little")
+    (tmp_path / "x.mat").write_bytes(content)
+    with opening.open_hdf5(tmp_path / "x.mat") as opened:
+        images = opened.items()["images"]
+        with pytest.raises(TlcliError, match="has a chunk of 2,200 bytes; expected 1,200 at most"):
+            opened.load(images)

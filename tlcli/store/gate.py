@@ -138,16 +138,18 @@ class Walk:
             if self._strict:
                 raise UnsafeError(item.problem) from error
             return []
-        members = group.get_num_objs()
-        self._budget.take(members * OBJECT, f"the {members:,} objects in {path or 'the root'!r:.100}")
-        if depth > MAX_DEPTH and members:
+        names = _names(group, self._size // _LINK_BYTES)
+        self._budget.take(len(names) * OBJECT, f"the {len(names):,} objects in {path or 'the root'!r:.100}")
+        if len(names) > self._size // _LINK_BYTES:
+            item.problem = f"{path or 'the root'!r:.100} lists more objects than the file has room for"
+        elif depth > MAX_DEPTH and names:
             item.problem = f"its groups are nested more than {MAX_DEPTH} deep"
         if item.problem:
             if self._strict:
                 raise UnsafeError(item.problem)
             return []
         below = []
-        for name in _names(group):
+        for name in names:
             child = self._member(group, name, path)
             if child is not None:
                 below.append(child)
@@ -202,17 +204,20 @@ class Walk:
         item.dtype, item.itemsize = _dtype(kind), kind.get_size()
         space = stored.get_space()
         item.shape = _shape(space)
-        item.storage = stored.get_storage_size()
+        found = 0
         if layout == h5d.CHUNKED:
             item.chunks = tuple(int(n) for n in properties.get_chunk())
+            found, item.storage = _stored_chunks(stored, min(chunk_count(item), self._size), self._size)
+        else:
+            item.storage = stored.get_storage_size()
         item.filters = tuple(
             _FILTERS.get(properties.get_filter(i)[0], f"filter {properties.get_filter(i)[0]}")
             for i in range(min(properties.get_nfilters(), 32))
         )
-        self._check_dataset(item, stored, layout)
+        self._check_dataset(item, layout, found)
         self._attributes(item, stored)
 
-    def _check_dataset(self, item: Item, stored: Any, layout: int) -> None:
+    def _check_dataset(self, item: Item, layout: int, found: int) -> None:
         where = f"{item.path!r:.100}"
         if item.dtype not in _NUMBERS and item.dtype != "string":
             raise UnsafeError(f"{where} has the type {item.dtype}; expected {_EXPECTED_TYPES}")
@@ -229,7 +234,7 @@ class Walk:
         if self._stored > self._size:
             raise UnsafeError(f"{where} claims more stored bytes than the file has")
         if layout == h5d.CHUNKED:
-            self._check_chunks(item, stored, size, chunks)
+            self._check_chunks(item, size, found, chunks)
         elif size > item.storage:
             raise UnsafeError(f"{where} declares {size:,} bytes and stores {item.storage:,}")
         self._declared += size + chunks * CHUNK
@@ -238,7 +243,7 @@ class Walk:
             item.too_large = True
             raise UnsafeError(self._budget.refusal(f"{where} of {shape}", self._declared))
 
-    def _check_chunks(self, item: Item, stored: Any, size: int, expected: int) -> None:
+    def _check_chunks(self, item: Item, size: int, found: int, expected: int) -> None:
         assert item.chunks is not None
         where = f"{item.path!r:.100}"
         if not expected and size:
@@ -250,8 +255,8 @@ class Walk:
         ratio = DEFLATE if "gzip" in item.filters else 1
         if size > item.storage * ratio:
             raise UnsafeError(f"{where} declares {size:,} bytes and stores {item.storage:,}")
-        if stored.get_num_chunks() != expected:
-            raise UnsafeError(f"{where} stores {stored.get_num_chunks()} of {expected} chunks")
+        if found != expected:
+            raise UnsafeError(f"{where} stores {found} chunks; expected {expected}")
 
     def _attributes(self, item: Item, target: Any) -> None:
         count = h5a.get_num_attrs(target)
@@ -274,11 +279,40 @@ class Walk:
                     raise UnsafeError(item.flaw) from error
 
 
-def _names(group: Any) -> list[bytes]:
-    """The members of a group, sorted here: HDF5 1.14 crashes where it sorts those of a damaged group."""
+_LINK_BYTES = 8
+"""What a member of a group takes in a file at least."""
+
+
+def _names(group: Any, most: int) -> list[bytes]:
+    """The names in a group, sorted here: HDF5 1.14 crashes where it sorts those of a damaged group.
+
+    No more than one above `most` are listed: a tree may have the same branch many times on each level.
+    """
     names: list[bytes] = []
-    group.links.iterate(names.append, idx_type=h5.INDEX_NAME, order=h5.ITER_NATIVE)
+
+    def note(name: bytes) -> bool | None:
+        names.append(name)
+        return True if len(names) > most else None  # anything but None ends the pass
+
+    group.links.iterate(note, idx_type=h5.INDEX_NAME, order=h5.ITER_NATIVE)
     return sorted(names)
+
+
+def _stored_chunks(stored: Any, most: int, most_bytes: int) -> tuple[int, int]:
+    """How many chunks are stored and in how many bytes, as far as they could be in the file.
+
+    HDF5's own counts go through all of a tree, which may have the same branch many times on each level: some
+    kilobytes name billions of chunks.
+    """
+    count = size = 0
+
+    def note(chunk: Any) -> bool | None:
+        nonlocal count, size
+        count, size = count + 1, size + chunk.size
+        return True if count > most or size > most_bytes else None
+
+    stored.chunk_iter(note)
+    return count, size
 
 
 def address_of(group: Any) -> int:
