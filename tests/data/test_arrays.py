@@ -14,29 +14,70 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tlcli.data import load_source, matlab, split, write_mat
-from tlcli.data.arrays import as_images, as_labels, pixel_scale
+from tlcli.data.arrays import as_images, as_labels
+from tlcli.data.scale import Range, find_white, find_whites
 from tlcli.errors import TlcliError
 
-PIXELS = np.random.default_rng(0).integers(0, 256, (20, 6, 6, 3), dtype=np.uint8)
+
+def smooth(n, side, seed=0):
+    """Colour images whose neighbouring pixels are alike, as those of photographs are."""
+    rng = np.random.default_rng(seed)
+    rows, columns = (rng.integers(0, 120, (n, 2, 3)).astype(float) for _ in range(2))
+    steps = np.linspace(0, 1, side)[:, None]
+    down, across = (a[:, :1] + (a[:, 1:] - a[:, :1]) * steps for a in (rows, columns))
+    return (down[:, :, None] + across[:, None] + rng.integers(0, 12, (n, side, side, 3))).astype(np.uint8)
+
+
+PIXELS = smooth(20, 6)
+PIXELS[0, 0, 0] = 255
 LABELS = np.arange(20) % 4
 
 
+PLANES = PIXELS.transpose(0, 3, 1, 2)
+
+
 @pytest.mark.parametrize(
-    ("given_shape", "channels"),
+    ("given", "channels"),
     [
-        (lambda x: x, 3),
-        (lambda x: x.transpose(0, 3, 1, 2), 3),
-        (lambda x: x.transpose(0, 3, 1, 2).reshape(20, -1), 3),
-        (lambda x: np.moveaxis(x, 0, -1), 3),
-        (lambda x: x[..., :1], 1),
-        (lambda x: x[..., 0], 1),
-        (lambda x: x[..., 0].reshape(20, 36), 1),
-        (lambda x: x[..., 0].reshape(20, 36).T, 1),
-        (lambda x: x[..., :1].transpose(0, 3, 1, 2), 1),
+        (PIXELS, 3),
+        (PLANES, 3),
+        (PLANES.reshape(20, -1), 3),
+        (PIXELS.reshape(20, -1), 3),
+        (np.moveaxis(PIXELS, 0, -1), 3),
+        (PIXELS[..., :1], 1),
+        (PIXELS[..., 0], 1),
+        (PIXELS[..., 0].reshape(20, 36), 1),
+        (PIXELS[..., 0].reshape(20, 36).T, 1),
+        (PLANES[:, :1], 1),
     ],
 )
-def test_shapes_of_images(given_shape, channels):
-    assert np.array_equal(as_images(given_shape(PIXELS), 20, 255, "X"), PIXELS[..., :channels])
+def test_shapes_of_images(given, channels):
+    """Rows of interleaved and of planar colour are told apart by the pixels."""
+    assert np.array_equal(as_images(given, 20, 255, "X"), PIXELS[..., :channels])
+
+
+@pytest.mark.parametrize(
+    ("layout", "rows"),
+    [
+        ("hwc", PIXELS.reshape(20, -1)),
+        ("chw", PLANES.reshape(20, -1)),
+        ("whc", PIXELS.transpose(0, 2, 1, 3).reshape(20, -1)),
+        ("cwh", PLANES.transpose(0, 1, 3, 2).reshape(20, -1)),
+        ("chw", PLANES),
+        ("whc", PIXELS.transpose(0, 2, 1, 3)),
+    ],
+)
+def test_layouts_that_are_named(layout, rows):
+    assert np.array_equal(as_images(rows, 20, 255, "X", layout), PIXELS)
+
+
+def test_rows_whose_layout_is_open():
+    """A layout and its transposed twin are as smooth as each other, and noise is in all."""
+    for rows, words in ((PLANES.reshape(20, -1), "chw, cwh"), (PIXELS[..., 0].reshape(20, -1), "hwc, whc")):
+        with pytest.raises(TlcliError, match=words):
+            as_images(rows, 20, 255, "X", columns=True)
+    with pytest.raises(TlcliError, match="--layout which axis comes first: hwc or chw"):
+        as_images(np.random.default_rng(0).integers(0, 256, (20, 108), dtype=np.uint8), 20, 255, "X")
 
 
 @pytest.mark.parametrize(
@@ -48,16 +89,20 @@ def test_shapes_of_images(given_shape, channels):
         lambda x: x.astype(np.int64),
         lambda x: x.astype(np.uint16),
         lambda x: x.astype(">f8"),
+        lambda x: x.astype(np.uint16) * 257,
     ],
 )
 def test_types_of_pixels(convert):
     x = convert(PIXELS)
-    assert np.array_equal(as_images(x, 20, pixel_scale(x, "X"), "X"), PIXELS)
+    white = find_whites({"X": x}, "set", None, [], [])["X"]
+    assert np.array_equal(as_images(x, 20, white, "X"), PIXELS)
 
 
 def test_booleans_become_black_and_white():
     x = PIXELS[..., 0] > 127
-    assert np.array_equal(as_images(x, 20, pixel_scale(x, "X"), "X")[..., 0], x * 255)
+    for binary in (x, x.astype(np.uint8), x.astype(float)):
+        white = find_whites({"X": binary}, "set", None, [], [])["X"]
+        assert np.array_equal(as_images(binary, 20, white, "X")[..., 0], x * 255)
 
 
 @pytest.mark.parametrize(
@@ -67,13 +112,56 @@ def test_booleans_become_black_and_white():
         (np.inf, "no numbers"),
         (-0.5, "reach from -0.5"),
         (256.0, "to 256"),
+        (2.8, "--white"),
     ],
 )
 def test_pixels_out_of_range(value, words):
     x = PIXELS / 255
     x[3, 2, 1, 0] = value
     with pytest.raises(TlcliError, match=words):
-        pixel_scale(x, "X")
+        find_whites({"X": x}, "set", None, [], [])
+
+
+@pytest.mark.parametrize(
+    ("high", "whole", "white", "doubtful"),
+    [
+        *((1, True, 1, False), (15, True, 15, False), (16, True, 16, False), (17, True, 255, True)),
+        *((127, True, 255, True), (128, True, 255, False), (255, True, 255, False), (300, True, None, False)),
+        *((4000, True, 4095, False), (1500, True, 4095, True), (65535, True, 65535, False)),
+        *((70_000, True, None, False), (9, True, None, False), (0, True, 255, False)),
+        *((0.7, False, 1, False), (1.0004, False, 1, False), (200.5, False, 255, False)),
+        *((0.003, False, None, False), (60.5, False, None, False)),
+    ],
+)
+def test_white_is_found_from_the_range(high, whole, white, doubtful):
+    if white is None:
+        with pytest.raises(TlcliError, match="--white"):
+            find_white(Range(0, high, whole), "The pixels")
+    else:
+        found, doubt = find_white(Range(0, high, whole), "The pixels")
+        assert (found, bool(doubt)) == (white, doubtful)
+
+
+def test_one_scale_for_all_parts(tmp_path):
+    """scikit-learn's digits of 0 to 16; and a set of which somebody divided one part by 255."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    path = npz(tmp_path / "digits.npz", data=digits.data, images=digits.images, target=digits.target)
+    source = load_source(path, test="every-fifth")
+    expected = np.rint(digits.images[source.test.source_index] * 255 / 16)
+    assert np.array_equal(source.test.images[..., 0], expected)
+    assert "reach to 16: white is 16" in " ".join(source.told)
+    assert np.array_equal(
+        load_source(path, white=32, test="every-fifth").test.images[..., 0],
+        np.rint(digits.images[source.test.source_index] * 255 / 32),
+    )
+    parts = {"y_train": LABELS, "y_test": LABELS}
+    path = npz(tmp_path / "a.npz", x_train=PIXELS.astype(float), x_test=PIXELS > 128, **parts)
+    with pytest.raises(TlcliError, match="have different scales"):
+        load_source(path)
+    with pytest.raises(TlcliError, match="beyond white"):
+        load_source(path, white=4)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +216,7 @@ def test_npz_with_train_and_test(tmp_path):
     )
     source = load_source(path)
     assert (source.name, source.class_names, len(source.test)) == ("set", ["0", "1", "2", "3"], 8)
+    assert np.array_equal(source.train.images, PIXELS)
     assert np.array_equal(source.test.images, PIXELS[:8])
 
 

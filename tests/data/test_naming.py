@@ -27,7 +27,7 @@ from tlcli.data import default_name
             "cifar10-except-a-v0.1.h5",
         ),
         (
-            {"dataset": "cifar100", "classes": "fish,trees", "label_mode": "coarse"},
+            {"dataset": "cifar100", "classes": "fish,trees", "labels": "coarse"},
             "cifar100-coarse-fish_trees.h5",
         ),
         ({"dataset": "../my photos/", "classes": "cat, dog", "image_size": 32}, "my_photos-32x32-cat_dog.h5"),

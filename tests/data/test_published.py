@@ -64,9 +64,41 @@ def test_fashion_is_never_taken_for_mnist(tmp_path):
     idx_files(tmp_path / "data" / "fashion-mnist")
     check_grey(fashion_mnist.load(Request(tmp_path / "data")))
     check_grey(fashion_mnist.load(Request()))
-    for folder in (tmp_path / "data", tmp_path / "data" / "fashion-mnist"):
-        with pytest.raises(TlcliError, match="neither in the data folder"):
-            mnist.load(Request(folder, download=False))
+    with pytest.raises(TlcliError, match="neither in the data folder"):
+        mnist.load(Request(tmp_path / "data", download=False))
+    for name in ("fashion-mnist", "FashionMNIST/raw", "KMNIST/raw"):
+        idx_files(tmp_path / "data" / name)
+        with pytest.raises(TlcliError, match=r"holds the files of (fashion|kmnist)"):
+            mnist.load(Request(tmp_path / "data" / name))
+    for folder in ("FashionMNIST/raw", "my-files"):
+        idx_files(tmp_path / "data" / folder)
+        source = fashion_mnist.load(Request(tmp_path / "data" / folder))
+        check_grey(source)
+        assert "checksums are unknown" in source.warnings[0]
+
+
+def test_published_files_are_known_whatever_they_are_called(tmp_path, published):
+    """MNIST's own, in a folder called like another set, packed anew, not packed, or as Keras's archive."""
+    source = published("mnist")
+    assert source.warnings == []
+    arrays = [
+        a for part in source.parts.values() for a in (part.images[..., 0], part.labels.astype(np.uint8))
+    ]
+    for folder, pack in (("fashion", gzip.compress), ("my-files", bytes)):
+        (tmp_path / folder).mkdir()
+        for name, array in zip(idx.FILES, arrays, strict=True):
+            path = tmp_path / folder / (name + (".gz" if pack is gzip.compress else ""))
+            path.write_bytes(pack(idx_bytes(array), 1) if pack is gzip.compress else idx_bytes(array))
+        assert mnist.load(Request(tmp_path / folder)).warnings == []
+        with pytest.raises(TlcliError, match=r"holds the files of mnist.*take --dataset mnist"):
+            fashion_mnist.load(Request(tmp_path / folder))
+    keys = ("x_train", "y_train", "x_test", "y_test")
+    np.savez(tmp_path / "mnist.npz", **dict(zip(keys, arrays, strict=True)))
+    assert mnist.load(Request(tmp_path)).warnings == []
+    arrays[0] = arrays[0].copy()
+    arrays[0][0, 0, 0] = 1
+    np.savez(tmp_path / "mnist.npz", **dict(zip(keys, arrays, strict=True)))
+    assert "train-images-idx3-ubyte in" in mnist.load(Request(tmp_path)).warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +108,7 @@ def test_fashion_is_never_taken_for_mnist(tmp_path):
         (idx.FILES[0], lambda b: b + b"x", "holds more"),
         (idx.FILES[0], lambda b: b"", "begins with nothing"),
         (idx.FILES[0], lambda b: b[:4] + b"\xff" * 12 + b[16:], "more than it can hold"),
-        (idx.FILES[0], lambda b: gzip.compress(b)[:-20], "cannot read"),
+        (idx.FILES[0], lambda b: gzip.compress(b)[:-20], "cannot be read"),
         (idx.FILES[1], lambda b: b[:8] + b"\x0b" + b[9:], "0 to 9"),
         (idx.FILES[1], lambda b: idx_bytes(DIGITS[:19]), "20 train images and 19 labels"),
         (idx.FILES[2], lambda b: idx_bytes(GREY[20:, :20]), "expected uint8 N x 28 x 28"),

@@ -134,5 +134,5 @@ def test_classes_that_cannot_be_tested_or_do_not_exist(tiny):
 def test_an_unknown_name_gets_a_suggestion():
     with pytest.raises(UsageError, match="did you mean 'mnist'"):
         load_source("mnits")
-    with pytest.raises(UsageError, match="images of one size"):
-        load_source("digits", image_size=32)
+    with pytest.raises(UsageError, match="--white does not go with digits"):
+        load_source("digits", white=16)

@@ -60,7 +60,7 @@ Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object (path, kind, key figures) instead of the path.")
 ]
 Quiet = Annotated[
-    bool, typer.Option("-q", "--quiet", help="Nothing on stderr but errors: no progress, tables, warnings.")
+    bool, typer.Option("-q", "--quiet", help="Only errors and warnings on stderr: no progress, no tables.")
 ]
 Debug = Annotated[
     bool, typer.Option("--debug", help="Show the traceback of an error (as TLCLI_DEBUG=1 does).")

@@ -16,7 +16,8 @@ from tlcli.errors import UsageError
 
 
 class Console:
-    """The two channels of a command. `quiet` silences stderr but for errors; `as_json` changes the result."""
+    """The two channels of a command. `quiet` silences stderr but for errors and warnings; `as_json` changes
+    the result."""
 
     def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json = as_json
@@ -24,7 +25,7 @@ class Console:
 
     def note(self, *lines: str) -> None:
         """Lines for a person, on stderr."""
-        if not self.quiet:
+        if lines and not self.quiet:
             with for_a_person():
                 print_to(sys.stderr, "\n".join(lines))
 
@@ -37,8 +38,9 @@ class Console:
             self.note(f"{path}: {what}", *next_line)
 
     def warn(self, text: str) -> None:
-        """Something the user should know and could overlook."""
-        self.note(f"tlcli: warning: {text}")
+        """What bears on the meaning of the result: said even when quiet."""
+        with for_a_person():
+            print_to(sys.stderr, f"tlcli: warning: {text}")
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """A table for a person, on stderr."""

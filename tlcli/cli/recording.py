@@ -24,7 +24,7 @@ NOT_RECORDED = {
 }
 """Parameters that do not change what a file holds, and so have no place in it."""
 
-PATHS = {"dataset", "source"}
+PATHS = {"dataset", "source", "test_dataset", "like"}
 """Options whose value can be a path; all arguments are paths."""
 
 
@@ -58,7 +58,7 @@ def _option(flag: str, name: str, value: Any) -> list[str]:
     if isinstance(value, bool):
         return [flag]
     text = str(value).removesuffix(".0") if isinstance(value, float) else str(value)
-    if name in PATHS:
+    if name in PATHS or (name == "labels" and Path(text).is_file()):
         text = _without_folder(text)
     if text.startswith("except:"):
         text = "except:" + _without_folder(text.removeprefix("except:"))

@@ -70,12 +70,68 @@ def split(
             "Draw nested subsets, or those of scikit-learn's train_test_split (labels n or n x 1).",
         ),
     ] = "nested",
+    test_dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--test-dataset",
+            metavar="NAME|PATH",
+            help="Take the test part from here: the second file or folder of a set that comes in two.",
+        ),
+    ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option(
+            "--test",
+            metavar="P",
+            help="Hold this share out where there is no test part, or every-fifth image [default: 0.2].",
+        ),
+    ] = None,
+    no_duplicates: Annotated[
+        bool,
+        typer.Option("--no-duplicates", help="Leave training images out that are in the test part, too."),
+    ] = False,
     labels: Annotated[
-        str, chosen("--labels", ("fine", "coarse"), "The 100 or the 20 classes of cifar100.")
+        str,
+        typer.Option(
+            "--labels",
+            metavar="fine|coarse|FILE|KEY",
+            help="The 100 or the 20 classes of cifar100; a table with columns file and label, perhaps "
+            "part and group; or the array of labels in a file.",
+        ),
     ] = "fine",
+    images_key: Annotated[
+        str | None,
+        typer.Option(
+            "--images", metavar="KEY", help="The array of images in a file, where its name is unusual."
+        ),
+    ] = None,
+    layout: Annotated[
+        str | None,
+        chosen(
+            "--layout", ("hwc", "chw", "whc", "cwh"), "The order of the axes of an image in a file of arrays."
+        ),
+    ] = None,
+    white: Annotated[
+        float | None,
+        typer.Option("--white", metavar="VALUE", help="The value of white, where the pixels do not tell it."),
+    ] = None,
     image_size: Annotated[
+        str | None,
+        typer.Option("--image-size", metavar="N|HxW", help="Bring all images to this size."),
+    ] = None,
+    fit: Annotated[
+        str,
+        chosen("--fit", ("stretch", "crop", "pad"), "How --image-size treats images of other proportions."),
+    ] = "stretch",
+    channels: Annotated[
         int | None,
-        typer.Option("--image-size", metavar="PIXELS", help="Scale the images of a folder to this side."),
+        typer.Option("--channels", metavar="1|3", help="Make all images grey (1) or colour (3)."),
+    ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            "--like", metavar="FILE", help="Take size and channels from a base or another data set."
+        ),
     ] = None,
     seed: Seed = 0,
     data_dir: DataDir = None,
@@ -95,7 +151,10 @@ def split(
 
     console = Console(as_json=as_json, quiet=quiet)
     held_back = classes.removeprefix("except:") if classes.startswith("except:") else None
-    check_inputs(dataset, held_back)
+    check_inputs(dataset, test_dataset, held_back, like)
+    share = _share(test)
+    if like is not None:
+        image_size, channels = shape_like(like, image_size, channels)
     how: dict[str, Any] = {
         "proportion": proportion,
         "size": size,
@@ -106,14 +165,28 @@ def split(
     }
     path = choose_output(
         output,
-        data.default_name(dataset, classes, label_mode=labels, image_size=image_size, **how),
+        data.default_name(
+            dataset, classes, labels=labels, image_size=image_size, fit=fit, channels=channels, **how
+        ),
         force=force,
         as_json=as_json,
     )
 
     with console.progress("reading images") as progress:
         source = data.load_source(
-            dataset, data_dir=data_dir, image_size=image_size, label_mode=labels, progress=progress
+            dataset,
+            test_dataset=test_dataset,
+            data_dir=data_dir,
+            image_size=image_size,
+            fit=fit,
+            channels=channels,
+            labels=labels,
+            images=images_key,
+            layout=layout,
+            white=white,
+            test=share,
+            seed=seed,
+            progress=progress,
         )
         held_by_file = data.classes.HeldBy(source.name)
         numbers = data.classes.parse(
@@ -123,7 +196,7 @@ def split(
             held_by_file=held_by_file,
             class_numbers=source.class_numbers,
         )
-        cut = data.split(source, numbers, **how)
+        cut = data.split(source, numbers, no_duplicates=no_duplicates, **how)
         watched = replace(cut, parts=watch(cut.parts, progress))
         if path.lower().endswith(".mat"):
             data.write_mat(watched, path, force=force)
@@ -132,6 +205,7 @@ def split(
             parents = [*source.parents, *held_by_file.records]
             done = store.write(path, watched, command=recorded_command(context), parents=parents, force=force)
             figures = {"content_sha256": done.provenance.content_sha256}
+    console.note(*source.told)
     for warning in source.warnings:
         console.warn(warning)
     sizes = {name: len(part) for name, part in cut.parts.items()}
@@ -152,6 +226,26 @@ def split(
         **sizes,
         **figures,
     )
+
+
+def _share(text: str | None) -> float | str | None:
+    """A share, or a word that `load_source` checks."""
+    try:
+        return float(text) if text is not None else None
+    except ValueError:
+        return text
+
+
+def shape_like(path: str, image_size: str | None, channels: int | None) -> tuple[str, int]:
+    """The size and channels of a base's or a data set's images, where none were given."""
+    from tlcli import store
+
+    record = store.read_any(path, (store.Checkpoint, store.Dataset))
+    assert isinstance(record, store.Checkpoint | store.Dataset)
+    height, width, of_file = (
+        record.input_shape if isinstance(record, store.Checkpoint) else record.image_shape
+    )
+    return image_size or f"{height}x{width}", channels or of_file
 
 
 class _Watched:

@@ -2,8 +2,9 @@
 
 from tlcli.data import classes
 from tlcli.data.lab import write_mat
+from tlcli.data.loading import load_source
 from tlcli.data.naming import default_name
-from tlcli.data.source import Source, SourceInfo, class_part, load_source, published_classes, sources
+from tlcli.data.source import Source, SourceInfo, class_part, published_classes, sources
 from tlcli.data.splitting import split
 from tlcli.store.records import Part
 

@@ -53,16 +53,16 @@ def _from_tar(path: Path, sizes: Mapping[str, int], budget: Budget) -> dict[str,
         with open(path, "rb") as raw:
             gzipped = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            stream = _Counted(gzip.GzipFile(fileobj=raw) if gzipped else raw, budget)
-            for member in _members(stream):
+            stream = Counted(gzip.GzipFile(fileobj=raw) if gzipped else raw, budget)
+            for member in members(stream):
                 check_member(path.name, member.name)
                 what = f"{member.name!r:.100}, which declares {member.size:,} bytes,"
                 if not budget.allows(member.size):
                     raise TlcliError(f"{path.name} is refused: {budget.refusal(what, member.size)}.")
-                if member.kind not in _FILES + _FOLDERS:
+                if member.kind not in FILES + FOLDERS:
                     raise TlcliError(f"{path.name} holds {member.name!r:.100}, a link or device: refused")
                 name = PurePosixPath(member.name).name
-                if member.kind in _FOLDERS or name not in sizes or name in found:
+                if member.kind in FOLDERS or name not in sizes or name in found:
                     stream.skip(member.padded)
                     continue
                 if member.size > sizes[name]:
@@ -85,7 +85,7 @@ def check_member(archive: str, name: str) -> None:
         raise TlcliError(f"{archive} holds {name!r:.100}, which points outside the archive: refused")
 
 
-_FILES, _FOLDERS = (b"0", b"\0", b"7"), (b"5",)
+FILES, FOLDERS = (b"0", b"\0", b"7"), (b"5",)
 _LONG_NAME, _EXTENDED = b"L", b"x"
 _HEADERS = (_LONG_NAME, _EXTENDED, b"K", b"g")
 """What says more about the next member; the last two, the target of a link and what holds for all, say
@@ -95,7 +95,9 @@ _LONGEST_HEADER = 1 << 16
 """Bytes of an extended header; an honest one has some hundreds."""
 
 
-class _Member(NamedTuple):
+class Member(NamedTuple):
+    """A member of an archive."""
+
     name: str
     kind: bytes
     size: int
@@ -106,7 +108,7 @@ class _Member(NamedTuple):
         return -(-self.size // _BLOCK) * _BLOCK
 
 
-def _members(stream: _Counted) -> Iterator[_Member]:
+def members(stream: Counted) -> Iterator[Member]:
     """The members of an archive (POSIX.1-2001 pax, GNU, or older); their contents are the caller's to pass.
 
     Raises ValueError for what is no archive.
@@ -129,14 +131,14 @@ def _members(stream: _Counted) -> Iterator[_Member]:
             size = changed.get("size", str(member.size))
             if not size.isascii() or not size.isdigit() or len(size) > 20:
                 raise ValueError(f"it has a member of the size {size!r:.40}")
-            yield _Member(changed.get("path", member.name), member.kind, int(size))
+            yield Member(changed.get("path", member.name), member.kind, int(size))
             changed = {}
         block = stream.take(_BLOCK, may_end=True)
     if member is None or member.kind in _HEADERS:
         raise ValueError("it ends before its first member" if member is None else "it ends with a header")
 
 
-def _header(block: bytes) -> _Member:
+def _header(block: bytes) -> Member:
     field = block[148:156].strip(b" \0")
     if not field.isdigit() or int(field, 8) != sum(block) - sum(block[148:156]) + 8 * ord(" "):
         raise ValueError("it has a header with a wrong checksum")
@@ -146,7 +148,7 @@ def _header(block: bytes) -> _Member:
     else:
         number = int(size.strip(b" \0") or b"0", 8)
     prefix = _text(block[345:500]) if block[257:263] == b"ustar\0" else ""
-    return _Member(f"{prefix}/{name}" if prefix else name, block[156:157], number)
+    return Member(f"{prefix}/{name}" if prefix else name, block[156:157], number)
 
 
 def _records(content: bytes) -> dict[str, str]:
@@ -170,7 +172,7 @@ def _text(field: bytes) -> str:
     return field.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
 
 
-class _Counted:
+class Counted:
     """The unpacked bytes of an archive in order, all taken from the budget, also those that are passed by."""
 
     def __init__(self, stream: BinaryIO | gzip.GzipFile, budget: Budget) -> None:
@@ -189,5 +191,9 @@ class _Counted:
         while size:
             step = min(size, 1 << 20)
             self.take(step)
-            self._budget.give_back(step)
+            self.give_back(step)
             size -= step
+
+    def give_back(self, size: int) -> None:
+        """Bytes that were taken are no longer held."""
+        self._budget.give_back(size)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import tempfile
 import warnings
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
+from tlcli.data import scale
+from tlcli.data.fitting import Fit, resize
 from tlcli.data.image_room import room_to_decode
 from tlcli.data.source import Progress
 from tlcli.errors import TlcliError
@@ -20,8 +22,18 @@ from tlcli.store.budget import Budget
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib")
+T = TypeVar("T")
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM", "GIF")
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib"),
+    *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".gif"),
+)
+_DEEP_SUFFIXES = (".png", ".tif", ".tiff", ".pgm", ".pnm")
+"""Of files that can have more than 8 bits a channel."""
+
+White = Callable[[], float]
+"""Gives the value of white in images of more than 8 bits a channel."""
 
 _THREADS = 2
 _BLOCK_BYTES = 1 << 25
@@ -42,6 +54,9 @@ _TURNS = {
 
 class Readable(Protocol):
     """A file that can be opened: a `pathlib.Path` or a `ZipEntry`."""
+
+    @property
+    def name(self) -> str: ...
 
     def open(self, mode: str) -> Any: ...
 
@@ -64,17 +79,64 @@ class Decoded:
     """Which of the list could not be read, and why."""
     other_size: tuple[int, tuple[int, int]] | None
     """The first of the list that has another size than it should, and its height and width."""
+    brightest: int = 255
+    """The greatest value of any pixel."""
 
 
 def decode_one(
-    file: Readable, size: tuple[int, int] | None = None, budget: Budget | None = None
+    file: Readable,
+    fit: Fit | None = None,
+    white: White | float | None = None,
+    budget: Budget | None = None,
 ) -> np.ndarray:
     """The pixels of one image, uint8: H x W where it is grey, else H x W x 3.
 
-    Upright according to its EXIF orientation; stretched to `size` (height, width) if given; transparency over
-    white; the first frame of an animation; 16-bit grey scaled to 8. Raises UnreadableError, also for one that
+    Upright according to its EXIF orientation; brought to what `fit` says; transparency over white; the first
+    frame of an animation. `white` becomes 255: a number holds for every image, a function is asked for images
+    of more than 8 bits a channel alone (without it, they have 16). Raises UnreadableError, also for one that
     there is no room for, and TlcliError where the budget (by default one of its own) is used up.
     """
+    fit = fit or Fit()
+
+    def read(image: Image) -> np.ndarray:
+        from PIL import Image as Pillow
+
+        orientation = _orientation(image)
+        target = (fit.size[::-1] if orientation < 5 else fit.size) if fit.size else None
+        if target and image.format == "JPEG":
+            # The decoder halves the resolution by itself, as often as leaves twice what is needed.
+            image.draft(None, (2 * target[0], 2 * target[1]))
+        pixels = _grey_or_colour(image, white)
+        if fit.channels == 1:
+            pixels = pixels.convert("L")
+        if target:
+            pixels = resize(pixels, target, fit.how)
+        if orientation in _TURNS:
+            pixels = pixels.transpose(Pillow.Transpose[_TURNS[orientation]])
+        return np.asarray(pixels)
+
+    return _opened(file, read, budget)
+
+
+def range_of_deep(files: Sequence[Readable], budget: Budget) -> scale.Range | None:
+    """The range of those images that have more than 8 bits a channel; None where none has, or can be read."""
+
+    def read(image: Image) -> scale.Range | None:
+        return scale.range_of(np.asarray(image), "the pixels") if _is_deep(image) else None
+
+    found: scale.Range | None = None
+    for file in files:
+        if str(file).lower().endswith(_DEEP_SUFFIXES):
+            try:
+                one = _opened(file, read, budget)
+            except UnreadableError:
+                continue
+            found = found.joined(one) if found and one else one or found
+    return found
+
+
+def _opened(file: Readable, read: Callable[[Image], T], budget: Budget | None) -> T:
+    """What `read` makes of an image. Raises UnreadableError, whatever goes wrong."""
     from PIL import Image, UnidentifiedImageError
 
     budget = budget or Budget(str(file))
@@ -86,33 +148,15 @@ def decode_one(
                 raise UnreadableError("empty file")
             image = Image.open(opened, formats=FORMATS)
             with room_to_decode(budget, file, opened, image):
-                return _pixels(image, size)
+                return read(image)
     except (UnreadableError, TlcliError):
         raise
     except UnidentifiedImageError:
-        raise UnreadableError("no PNG, JPEG, WebP or BMP image") from None
+        raise UnreadableError("no image in a format that is read") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UnreadableError("declares too many pixels") from None
     except Exception as error:  # Pillow raises nearly anything on a damaged file
         raise UnreadableError(str(error).split("\n")[0][:_LONGEST_REASON] or type(error).__name__) from None
-
-
-def _pixels(image: Image, size: tuple[int, int] | None) -> np.ndarray:
-    """The pixels of an opened image, as `decode_one` gives them."""
-    from PIL import Image as Pillow
-
-    orientation = _orientation(image)
-    turned = orientation >= 5
-    target = (size[::-1] if not turned else size) if size else None
-    if target and image.format == "JPEG":
-        # The decoder halves the resolution by itself, as often as leaves twice what is needed.
-        image.draft(None, (2 * target[0], 2 * target[1]))
-    pixels = _grey_or_colour(image)
-    if target and pixels.size != target:
-        pixels = pixels.resize(target, Pillow.Resampling.BILINEAR)
-    if orientation in _TURNS:
-        pixels = pixels.transpose(Pillow.Transpose[_TURNS[orientation]])
-    return np.asarray(pixels)
 
 
 def decode_all(
@@ -120,26 +164,27 @@ def decode_all(
     size: tuple[int, int],
     budget: Budget,
     *,
-    stretch: bool,
+    fit: Fit | None = None,
+    white: White | float | None = None,
     progress: Progress | None = None,
 ) -> Decoded:
     """Decode every image once, in order, into a temporary file without a name.
 
-    `size` is height and width: with `stretch`, images are brought to it; else the reading ends at the first
-    that has another. Memory is bounded by a block of images, whatever their number; the temporary file is
-    taken from the budget until the last user of the images is gone.
+    `size` is height and width: with a `fit`, images are brought to it; the reading ends at the first that
+    has another. Memory is bounded by a block of images, whatever their number; the temporary file is taken
+    from the budget until the last user of the images is gone.
     """
     height, width = size
     step = max(1, min(512, _BLOCK_BYTES // (height * width * 3)))
     block = np.empty((step, height, width, 3), np.uint8)
     kept: list[int] = []
     failures: list[tuple[int, str]] = []
-    all_grey = True
+    all_grey, brightest = True, 0
 
     def decode(position: int, slot: int) -> bool | str | tuple[int, int]:
         """Fill one slot of the block. Returns whether the image is grey; else the reason, or its size."""
         try:
-            pixels = decode_one(files[position], size if stretch else None, budget)
+            pixels = decode_one(files[position], fit, white, budget)
         except UnreadableError as error:
             return str(error)
         if pixels.shape[:2] != size:
@@ -169,12 +214,15 @@ def decode_all(
             budget.take(len(good) * block[0].nbytes, "its images")
             for slot in good:
                 _append(spool, block[slot])
+                brightest = max(brightest, int(block[slot].max(initial=0)))
             if progress:
                 progress(positions.stop, len(files))
         images = _mapped(spool, (len(kept), height, width, 3))
         if isinstance(images, np.memmap):
             weakref.finalize(images._mmap, budget.give_back, images.nbytes)  # type: ignore[attr-defined]
-    return Decoded(images[..., :1] if all_grey else images, np.array(kept, np.int64), failures, None)
+    return Decoded(
+        images[..., :1] if all_grey else images, np.array(kept, np.int64), failures, None, brightest
+    )
 
 
 def _append(spool: IO[bytes], block: np.ndarray) -> None:
@@ -198,14 +246,29 @@ def _orientation(image: Image) -> int:
     return int(image.getexif().get(_ORIENTATION, 1)) if image.format in ("JPEG", "WEBP", "PNG") else 1
 
 
-def _grey_or_colour(image: Image) -> Image:
+def _is_deep(image: Image) -> bool:
+    return image.mode.startswith(("I", "F"))
+
+
+def _grey_or_colour(image: Image, white: White | float | None) -> Image:
     """The decoded image in mode L or RGB."""
     from PIL import Image as Pillow
 
+    if _is_deep(image):
+        value = white() if callable(white) else 65535 if white is None else white
+        return Pillow.fromarray(scale.to_bytes(np.asarray(image), value))
+    pixels = _eight_bits(image)
+    if isinstance(white, int | float) and white != 255:
+        return pixels.point(
+            [min(255, round(value * 255 / white)) for value in range(256)] * len(pixels.getbands())
+        )
+    return pixels
+
+
+def _eight_bits(image: Image) -> Image:
+    from PIL import Image as Pillow
+
     mode = image.mode
-    if mode.startswith("I"):
-        wide = np.asarray(image).clip(0, 65535)
-        return Pillow.fromarray((wide // 257 if wide.max(initial=0) > 255 else wide).astype(np.uint8))
     if mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
         coloured = image.convert("RGBA")
         opaque = Pillow.alpha_composite(Pillow.new("RGBA", image.size, "white"), coloured).convert("RGB")

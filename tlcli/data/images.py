@@ -17,6 +17,10 @@ class Unverified(Protocol):
         """The images at `index` that can be read, and their indices."""
         ...
 
+    def subset(self, index: np.ndarray) -> ImageArray:
+        """The images at `index`, not looked at."""
+        ...
+
 
 class Selected:
     """Some images of an array, fetched when they are asked for: uint8, N x H x W x C.
@@ -51,8 +55,13 @@ class Selected:
 def take(part: Part, index: np.ndarray) -> Part:
     """The images at `index`; what lies on disk stays there."""
     images = part.images
-    in_memory = isinstance(images, np.ndarray) and not isinstance(images, np.memmap)
-    chosen = images[index] if in_memory else Selected(images, index)
+    chosen: ImageArray
+    if isinstance(images, Unverified):
+        chosen = images.subset(index)
+    elif isinstance(images, np.ndarray) and not isinstance(images, np.memmap):
+        chosen = images[index]
+    else:
+        chosen = Selected(images, index)
     return Part(chosen, part.labels[index], part.source_index[index])
 
 

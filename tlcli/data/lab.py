@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from tlcli.data import matlab
-from tlcli.data.arrays import as_images, as_labels, pixel_scale
-from tlcli.data.source import Source, class_part, listed, shown
+from tlcli.data.arrays import as_images, as_labels
+from tlcli.data.scale import find_whites
+from tlcli.data.source import Request, Source, class_part, listed, shown
 from tlcli.errors import TlcliError
 from tlcli.store.budget import Budget
 from tlcli.store.records import Dataset, Part
@@ -42,21 +43,30 @@ def is_lab(names: Iterable[str]) -> bool:
     return any(_TRAIN.fullmatch(name) for name in names)
 
 
-def read_lab(path: Path) -> Source:
-    """All sets of classes in the file as one source; of several training sets of one the largest."""
+def read_lab(path: Path, request: Request) -> Source:
+    """All sets of classes in the file as one source; of several training sets of one the largest.
+
+    Rows of pixels run row by row, unless `request` has another layout.
+    """
     shapes, budget = matlab.shapes(path), Budget(path.name, path.stat().st_size)
     warnings: list[str] = []
     tails: dict[str, list[str]] = {}
     for name in shapes:
         if match := _TRAIN.fullmatch(name):
             tails.setdefault(match[1], []).append(f"_{match[2]}" if match[2] else "")
-    sets = [
-        _read_set(path, shapes, key, _largest(shapes, key, tails[key], warnings), budget)
+    told: list[str] = []
+    arrays = {
+        key: _read_set(path, shapes, key, _largest(shapes, key, tails[key], warnings), budget)
         for key in sorted(tails)
-    ]
+    }
+    pixels = {
+        f"{n} of {path.name}": x for read in arrays.values() for n, x in read.items() if n.startswith("X_")
+    }
+    whites = find_whites(pixels, path.name, request.white, warnings, told)
+    sets = [_class_set(path, key, read, whites, request.layout) for key, read in arrays.items()]
     numbers = [number for s in sets for number in s.numbers]
     if len(set(numbers)) < len(numbers):
-        raise TlcliError(f"{path.name} has a class in two of its sets {', '.join(sorted(tails))}")
+        raise TlcliError(f"{path.name} has a class in two of its sets {', '.join(sorted(tails))}.")
     _check_one_shape(path, [part.images.shape[1:] for s in sets for part in s.parts.values()])
     source = _texts(matlab.read(path, ["source"], budget)["source"]) if "source" in shapes else []
     names = dict(zip(numbers, [n for s in sets for n in s.names], strict=True))
@@ -74,6 +84,7 @@ def read_lab(path: Path) -> Source:
         warnings,
         ranked,
         parts.get("validation"),
+        told=told,
     )
 
 
@@ -142,19 +153,29 @@ def _largest(shapes: dict[str, tuple[int, ...]], key: str, tails: list[str], war
 
 def _read_set(
     path: Path, shapes: dict[str, tuple[int, ...]], key: str, tail: str, budget: Budget
-) -> _ClassSet:
-    suffixes = {part: f"{short}{key}" + (tail if short != "tst" else "") for short, part in _PARTS.items()}
-    if f"X_{suffixes['validation']}" not in shapes:
-        del suffixes["validation"]
+) -> dict[str, np.ndarray]:
+    """The variables of one set of classes, without the tails of their names."""
+    suffixes = {short: f"{short}{key}" + (tail if short != "tst" else "") for short in _PARTS}
+    if f"X_{suffixes['val']}" not in shapes:
+        del suffixes["val"]
     wanted = [f"{letter}_{suffix}" for suffix in suffixes.values() for letter in "Xt"]
     missing = [name for name in wanted if name not in shapes]
     if missing:
-        raise TlcliError(f"{path.name} has no variable {shown(missing[0])}: it holds {listed(shapes)}")
+        raise TlcliError(f"{path.name} has no variable {shown(missing[0])}: it holds {listed(shapes)}.")
     optional = [f"classes{key}", f"names{key}", *(f"i_{suffix}" for suffix in suffixes.values())]
-    arrays = matlab.read(path, wanted + [name for name in optional if name in shapes], budget)
+    return matlab.read(path, wanted + [name for name in optional if name in shapes], budget)
+
+
+def _class_set(
+    path: Path, key: str, arrays: dict[str, np.ndarray], whites: dict[str, float], layout: str | None
+) -> _ClassSet:
     numbers = _class_numbers(path, key, arrays)
     names = _texts(arrays[f"names{key}"]) if f"names{key}" in arrays else []
-    parts = {part: _part(path, suffix, arrays, numbers) for part, suffix in suffixes.items()}
+    suffixes = [name.removeprefix("X_") for name in arrays if name.startswith("X_")]
+    parts = {
+        _PARTS[suffix[:3]]: _part(path, suffix, arrays, numbers, whites[f"X_{suffix} of {path.name}"], layout)
+        for suffix in suffixes
+    }
     return _ClassSet(numbers, names if len(names) == len(numbers) else [str(n) for n in numbers], parts)
 
 
@@ -180,20 +201,25 @@ def _class_numbers(path: Path, key: str, arrays: dict[str, np.ndarray]) -> list[
     return list(range(int(key[0]), int(key[1]) + 1))
 
 
-def _part(path: Path, suffix: str, arrays: dict[str, np.ndarray], numbers: list[int]) -> Part:
+def _part(
+    path: Path,
+    suffix: str,
+    arrays: dict[str, np.ndarray],
+    numbers: list[int],
+    white: float,
+    layout: str | None,
+) -> Part:
     """Labels may be one-hot, count from 0 along the classes, or be the published numbers themselves."""
     where = f"t_{suffix} of {path.name}"
     labels = as_labels(arrays[f"t_{suffix}"], where)
     if labels.max() >= len(numbers) and set(labels.tolist()) <= set(numbers):
-        position = {number: label for label, number in enumerate(numbers)}
-        labels = np.array([position[label] for label in labels.tolist()], np.int64)
+        labels = np.array([numbers.index(label) for label in labels], np.int64)
     if labels.max() >= len(numbers):
         raise TlcliError(
             f"{where} has a label {labels.max()}: expected 0 to {len(numbers) - 1}, or the "
             f"classes {numbers[0]} to {numbers[-1]} themselves"
         )
-    x, where = arrays[f"X_{suffix}"], f"X_{suffix} of {path.name}"
-    images = as_images(x, len(labels), pixel_scale(x, where), where)
+    images = as_images(arrays[f"X_{suffix}"], len(labels), white, f"X_{suffix} of {path.name}", layout)
     return class_part(images, labels, _positions(path, f"i_{suffix}", arrays, len(labels)))
 
 

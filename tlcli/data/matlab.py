@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,29 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
     if _is_v73(path):
         from tlcli.store import foreign
 
-        return {name: shape[::-1] for name, shape in foreign.array_shapes(path).items()}
+        return {name: shape[::-1] for name, shape in foreign.array_tree(path)[0].items()}
     return {variable.name: variable.shape for variable in _variables(path).values()}
+
+
+def skipped(path: Path) -> list[str]:
+    """The variables in a file that are structures, cells and the like, each with what it is."""
+    if _is_v73(path):
+        from tlcli.store import foreign
+
+        return foreign.array_tree(path)[1]
+    with _plain_words(path):
+        return [
+            f"{v.name} ({v.kind})" for v in matlab_headers.variables(path) if v.kind in matlab_headers.OTHERS
+        ]
+
+
+def read_structures(path: Path, budget: Budget) -> dict[str, np.ndarray]:
+    """The arrays of numbers in the structures of a file of version 5, by their way:
+    `dataset/train/images`."""
+    if _is_v73(path):
+        return {}
+    with _plain_words(path):
+        return dict(matlab_headers.structure_arrays(path, budget))
 
 
 def read(path: Path, names: Sequence[str], budget: Budget | None = None) -> dict[str, np.ndarray]:
@@ -88,14 +110,21 @@ def _is_v73(path: Path) -> bool:
 
 def _variables(path: Path) -> dict[str, matlab_headers.Variable]:
     found: dict[str, matlab_headers.Variable] = {}
-    try:
+    with _plain_words(path):
         for variable in matlab_headers.variables(path):
             if variable.name in found:
                 raise ValueError(f"it holds {variable.name!r:.80} twice")
-            found[variable.name] = variable
-    except (ValueError, OSError, struct.error, zlib.error) as error:
-        raise TlcliError(f"{path.name} cannot be read as a MATLAB file: {error}") from None
+            if variable.kind not in matlab_headers.OTHERS:
+                found[variable.name] = variable
     return found
+
+
+@contextlib.contextmanager
+def _plain_words(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, OSError, struct.error, zlib.error) as error:
+        raise TlcliError(f"{path.name} cannot be read as a MATLAB file: {error}.") from None
 
 
 def _load(path: Path, names: Sequence[str]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import hashlib
 import re
 from pathlib import Path
 
+from tlcli.data.fitting import parse_size
+
 _LONGEST = 80
 
 
@@ -19,8 +21,10 @@ def default_name(
     validation: float = 0.0,
     seed: int = 0,
     sampling: str = "nested",
-    label_mode: str = "fine",
-    image_size: int | tuple[int, int] | None = None,
+    labels: str = "fine",
+    image_size: int | str | tuple[int, int] | None = None,
+    fit: str = "stretch",
+    channels: int | None = None,
     suffix: str = ".h5",
 ) -> str:
     """A file name that says what was asked for: `mnist-6-9-p0.01.h5`.
@@ -31,15 +35,14 @@ def default_name(
     whatever is passed in; what is left out or too long is stood for by a short digest.
     """
     parts = [_stem(dataset)]
-    if label_mode != "fine":
-        parts.append(label_mode)
-    if image_size is not None:
-        parts.append(
-            "x".join(
-                str(side)
-                for side in (image_size if isinstance(image_size, tuple) else (image_size, image_size))
-            )
-        )
+    if labels != "fine":
+        parts.append(_stem(labels))
+    if (size_of_images := parse_size(image_size)) is not None:
+        parts.append("x".join(str(side) for side in size_of_images))
+    if fit != "stretch":
+        parts.append(fit)
+    if channels is not None:
+        parts.append({1: "grey", 3: "colour"}.get(channels, str(channels)))
     parts.append(_classes(classes))
     if proportion is not None:
         parts.append(f"p{_number(proportion)}")
@@ -65,7 +68,10 @@ def _stem(dataset: str) -> str:
         return "stdin"
     path = Path(dataset)
     name = path.name or path.resolve().name
-    known = (".h5", ".hdf5", ".npz", ".mat", ".zip", ".tar.gz", ".tgz", ".tar")
+    known = (
+        *(".h5", ".hdf5", ".npz", ".npy", ".mat", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar"),
+        *(".csv", ".tsv", ".txt", ".bin", ".idx"),
+    )
     stem = next((name[: -len(s)] for s in known if name.lower().endswith(s)), name)
     return _safe(stem if stem not in ("", ".", "..") else path.resolve().name) or "dataset"
 

@@ -44,6 +44,41 @@ def read_npz(
         return {name: _read(archive, path, name, kinds, budget) for name in names}
 
 
+def array_shapes(path: Path, names: Sequence[str], budget: Budget) -> dict[str, tuple[int, ...]]:
+    """What the headers of the named arrays declare; `()` for one that cannot be read, which reading it
+    tells."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    with _open(path, budget) as archive:
+        for name in names:
+            try:
+                with archive.open(name + ".npy") as file:
+                    shapes[name] = _header(file)[0]  # type: ignore[arg-type]
+            except Exception:  # zipfile and numpy raise nearly anything on a damaged file
+                shapes[name] = ()
+    return shapes
+
+
+def read_npy(path: Path, budget: Budget) -> np.ndarray:
+    """The numbers in a `.npy` file. Raises TlcliError as `read_npz` does."""
+    where = f"The array of {path.name}"
+    try:
+        with open(path, "rb") as file:
+            shape, fortran, dtype = _header(file)
+            if dtype.hasobject:
+                raise TlcliError(
+                    f"{where} holds Python objects, which could run code: save it again as numbers."
+                )
+            if dtype.kind not in _KINDS:
+                raise TlcliError(f"{where} is of type {dtype}: expected numbers.")
+            size = _size(shape, dtype, path.stat().st_size - file.tell(), where)
+            budget.take(array_cost(shape, size), "the array")
+            return np.frombuffer(file.read(size), dtype).reshape(shape, order="F" if fortran else "C")
+    except TlcliError:
+        raise
+    except Exception as error:  # as above
+        raise TlcliError(f"{where} cannot be read: {error!s:.200}.") from None
+
+
 def _open(path: Path, budget: Budget) -> zipfile.ZipFile:
     return open_archive(path, budget, ".npz")
 

@@ -13,7 +13,11 @@ from tlcli.errors import TlcliError, UsageError
 SAMPLINGS = ("nested", "sklearn", "sklearn-column")
 
 # Separate streams of chance, so that one use of a seed never shifts another.
-_ORDER, _TIES = 1, 2
+_ORDER, _TIES, _TEST, _VALIDATION = 1, 2, 4, 5
+
+EVERY_FIFTH = "every-fifth"
+TEST_SHARE = 0.2
+"""The share of a set without a test part that becomes one, unless another is asked for."""
 
 
 def generator(seed: int, *stream: int) -> np.random.Generator:
@@ -35,6 +39,76 @@ def holdout(labels: np.ndarray, every: int = 5) -> tuple[np.ndarray, np.ndarray]
         members = np.flatnonzero(labels == number)
         is_test[members[every - 1 :: every] if len(members) >= every else members[1:][-1:]] = True
     return np.flatnonzero(~is_test), np.flatnonzero(is_test)
+
+
+def check_test(test: float | str | None) -> None:
+    """Raise UsageError for a test share that is none."""
+    if test is None or test == EVERY_FIFTH:
+        return
+    if isinstance(test, str) or not 0 < test < 1:
+        raise UsageError(f"--test {test}: expected a share between 0 and 1, such as 0.2, or {EVERY_FIFTH}.")
+
+
+def hold_out(
+    labels: np.ndarray,
+    numbers: Sequence[int],
+    test: float | str | None,
+    seed: int,
+    groups: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Part a set without a test part: indices (int64) of train and test, both ascending.
+
+    A share of each class (default `TEST_SHARE`) is drawn by the seed, whatever other classes there are: at
+    least one image where a class has two. With `groups` (int64, N) whole groups are drawn, so that the
+    counts of the classes come near to the share. `EVERY_FIFTH` takes every fifth image, as `holdout` does.
+    """
+    check_test(test)
+    if test == EVERY_FIFTH:
+        if groups is not None:
+            raise UsageError(f"--test {EVERY_FIFTH} would tear groups apart: expected a share, such as 0.2.")
+        return holdout(labels)
+    share = float(test) if test is not None else TEST_SHARE
+    if groups is not None:
+        is_test = draw_groups(labels, groups, share, seed, _TEST)
+        return np.flatnonzero(~is_test), np.flatnonzero(is_test)
+    is_test = np.zeros(len(labels), bool)
+    for label, number in enumerate(numbers):
+        members = np.flatnonzero(labels == label)
+        wanted = min(max(1, _rounded(len(members), share)), len(members) - 1)
+        if wanted > 0:
+            is_test[generator(seed, _TEST, number).permutation(members)[:wanted]] = True
+    return np.flatnonzero(~is_test), np.flatnonzero(is_test)
+
+
+def draw_groups(labels: np.ndarray, groups: np.ndarray, share: float, seed: int, stream: int) -> np.ndarray:
+    """Draw whole groups until each class has about its share: which of the images (bool, N) are drawn.
+
+    The groups come in an order from the seed; one is drawn where that brings the counts of the classes nearer
+    to the share. A class keeps an image on both sides where it has several groups.
+    """
+    names, member_of = np.unique(groups, return_inverse=True)
+    classes = int(labels.max(initial=0)) + 1
+    counts = np.zeros((len(names), classes), np.int64)
+    np.add.at(counts, (member_of, labels), 1)
+    total = counts.sum(0)
+    wanted, drawn = share * total, np.zeros(classes)
+    chosen = np.zeros(len(names), bool)
+    left = (counts > 0).sum(0)
+    for group in generator(seed, stream).permutation(len(names)):
+        has = counts[group] > 0
+        misses = ((drawn + counts[group] - wanted) ** 2)[has].sum() < ((drawn - wanted) ** 2)[has].sum()
+        last_chance = bool((has & (drawn == 0) & (left == 1) & (total > counts[group])).any())
+        leaves_none = bool((has & (total - drawn - counts[group] == 0)).any())
+        if (misses or last_chance) and not leaves_none:
+            chosen[group] = True
+            drawn += counts[group]
+        left -= has
+    return chosen[member_of]
+
+
+def _rounded(n: int, share: float) -> int:
+    """The share of n as written in decimals, rounded to the nearest."""
+    return int(n * Fraction(str(share)) + Fraction(1, 2))
 
 
 def subset_size(
@@ -116,19 +190,29 @@ def shuffled_classes(labels: np.ndarray, numbers: Sequence[int], seed: int) -> l
 
 
 def draw_nested(
-    labels: np.ndarray, numbers: Sequence[int], n: int, validation: float, seed: int
+    labels: np.ndarray,
+    numbers: Sequence[int],
+    n: int,
+    validation: float,
+    seed: int,
+    groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ascending indices (int64) of the training and of the validation images among `n` drawn, labels 0...k-1.
 
     `numbers` are the classes' published numbers. With one seed, a smaller draw is contained in a larger
-    one, its training part in the training part and its validation part in the validation part.
+    one, its training part in the training part and its validation part in the validation part. With
+    `groups` (int64, N) the groups for validation are drawn from all images, whatever `n` is.
     """
     classes = shuffled_classes(labels, numbers, seed)
     ties = generator(seed, _TIES, *sorted(numbers)).permutation(len(classes)).tolist()
     order = stratified_order([len(c) for c in classes], n, ties)
     taken = np.bincount(order, minlength=len(classes))
     drawn = [members[:count] for members, count in zip(classes, taken, strict=True)]
-    held = [_is_validation(len(members), validation) for members in drawn]
+    if groups is not None and validation:
+        of_group = draw_groups(labels, groups, validation, seed, _VALIDATION)
+        held = [of_group[members] for members in drawn]
+    else:
+        held = [_is_validation(len(members), validation) for members in drawn]
     train = np.concatenate([members[~h] for members, h in zip(drawn, held, strict=True)])
     valid = np.concatenate([members[h] for members, h in zip(drawn, held, strict=True)])
     return np.sort(train), np.sort(valid)

@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from tlcli.data.fitting import Fit
+from tlcli.data.images import take
+from tlcli.data.sampling import TEST_SHARE, hold_out
 from tlcli.errors import TlcliError, UsageError
 from tlcli.register import Register
 from tlcli.store.records import Part, Record
@@ -47,12 +50,18 @@ class Source:
     test: Part
     class_names: list[str]
     warnings: list[str] = field(default_factory=list)
-    """What a user should hear of, such as unreadable images. Complete only after `split`."""
+    """What bears on the meaning of a result, such as unreadable images. Complete only after `split`."""
     class_numbers: list[int] = field(default_factory=list)
     validation: Part | None = None
     """Only where the source comes with one."""
     parents: list[Record] = field(default_factory=list)
     """The tlcli files it was read from: for `store.write`."""
+    told: list[str] = field(default_factory=list)
+    """How the source was read: what was taken for what. Complete only after `split`."""
+    groups: dict[str, np.ndarray] = field(default_factory=dict)
+    """By part, the group of each image (int64); images of a group stand on one side of every split."""
+    fit: Fit = field(default_factory=Fit)
+    """What `split` brings the images to."""
 
     def __post_init__(self) -> None:
         self.name = printable(self.name)  # a file's name may be any bytes
@@ -71,11 +80,70 @@ class Request:
     """What the caller of `load_source` asks for beyond the name."""
 
     data_dir: Path | None = None
-    image_size: tuple[int, int] | None = None
-    """Height and width."""
+    fit: Fit = field(default_factory=Fit)
     label_mode: str = "fine"
     download: bool = True
     progress: Progress | None = None
+    table: Path | None = None
+    """Labels in a table (see `tables`)."""
+    test_path: Path | None = None
+    """Where the test part is, if not in the source itself."""
+    test: float | str | None = None
+    """What becomes the test part of a source without one (see `sampling.hold_out`)."""
+    seed: int = 0
+    white: float | None = None
+    """The value of white; None: found from the pixels (see `scale`)."""
+    layout: str | None = None
+    """The order of the axes of an image in an array; None: see `layout`."""
+    images_key: str | None = None
+    labels_key: str | None = None
+    """The names of the arrays of images and labels; None: see `array_choice`."""
+
+
+@dataclass
+class Raw:
+    """What a reader has found: like a Source, perhaps without a test part."""
+
+    name: str
+    parts: dict[str, tuple[Any, np.ndarray]] = field(default_factory=dict)
+    """By part, images (uint8, N x H x W x C, perhaps lazy) and labels (int64) along the class names."""
+    class_names: list[str] = field(default_factory=list)
+    class_numbers: list[int] = field(default_factory=list)
+    groups: dict[str, np.ndarray] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+
+
+def complete(raw: Raw, request: Request) -> Source:
+    """The source, with a test part: its own, else its validation part, else one held out as `request`
+    asks."""
+    parts = {part: class_part(images, labels) for part, (images, labels) in raw.parts.items()}
+    groups = dict(raw.groups)
+    if request.test is not None and "test" in parts:
+        raise UsageError(f"--test: {shown(raw.name)} has a test part of its own.")
+    if "test" not in parts and "validation" in parts and request.test is None:
+        raw.warnings.append(f"{shown(raw.name)} has no test part: its validation part is used as one.")
+        parts["test"] = parts.pop("validation")
+        groups |= {"test": groups.pop("validation")} if "validation" in groups else {}
+    if "test" not in parts:
+        train, of_group = parts["train"], groups.get("train")
+        kept, held = hold_out(train.labels, raw.class_numbers, request.test, request.seed, of_group)
+        parts["train"], parts["test"] = take(train, kept), take(train, held)
+        if of_group is not None:
+            groups["train"], groups["test"] = of_group[kept], of_group[held]
+        how = request.test or f"a share of {TEST_SHARE}, drawn by the seed"
+        raw.told.append(f"{shown(raw.name)} has no test part: {len(held)} images are held out ({how}).")
+    return Source(
+        raw.name,
+        parts["train"],
+        parts["test"],
+        raw.class_names,
+        raw.warnings,
+        raw.class_numbers,
+        parts.get("validation"),
+        told=raw.told,
+        groups=groups,
+    )
 
 
 @dataclass(frozen=True)
@@ -94,14 +162,16 @@ class Published:
 
 
 @dataclass(frozen=True)
-class _PathReader:
+class PathReader:
+    """How files or folders of some kind are read."""
+
     accepts: Callable[[Path], bool]
     load: Callable[[Path, Request], Source]
     options: frozenset[str]
 
 
 SOURCES: Register[Published] = Register("data set", "tlcli.sources", "tlcli.data.readers")
-_path_readers: list[_PathReader] = []
+PATH_READERS: list[PathReader] = []
 
 
 def source(
@@ -169,7 +239,7 @@ def path_reader(accepts: Callable[[Path], bool], *, options: Sequence[str] = ())
     """Register the decorated `load(path, request) -> Source` for the paths that `accepts` says yes to."""
 
     def register(load: Callable[[Path, Request], Source]) -> Callable[[Path, Request], Source]:
-        _path_readers.append(_PathReader(accepts, load, frozenset(options)))
+        PATH_READERS.append(PathReader(accepts, load, frozenset(options)))
         return load
 
     return register
@@ -183,48 +253,6 @@ def sources() -> list[SourceInfo]:
 def published_classes(name: str) -> list[str] | None:
     """The names of a published set's classes, in its order; None when no set is called so. Reads nothing."""
     return list(SOURCES[name].class_names) if name in SOURCES else None
-
-
-def load_source(
-    name_or_path: str,
-    *,
-    data_dir: str | Path | None = None,
-    image_size: int | tuple[int, int] | None = None,
-    label_mode: str = "fine",
-    download: bool = True,
-    progress: Progress | None = None,
-) -> Source:
-    """Open a published set by name, or a file or folder of images by path.
-
-    `data_dir` (default: the environment variable TLCLI_DATA_DIR) is where the publisher's files are looked
-    for first. `image_size`, one side or (height, width) in pixels, is for a folder of images; `label_mode`,
-    "fine" or "coarse", for cifar100. `download=False` never touches the network. A path `-` is a dataset
-    file on stdin. Raises UsageError for an unknown name, TlcliError for data that cannot be used.
-    """
-    request = Request(_data_dir(data_dir), _size(image_size), label_mode, download, progress)
-    if label_mode not in LABEL_MODES:
-        raise UsageError(f"unknown labels {label_mode!r}: expected fine or coarse")
-    if name_or_path in SOURCES:
-        entry = SOURCES[name_or_path]
-        _refuse_unused(request, entry.options, name_or_path)
-        loaded = entry.load(request)
-        if not isinstance(loaded, Source):
-            raise TlcliError(
-                f"The data set {name_or_path!r} of {SOURCES.owner(name_or_path)} gave "
-                f"{type(loaded).__name__}; expected tlcli.data.Source."
-            )
-        return loaded
-    path = Path(name_or_path)
-    if name_or_path != "-" and not path.exists():
-        raise UsageError(_unknown(name_or_path))
-    for reader in _path_readers:
-        if reader.accepts(path):
-            _refuse_unused(request, reader.options, path.name)
-            return reader.load(path, request)
-    raise TlcliError(
-        f"{path.name} is no source of images: expected a folder with a folder of images per "
-        "class, or an .npz, .mat or tlcli dataset file"
-    )
 
 
 def check_class_names(names: Sequence[str], source: str) -> None:
@@ -260,41 +288,3 @@ def class_part(images: Any, labels: np.ndarray, source_index: np.ndarray | None 
     if source_index is None:
         source_index = np.arange(len(labels), dtype=np.int64)
     return Part(images, np.asarray(labels, np.int64), np.asarray(source_index, np.int64))
-
-
-def _data_dir(given: str | Path | None) -> Path | None:
-    import os
-
-    text = given or os.environ.get("TLCLI_DATA_DIR")
-    if not text:
-        return None
-    folder = Path(text).expanduser()
-    if not folder.is_dir():
-        raise UsageError(f"the data folder {str(text)!r} does not exist: check --data-dir or TLCLI_DATA_DIR")
-    return folder
-
-
-def _size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
-    if image_size is None:
-        return None
-    size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
-    if len(size) != 2 or not all(1 <= side <= 4096 for side in size):
-        raise UsageError(f"image size {image_size!r}: expected one or two sides from 1 to 4096 pixels")
-    return int(size[0]), int(size[1])
-
-
-def _refuse_unused(request: Request, options: frozenset[str], name: str) -> None:
-    if request.image_size is not None and "image_size" not in options:
-        raise UsageError(f"{name} has images of one size: an image size is for a folder of images only")
-    if request.label_mode != "fine" and "label_mode" not in options:
-        raise UsageError(f"{name} has one kind of labels: coarse labels are for cifar100 only")
-
-
-def _unknown(name: str) -> str:
-    from tlcli.data.classes import did_you_mean
-
-    names = SOURCES.all_names()
-    return (
-        f"no dataset and no file is called {name!r}{did_you_mean(name, names)}: "
-        f"built in are {', '.join(names)}; anything else is a path"
-    )

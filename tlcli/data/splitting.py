@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from tlcli.data import sampling as draws
+from tlcli.data.duplicates import find_duplicates
+from tlcli.data.fitting import fit_part
 from tlcli.data.images import same_channels, select, take
 from tlcli.data.source import Source
 from tlcli.errors import TlcliError, UsageError
@@ -16,7 +18,7 @@ from tlcli.store.records import Dataset, Part
 
 def split(
     source: Source,
-    classes: Sequence[int],
+    classes: Sequence[int | Sequence[int]],
     *,
     proportion: float | None = None,
     size: int | None = None,
@@ -24,17 +26,20 @@ def split(
     validation: float = 0.0,
     seed: int = 0,
     sampling: str = "nested",
+    no_duplicates: bool = False,
 ) -> Dataset:
     """Cut a dataset out of a source.
 
-    `classes` are published numbers (see `classes.parse`); labels are renumbered 0...n-1 in ascending order
-    of them. The training part is `proportion` or `size` of the images of these classes (default: all),
-    rounded down to a multiple; `validation` is the share of it, per class, that becomes the validation
-    part. `sampling` is "nested" (stratified; the smaller is contained in the larger, ascending
-    `source_index`), or "sklearn" or "sklearn-column": the very images and order of scikit-learn's
-    `train_test_split` (see `sampling.draw_sklearn`). The test part is whole. Raises UsageError for values
-    out of range, TlcliError where a class would be empty. Warnings of the reading are in `source.warnings`
-    afterwards.
+    `classes` are published numbers (see `classes.ClassExpression`), several together where they are merged
+    into one class, which has the least of them; labels are renumbered 0...n-1 in ascending order. The
+    training part is `proportion` or `size` of the images of these classes (default: all), rounded down to a
+    multiple; `validation` is the share of it, per class, that becomes the validation part. `sampling` is
+    "nested" (stratified; the smaller is contained in the larger, ascending `source_index`), or "sklearn" or
+    "sklearn-column": the very images and order of scikit-learn's `train_test_split` (see
+    `sampling.draw_sklearn`). The test part is whole. Training images whose very pixels are in it are counted
+    in the warnings, or with `no_duplicates` left out before any are drawn. Images are brought to
+    `source.fit`. Raises UsageError for values out of range, TlcliError where a class would be empty.
+    Warnings of the reading are in `source.warnings` afterwards, and in the dataset's options (`notes`).
     """
     if sampling not in draws.SAMPLINGS:
         raise UsageError(f"unknown sampling {sampling!r}: expected {', '.join(draws.SAMPLINGS)}")
@@ -42,53 +47,65 @@ def split(
         raise UsageError(f"validation {validation}: expected a share of at least 0 and less than 1")
     if validation and source.validation is not None:
         raise UsageError(f"{source.name} already has a validation part: leave the validation share out")
-    chosen = sorted(set(classes))
-    _check_known(source, chosen)
-    names = [source.class_names[source.class_numbers.index(number)] for number in chosen]
+    groups = _groups_of(classes)
+    _check_known(source, [number for group in groups for number in group])
+    chosen = [group[0] for group in groups]
+    names = [_name(source, group) for group in groups]
 
-    pools = {name: _pool(source, part, chosen) for name, part in source.parts.items()}
+    pools, burst = _pools(source, groups)
+    if no_duplicates:
+        burst = _drop_duplicates(source, pools, burst)
     pool = pools["train"]
-    _check_full(pool.labels, names, f"{source.name} has no readable training image of class {{}}")
+    _check_full(pool.labels, names, f"{source.name} has no readable training image of class {{}}.")
     _check_full(
         pools["test"].labels,
         names,
-        f"{source.name} has no test image of class {{}}: leave that class out of the classes",
+        f"{source.name} has no test image of class {{}}: leave that class out of the classes.",
     )
 
     n = draws.subset_size(len(pool), proportion=proportion, size=size, multiple_of=multiple_of)
     if sampling == "nested":
-        train, held = draws.draw_nested(pool.labels, chosen, n, validation, seed)
+        train, held = draws.draw_nested(pool.labels, chosen, n, validation, seed, burst)
     else:
+        if validation and burst is not None:
+            raise UsageError(
+                f"--sampling {sampling} would tear groups apart: take nested, or no validation share."
+            )
         published = np.array(chosen)[pool.labels]
         train, held = draws.draw_sklearn(published, n, validation, seed, sampling == "sklearn-column")
     _check_full(
         pool.labels[train],
         names,
-        f"{n} of {len(pool)} training images is so small a part that class {{}} would be empty; ask for more",
+        f"{n} of {len(pool)} training images is so small a part that class {{}} would be empty; ask for "
+        "more.",
     )
     if validation:
         _check_full(
             pool.labels[held],
             names,
             f"a validation share of {validation} of {n} images is so small "
-            "that class {} would be empty; ask for more",
+            "that class {} would be empty; ask for more.",
         )
         pools["validation"] = take(pool, held)
     elif "validation" in pools and not len(pools["validation"]):
         del pools["validation"]
     pools["train"] = take(pool, train)
+    if not no_duplicates:
+        _warn_of_duplicates(source, pools)
     options: dict[str, Any] = {
-        "classes": chosen,
+        "classes": [list(group) if len(group) > 1 else group[0] for group in groups],
         "proportion": proportion,
         "size": size,
         "multiple_of": multiple_of,
         "validation": validation,
         "seed": seed,
         "sampling": sampling,
+        **({"no_duplicates": True} if no_duplicates else {}),
+        **({"notes": list(source.warnings)} if source.warnings else {}),
     }
     order = [name for name in ("train", "validation", "test") if name in pools]
     return Dataset(
-        same_channels({name: pools[name] for name in order}),
+        {name: fit_part(pools[name], source.fit) for name in order},
         names,
         np.array(chosen, np.int64),
         source.name,
@@ -96,22 +113,69 @@ def split(
     )
 
 
-def _pool(source: Source, part: Part, chosen: Sequence[int]) -> Part:
-    """The readable images of the chosen classes, labels renumbered 0...n-1."""
+def _groups_of(classes: Sequence[int | Sequence[int]]) -> list[tuple[int, ...]]:
+    """The numbers of each class, merged ones together, in ascending order."""
+    groups = {tuple(sorted({c} if isinstance(c, int | np.integer) else set(c))) for c in classes}
+    numbers = [number for group in groups for number in group]
+    if len(set(numbers)) < len(numbers):
+        twice = next(number for number in numbers if numbers.count(number) > 1)
+        raise UsageError(f"The class {twice} is in two of the classes: expected it in one.")
+    return sorted(groups)
+
+
+def _name(source: Source, group: Sequence[int]) -> str:
+    return "+".join(source.class_names[source.class_numbers.index(number)] for number in group)
+
+
+def _pools(source: Source, groups: Sequence[Sequence[int]]) -> tuple[dict[str, Part], np.ndarray | None]:
+    """By part, the readable images of the chosen classes; and the training images' groups that a table
+    gave."""
     new_label = np.full(len(source.class_names), -1, np.int64)
-    for label, number in enumerate(chosen):
-        new_label[source.class_numbers.index(number)] = label
-    labels = new_label[part.labels]
-    wanted = select(part, np.flatnonzero(labels >= 0))
-    return Part(wanted.images, new_label[wanted.labels], wanted.source_index)
+    for label, group in enumerate(groups):
+        for number in group:
+            new_label[source.class_numbers.index(number)] = label
+    pools: dict[str, Part] = {}
+    burst = None
+    for name, part in source.parts.items():
+        labels = new_label[part.labels]
+        at = Part(part.images, labels, np.arange(len(part)))
+        wanted = select(at, np.flatnonzero(labels >= 0))
+        positions = wanted.source_index
+        pools[name] = Part(wanted.images, wanted.labels, part.source_index[positions])
+        if name == "train" and name in source.groups:
+            burst = source.groups[name][positions]
+    return same_channels(pools), burst
+
+
+def _drop_duplicates(source: Source, pools: dict[str, Part], burst: np.ndarray | None) -> np.ndarray | None:
+    """Leave those out of the pools that are test images, too; returns the groups of what is left."""
+    for name in ("train", "validation"):
+        if name not in pools:
+            continue
+        double = find_duplicates(pools[name], pools["test"])
+        if double.any():
+            source.told.append(f"{double.sum()} {name} images that are in the test part, too, are left out.")
+            pools[name] = take(pools[name], np.flatnonzero(~double))
+            burst = burst[~double] if name == "train" and burst is not None else burst
+    return burst
+
+
+def _warn_of_duplicates(source: Source, pools: dict[str, Part]) -> None:
+    for name in ("train", "validation"):
+        double = int(find_duplicates(pools[name], pools["test"]).sum()) if name in pools else 0
+        if double:
+            source.warnings.append(
+                f"{double} of {len(pools[name])} {name} images are in the test part, too, pixel for pixel: "
+                "--no-duplicates leaves them out."
+            )
 
 
 def _check_known(source: Source, chosen: Sequence[int]) -> None:
     if not chosen:
-        raise UsageError("no classes were chosen: expected at least one")
+        raise UsageError("No classes are chosen: expected at least one.")
     unknown = [number for number in chosen if number not in source.class_numbers]
     if unknown:
-        raise UsageError(f"{source.name} has no class {unknown[0]}")
+        raise UsageError(f"{source.name} has no class {unknown[0]}.")
 
 
 def _check_full(labels: np.ndarray, names: Sequence[str], message: str) -> None:

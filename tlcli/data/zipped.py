@@ -6,10 +6,9 @@ once.
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Protocol
 
 from tlcli.data.archives import check_member
 from tlcli.errors import TlcliError
@@ -20,12 +19,22 @@ MAX_DEPTH = 64
 """Folders in folders."""
 
 
+class Archive(Protocol):
+    """Opens members by name; a `zipfile.ZipFile` is one."""
+
+    filename: Any
+
+    def open(self, name: str) -> IO[bytes]: ...
+
+    def getinfo(self, name: str) -> Any: ...
+
+
 class ZipEntry:
     """A file or a folder in an archive."""
 
     __slots__ = ("_archive", "_children", "_path", "name")
 
-    def __init__(self, archive: zipfile.ZipFile, path: str, name: str, *, folder: bool) -> None:
+    def __init__(self, archive: Archive, path: str, name: str, *, folder: bool) -> None:
         self._archive, self._path, self.name = archive, path, name
         self._children: dict[str, ZipEntry] | None = {} if folder else None
 
@@ -66,14 +75,19 @@ class ZipEntry:
 def open_zip(path: Path, budget: Budget) -> ZipEntry:
     """The root of an archive. Raises TlcliError for one that is damaged or has names that lead elsewhere."""
     archive = open_archive(path, budget)
-    root = ZipEntry(archive, "", path.name, folder=True)
-    for name in archive.namelist():
-        check_member(path.name, name)
+    return grow(archive, path.name, archive.namelist(), budget)
+
+
+def grow(archive: Archive, filename: str, names: Iterable[str], budget: Budget) -> ZipEntry:
+    """The tree of an archive's members; names of folders end in a slash. Raises TlcliError for bad names."""
+    root = ZipEntry(archive, "", filename, folder=True)
+    for name in names:
+        check_member(filename, name)
         steps = name.removesuffix("/").split("/")
         if "" in steps or "." in steps:
-            raise TlcliError(f"{path.name} holds {name!r:.100}, a path with an empty step: refused")
+            raise TlcliError(f"{filename} holds {name!r:.100}, a path with an empty step: refused.")
         if len(steps) > MAX_DEPTH:
-            raise TlcliError(f"{path.name} has folders more than {MAX_DEPTH} deep: refused")
+            raise TlcliError(f"{filename} has folders more than {MAX_DEPTH} deep: refused.")
         budget.take(len(steps) * (OBJECT + len(name)), "its folders")
         root.add(steps, folder=name.endswith("/"))
     return root

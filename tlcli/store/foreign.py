@@ -1,4 +1,4 @@
-"""Plain arrays out of MATLAB's version 7.3 files, which are HDF5 files, through the gate."""
+"""Plain arrays out of HDF5 files that others wrote, MATLAB's version 7.3 among them, through the gate."""
 
 from __future__ import annotations
 
@@ -10,20 +10,32 @@ import numpy as np
 from tlcli.errors import TlcliError
 from tlcli.store.budget import Budget, array_cost
 from tlcli.store.gate import Item
-from tlcli.store.opening import OpenFile, open_hdf5
+from tlcli.store.opening import SIGNATURE, OpenFile, open_hdf5
 
 _USER_BLOCK = 512
 
 
-def array_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
-    """The numeric arrays in the root of a file that pass the gate, and their shapes as HDF5 has them."""
-    with open_hdf5(path, user_block=_USER_BLOCK) as file:
-        return {name: item.shape for name, item in _items(file).items() if _is_plain(item)}
+def array_tree(
+    path: str | Path, budget: Budget | None = None
+) -> tuple[dict[str, tuple[int, ...]], list[str]]:
+    """The numeric arrays in a file that pass the gate, and their shapes as HDF5 has them; and what does not.
+
+    Arrays are called by their path. What MATLAB keeps of its own (`#refs#`) is in neither.
+    """
+    with open_hdf5(path, user_block=_user_block(path), budget=budget) as file:
+        items = _items(file)
+        shapes = {name: item.shape for name, item in items.items() if _is_plain(item)}
+        other = [
+            f"{name} ({item.kind if item.kind != 'dataset' else item.dtype or item.problem})"
+            for name, item in items.items()
+            if name and name not in shapes and item.kind != "group" and not name.startswith("#")
+        ]
+        return shapes, other
 
 
 def read_arrays(path: str | Path, names: Sequence[str], budget: Budget) -> dict[str, np.ndarray]:
-    """The named arrays of the root, axes as HDF5 has them. Raises TlcliError for one that is refused."""
-    with open_hdf5(path, user_block=_USER_BLOCK, budget=budget) as file:
+    """The named arrays, axes as HDF5 has them. Raises TlcliError for one that is refused."""
+    with open_hdf5(path, user_block=_user_block(path), budget=budget) as file:
         items = _items(file)
         for name in names:
             if name not in items or not _is_plain(items[name]):
@@ -32,6 +44,12 @@ def read_arrays(path: str | Path, names: Sequence[str], budget: Budget) -> dict[
         for name in names:
             budget.take(array_cost(items[name].shape, 0), f"{name!r:.100}")
         return {name: np.asarray(file.load(items[name])) for name in names}
+
+
+def _user_block(path: str | Path) -> int:
+    """Where HDF5 begins: MATLAB writes 512 bytes of its own first."""
+    with open(path, "rb") as file:
+        return 0 if file.read(len(SIGNATURE)) == SIGNATURE else _USER_BLOCK
 
 
 def _items(file: OpenFile) -> dict[str, Item]:
@@ -44,4 +62,4 @@ def _items(file: OpenFile) -> dict[str, Item]:
 
 
 def _is_plain(item: Item) -> bool:
-    return item.kind == "dataset" and not item.problem and "/" not in item.path and item.dtype != "string"
+    return item.kind == "dataset" and not item.problem and item.dtype != "string" and item.path[0] != "#"

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tlcli.data.array_files import HDF5_SIGNATURE, is_array_file
 from tlcli.data.source import Request, Source, path_reader
 from tlcli.store.records import Dataset
 
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-
 
 def _accepts(path: Path) -> bool:
-    if path == Path("-") or path.suffix.lower() == ".h5":
+    if path == Path("-"):
         return True
-    if not path.is_file():
+    if not path.is_file() or is_array_file(path):
         return False
+    if path.suffix.lower() == ".h5":
+        return True
     with open(path, "rb") as file:
-        return file.read(len(_SIGNATURE)) == _SIGNATURE
+        return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
 
 
 @path_reader(_accepts)

@@ -21,7 +21,7 @@ SET = idx.IdxSet(
         "Bag",
         "Ankle boot",
     ),
-    folders=("fashion-mnist", "fashion_mnist", "FashionMNIST/raw", "FashionMNIST", "fashion"),
+    folders=("fashion-mnist", "fashion_mnist", "FashionMNIST/raw", "FashionMNIST", "fashion", ""),
     keras=("fashion-mnist",),
     archive="fashion-mnist.npz",
     mirrors=(
@@ -41,6 +41,6 @@ SET = idx.IdxSet(
 def load(request: Request) -> Source:
     """From the user's folder, Keras's cache, or a download.
 
-    The files carry the very names of MNIST's: they are looked for in a folder named after the set only.
+    The files carry the very names of MNIST's: they are told apart by their checksums.
     """
     return idx.load(SET, request)

@@ -1,0 +1,93 @@
+"""The names that people give to arrays of images and of labels, in files of arrays and of such files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tlcli.data.parts import NEUTRAL, UNLABELLED, part_of, words_of
+
+IMAGES, LABELS = "images", "labels"
+
+_ROLES = {
+    IMAGES: ("images", "image", "imgs", "img", "x", "data", "features", "pixels", "inputs"),
+    LABELS: ("labels", "label", "y", "t", "targets", "target"),
+}
+"""The earlier of two is taken: scikit-learn's `images` before its `data`."""
+
+CLASS_NAMES = ("class_names", "classes", "label_names", "names", "target_names", "list_classes")
+
+_SHORT = {"tr": "train", "te": "test", "va": "validation"}
+"""Names of parts that only arrays have (`Xtr`)."""
+_STUCK = re.compile(r"([xyt])(train|test|val|valid|trn|tst|tr|te|va)")
+_POSITIONAL = re.compile(r"arr_(\d{1,3})")
+_UNKNOWN = len(_ROLES[IMAGES])
+
+
+@dataclass(frozen=True)
+class Named:
+    """What the name of an array says."""
+
+    role: str
+    part: str
+    """Empty where it speaks of none."""
+    rank: int
+    rest: tuple[str, ...]
+    """Words that are not known."""
+
+
+def read_name(name: str) -> Named | None:
+    """What a name such as `x_train`, `trainX`, `Xtr`, `train_set_y`, `dataset/test/images` says; or None."""
+    words: list[str] = []
+    for word in words_of(name):
+        stuck = _STUCK.fullmatch(word)
+        words += stuck.groups() if stuck else [word]
+    parts = [(word, _SHORT.get(word) or (part_of(word) or ("",))[0]) for word in words]
+    known = {part for _, part in parts if part}
+    rest = [word for word, part in parts if not part]
+    if len(known) > 1 or known == {UNLABELLED}:
+        return None
+    for role in (LABELS, IMAGES):
+        ranks = [_ROLES[role].index(word) for word in rest if word in _ROLES[role]]
+        if ranks:
+            other = tuple(w for w in rest if w not in _ROLES[role] and w not in NEUTRAL)
+            return Named(role, "".join(known), min(ranks), other)
+    if known and all(word in NEUTRAL for word in rest):  # `train_dataset` beside `train_labels`
+        return Named(IMAGES, "".join(known), _UNKNOWN, ())
+    return None
+
+
+@dataclass
+class Chosen:
+    """The arrays of each part (empty: of the whole), and what to say of the choice."""
+
+    images: dict[str, str]
+    labels: dict[str, str]
+    told: list[str]
+
+
+def choose_by_name(held: Iterable[str]) -> Chosen:
+    """The images and labels of each part among some arrays, as far as their names say it."""
+    chosen = Chosen({}, {}, [])
+    found: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    for key in held:
+        named = read_name(key) if key.lower() not in CLASS_NAMES else None
+        if named is not None and not named.rest:
+            found.setdefault((named.role, named.part), []).append((named.rank, key))
+    for (role, part), ranked in sorted(found.items()):
+        ranked.sort()
+        by_part = chosen.images if role == IMAGES else chosen.labels
+        if len(ranked) > 1 and ranked[0][0] == ranked[1][0]:
+            continue  # two that fit as well: neither
+        by_part[part] = ranked[0][1]
+        if len(ranked) > 1:
+            others = ", ".join(key for _, key in ranked[1:])
+            chosen.told.append(f"The {part + ' ' if part else ''}{role} are {ranked[0][1]} (not {others}).")
+    return chosen
+
+
+def positional(held: Sequence[str]) -> list[str]:
+    """The names `arr_0`, `arr_1`, ... in order, where all are such; else none."""
+    numbers = {int(match[1]): key for key in held if (match := _POSITIONAL.fullmatch(key))}
+    return [numbers[n] for n in sorted(numbers)] if numbers and len(numbers) == len(held) else []

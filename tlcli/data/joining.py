@@ -1,0 +1,172 @@
+"""Several sources as one: their classes together, or the test part of another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tlcli.data.fitting import Fit, Fitted
+from tlcli.data.images import Selected, Unverified
+from tlcli.data.source import Source, class_part, shown
+from tlcli.errors import TlcliError
+from tlcli.store.records import ImageArray, Part
+
+
+class Joined:
+    """Images of several arrays, one after the other: uint8, N x H x W x C."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, images: Sequence[ImageArray]) -> None:
+        self._images = list(images)
+        self._starts = np.cumsum([0, *(len(array) for array in self._images)])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (int(self._starts[-1]), *self._images[0].shape[1:])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        wanted = np.arange(len(self))[index]
+        flat = wanted.ravel()
+        out = np.empty((len(flat), *self.shape[1:]), np.uint8)
+        which = np.searchsorted(self._starts, flat, side="right") - 1
+        for number in np.unique(which):
+            here = which == number
+            out[here] = self._images[number][flat[here] - self._starts[number]]
+        return out.reshape(*wanted.shape, *self.shape[1:])
+
+    def subset(self, index: np.ndarray) -> ImageArray:
+        """Some of them."""
+        return Selected(self, index)
+
+    def readable(self, index: np.ndarray) -> tuple[ImageArray, np.ndarray]:
+        """The images at `index`, ascending, that can be read, and their indices."""
+        images: list[ImageArray] = []
+        kept = []
+        for array, start in zip(self._images, self._starts, strict=False):
+            here = index[(index >= start) & (index < start + len(array))] - start
+            found, good = (
+                array.readable(here) if isinstance(array, Unverified) else (Selected(array, here), here)
+            )
+            images.append(found)
+            kept.append(good + start)
+        channels = max(array.shape[3] for array in images)
+        return Joined([Fitted(array, Fit(channels=channels)) for array in images]), np.concatenate(kept)
+
+
+def join(sources: Sequence[Source], fit: Fit) -> Source:
+    """One source with the classes of all; those of the same name are one class.
+
+    Classes keep their published numbers where no two names have one, else they are counted along the
+    sources. `source_index` counts the parts of the sources one after the other. Raises TlcliError where the
+    images differ in size and no size is asked for.
+    """
+    names = list(dict.fromkeys(name for source in sources for name in source.class_names))
+    numbers = _numbers(sources, names)
+    ranked = sorted(names, key=lambda name: numbers[name])
+    parts = {}
+    groups: dict[str, np.ndarray] = {}
+    for part in ("train", "validation", "test"):
+        having = [source for source in sources if part in source.parts]
+        if having:
+            parts[part] = _joined(having, part, ranked, fit)
+        if having and all(part in source.groups for source in having):
+            groups[part] = _joined_groups([source.groups[part] for source in having])
+    return Source(
+        "+".join(dict.fromkeys(source.name for source in sources)),
+        parts["train"],
+        parts["test"],
+        ranked,
+        [warning for source in sources for warning in source.warnings],
+        [numbers[name] for name in ranked],
+        parts.get("validation"),
+        [record for source in sources for record in source.parents],
+        [told for source in sources for told in source.told],
+        groups,
+        fit,
+    )
+
+
+def with_test_of(train: Source, test: Source) -> Source:
+    """The first source with the test part of the second, whose classes it must have."""
+    unknown = [name for name in test.class_names if name not in train.class_names]
+    if unknown:
+        raise TlcliError(
+            f"{shown(test.name)} has the class {unknown[0]!r:.100}, which {shown(train.name)} has not: "
+            "expected the test "
+            "part of the same classes."
+        )
+    return Source(
+        train.name,
+        train.train,
+        _joined([test], "test", train.class_names, Fit()),
+        train.class_names,
+        [*train.warnings, *test.warnings],
+        train.class_numbers,
+        train.validation,
+        [*train.parents, *test.parents],
+        [*train.told, f"The test part is that of {shown(test.name)}."],
+    )
+
+
+def _numbers(sources: Sequence[Source], names: Sequence[str]) -> dict[str, int]:
+    pairs = {
+        (name, number)
+        for source in sources
+        for name, number in zip(source.class_names, source.class_numbers, strict=True)
+    }
+    numbers = dict(sorted(pairs))
+    if len(pairs) == len(names) == len(set(numbers.values())):
+        return numbers
+    return {name: number for number, name in enumerate(names)}
+
+
+def _joined(sources: Sequence[Source], part: str, ranked: Sequence[str], fit: Fit) -> Part:
+    label_of = {name: label for label, name in enumerate(ranked)}
+    found = [source.parts[part] for source in sources]
+    labels = [
+        np.array([label_of[name] for name in source.class_names], np.int64)[p.labels]
+        for source, p in zip(sources, found, strict=True)
+    ]
+    images = _of_one_shape([p.images for p in found], [source.name for source in sources], fit)
+    if len(found) == 1:
+        return class_part(images[0], labels[0], found[0].source_index)
+    return class_part(Joined(images), np.concatenate(labels), _positions(found))
+
+
+def _positions(parts: Sequence[Part]) -> np.ndarray:
+    """The positions in each source, those of a later one after all of an earlier one."""
+    start, found = 0, []
+    for part in parts:
+        found.append(part.source_index + start)
+        start = int(found[-1].max(initial=start - 1)) + 1
+    return np.concatenate(found)
+
+
+def _joined_groups(groups: Sequence[np.ndarray]) -> np.ndarray:
+    start, found = 0, []
+    for group in groups:
+        found.append(group + start)
+        start = int(found[-1].max(initial=start - 1)) + 1
+    return np.concatenate(found)
+
+
+def _of_one_shape(images: Sequence[ImageArray], names: Sequence[str], fit: Fit) -> list[ImageArray]:
+    channels = fit.channels or max(array.shape[3] for array in images)
+    wanted = Fit(fit.size, fit.how, channels)
+    fitted: list[ImageArray] = [
+        array if Fitted(array, wanted).shape == tuple(array.shape) else Fitted(array, wanted)
+        for array in images
+    ]
+    shapes = {array.shape[1:] for array in fitted}
+    if len(shapes) > 1:
+        of_each = ", ".join(
+            f"{shown(n)} {a.shape[1]} x {a.shape[2]}" for n, a in zip(names, images, strict=True)
+        )
+        raise TlcliError(f"The images differ in size: {of_each}; give --image-size to bring all to one.")
+    return fitted

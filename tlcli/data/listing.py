@@ -1,0 +1,134 @@
+"""What lies in a folder, a zip or a tar archive, as one kind of tree: read once, and in one order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from tlcli.data.decoding import SUFFIXES, Readable
+from tlcli.data.source import shown
+from tlcli.errors import TlcliError
+
+
+class Container(Protocol):
+    """A folder that can be looked into: a `pathlib.Path` or a folder of an archive."""
+
+    name: str
+
+    def iterdir(self) -> Iterator[Any]: ...
+
+
+@dataclass
+class Folder:
+    """A folder and all below it. Everything is in the order of the names."""
+
+    name: str
+    path: str
+    """Below the root, with forward slashes; empty for the root."""
+    entries: list[Folder | Readable] = field(default_factory=list)
+    """Folders and image files, mixed."""
+    others: list[Readable] = field(default_factory=list)
+    """Files that are no images."""
+    count: int = 0
+    """Images in it and below it."""
+
+    @property
+    def folders(self) -> list[Folder]:
+        """The folders in it that hold images, here or deeper."""
+        return [entry for entry in self.entries if isinstance(entry, Folder) and entry.count]
+
+    @property
+    def empty(self) -> list[Folder]:
+        """The folders in it that hold none."""
+        return [entry for entry in self.entries if isinstance(entry, Folder) and not entry.count]
+
+    @property
+    def images(self) -> list[Readable]:
+        """The images directly in it."""
+        return [entry for entry in self.entries if not isinstance(entry, Folder)]
+
+    def below(self) -> Iterator[Readable]:
+        """All images in it and below it."""
+        pending = [iter(self.entries)]
+        while pending:
+            entry = next(pending[-1], None)
+            if entry is None:
+                pending.pop()
+            elif isinstance(entry, Folder):
+                pending.append(iter(entry.entries))
+            else:
+                yield entry
+
+    def walk(self) -> Iterator[Folder]:
+        """It and every folder below it."""
+        pending = [self]
+        while pending:
+            folder = pending.pop()
+            yield folder
+            pending += [entry for entry in reversed(folder.entries) if isinstance(entry, Folder)]
+
+
+def list_tree(root: Container, warnings: list[str]) -> Folder:
+    """The tree below a folder, hidden entries left out.
+
+    A linked folder is followed once, and only where what it leads to has not been read: links can run in
+    circles. Raises TlcliError for a folder that cannot be looked into.
+    """
+    tree = Folder(shown(root.resolve().name if isinstance(root, Path) else root.name), "")
+    read = {_identity(root)}
+    linked: list[tuple[Any, Folder]] = []
+    order = [tree]
+    pending: list[tuple[Any, Folder]] = [(root, tree)]
+    while pending or linked:
+        if not pending:
+            entry, folder = linked.pop(0)
+            if (identity := _identity(entry)) in read:
+                warnings.append(
+                    f"The link {shown(folder.path, 200)} leads to a folder that was read already."
+                )
+                continue
+            read.add(identity)
+            pending.append((entry, folder))
+        here, folder = pending.pop()
+        for entry in _entries(here):
+            if not entry.is_dir():
+                files = folder.entries if is_image(entry.name) else folder.others
+                files.append(entry)
+                continue
+            child = Folder(entry.name, f"{folder.path}/{entry.name}".lstrip("/"))
+            folder.entries.append(child)
+            order.append(child)
+            if hasattr(entry, "is_symlink") and entry.is_symlink():
+                linked.append((entry, child))
+            else:
+                read.add(_identity(entry))
+                pending.append((entry, child))
+    for folder in reversed(order):  # those below before those above
+        folder.count = len(folder.images) + sum(child.count for child in folder.folders)
+    return tree
+
+
+def is_image(name: str) -> bool:
+    """Whether a file is called like an image."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def _entries(folder: Container) -> list[Any]:
+    try:
+        visible = [entry for entry in folder.iterdir() if not entry.name.startswith((".", "__MACOSX"))]
+    except OSError as error:
+        raise TlcliError(f"The folder {shown(folder.name)} cannot be read: {error.strerror}.") from None
+    return sorted(visible, key=lambda entry: entry.name)
+
+
+def _identity(folder: Container) -> Any:
+    if not isinstance(folder, Path):
+        return folder
+    try:
+        status = os.stat(folder)
+    except OSError as error:
+        raise TlcliError(f"The folder {shown(folder.name)} cannot be read: {error.strerror}.") from None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,217 @@
+"""Labels in a table: one line for each image, with its file, its label, and perhaps its part and its
+group."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tlcli.data.decoding import Readable
+from tlcli.data.listing import Folder, is_image
+from tlcli.data.parts import part_of
+from tlcli.data.source import listed, shown
+from tlcli.errors import TlcliError
+
+SUFFIXES = (".csv", ".tsv", ".txt")
+
+_LARGEST = 1 << 28
+"""Bytes of a table."""
+
+_COLUMNS = {
+    "file": "file filename file_name filepath path image image_id image_name image_path img name id",
+    "label": "label labels class class_name classname category target y species breed",
+    "part": "part split set subset partition fold",
+    "group": "group group_id patient patient_id subject subject_id burst scene sequence",
+}
+
+
+@dataclass
+class LabelTable:
+    """The rows of a table. `files` is empty where the rows are in the order of the images."""
+
+    name: str
+    files: list[str]
+    labels: list[str]
+    parts: list[str]
+    """Empty where there is no such column."""
+    groups: list[str]
+    """Empty where there is no such column; an empty cell is a group of its own."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def read_table(file: Readable, name: str) -> LabelTable:
+    """Read a table separated by commas, semicolons, tabs or spaces, with or without names of columns.
+
+    Without names, the first column is the file and the second the label; others are passed by. Raises
+    TlcliError for a table that is none.
+    """
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(_LARGEST + 1)
+    except OSError as error:
+        raise TlcliError(f"The table {shown(name)} cannot be read: {error.strerror}.") from None
+    if len(content) > _LARGEST:
+        raise TlcliError(f"The table {shown(name)} has more than {_LARGEST} bytes.")
+    text = content.decode("utf-8-sig", "replace").replace("\0", "\ufffd")
+    first = text.split("\n", 1)[0]
+    separator = next((sign for sign in "\t;," if sign in first), " ")
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text), delimiter=separator) if any(row)]
+    except csv.Error as error:
+        raise TlcliError(f"The table {shown(name)} cannot be read: {error}.") from None
+    if not rows:
+        raise TlcliError(f"The table {shown(name)} is empty: expected a file and a label in each line.")
+    columns = _columns(rows[0])
+    if columns:
+        rows = rows[1:]
+    elif len(rows[0]) > 1:
+        columns = {"file": 0, "label": 1}
+        if len(rows) > 1 and is_image(rows[1][0]) and not is_image(rows[0][0]):
+            rows = rows[1:]  # column names that are not known
+    if "label" not in columns or not rows:
+        raise TlcliError(
+            f"The table {shown(name)} has the columns {listed(rows[0]) if rows else 'alone'}: expected file "
+            "and label, "
+            "and perhaps part and group."
+        )
+    short = next((i for i, row in enumerate(rows) if len(row) <= max(columns.values())), None)
+    if short is not None:
+        raise TlcliError(
+            f"The table {shown(name)} has {len(rows[short])} cells in the row of {listed(rows[short][:1])}."
+        )
+
+    def column(what: str) -> list[str]:
+        return [row[columns[what]].strip() for row in rows] if what in columns else []
+
+    labels = column("label")
+    if "" in labels:
+        raise TlcliError(f"The table {shown(name)} has no label in row {labels.index('') + 1}.")
+    return LabelTable(name, column("file"), labels, [_part(p, name) for p in column("part")], column("group"))
+
+
+def _columns(row: Sequence[str]) -> dict[str, int]:
+    """Which column is what, where the first row names a label column; of several names the first that
+    fits."""
+    cells = [cell.strip().lower().replace(" ", "_") for cell in row]
+    found = {}
+    for what, names in _COLUMNS.items():
+        position = next((cells.index(name) for name in names.split() if name in cells), None)
+        if position is not None:
+            found[what] = position
+    if "label" not in found or found.get("file") == found["label"]:
+        return {}
+    return found
+
+
+def _part(cell: str, name: str) -> str:
+    found = part_of(cell)
+    if found is None or found[1]:
+        raise TlcliError(
+            f"The table {shown(name)} has the part {cell!r:.100}: expected train, validation or test."
+        )
+    return found[0]
+
+
+@dataclass
+class Labelled:
+    """What a table says of the images of a tree."""
+
+    images: list[Readable]
+    """In the order of the tree."""
+    paths: list[str]
+    rows: list[int]
+    """The row of each image."""
+    without_row: int
+    """Images that the table does not name."""
+
+
+def match_images(table: LabelTable, folder: Folder, warnings: list[str]) -> Labelled:
+    """The images below a folder that a table names: by their path, or what of it tells them apart.
+
+    The table may have the path from the folder or from elsewhere, the file's name alone, or that without
+    its ending. What it names and is not there is counted in `warnings`. Raises TlcliError where nothing
+    fits, or one name fits several images.
+    """
+    if not table.files:
+        raise TlcliError(
+            f"The table {shown(table.name)} has no column `file`: expected one beside the labels."
+        )
+    images: list[Readable] = []
+    paths: list[str] = []
+    for below in folder.walk():
+        for image in below.images:
+            images.append(image)
+            paths.append(f"{below.path}/{_name(image)}".removeprefix(folder.path).lstrip("/"))
+    order = sorted(range(len(paths)), key=lambda i: paths[i])
+    index = _by_ending(paths)
+    row_of: dict[int, int] = {}
+    missing: list[str] = []
+    for row, cell in enumerate(table.files):
+        position = _find(cell, index)
+        if position is None:
+            missing.append(cell)
+        elif position < 0:
+            raise TlcliError(
+                f"The table {shown(table.name)} names {cell!r:.100}, which fits several images: give paths."
+            )
+        elif row_of.setdefault(position, row) != row and table.labels[row_of[position]] != table.labels[row]:
+            raise TlcliError(f"The table {shown(table.name)} has two labels for {cell!r:.100}.")
+    if not row_of:
+        raise TlcliError(
+            f"The table {shown(table.name)} names none of the {len(images)} images of {shown(folder.name)}: "
+            f"it begins with {table.files[0]!r:.100}, an image is {paths[order[0]]!r:.100}."
+        )
+    if missing:
+        warnings.append(
+            f"The table {shown(table.name)} names {len(missing)} images that are not there: "
+            f"{listed(missing, 5)}."
+        )
+    known = [position for position in order if position in row_of]
+    return Labelled(
+        [images[i] for i in known],
+        [paths[i] for i in known],
+        [row_of[i] for i in known],
+        len(images) - len(known),
+    )
+
+
+def find_annotations(folder: Folder) -> Any:
+    """The table of labels that lies in a folder with its images, such as `val_annotations.txt`; or None."""
+    found = [
+        file
+        for below in folder.walk()
+        for file in below.others
+        if _name(file).lower().endswith(SUFFIXES)
+        and any(word in _name(file).lower() for word in ("annotation", "label"))
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _name(file: Any) -> str:
+    return str(file.name)
+
+
+def _by_ending(paths: Iterable[str]) -> dict[str, int]:
+    """The position of each path by the path, its name, and its name without ending; -1 for several."""
+    index: dict[str, int] = {}
+    for position, path in enumerate(paths):
+        name = path.rpartition("/")[2]
+        for key in {path, name, name.rpartition(".")[0]}:
+            index[key] = position if key not in index else -1
+    return {**index, **{path: position for position, path in enumerate(paths)}}
+
+
+def _find(cell: str, index: dict[str, int]) -> int | None:
+    path = cell.replace("\\", "/").removeprefix("./").strip("/")
+    while path:
+        if path in index:
+            return index[path]
+        _, slash, path = path.partition("/")
+        if not slash:
+            return None
+    return None
