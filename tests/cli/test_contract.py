@@ -197,7 +197,7 @@ def test_debug_shows_the_traceback_and_the_same_code(run):
         assert b"tlcli: none.h5" in done.stderr
 
 
-LIGHT_COMMANDS = ("split", "knn", "inspect", "verify", "datasets", "report")
+LIGHT_COMMANDS = ("split", "knn", "inspect", "dump", "verify", "datasets", "report")
 LIGHT = [
     ["--help"],
     ["split", "--help"],

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import shutil
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -16,6 +19,8 @@ from tlcli.cli.progress import ProgressDisplay, duration, speed
 from tlcli.cli.sheet import compose
 from tlcli.store.describing import FileDescription
 from tlcli.store.records import Ancestor, Dataset, Parent, Provenance, Results, Run, Target
+
+GRID = Path(__file__).parent.parent / "store" / "fixtures" / "v1" / "grid.h5"
 
 
 def test_inspect_shows_sentence_balance_tree_and_origin(call):
@@ -95,6 +100,46 @@ def test_large_trees_are_cut_unless_all_is_wanted(call, work):
     whole = call("inspect", "many.h5", "--all").stdout.decode().splitlines()
     assert len(short) < 80 < 300 < len(whole)
     assert any("more; --all lists them" in line for line in short)
+
+
+def test_inspect_of_results_begins_with_the_accuracies(call, work):
+    shutil.copy(GRID, work / "grid.h5")
+    lines = call("inspect", "grid.h5").stdout.decode().splitlines()
+    assert lines[0].startswith("grid.h5: results of 10 runs")
+    assert lines[2].split("  ")[0] == "data set"
+    assert lines[3].split() == ["target", "30", "scratch", "2", "40.5", "%", "10.1", "%"]
+    assert len(json.loads(call("inspect", "grid.h5", "--json").stdout)["details"]["accuracies"]) == 5
+
+
+def test_dump_writes_tables_as_csv(call, work):
+    shutil.copy(GRID, work / "grid.h5")
+    results = store.read(GRID, Results)
+    text = call("dump", "grid.h5", "--table", "runs", "--csv", "-").stdout.decode()
+    rows = list(csv.DictReader(text.splitlines()))
+    assert text.isascii()
+    assert len(rows) == len(results.runs) == 10
+    for row, run in zip(rows, results.runs, strict=True):
+        assert (row["arm"], int(row["seed"]), float(row["test_accuracy"])) == (
+            run.arm,
+            run.seed,
+            run.test_accuracy,
+        )
+        assert float(row["source_accuracy_after"]) == run.source_accuracy_after
+        assert (row["head_units"], row["recipe_optimizer"]) == ("", "adam")
+    done = call("dump", "grid.h5", "--table", "history", "--csv", "curves.csv")
+    assert done.stdout == b"curves.csv\n"
+    with open(work / "curves.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == sum(len(run.history["samples_seen"]) for run in results.runs)
+    assert float(rows[-1]["test_loss"]) == results.runs[-1].history["test_loss"][-1]
+    fails(call("dump", "grid.h5", "--csv", "curves.csv"), 1, "--force")
+    fails(call("dump", "grid.h5", "--table", "rums"), 2, "runs, history, neighbours")
+    fails(call("dump", "grid.h5", "--table", "neighbours"), 1, "no rows")
+    call("knn", "pixels.h5", "-q")
+    (row,) = csv.DictReader(call("dump", "pixels-knn.h5").stdout.decode().splitlines())
+    assert (row["arm"], row["metric"], row["mirrored"]) == ("knn", "euclidean", "0")
+    images = call("dump", "digits-6-9.h5").stdout.decode().splitlines()
+    assert images[0] == "part,source_index,label,class"
 
 
 def test_verify_follows_inputs(call, work):

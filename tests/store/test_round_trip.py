@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from tlcli import store
-from tlcli.errors import TlcliError
+from tlcli.errors import TlcliError, UsageError
 from tlcli.store import opening, reading, version_1
 from tlcli.store.documentation import END, START, documentation
 from tlcli.store.results import shortened
@@ -278,6 +278,28 @@ def test_results_are_tables(results: store.Results, tmp_path: Path) -> None:
         names: list[str] = []
         file.visit(names.append)
         assert not [name for name in names if "|" in name]
+
+
+def test_results_as_a_data_frame(results: store.Results) -> None:
+    pytest.importorskip("pandas")
+    runs = results.to_dataframe()
+    assert runs["run"].tolist() == [2, 1, 0]
+    assert runs["test_accuracy"].tolist() == [run.test_accuracy for run in results.runs]
+    assert runs["base_accuracy"].isna().all()
+    assert runs["recipe_epochs"].tolist() == [3, 3, 3]
+    assert len(results.to_dataframe("history")) == 15
+    sweeps = results.to_dataframe("sweeps")
+    assert sweeps["k"].tolist() == [1, 2, 3]
+    assert sweeps["test_accuracy"].isna().tolist() == [False, False, True]
+    predictions = results.to_dataframe("predictions")
+    right = predictions.groupby("run")["right"].mean()
+    labels = results.targets["mnist-6-9-p0.01"].test_labels
+    assert right[0] == (results.runs[-1].predictions == labels).mean()
+    softmax = np.exp(results.runs[0].logits)
+    sure = (softmax / softmax.sum(axis=1, keepdims=True)).max(axis=1)
+    np.testing.assert_allclose(predictions["confidence"][:50], sure, rtol=1e-6)
+    with pytest.raises(UsageError, match="has the tables runs, history"):
+        results.to_dataframe("rums")
 
 
 def test_shortened_logits_keep_the_softmax_and_the_answer() -> None:

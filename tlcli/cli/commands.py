@@ -23,6 +23,7 @@ SUMMARIES = {
     "report": "Turn results into a page with tables, figures and a discussion.",
     "export-weights": "Write a network for Keras alone.",
     "inspect": "Show what a file is, what it holds and where it comes from.",
+    "dump": "Write a table of a file as CSV, for a spreadsheet, R or pandas.",
     "verify": "Check that files are intact and that their inputs are what they were.",
     "datasets": "List the data sets that are built in.",
     "archs": "List the networks, with their numbers of parameters.",

@@ -11,7 +11,7 @@ import typer
 
 from tlcli.cli.inputs import check_inputs
 from tlcli.cli.options import Debug, Force, Json, Quiet
-from tlcli.cli.output import Console, count, format_table, print_json, print_lines, size
+from tlcli.cli.output import Console, count, format_table, percent, print_json, print_lines, size
 from tlcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ def inspect(
 ) -> None:
     """Show what a file is, what it holds and where it comes from.
 
-    The tree with types, shapes, compression and sizes, how the classes are balanced, and the way back to the
-    splits. Of a file that tlcli did not write, it says what it sees. Nothing that points out of the file is
-    followed.
+    Of results first the accuracies; then how the classes are balanced, the tree with types, shapes,
+    compression and sizes, what computed a network, and the way back to the splits. Of a file that tlcli did
+    not write, it says what it sees. Nothing that points out of the file is followed.
     """
     from tlcli import store
 
@@ -59,6 +59,7 @@ def inspect(
     else:
         print_lines(
             *overview(description),
+            *accuracies(description),
             *balance(description),
             "",
             *tree(description, whole_tree),
@@ -85,6 +86,26 @@ def overview(description: FileDescription) -> list[str]:
     """What it is, in a sentence, and what keeps tlcli from reading it."""
     problems = [f"tlcli would not read it: {problem}" for problem in description.problems[:5]]
     return [f"{description.name}: {description.sentence}. {size(description.size)}.", *problems]
+
+
+def accuracies(description: FileDescription) -> list[str]:
+    """The test accuracy of each arm on each data set, the answer that results are looked at for."""
+    cells = description.details.get("accuracies", [])
+    if not cells:
+        return []
+    rows = [
+        (
+            cell["dataset"],
+            f"{cell['size']:,}",
+            cell["arm"],
+            str(cell["runs"]),
+            "" if cell["mean"] is None else percent(cell["mean"]),
+            "" if cell["sd"] is None else percent(cell["sd"]),
+        )
+        for cell in cells
+    ]
+    header = ("data set", "training images", "arm", "runs", "test accuracy", "standard deviation")
+    return ["", *format_table(header, rows)]
 
 
 def balance(description: FileDescription) -> Iterator[str]:
@@ -155,6 +176,8 @@ def origin(description: FileDescription) -> Iterator[str]:
         return
     yield ""
     yield f"made by {made.generated_by}: {made.command or 'the Python API'}"
+    if made.computed_by:
+        yield "computed by " + ", ".join(f"{name} {value}" for name, value in made.computed_by.items())
     yield f"content {made.content_sha256}"
     known = {a.content_sha256: a for a in made.ancestry}
     told: set[str] = set()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
 from tlcli.errors import TlcliError
+
+if TYPE_CHECKING:
+    import pandas  # type: ignore[import-untyped]
 
 
 class ImageArray(Protocol):
@@ -367,6 +370,25 @@ class Results:
     """What all runs share."""
     provenance: Provenance = field(default_factory=Provenance)
     neighbours: list[Neighbours] = field(default_factory=list)
+
+    def to_dataframe(self, table: str = "runs") -> pandas.DataFrame:
+        """One of its tables, as `tlcli dump` writes it; needs pandas.
+
+        Args:
+            table: `runs` (a row a run, with the recipe), `history`, `neighbours`, `sweeps`, `targets` or
+                `predictions`.
+
+        Raises:
+            TlcliError: pandas is not installed.
+            UsageError: another table.
+        """
+        from tlcli.store import tabular
+
+        try:
+            import pandas
+        except ImportError as error:
+            raise TlcliError("to_dataframe needs pandas; install it with pip install pandas.") from error
+        return pandas.DataFrame(tabular.table(self, table))
 
 
 Record = Dataset | Checkpoint | Embeddings | Results

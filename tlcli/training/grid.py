@@ -26,6 +26,7 @@ from tlcli.training.engines import make_engine
 from tlcli.training.features import FeatureStore
 from tlcli.training.finished import FinishedRuns, safe_name
 from tlcli.training.loop import as_history, score
+from tlcli.training.methods import METHODS
 from tlcli.training.order import require_seeds
 from tlcli.training.parallel import TRACING, Workers
 from tlcli.training.precision import settled
@@ -297,6 +298,7 @@ class _Grid:
             answers = trainer.source_logits(self.source).argmax(axis=1)
             before, after = self._source_before(), float((answers == self.source.test.labels).mean())
         measured = base.history.get("test_accuracy")
+        plugin, plugin_sha256 = METHODS.plugin(arm.method)
         return Run(
             method=cell.arm.method,
             arm=cell.arm.label,
@@ -323,6 +325,8 @@ class _Grid:
             source_accuracy_before=before,
             source_accuracy_after=after,
             chosen=outcome.chosen,
+            plugin=plugin,
+            plugin_sha256=plugin_sha256,
             history=as_history(outcome.history),
             predictions=outcome.logits.argmax(axis=1).astype(np.int64),
             logits=outcome.logits,

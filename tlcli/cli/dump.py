@@ -1,0 +1,71 @@
+"""`tlcli dump`."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Annotated
+
+import typer
+
+from tlcli.cli.inputs import check_inputs
+from tlcli.cli.options import Debug, Force, Json, Quiet
+from tlcli.cli.output import Console, count
+
+EXAMPLES = [
+    "tlcli dump digits-6-9-by-base-knn.h5 --table sweeps",
+    "tlcli dump digits-6-9-by-base-knn.h5 --table neighbours --csv neighbours.csv",
+]
+
+
+def dump(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file that tlcli wrote; - is stdin.")],
+    table: Annotated[
+        str | None,
+        typer.Option(
+            "--table",
+            metavar="NAME",
+            help="Of results: runs, history, neighbours, sweeps (accuracy for each k), targets, predictions; "
+            "of a checkpoint: history; of a data set and embeddings: images. [default: the first that is not "
+            "empty]",
+        ),
+    ] = None,
+    csv: Annotated[
+        str, typer.Option("--csv", metavar="PATH", help="Write the table here; - is stdout.")
+    ] = "-",
+    force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write a table of a file as CSV, for a spreadsheet, R or pandas.
+
+    One row a run, measurement, k or image, with everything that is known of it; what all runs of a file share
+    is repeated in each. A field is empty where a value is unknown, and what is nested is JSON.
+    """
+    from tlcli import store
+    from tlcli.errors import TlcliError, UsageError
+    from tlcli.store import tabular
+
+    console = Console(as_json=as_json, quiet=quiet)
+    check_inputs(file)
+    if csv == "-" and as_json:
+        raise UsageError("--json prints to stdout, and so does --csv -. Take one of them.")
+    if csv != "-":
+        store.check_output(csv, force)
+    record = store.read_any(file)
+    tables = {name: tabular.table(record, name) for name in ([table] if table else tabular.names(record))}
+    chosen = next((name for name, found in tables.items() if found), "")
+    if not chosen:
+        raise TlcliError(f"{file} has no rows in {' or '.join(tables)}.")
+    found = tables[chosen]
+    text = io.StringIO()
+    tabular.write_csv(text, found)
+    if csv == "-":
+        sys.stdout.buffer.write(text.getvalue().encode())
+        return
+    with store.atomic_file(csv, force) as temporary:
+        temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
+    rows = len(next(iter(found.values())))
+    console.note(f"{csv}: {count(rows, 'row')} of the table {chosen}, {count(len(found), 'column')}.")
+    console.result(csv, "table", table=chosen, rows=rows, columns=list(found))

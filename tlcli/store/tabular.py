@@ -1,0 +1,178 @@
+"""What files hold as tidy tables: a dictionary of columns of equal length, None for what is missing.
+
+For other programs: `tlcli dump` writes them as CSV, `Results.to_dataframe` makes them a `pandas.DataFrame`.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TextIO
+
+import numpy as np
+
+from tlcli.errors import UsageError
+from tlcli.store.records import Checkpoint, Neighbours, Record, Results, Run
+from tlcli.store.results import neighbours_row, run_row
+from tlcli.store.tables import columns
+
+Row = dict[str, Any]
+Table = dict[str, list[Any]]
+
+WHO = ("dataset", "size", "arm", "run", "seed")
+"""What tells a run from the others, in every table of runs."""
+
+
+def names(record: Record) -> list[str]:
+    """The tables that a record has, the main one first."""
+    return list(_TABLES[record.format])
+
+
+def table(record: Record, name: str = "") -> Table:
+    """One table of a record; the main one without a name.
+
+    Raises:
+        UsageError: the record has no such table.
+    """
+    known = _TABLES[record.format]
+    if name and name not in known:
+        has = ", ".join(known)
+        noun = record.format.removeprefix("tlcli-")
+        raise UsageError(f"`table`: received {name!r}; a file of kind {noun} has the tables {has}.")
+    rows = list(known[name or next(iter(known))](record))
+    every = dict.fromkeys(column for row in rows for column in row)
+    return {column: [row.get(column) for row in rows] for column in every}
+
+
+def write_csv(stream: TextIO, found: Table) -> None:
+    """Write a table: a line of names, then a line a row; an empty field for what is missing, `.` and an ASCII
+    minus in numbers, 1 and 0 for true and false, JSON for what is nested, a quote before a name that a
+    spreadsheet would compute."""
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(found)
+    writer.writerows([_text(value) for value in row] for row in zip(*found.values(), strict=True))
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, dict | list):
+        return json.dumps(value, sort_keys=True)
+    if isinstance(value, str):  # a name out of a file, which no spreadsheet must take for a formula
+        return f"'{value}" if value[:1] in ("=", "+", "-", "@") else value
+    return repr(value)
+
+
+def _known(value: Any) -> Any:
+    """A plain value; None for NaN, an empty text and an empty object."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return None if value == "" or value == {} else value
+
+
+def _runs(record: Results) -> Iterator[Row]:
+    """Everything known of each run; what all runs share, the recipe, under `recipe_...`."""
+    shared = {f"recipe_{name}": _known(value) for name, value in record.recipe.items()}
+    for run in record.runs:
+        row = run_row(run)
+        yield {name: _known(row[name]) for name in columns("runs")} | shared
+
+
+def _who(run: Run) -> Row:
+    return {name: getattr(run, name) for name in WHO}
+
+
+def _history(record: Results) -> Iterator[Row]:
+    for run in record.runs:
+        yield from ({**_who(run), **row} for row in _along(run.history))
+
+
+def _along(series: Mapping[str, np.ndarray]) -> Iterator[Row]:
+    """A row for each step of arrays of one length."""
+    for values in zip(*series.values(), strict=True):
+        yield {name: _known(value) for name, value in zip(series, values, strict=True)}
+
+
+def _neighbours(record: Results) -> Iterator[Row]:
+    for found in record.neighbours:
+        row = neighbours_row(found)
+        yield {name: _known(row[name]) for name in columns("neighbours")}
+
+
+def _sweeps(record: Results) -> Iterator[Row]:
+    for found in record.neighbours:
+        for i, k in enumerate(found.ks.tolist()):
+            measured = {"cv_accuracy": found.cv_accuracies, "test_accuracy": found.test_accuracies}
+            yield {
+                "dataset": found.dataset,
+                "size": found.size,
+                "arm": found.arm,
+                "k": k,
+                **{name: _known(values[i]) if i < len(values) else None for name, values in measured.items()},
+            }
+
+
+def _targets(record: Results) -> Iterator[Row]:
+    for target in record.targets.values():
+        yield {
+            **{name: _known(getattr(target, name)) for name in columns("targets")},
+            "classes": len(target.class_names),
+            "test_images": len(target.test_labels),
+        }
+
+
+def _predictions(record: Results) -> Iterator[Row]:
+    """A row for each run, or classification by neighbours, and test image."""
+    both: list[Run | Neighbours] = [*record.runs, *record.neighbours]
+    for one in both:
+        target = record.targets[one.dataset]
+        logits = one.logits if isinstance(one, Run) else None
+        sure = _confidence(logits) if logits is not None else [None] * len(one.predictions)
+        run = _who(one) if isinstance(one, Run) else {n: getattr(one, n, None) for n in WHO}
+        for i, predicted in enumerate(one.predictions.tolist()):
+            label = int(target.test_labels[i])
+            yield {
+                **run,
+                "source_index": int(target.test_source_index[i]),
+                "class": target.class_names[label],
+                "predicted": target.class_names[predicted],
+                "right": predicted == label,
+                "confidence": _known(sure[i]),
+            }
+
+
+def _confidence(logits: np.ndarray) -> list[float]:
+    """The softmax of the predicted class."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    return (1 / np.exp(shifted).sum(axis=1)).tolist()
+
+
+def _curves(record: Checkpoint) -> Iterator[Row]:
+    yield from _along(record.history)
+
+
+def _images(record: Any) -> Iterator[Row]:
+    """A row for each image of a dataset, or vector of embeddings."""
+    for name, part in record.parts.items():
+        for label, position in zip(part.labels.tolist(), part.source_index.tolist(), strict=True):
+            yield {"part": name, "source_index": position, "label": label, "class": record.class_names[label]}
+
+
+_TABLES: dict[str, dict[str, Callable[[Any], Iterable[Row]]]] = {
+    "tlcli-results": {
+        "runs": _runs,
+        "history": _history,
+        "neighbours": _neighbours,
+        "sweeps": _sweeps,
+        "targets": _targets,
+        "predictions": _predictions,
+    },
+    "tlcli-checkpoint": {"history": _curves},
+    "tlcli-dataset": {"images": _images},
+    "tlcli-embeddings": {"images": _images},
+}
