@@ -16,7 +16,7 @@ from tlcli.text import did_you_mean
 SUMMARIES = {
     "split": "Cut a data set into training and test images of chosen classes.",
     "train-base": "Train a network on a data set: the base of a transfer.",
-    "import-weights": "Make a base of weights that Keras saved elsewhere.",
+    "import-weights": "Make a base of weights that others trained and saved.",
     "transfer": "Train on target data sets from a base, by one or more methods, several times each.",
     "embed": "Compute what a layer of a network makes of every image.",
     "knn": "Classify embeddings by their nearest neighbours, for many k at once.",
