@@ -8,14 +8,12 @@ import sys
 import pytest
 
 import tlcli
-from tlcli.data.source import SOURCES
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models.registry import NETWORKS
-from tlcli.plugin_files import files, load_file
+from tlcli.plugin_files import _forget, files, load_file
 from tlcli.register import PLUGINS, Owner, Register, _entry_points
 from tlcli.text import did_you_mean, similar
 from tlcli.training.methods import METHODS
-from tlcli.training.recipes import RECIPES
 
 NETWORK = """
 import keras, tlcli
@@ -39,9 +37,7 @@ def write(tmp_path):
     yield plugin
     for module, owner in list(PLUGINS.items()):
         if module not in before:
-            for register in (NETWORKS, METHODS, SOURCES, RECIPES):
-                register.forget(owner)
-            del PLUGINS[module]
+            _forget(module, owner)
 
 
 def test_a_file_registers_under_its_name_and_digest(write):

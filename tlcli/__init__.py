@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tlcli import analysis, data, errors, models, report, store, training
     from tlcli.data.source import source
     from tlcli.models.registry import network
+    from tlcli.report.registry import section
     from tlcli.training.methods import method
     from tlcli.training.recipes import recipe
 
@@ -21,6 +22,7 @@ _DECORATORS = {
     "method": "tlcli.training.methods",
     "source": "tlcli.data.source",
     "recipe": "tlcli.training.recipes",
+    "section": "tlcli.report.registry",
 }
 """The decorators that register what a user adds, and where each is."""
 
@@ -34,6 +36,7 @@ __all__ = [
     "network",
     "recipe",
     "report",
+    "section",
     "source",
     "store",
     "training",

@@ -20,9 +20,9 @@ from tlcli.register import PLUGINS, REGISTERS, Owner, first_line, sha256_of
 
 
 def load_file(path: str | Path) -> Owner:
-    """Run a Python file that registers networks, methods, sources, recipes or sections. Each file once.
+    """Run a Python file that registers networks, methods, sources, recipes or sections. Each version once.
 
-    What a file that fails had registered is taken back.
+    What an earlier version of the file had registered, or a file that fails, is taken back.
 
     Raises:
         UsageError: no such file, no Python file, or a name that is taken.
@@ -39,6 +39,9 @@ def load_file(path: str | Path) -> Owner:
     name = f"tlcli_with_{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}_{digest[:12]}"
     if name in PLUGINS:
         return PLUGINS[name]
+    for earlier, before in list(PLUGINS.items()):
+        if before.file == str(path.resolve()):  # the file was edited since, say beside a notebook
+            _forget(earlier, before)
     owner = PLUGINS[name] = Owner("file", path.name, str(path.resolve()), digest)
     module = sys.modules[name] = ModuleType(name)
     module.__file__ = owner.file
@@ -51,13 +54,18 @@ def load_file(path: str | Path) -> Owner:
                 "@tlcli.network, @tlcli.method, @tlcli.source, @tlcli.recipe or @tlcli.section."
             )
     except BaseException as error:
-        for register in REGISTERS:
-            register.forget(owner)
-        del PLUGINS[name], sys.modules[name]
+        _forget(name, owner)
         if isinstance(error, TlcliError) or not isinstance(error, Exception | SystemExit):
             raise
         raise TlcliError(_failure(path, owner.file, error)) from error
     return owner
+
+
+def _forget(module: str, owner: Owner) -> None:
+    for register in REGISTERS:
+        register.forget(owner)
+    del PLUGINS[module]
+    sys.modules.pop(module, None)
 
 
 def files() -> list[Owner]:

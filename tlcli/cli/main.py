@@ -21,7 +21,7 @@ import typer.main
 
 from tlcli import __version__
 from tlcli.cli.commands import CommandGroup
-from tlcli.cli.output import print_to
+from tlcli.cli.output import GIVEN_WITH, print_to
 from tlcli.cli.signals import NAMES, Terminated, exit_code, ignore_signals, raise_on_signals
 from tlcli.errors import TlcliError
 
@@ -55,6 +55,7 @@ def load_plugins(named: list[str] | None) -> list[str] | None:
 
         for path in files:
             load_file(path)
+    GIVEN_WITH[:] = named or []
     return named
 
 

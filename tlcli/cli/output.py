@@ -14,6 +14,9 @@ from typing import Any, TextIO
 from tlcli.cli.progress import ProgressDisplay, for_a_person
 from tlcli.errors import UsageError
 
+GIVEN_WITH: list[str] = []
+"""The files given with --with to this command, which what a user does next needs too."""
+
 
 class Console:
     """The two channels of a command. `quiet` silences stderr but for errors and warnings; `as_json` changes
@@ -34,8 +37,11 @@ class Console:
         if str(path) == "-":
             self.note(f"stdout: {what}")
         else:
-            next_line = [] if then is None else ["Next: " + then.replace("{}", shlex.quote(str(path)))]
-            self.note(f"{path}: {what}", *next_line)
+            self.note(f"{path}: {what}")
+            if then is not None:
+                program = shlex.join(["tlcli", *(word for file in GIVEN_WITH for word in ("--with", file))])
+                command = then.replace("tlcli ", f"{program} ", 1) if then.startswith("tlcli ") else then
+                self.note("Next: " + command.replace("{}", shlex.quote(str(path))))
 
     def warn(self, text: str) -> None:
         """What bears on the meaning of the result: said even when quiet."""

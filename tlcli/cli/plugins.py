@@ -63,7 +63,8 @@ def registers() -> list[Register[Any]]:
     """All of them, in the order in which a user meets them."""
     from tlcli.data.source import SOURCES
     from tlcli.models.registry import NETWORKS
+    from tlcli.report.registry import SECTIONS
     from tlcli.training.methods import METHODS
     from tlcli.training.recipes import RECIPES
 
-    return [NETWORKS, METHODS, SOURCES, RECIPES]
+    return [NETWORKS, METHODS, SOURCES, RECIPES, SECTIONS]

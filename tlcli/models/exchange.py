@@ -15,7 +15,7 @@ import numpy as np
 
 from tlcli.models import graph
 from tlcli.models import network as net
-from tlcli.models.registry import architecture
+from tlcli.models.registry import NETWORKS, architecture
 from tlcli.store.atomic import atomic_file, write_error
 from tlcli.store.keras_weights import Place, WeightsFile
 from tlcli.store.named_tensors import TensorFile
@@ -48,6 +48,7 @@ def import_weights(
     published = architecture(network.architecture).pretrained
     found = places(network.model, published.pytorch_name if published else None)
     weights = file.read(found, network.architecture)
+    plugin, plugin_sha256 = NETWORKS.plugin(network.architecture)
     return Checkpoint(
         architecture=network.architecture,
         options=network.options,
@@ -56,6 +57,8 @@ def import_weights(
         class_original=class_original,
         mean=mean,
         std=std,
+        plugin=plugin,
+        plugin_sha256=plugin_sha256,
         weights=weights,
         recipe={"imported_from": file.name, "imported_sha256": file.sha256(), "imported_layout": file.layout},
     )

@@ -27,6 +27,7 @@ from tlcli.report.files import csv_text, json_text
 from tlcli.report.gather import Entry, Study, by, gather
 from tlcli.report.markdown import markdown
 from tlcli.report.page import Drawn, html
+from tlcli.report.registry import SECTIONS
 from tlcli.report.words import at_most, clean, plural, slug
 from tlcli.store.atomic_folder import check_folder, write_folder
 from tlcli.store.records import Record
@@ -147,6 +148,8 @@ def _parts(study: Study, confusion: Sequence[str], against: Sequence[str]) -> li
         title = f"Forgetting of the source task{named}"
         parts.append(forgetting.section(study, entries, suffix=suffix, title=title))
     parts += [networks.section(study), maps.section(study)]
+    for kind in sorted(SECTIONS.values(), key=lambda k: (k.order, k.name)):
+        parts.append(Section(kind.name, kind.title, list(kind.make(study, None))))
     return [p for p in parts if p is not None]
 
 

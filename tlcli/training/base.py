@@ -12,6 +12,7 @@ import numpy as np
 from tlcli import store
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models import network as net
+from tlcli.models.registry import NETWORKS
 from tlcli.store.owned import OwnedFolder
 from tlcli.store.records import Checkpoint, Dataset, Provenance
 from tlcli.training import augment
@@ -97,6 +98,7 @@ def train_base(
     net.assign(network.model, net.adapted_weights(network.model, dataset.train.images, mean, std))
     net.reset_seed_states(network.model, seed)
     engine.reset()
+    plugin, plugin_sha256 = NETWORKS.plugin(architecture)
 
     def checkpoint(**changes: Any) -> Checkpoint:
         return Checkpoint(
@@ -113,6 +115,8 @@ def train_base(
             history=as_history(fit.history),
             source=dataset.source,
             train_source_index=dataset.train.source_index,
+            plugin=plugin,
+            plugin_sha256=plugin_sha256,
             provenance=Provenance(computed_by=computed_by(recipe.precision, sharing)),
             **{"weights": net.weights(network.model), **changes},
         )
@@ -172,6 +176,7 @@ def _matching_state(path: Path, wanted: Checkpoint, dataset: Dataset) -> dict[st
     kept = store.read(path, Checkpoint)
     same = {
         "architecture": (kept.architecture, wanted.architecture),
+        "plug-in": (f"{kept.plugin} {kept.plugin_sha256}", f"{wanted.plugin} {wanted.plugin_sha256}"),
         "its options": (kept.options, wanted.options),
         "recipe": (kept.recipe, wanted.recipe),
         "seed": (kept.seed, wanted.seed),

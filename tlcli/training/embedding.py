@@ -8,6 +8,7 @@ import numpy as np
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models import network as net
 from tlcli.models.rebuilt import only_what_is_stored
+from tlcli.models.registry import NETWORKS
 from tlcli.store.records import ALL, Checkpoint, Dataset, EmbeddingPart, Embeddings, Provenance
 from tlcli.training.computing import computed_by
 from tlcli.training.engines import make_engine
@@ -23,8 +24,15 @@ def rebuild(checkpoint: Checkpoint, precision: str = "float32") -> net.Network:
         precision: What it computes in, `float32` or `mixed`.
 
     Raises:
+        UsageError: its network is registered by a plug-in that is not here, or in another version.
         TlcliError: weights that are missing, too many, or of another shape.
     """
+    NETWORKS.required(
+        checkpoint.architecture,
+        checkpoint.plugin,
+        checkpoint.plugin_sha256,
+        checkpoint.provenance.name or "the checkpoint",
+    )
     with only_what_is_stored(checkpoint):
         network = net.build(
             checkpoint.architecture,

@@ -11,6 +11,7 @@ from tlcli.errors import TlcliError
 from tlcli.store.owned import OwnedFolder
 from tlcli.store.records import Record, Results, Run
 from tlcli.training.computing import same_computer
+from tlcli.training.methods import METHODS
 
 
 class FinishedRuns:
@@ -63,6 +64,9 @@ class FinishedRuns:
             other.append("other files")
         if not same_computer(kept.provenance.computed_by, wanted.provenance.computed_by):
             other.append(f"computed by {kept.provenance.computed_by}, now {wanted.provenance.computed_by}")
+        for run in kept.runs:
+            if METHODS.plugin(run.method) != (run.plugin, run.plugin_sha256):
+                other.append(f"the method {run.method} is another version")
         if other:
             raise TlcliError(
                 f"{self._folder.path.name} holds runs of another grid ({'; '.join(other)}).\n"
