@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -162,6 +163,37 @@ def test_verify_follows_inputs(call, work):
     verdicts = {v["path"]: v for v in json.loads(done.stdout)["files"]}
     assert verdicts["pixels-knn.h5"]["ok"]
     assert not verdicts["pixels.h5"]["ok"]
+
+
+def test_verify_goes_on_behind_an_input_of_an_impossible_name(call, work):
+    """A recorded name is longer than any file's."""
+    pixels = store.read(work / "pixels.h5", store.Embeddings)
+    parent = dataclasses.replace(pixels, provenance=dataclasses.replace(pixels.provenance, name="n" * 300))
+    store.write(work / "odd.h5", pixels, parents=[parent])
+    done = call("verify", "odd.h5", "digits-0-5.h5")
+    assert done.returncode == 0, done.stderr
+    assert [line[:20] for line in done.stdout.decode().splitlines()] == [
+        "ok    odd.h5",
+        "      input nnnnnnnn",
+        "ok    digits-0-5.h5",
+    ]
+
+
+def test_a_name_forges_no_line_and_fills_no_screen(call, work):
+    name = "x.h5\nok    digits-0-5.h5"
+    (work / name).write_bytes(b"no HDF5")
+    done = call("verify", name)
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 2
+    assert b"\nok " not in done.stdout
+    for command in (("knn", name), ("knn", "missing\ntlcli: all is well"), ("split", "--dataset", name)):
+        message = call(*command).stderr.decode()
+        assert not any(line.startswith(("ok", "tlcli: all")) for line in message.splitlines()), message
+    with h5py.File(work / "long.h5", "w") as file:
+        file["n" * 60_000] = [1]
+        file.attrs["format"] = "f" * 60_000
+    assert len(call("inspect", "long.h5").stdout) < 5_000
+    assert len(call("knn", "long.h5").stderr) < 5_000
 
 
 @pytest.mark.parametrize("where", [0.3, 0.5, 0.7])

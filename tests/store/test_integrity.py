@@ -152,6 +152,25 @@ def forge(tmp_path: Path, record: store.Record, change: Callable[[tree.Tree], No
         ("results", lambda t: t.datasets["runs/dataset"].__setitem__(0, "none"), "names the dataset 'none'"),
         ("results", lambda t: t.datasets.pop("runs/seed"), "runs/seed is missing"),
         ("results", lambda t: t.datasets.update({"runs/seed": np.arange(2)}), "expected runs = 3"),
+        ("checkpoint", lambda t: t.datasets["history/test_accuracy"].fill(np.nan), "ends in NaN"),
+        ("checkpoint", lambda t: t.datasets["history/train_loss"].fill(np.nan), "ends in NaN"),
+        ("checkpoint", lambda t: t.datasets["history/train_loss"].__setitem__(0, np.inf), "is infinite"),
+        ("checkpoint", lambda t: t.datasets["history/samples_seen"].__setitem__(-1, 2**63 - 1), "above"),
+        (
+            "checkpoint",
+            lambda t: t.datasets["history/samples_seen"].__setitem__(0, 10**9),
+            "numbers that fall",
+        ),
+        (
+            "checkpoint",
+            lambda t: t.set("", "recipe", '{"epochs": 1, "epochs": 2}'),
+            "recipe is not valid JSON",
+        ),
+        (
+            "results",
+            lambda t: t.datasets["runs/candidates"].__setitem__(0, '{"a": 1, "a": 2}'),
+            "not valid JSON",
+        ),
         (
             "results",
             lambda t: t.datasets["runs/test_accuracy"].__setitem__(0, 0.123),

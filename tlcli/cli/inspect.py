@@ -11,7 +11,11 @@ import typer
 
 from tlcli.cli.inputs import check_inputs
 from tlcli.cli.options import Debug, Force, Json, Quiet
+<<<<<<< HEAD
 from tlcli.cli.output import Console, count, format_table, percent, print_json, print_lines, size
+=======
+from tlcli.cli.output import Console, count, format_table, print_json, print_lines, shortened, size
+>>>>>>> 80befc6 (A name forges no line and fills no screen; a history that ends in NaN and JSON with a name twice are refused; verify passes over impossible names)
 from tlcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ EXAMPLES = [
 _BAR = 30
 _CLASSES = 24
 _SIBLINGS = 6
+_NAME = 200
 _LONG_TREE = 150
 
 
@@ -113,7 +118,7 @@ def balance(description: FileDescription) -> Iterator[str]:
     block = "█" if _can_print("█") else "#"
     for part, counts in description.class_counts.items():
         most = max(counts.values(), default=0) or 1
-        shown = list(counts.items())[:_CLASSES]
+        shown = [(shortened(name, _NAME), number) for name, number in list(counts.items())[:_CLASSES]]
         width = max((len(name) for name, _ in shown), default=0)
         digits = len(f"{most:,}")
         yield ""
@@ -141,7 +146,7 @@ def tree(description: FileDescription, whole: bool) -> list[str]:
         hidden, entries = len(entries) - len(kept), kept
     rows = [
         (
-            e.path,
+            shortened(e.path, _NAME),
             e.dtype or e.kind,
             "x".join(map(str, e.shape)) or ("scalar" if e.dtype else ""),
             e.compression or ("none" if e.chunks or e.dtype else ""),

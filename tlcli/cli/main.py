@@ -21,7 +21,7 @@ import typer.main
 
 from tlcli import __version__
 from tlcli.cli.commands import CommandGroup
-from tlcli.cli.output import GIVEN_WITH, print_to
+from tlcli.cli.output import GIVEN_WITH, print_to, printable
 from tlcli.cli.signals import NAMES, Terminated, exit_code, ignore_signals, raise_on_signals
 from tlcli.errors import TlcliError
 
@@ -109,6 +109,7 @@ def run(arguments: list[str]) -> int:
 
             traceback.print_exc()
         code, message = explain(error, arguments)
+        message = message and _with_plain_names(message, arguments)
         if message and sys.stderr is not None:
             _say(message)
         _abandon_stdout(error)
@@ -135,7 +136,7 @@ def _prepare_terminal() -> None:
 
 def _say(message: str) -> None:
     with contextlib.suppress(OSError):  # nobody listens
-        print_to(sys.stderr, f"tlcli: {message}")
+        print_to(sys.stderr, *f"tlcli: {message}".split("\n"))
 
 
 def _abandon_stdout(error: BaseException) -> None:
@@ -168,6 +169,14 @@ def explain(error: BaseException, arguments: list[str]) -> tuple[int, str | None
         f"internal error ({type(error).__name__}: {_first_line(error)}). "
         "This is a fault in tlcli; run again with --debug and report what it prints."
     )
+
+
+def _with_plain_names(message: str, arguments: list[str]) -> str:
+    """The message with line breaks in the names of files escaped: a name must not forge a line of it."""
+    names = {name for argument in arguments for name in re.split("[/=]", argument) if "\n" in name}
+    for name in sorted(names, key=len, reverse=True):
+        message = message.replace(name, printable(name))
+    return message
 
 
 def _first_line(error: BaseException) -> str:

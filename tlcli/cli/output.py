@@ -30,7 +30,7 @@ class Console:
         """Lines for a person, on stderr."""
         if lines and not self.quiet:
             with for_a_person():
-                print_to(sys.stderr, "\n".join(lines))
+                print_to(sys.stderr, *lines)
 
     def made(self, path: str | Path, what: str, then: str | None) -> None:
         """What was made, and what a user may want to do next; `{}` in that stands for the path."""
@@ -102,13 +102,19 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def print_lines(*lines: str) -> None:
     """Lines of text as the result, on stdout."""
-    print_to(sys.stdout, "\n".join(lines))
+    print_to(sys.stdout, *lines)
 
 
-def print_to(stream: TextIO | None, text: str) -> None:
-    """The lines of a text, safe to show: a name in a file must not steer the terminal."""
+def print_to(stream: TextIO | None, *lines: str) -> None:
+    """Lines that are safe to show: a name in one must not steer the terminal, look like another line, or fill
+    the screen."""
     if stream is not None:
-        print("\n".join(printable(line) for line in text.split("\n")), file=stream, flush=True)
+        print("\n".join(shortened(printable(line)) for line in lines), file=stream, flush=True)
+
+
+def shortened(text: str, most: int = 2000) -> str:
+    """The beginning of a long text, and how much is left out."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more characters)"
 
 
 def printable(text: str) -> str:

@@ -15,6 +15,9 @@ from tlcli.store.gate import UnsafeError, check_name
 from tlcli.store.schema import LONGEST_NAME
 from tlcli.store.tree import UNPRINTABLE, from_json
 
+MOST_SAMPLES = 10**15
+"""More than a training can see: a year at 30 million images a second."""
+
 Outline = dict[str, tuple[str, tuple[int, ...]]]
 """The dtype and shape of every dataset, by path."""
 
@@ -184,9 +187,27 @@ def _count(path: str, data: np.ndarray) -> None:
         raise TlcliError(f"{path} holds {data.min()}; expected 0 or more, or -1 for unknown.")
 
 
+def _samples(path: str, data: np.ndarray) -> None:
+    _index(path, data)
+    if data.max() > MOST_SAMPLES or (data[1:] < data[:-1]).any():
+        raise TlcliError(f"{path} holds numbers that fall, or above {MOST_SAMPLES:,}; expected rising ones.")
+
+
+def _measured(path: str, data: np.ndarray) -> None:
+    if np.isinf(data).any() or np.isnan(data[-1:]).any():
+        raise TlcliError(
+            f"{path} is infinite, or ends in NaN; expected finite numbers, and NaN between them."
+        )
+
+
 def _share(path: str, data: np.ndarray) -> None:
     if ((data < 0) | (data > 1)).any():
         raise TlcliError(f"{path} holds values outside 0...1.")
+
+
+def _measured_share(path: str, data: np.ndarray) -> None:
+    _measured(path, data)
+    _share(path, data)
 
 
 def _text(path: str, data: list[str]) -> None:
@@ -221,6 +242,9 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "positive": _positive,
     "index": _index,
     "count": _count,
+    "samples": _samples,
+    "measured": _measured,
+    "measured share": _measured_share,
     "share": _share,
     "text": _text,
     "objects": _objects,

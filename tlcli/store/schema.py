@@ -106,10 +106,15 @@ def _embeddings(name: str, required: str) -> Array:
 
 
 _HISTORY = (
-    ("samples_seen", "int64", "index", "Training samples seen so far."),
-    ("*_loss", "float64", "", "`train_loss`, `test_loss`: mean cross-entropy, in nats."),
-    ("*_accuracy", "float64", "share", "`train_accuracy`, `test_accuracy`: share classified right, 0...1."),
-    ("*", "number", "", "Any other quantity of the same steps."),
+    ("samples_seen", "int64", "samples", "Training samples seen so far."),
+    ("*_loss", "float64", "measured", "`train_loss`, `test_loss`: mean cross-entropy, in nats."),
+    (
+        "*_accuracy",
+        "float64",
+        "measured share",
+        "`train_accuracy`, `test_accuracy`: share classified right, 0...1.",
+    ),
+    ("*", "number", "measured", "Any other quantity of the same steps."),
 )
 
 

@@ -106,9 +106,9 @@ def _plain(value: Any) -> Any:
 
 
 def from_json(text: str, name: str = "value") -> Any:
-    """Strict JSON: finite numbers and printable texts only. Raises TlcliError."""
+    """Strict JSON: finite numbers, printable texts, no name twice in one object. Raises TlcliError."""
     try:
-        value = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        value = json.loads(text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_unique)
         printable = _is_printable(value)
     except (ValueError, RecursionError) as error:
         raise TlcliError(f"{name} is not valid JSON.") from error
@@ -123,6 +123,14 @@ def _is_printable(value: Any) -> bool:
     if isinstance(value, dict):
         return all(_is_printable(name) and _is_printable(inner) for name, inner in value.items())
     return not isinstance(value, list) or all(map(_is_printable, value))
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Readers differ in which of two values of one name they take."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is there twice")
+    return found
 
 
 def _finite(text: str) -> float:

@@ -62,7 +62,11 @@ def verify(path: str | Path) -> VerifyReport:
 def _check_parent(folder: Path, parent: Parent) -> ParentCheck:
     """Compare the digest that the file beside states; `verify` that file to know that it is true."""
     path = folder / Path(parent.name).name
-    if parent.name != Path(parent.name).name or not path.is_file():
+    try:
+        there = parent.name == path.name and path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        there = False
+    if not there:
         return ParentCheck(parent, "absent")
     try:
         with open_hdf5(path) as file:
