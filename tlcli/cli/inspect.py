@@ -11,11 +11,7 @@ import typer
 
 from tlcli.cli.inputs import check_inputs
 from tlcli.cli.options import Debug, Force, Json, Quiet
-<<<<<<< HEAD
-from tlcli.cli.output import Console, count, format_table, percent, print_json, print_lines, size
-=======
-from tlcli.cli.output import Console, count, format_table, print_json, print_lines, shortened, size
->>>>>>> 80befc6 (A name forges no line and fills no screen; a history that ends in NaN and JSON with a name twice are refused; verify passes over impossible names)
+from tlcli.cli.output import Console, count, format_table, percent, print_json, print_lines, shortened, size
 from tlcli.errors import UsageError
 
 if TYPE_CHECKING:
