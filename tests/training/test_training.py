@@ -25,7 +25,7 @@ EVERYTHING = Recipe(
     label_smoothing=0.1,
     batch_size=64,
     epochs=3,
-    augment=("flip", "crop:1", "rotate:10", "cutout:2", "mixup:0.2"),
+    augment=("flip", "crop:1", "rotate:10", "resized-crop:0.5", "color-jitter", "cutout:2", "mixup:0.2"),
     ema=0.99,
 )
 
@@ -313,6 +313,34 @@ def test_augmentation_moves_pixels_as_it_says():
     quarter = np.asarray(augment.apply(images, {"angle": np.full(3, np.pi / 2, "float32")}, {"rotate": 90}))
     turns = [np.rot90(images, k, axes=(1, 2)) for k in (1, 3)]
     assert any(np.allclose(quarter, t, atol=1e-4) for t in turns)
+    boxes = np.array([[0, 0, 1, 1], [0.5, 0, 0.5, 1], [0, 0.5, 1, 0.5]], "float32")
+    enlarged = np.asarray(augment.apply(images, {"box": boxes}, {"resized-crop": 0.5}))
+    np.testing.assert_allclose(enlarged[0], images[0], atol=1e-5)
+    for row, part in ((1, images[1, 3:]), (2, images[2, :, 3:].swapaxes(0, 1))):
+        whole = enlarged[row] if row == 1 else enlarged[row].swapaxes(0, 1)
+        np.testing.assert_allclose(whole[1], 0.75 * part[0] + 0.25 * part[1], atol=1e-5)
+
+
+def test_colors_are_jittered_in_pixels_not_in_standard_units():
+    from tlcli.training import augment
+
+    pixels = np.random.default_rng(0).uniform(0.3, 0.6, (4, 5, 5, 3)).astype("float32")
+    mean, std = np.array([0.4, 0.5, 0.6], "float32"), np.array([0.2, 0.3, 0.25], "float32")
+    factors = np.array([[1, 1, 1], [0.5, 1, 1], [1, 0.5, 1], [1, 1, 0]], "float32")
+    images = (pixels - mean) / std
+    changed = augment.apply(images, {"color": factors}, {"color-jitter": 0.5}, mean, std)
+    found = np.asarray(changed) * std + mean
+    expected = pixels.copy()
+    expected[1] *= 0.5
+    expected[2] = 0.5 * pixels[2] + 0.5 * pixels[2].mean()
+    expected[3] = pixels[3].mean(axis=2, keepdims=True)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    plan = augment.draw({"resized-crop": 0.2, "color-jitter": 0.4}, 500, (8, 8, 3), np.random.default_rng(1))
+    top, left, height, width = plan["box"].T
+    assert (top + height).max() <= 1 + 1e-6
+    assert (left + width).max() <= 1 + 1e-6
+    assert 0.13 < (height * width).min() < 0.3
+    assert 0.6 <= plan["color"].min() < 0.65 < 1.35 < plan["color"].max() <= 1.4
 
 
 def test_alternating_flips_show_both_sides_in_two_epochs():

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = [
     "tlcli archs",
+    "tlcli archs 'keras:MobileNetV3*'",
     "tlcli archs cnn2 --input 8x8x1 --classes 6 --arch-option dropout=0.5 --json",
 ]
 
@@ -23,7 +24,11 @@ EXAMPLES = [
 def archs(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", autocompletion=complete.architectures, help="Only these."),
+        typer.Argument(
+            metavar="NAME",
+            autocompletion=complete.architectures,
+            help="Only these; keras:* are those of Keras Applications.",
+        ),
     ] = None,
     input_shape: Annotated[
         str | None,
@@ -50,7 +55,8 @@ def archs(
     from tlcli.cli.backend import load
     from tlcli.models import architecture, architectures
 
-    wanted = [architecture(name) for name in names] if names else list(architectures().values())
+    chosen = [name for pattern in names or [] for name in matching(pattern)]
+    wanted = [architecture(name) for name in chosen] if names else list(architectures().values())
     shape = None if input_shape is None else parse_shape(input_shape)
     if classes is not None and classes < 1:
         raise UsageError(f"--classes: received {classes}, expected a number from 1.")
@@ -82,6 +88,24 @@ def archs(
             for r in rows
         ],
     )
+
+
+def matching(pattern: str) -> list[str]:
+    """The names of networks that a pattern such as `keras:Mobile*` means; a plain name is itself.
+
+    Raises:
+        UsageError: a pattern that no network's name fits.
+    """
+    from fnmatch import fnmatchcase
+
+    from tlcli.models.registry import NETWORKS
+
+    if not set(pattern) & set("*?["):
+        return [pattern]
+    found = [name for name in NETWORKS.all_names() if fnmatchcase(name.casefold(), pattern.casefold())]
+    if not found:
+        raise UsageError(f"No network's name fits {pattern!r}. There are {', '.join(NETWORKS.all_names())}.")
+    return found
 
 
 def counted(

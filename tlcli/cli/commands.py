@@ -20,6 +20,7 @@ SUMMARIES = {
     "transfer": "Train on target data sets from a base, by one or more methods, several times each.",
     "embed": "Compute what a layer of a network makes of every image.",
     "knn": "Classify embeddings by their nearest neighbours, for many k at once.",
+    "rank": "Rank bases for a target, from embeddings alone.",
     "report": "Turn results into a page with tables, figures and a discussion.",
     "export-weights": "Write a network for Keras alone.",
     "inspect": "Show what a file is, what it holds and where it comes from.",

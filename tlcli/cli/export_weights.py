@@ -10,7 +10,7 @@ import typer
 from tlcli.cli import options as o
 from tlcli.cli.inputs import check_inputs
 from tlcli.cli.output import Console, choose_output, stem
-from tlcli.errors import UsageError
+from tlcli.errors import TlcliError, UsageError
 
 EXAMPLES = [
     "tlcli export-weights base.h5 -o base.keras",
@@ -50,6 +50,8 @@ def export_weights(
         )
     path = choose_output(name, "", force=force, as_json=as_json)
     record = store.read(checkpoint, store.Checkpoint)
+    if not record.class_names:
+        raise TlcliError(f"{checkpoint} is a base without a head; export a network that was trained from it.")
     with StopSignals(console):
         load(console, "cpu")
         from tlcli.models.exchange import export_model

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +14,7 @@ from tlcli.cli import complete
 from tlcli.cli import options as o
 from tlcli.cli.archs import parse_shape
 from tlcli.cli.inputs import check_inputs
-from tlcli.cli.output import Console, choose_output, count, stem
+from tlcli.cli.output import Console, choose_output, count, percent, stem
 from tlcli.cli.recording import recorded_command
 from tlcli.errors import UsageError
 from tlcli.text import did_you_mean
@@ -21,33 +23,50 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tlcli.models import Architecture
-    from tlcli.store import Dataset
+    from tlcli.store import Checkpoint, Dataset
+    from tlcli.store.keras_weights import WeightsFile
+    from tlcli.store.named_tensors import TensorFile
 
 EXAMPLES = [
     "tlcli import-weights cifar100vgg.h5 --arch vgg16 --dataset cifar100 --mean 121.936 --std 68.389",
     "tlcli import-weights base.weights.h5 --arch cnn2 --dataset digits-0-5.h5 --mean 74.2 --std 91.8",
     "tlcli import-weights base.weights.h5 --arch cnn2 --classes 6 --input 8x8x1 -o again.h5",
+    "tlcli import-weights --arch keras:ResNet50V2 --pretrained imagenet --headless -o imagenet.h5",
 ]
 
 
 def import_weights(
     context: typer.Context,
     file: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            metavar="FILE",
-            help="Weights of Keras (.h5, .weights.h5), safetensors or PyTorch (.pt, .pth); - is stdin.",
+            metavar="[FILE]",
+            help="Weights of Keras (.h5, .weights.h5, .keras), safetensors or PyTorch (.pt, .pth); "
+            "- is stdin, for Keras's.",
         ),
-    ],
+    ] = None,
     arch: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--arch",
             metavar="NAME",
             autocompletion=complete.architectures,
-            help="The network that the weights are for; see `tlcli archs`.",
+            help="The network that the weights are for; see `tlcli archs`. "
+            "[default: the one that a .keras file names]",
         ),
-    ],
+    ] = None,
+    pretrained: Annotated[
+        str | None,
+        o.chosen("--pretrained", ("imagenet",), "Take the weights that Keras publishes, instead of FILE."),
+    ] = None,
+    data_dir: Annotated[
+        str | None,
+        typer.Option(
+            "--data-dir",
+            metavar="DIR",
+            help="The folder with the published weights. [default: Keras's cache; else downloaded]",
+        ),
+    ] = None,
     arch_option: Annotated[
         list[str] | None,
         typer.Option("--arch-option", metavar="NAME=VALUE", help="An option of the network; repeatable."),
@@ -66,12 +85,16 @@ def import_weights(
         int | None,
         typer.Option("--classes", metavar="N", help="The number of classes, instead of --dataset."),
     ] = None,
+    headless: Annotated[
+        bool,
+        typer.Option("--headless", help="Leave the head out: a base without classes, to transfer from."),
+    ] = False,
     input_shape: Annotated[
         str | None,
         typer.Option(
             "--input",
             metavar="HxWxC",
-            help="The size of the images, with --classes [default: what the network was made for].",
+            help="The size of the images, without --dataset [default: what the network was made for].",
         ),
     ] = None,
     mean: Annotated[
@@ -91,6 +114,15 @@ def import_weights(
             help="What they were divided by then; 1 for raw pixel values. [default: likewise, else 255]",
         ),
     ] = None,
+    channel_order: Annotated[
+        str | None,
+        o.chosen(
+            "--channel-order",
+            ("rgb", "bgr"),
+            "The order in which the network takes the channels. [default: as published weights of it expect, "
+            "else rgb]",
+        ),
+    ] = None,
     output: o.Output = None,
     force: o.Force = False,
     as_json: o.Json = False,
@@ -99,59 +131,139 @@ def import_weights(
 ) -> None:
     """Make a base of weights that others trained and saved.
 
-    Two layouts are read: the legacy one (cifar100vgg.h5, or a whole model in one .h5) and that of Keras 3.
-    The arrays are matched layer by layer, in order, to those of the network named here; a layer of another
-    shape is named and nothing is written. Nothing in the file is run. The checkpoint records the file's name
-    and SHA-256.
+    Read are files of Keras (the layouts of Keras 2 and 3, whole models, .keras), safetensors and PyTorch
+    (for networks that say what their layers are called there), and the weights that Keras publishes for its
+    applications. The arrays are matched with the layers of the network; a layer of another shape is named and
+    nothing is written. Nothing in the file is run. The checkpoint records the file's name and SHA-256, and
+    with --dataset the accuracy on its test part is printed: wrong preprocessing shows there.
     """
     from tlcli import store
     from tlcli.cli.backend import load
     from tlcli.cli.signals import StopSignals
-    from tlcli.models import architecture, parse_options
     from tlcli.store.weights import open_weights
 
     console = Console(as_json=as_json, quiet=quiet)
     check_inputs(file, dataset)
-    known = architecture(arch)
-    options = parse_options(arch, o.pairs("--arch-option", arch_option))
-    path = choose_output(output, f"{_stem(file)}-{arch}.h5", force=force, as_json=as_json)
-    task = Task(known, dataset, classes, input_shape)
-    channels = task.input_shape[2]
-    means, stds, assumed = preprocessing(known, mean, std, channels)
-    if min(stds) < 1:
-        console.warn(f"--std {std}: pixel values are 0...255 here; multiply by 255 what is meant for 0...1.")
-    with open_weights(file) as weights:
-        with StopSignals(console):
+    _check_usage(file, arch, pretrained, data_dir)
+    if pretrained and dataset is None and classes is None and not headless:
+        classes = IMAGENET
+    with StopSignals(console):
+        if pretrained:
             load(console, "cpu")
-            from tlcli.models import network as net
-            from tlcli.models.exchange import import_weights as imported
-
-        network = net.build(arch, task.input_shape, len(task.class_names), options)
-        checkpoint = imported(
-            weights, network, task.class_names, task.class_original, means / 255, stds / 255
-        )
+            file = _published(str(arch), not headless, data_dir)
+        with open_weights(str(file)) as weights:
+            known = _architecture(arch, weights, str(file))
+            path = choose_output(
+                output, f"{_stem(str(file))}-{known.name.replace(':', '-')}.h5", force=force, as_json=as_json
+            )
+            task = Task(known, dataset, classes, input_shape, headless)
+            means, stds, assumed = preprocessing(known, mean, std, task.input_shape[2])
+            order = channel_order or (known.pretrained.channel_order if known.pretrained else "rgb")
+            if min(stds) < 1:
+                console.warn(
+                    f"--std {std}: pixels are 0...255 here; multiply by 255 what is meant for 0...1."
+                )
+            load(console, "cpu")
+            options = o.pairs("--arch-option", arch_option)
+            checkpoint = _imported(weights, known, options, task, means / 255, stds / 255, bool(pretrained))
+            checkpoint.channel_order = order
+    accuracy = None if task.test is None else _accuracy(checkpoint, task.test)
     written = store.write(
         path, checkpoint, command=recorded_command(context), parents=task.parents, force=force
     )
 
-    parameters = sum(array.size for array in checkpoint.weights.values())
     if assumed:
-        console.note(assumed)
+        console.note(assumed + (" Channels: blue, green, red." if order == "bgr" else ""))
+    if weights.left_out:
+        console.note(f"Left out of {weights.name}: {', '.join(weights.left_out[:5])}.")
+    if accuracy is not None:
+        console.note(f"Test accuracy on {dataset}: {percent(accuracy)}.")
+    parameters = sum(array.size for array in checkpoint.weights.values())
+    named = count(len(task.class_names), "class", "classes") if task.class_names else "no head"
     console.made(
         path,
-        f"{arch} with {parameters:,} parameters and {count(len(task.class_names), 'class', 'classes')}, "
-        f"out of {weights.layout}.",
+        f"{known.name} with {parameters:,} parameters and {named}, out of {weights.layout}.",
         "tlcli transfer {} DATASET",
     )
     console.result(
         path,
         "checkpoint",
-        architecture=arch,
+        architecture=known.name,
         parameters=parameters,
         classes=len(task.class_names),
         imported_sha256=checkpoint.recipe["imported_sha256"],
         content_sha256=written.provenance.content_sha256,
+        **({} if accuracy is None else {"test_accuracy": accuracy}),
     )
+
+
+IMAGENET = 1000
+"""Classes of ImageNet."""
+
+
+def _check_usage(file: str | None, arch: str | None, pretrained: str | None, data_dir: str | None) -> None:
+    if (file is None) == (pretrained is None):
+        raise UsageError("Name either a FILE of weights or --pretrained imagenet.")
+    if pretrained and arch is None:
+        raise UsageError("--pretrained: name the network with --arch, such as keras:ResNet50V2.")
+    if data_dir is not None and not pretrained:
+        raise UsageError("--data-dir says where published weights are; it needs --pretrained imagenet.")
+
+
+def _published(arch: str, head: bool, data_dir: str | None) -> str:
+    """The path of the file that Keras publishes for a network."""
+    from tlcli.models.published import find, published
+
+    return str(find(published(arch, head), None if data_dir is None else Path(data_dir)))
+
+
+def _architecture(arch: str | None, weights: WeightsFile | TensorFile, file: str) -> Architecture:
+    """The network that the user names, else the one that the file names."""
+    from tlcli.models import architecture
+    from tlcli.models.registry import NETWORKS
+
+    if arch is not None:
+        return architecture(arch)
+    named = weights.model.casefold()
+    for name in NETWORKS.all_names():
+        if named in (name.casefold(), name.casefold().removeprefix("keras:")):
+            return architecture(name)
+    said = (
+        f"names a model {weights.model!r:.60}, which is none of ours"
+        if named
+        else "does not name its network"
+    )
+    raise UsageError(f"{file} {said}; give it with --arch (see tlcli archs).")
+
+
+def _imported(
+    weights: WeightsFile | TensorFile,
+    arch: Architecture,
+    options: dict[str, str],
+    task: Task,
+    mean: np.ndarray,
+    std: np.ndarray,
+    published: bool,
+) -> Checkpoint:
+    from tlcli.models import network as net
+    from tlcli.models import parse_options
+    from tlcli.models.exchange import import_weights as imported
+    from tlcli.models.published import corrected
+
+    own = parse_options(arch.name, options)
+    network = net.build(arch.name, task.input_shape, max(1, len(task.class_names)), own)
+    checkpoint = imported(weights, network, task.class_names, task.class_original, mean, std)
+    if published:
+        checkpoint.weights = corrected(arch.name, checkpoint.weights)
+    return checkpoint
+
+
+def _accuracy(checkpoint: Checkpoint, test: Dataset) -> float:
+    """The share of a test part that the imported network classifies right."""
+    from tlcli.training import embed
+
+    logits = embed(checkpoint, test, "head").parts["train"].embeddings
+    return float((logits.argmax(axis=1) == test.train.labels).mean())
 
 
 class Task:
@@ -161,20 +273,30 @@ class Task:
     class_original: np.ndarray
     input_shape: tuple[int, int, int]
     parents: list[Dataset]
+    test: Dataset | None
+    """The test part as its only part, where the user names a file."""
 
     def __init__(
-        self, arch: Architecture, dataset: str | None, classes: int | None, input_shape: str | None
+        self,
+        arch: Architecture,
+        dataset: str | None,
+        classes: int | None,
+        input_shape: str | None,
+        headless: bool,
     ) -> None:
         import numpy as np
 
         from tlcli import data, store
 
-        if (dataset is None) == (classes is None):
-            raise UsageError("what are the classes? Give either --dataset NAME|FILE or --classes N.")
+        if [dataset is not None, classes is not None, headless].count(True) != 1:
+            raise UsageError("What are the classes? Give --dataset NAME|FILE, --classes N or --headless.")
         if dataset is not None and input_shape is not None:
             raise UsageError("--input and --dataset both say how large the images are; take one of them.")
-        self.parents = []
-        if classes is not None:
+        self.parents, self.test = [], None
+        if headless:
+            self.class_names = []
+            self.input_shape = parse_shape(input_shape) if input_shape else arch.input_shape
+        elif classes is not None:
             if not 1 <= classes <= 100_000:
                 raise UsageError(f"--classes: received {classes}, expected a number from 1.")
             self.class_names = [str(number) for number in range(classes)]
@@ -187,6 +309,9 @@ class Task:
             record = store.read(str(dataset), store.Dataset)
             self.class_names, self.input_shape = record.class_names, record.image_shape
             self.parents = [record]
+            self.test = dataclasses.replace(
+                record, parts={"train": record.test}, provenance=store.Provenance()
+            )
         self.class_original = np.arange(len(self.class_names))
         if self.parents:
             self.class_original = self.parents[0].class_original

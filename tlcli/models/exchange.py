@@ -6,6 +6,7 @@ import json
 import re
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def import_weights(
     Args:
         file: From `store.weights.open_weights`.
         network: What the weights are for: as many layers with weights as the file has, of the same shapes.
-        class_names: One for each logit.
+        class_names: One for each logit; none for a base without a head.
         class_original: int64, the number of each class in the published set.
         mean: float32, one per channel, of pixel values scaled to 0...1: what was subtracted in training.
         std: Likewise what was divided by.
@@ -47,7 +48,12 @@ def import_weights(
     """
     published = architecture(network.architecture).pretrained
     found = places(network.model, published.pytorch_name if published else None)
-    weights = file.read(found, network.architecture)
+    headless = not class_names
+    if headless:
+        found = [place for place in found if place.layer != net.HEAD]
+    kinds = net.variables(network.model)
+    read = file.read(found, network.architecture, headless)
+    weights = {key: array.astype(kinds[key].dtype) for key, array in read.items()}
     plugin, plugin_sha256 = NETWORKS.plugin(network.architecture)
     return Checkpoint(
         architecture=network.architecture,
@@ -115,9 +121,27 @@ def places(model: keras.Model, pytorch_name: Callable[[str], str] | None = None)
         layer, name = key.split("/", 1)
         shapes.setdefault(layer, {})[name] = tuple(variable.shape)
     return [
-        Place(layer, _kind(model.get_layer(layer)), of_layer, pytorch_name(layer) if pytorch_name else None)
+        Place(
+            layer,
+            _kind(model.get_layer(layer)),
+            of_layer,
+            pytorch_name(layer) if pytorch_name else None,
+            _parts(model.get_layer(layer)),
+        )
         for layer, of_layer in shapes.items()
     ]
+
+
+def _parts(layer: Any) -> tuple[str, ...]:
+    """Where Keras keeps the arrays of each layer with weights in a layer that is a network itself."""
+    seen: Counter[str] = Counter()
+    parts = []
+    for inner in getattr(layer, "layers", []):
+        kind = _kind(inner)
+        number, seen[kind] = seen[kind], seen[kind] + 1
+        if inner.weights:
+            parts.append(f"/layers/{kind}" + (f"_{number}" if number else ""))
+    return tuple(parts) or ("",)
 
 
 def _counterpart(layer: Any) -> Any:

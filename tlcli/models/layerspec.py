@@ -18,8 +18,8 @@ def count_layers(expression: str | None) -> int:
 def resolve_layers(expression: str | int | None, groups: list[tuple[str, ...]], option: str) -> list[int]:
     """Numbers of weighted layers, counted from the input, that an expression means.
 
-    `all` (all below the head), `none`, a count `3`, a range to sweep `1-6`, a list `2,4` or a layer's name
-    (that layer and everything before it).
+    `all` (all below the head), `none`, a count `3`, a range to sweep `1-6`, a list `2,4`, or the name of a
+    layer or of a block of layers, `block_12` (that and everything before it).
 
     Raises:
         UsageError: anything else, or a count that the network does not have below its head.
@@ -29,6 +29,7 @@ def resolve_layers(expression: str | int | None, groups: list[tuple[str, ...]], 
     for part in str("all" if expression is None else expression).split(","):
         part = part.strip()
         owner = [n for n, group in enumerate(groups, start=1) if part in group]
+        owner = owner or _last_of_block(part, groups)
         if part == "all":
             found.append(below)
         elif part == "none":
@@ -44,7 +45,7 @@ def resolve_layers(expression: str | int | None, groups: list[tuple[str, ...]], 
             names = ", ".join(group[0] for group in groups[:-1])
             raise UsageError(
                 f"{option}: received {part!r}; expected a count, a range such as 1-{below}, 'all', "
-                f"'none' or a layer: {names}."
+                f"'none', or a layer or a block: {names}."
             )
     if not found or min(found) < 0 or max(found) > below:
         raise UsageError(
@@ -52,3 +53,15 @@ def resolve_layers(expression: str | int | None, groups: list[tuple[str, ...]], 
             f"({', '.join(group[0] for group in groups[:-1])})."
         )
     return list(dict.fromkeys(found))
+
+
+def _last_of_block(name: str, groups: list[tuple[str, ...]]) -> list[int]:
+    """The number of the last layer below the head in whose name that of a block stands whole.
+
+    `block_1` is in `block_1_expand`, not in `block_12_expand`; `block1` is in `block1a_bn` too.
+    """
+    if not re.fullmatch("[A-Za-z]+_?[A-Za-z0-9_]*", name):
+        return []
+    whole = re.compile(f"(?:^|_){re.escape(name)}(?![0-9])(?:$|_|(?<=[0-9])[a-z]_)")
+    found = [n for n, group in enumerate(groups[:-1], start=1) if any(map(whole.search, group))]
+    return found[-1:]

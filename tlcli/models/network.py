@@ -21,7 +21,7 @@ from tlcli.models.building import (
     number_unnamed,
     variable_names,
 )
-from tlcli.models.graph import producer
+from tlcli.models.graph import parent_layers, producer
 from tlcli.models.registry import (
     ALL_LAYERS,
     HEAD_DROPOUT,
@@ -235,17 +235,25 @@ def counts(model: keras.Model) -> tuple[int, int]:
 
 
 def weighted_groups(model: keras.Model) -> list[tuple[str, ...]]:
-    """The weighted layers in order; a layer without a kernel belongs to the one before it, and a head with
-    hidden layers is one."""
+    """The weighted layers in the order in which the data flows, each with what belongs to it.
+
+    A layer without a kernel (batch normalization) belongs to the last one that its input comes from, also
+    where branches lie between the two; a head with hidden layers is one.
+    """
     groups: list[list[str]] = []
-    for layer in model.layers:
-        if not any(not is_seed(w) for w in layer.weights):
-            continue
-        continues_head = bool(groups) and groups[-1][0].startswith(f"{HEAD}_")
-        if (hasattr(layer, "kernel") and not continues_head) or not groups:
-            groups.append([layer.name])
-        else:
-            groups[-1].append(layer.name)
+    last: dict[str, int] = {}  # by layer: the last group that its output comes from
+    parents = parent_layers(model)
+    for layer in model.operations:
+        own = max((last.get(parent, -1) for parent in parents[layer.name]), default=-1)
+        variables = [v.name for v in getattr(layer, "weights", []) if not is_seed(v)]
+        if variables:
+            in_head = own >= 0 and groups[own][0].startswith(f"{HEAD}_")
+            if own < 0 or (any("kernel" in name for name in variables) and not in_head):
+                groups.append([layer.name])
+                own = len(groups) - 1
+            else:
+                groups[own].append(layer.name)
+        last[layer.name] = own
     return [tuple(group) for group in groups]
 
 

@@ -27,14 +27,14 @@ def only_what_is_stored(checkpoint: Checkpoint) -> Iterator[None]:
     """While a network is built, hold each weight's shape against a checkpoint's arrays before it is made.
 
     So widths, the number of layers and the total are bounded by what the file holds, whatever its options
-    say. Where another head replaces the architecture's own, that one is not stored: it is made of zeros, and
-    may take as much memory as everything that is stored, and `budget.FLOOR` bytes more.
+    say. Where there is no head, or another than the architecture's own, that one is not stored: it is made of
+    zeros, and may take as much memory as everything that is stored, and `budget.FLOOR` bytes more.
 
     Raises:
         TlcliError: a weight for which there is no array.
     """
     left = Counter(tuple(array.shape) for array in checkpoint.weights.values())
-    replaced = any(checkpoint.options.get(option) for option in HEAD_OPTIONS)
+    replaced = not checkpoint.class_names or any(checkpoint.options.get(option) for option in HEAD_OPTIONS)
     entries = (FLOOR // _FLOAT_BYTES + sum(array.size for array in checkpoint.weights.values())) * replaced
     number = (_MOST_OWN + len(checkpoint.weights)) * replaced
 

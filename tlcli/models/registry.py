@@ -36,6 +36,8 @@ class Pretrained:
     std: tuple[float, ...]
     channel_order: str = "rgb"
     """`rgb` or `bgr`."""
+    rescales: bool = False
+    """The network takes pixels of 0...255 and rescales them by itself."""
     pytorch_name: Callable[[str], str] | None = None
     """The name of a layer (`block1_expand`) in PyTorch's files: `_blocks.0._expand_conv`."""
 

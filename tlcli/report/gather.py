@@ -15,7 +15,17 @@ import numpy as np
 from tlcli.errors import TlcliError
 from tlcli.report import style
 from tlcli.report.words import at_most, clean, count, plural
-from tlcli.store.records import Checkpoint, Dataset, Embeddings, Neighbours, Record, Results, Run, Target
+from tlcli.store.records import (
+    Checkpoint,
+    Dataset,
+    Embeddings,
+    Neighbours,
+    Ranking,
+    Record,
+    Results,
+    Run,
+    Target,
+)
 
 METHOD_ORDER = {name: i for i, name in enumerate(style.METHODS)}
 
@@ -98,6 +108,7 @@ class Study:
     checkpoints: list[Checkpoint] = field(default_factory=list)
     embeddings: list[Embeddings] = field(default_factory=list)
     datasets: list[Dataset] = field(default_factory=list)
+    rankings: list[Ranking] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -169,13 +180,14 @@ def gather(records: Sequence[Record]) -> Study:
     for r in records:
         if isinstance(r, Results):
             study.entries += _entries(r)
+            study.rankings += r.rankings
         elif isinstance(r, Checkpoint):
             study.checkpoints.append(r)
         elif isinstance(r, Embeddings):
             study.embeddings.append(r)
         elif isinstance(r, Dataset):
             study.datasets.append(r)
-    if not (study.entries or study.embeddings or any(c.history for c in study.checkpoints)):
+    if not (study.entries or study.rankings or study.embeddings or any(c.history for c in study.checkpoints)):
         raise TlcliError(
             "Nothing to report on: expected at least one file of results, a checkpoint with a history or "
             "embeddings."

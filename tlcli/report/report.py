@@ -20,6 +20,7 @@ from tlcli.report import (
     neighbours,
     networks,
     pictures,
+    ranking,
     sizes,
 )
 from tlcli.report.document import Answer, Chart, Document, Section, Text
@@ -147,7 +148,7 @@ def _parts(study: Study, confusion: Sequence[str], against: Sequence[str]) -> li
     for suffix, named, entries in _by_task(forgetting.measured(study.entries)):
         title = f"Forgetting of the source task{named}"
         parts.append(forgetting.section(study, entries, suffix=suffix, title=title))
-    parts += [networks.section(study), maps.section(study)]
+    parts += [ranking.section(study), networks.section(study), maps.section(study)]
     for kind in sorted(SECTIONS.values(), key=lambda k: (k.order, k.name)):
         parts.append(Section(kind.name, kind.title, list(kind.make(study, None))))
     return [p for p in parts if p is not None]

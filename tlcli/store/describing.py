@@ -103,7 +103,7 @@ def _is_small(path: str, item: Item) -> bool:
     """What a summary is made of: texts, labels, the tables of results and, in version 1, the curves."""
     if item.dtype == "string" or path.endswith("/labels"):
         return True
-    tabular = path.startswith(("runs/", "neighbours/", "targets/"))
+    tabular = path.startswith(("runs/", "neighbours/", "rankings/", "targets/"))
     return tabular and not path.endswith(("/predictions", "/source_index"))
 
 
@@ -196,6 +196,7 @@ def _checkpoint(tree: Tree, items: dict[str, Item]) -> Summary:
 
 def _results(tree: Tree, items: dict[str, Item]) -> Summary:
     runs, neighbours = take_table(tree, "runs"), take_table(tree, "neighbours")
+    rankings = take_table(tree, "rankings")
     targets = [row["name"] for row in take_table(tree, "targets")]
     arms = list(dict.fromkeys(row["arm"] for row in [*runs, *neighbours]))
     counts = {
@@ -204,6 +205,10 @@ def _results(tree: Tree, items: dict[str, Item]) -> Summary:
     }
     made = [_count(len(runs), "run")] if runs else []
     made += [_count(len(neighbours), "classification") + " by neighbours"] if neighbours else []
+    made += [f"a ranking of {_count(len(rankings), 'base')}"] if rankings else []
+    if rankings and not arms:
+        sentence = f"results of {' and '.join(made)} for {', '.join(targets)}"
+        return sentence, counts, {"rankings": rankings, "datasets": targets}
     sentence = (
         f"results of {' and '.join(made) or 'nothing'}: {_count(len(targets), 'dataset')}, "
         f"{_count(len(arms), 'arm')} ({_shortened(arms)})"

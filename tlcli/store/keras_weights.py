@@ -12,7 +12,7 @@ import contextlib
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from tlcli.store.opening import OpenFile, open_hdf5
 from tlcli.store.tree import base_name
 
 LEGACY, KERAS_3 = "legacy Keras weights", "Keras 3 weights"
+_NUMBERED = re.compile("(.+?)(?:_([0-9]+))?")
 _ROOTS = ("layers", "_layer_checkpoint_dependencies")
 _Stored = list[tuple[str, list[Item]]]
 """Layers by name, each with its arrays in order."""
@@ -41,13 +42,21 @@ class Place:
     """By variable, in the order in which Keras stores them."""
     pytorch: str | None = None
     """What files of PyTorch call the layer; None where the network does not say."""
+    parts: tuple[str, ...] = ("",)
+    """Where Keras 3 keeps the arrays of a layer that is made of layers: `/layers/conv2d`, in order."""
 
 
 class WeightsFile:
     """An open weights file, whose outline has passed the gate."""
 
-    def __init__(self, file: OpenFile, name: str) -> None:
+    def __init__(
+        self, file: OpenFile, name: str, model: str = "", digest: Callable[[], str] | None = None
+    ) -> None:
         self._file = file
+        self.sha256 = digest or file.sha256
+        """Gives the digest of the file's bytes."""
+        self.model = model
+        """What a `.keras` archive calls the model."""
         self.name = name
         """Without folder, or `stdin`."""
         self._items = file.items(strict=False)  # attributes that are not read may be of any type
@@ -59,17 +68,16 @@ class WeightsFile:
         self._stored = self._keras_3_layers() if legacy is None else legacy
         if not self._stored:
             raise TlcliError(f"{file.name} holds no layers with weights.")
+        self.left_out: list[str] = []
+        """The names of layers of the file that `read` was told to leave out."""
 
-    def sha256(self) -> str:
-        """The digest of the file's bytes."""
-        return self._file.sha256()
-
-    def read(self, places: Sequence[Place], network: str) -> dict[str, np.ndarray]:
+    def read(self, places: Sequence[Place], network: str, headless: bool = False) -> dict[str, np.ndarray]:
         """The arrays (float32) by `layer/variable`, after every layer's shapes have been compared.
 
         Args:
             places: The network's layers with weights, in its order.
             network: What messages call it.
+            headless: The file may hold layers beyond these: its own head. They become `left_out`.
 
         Raises:
             TlcliError: the file of another network, with the first layer that differs; no finite numbers.
@@ -77,16 +85,24 @@ class WeightsFile:
         stored = self._stored if self.layout == LEGACY else self._in_order(places, network)
         for number, (place, (name, items)) in enumerate(zip(places, stored, strict=False), start=1):
             self._compare(place, name, items, f"layer {number} of {len(stored)}", network)
-        if len(stored) != len(places):
-            raise TlcliError(
-                f"{self._file.name} holds {len(stored)} layers with weights; {network} has {len(places)}.\n"
-                f"The first {min(len(stored), len(places))} fit. {ADVICE}"
-            )
+        self.left_out = [name.rpartition("/")[2] for name, _ in stored[len(places) :]]
+        if len(stored) < len(places) or (self.left_out and not headless):
+            raise self._of_another_length(len(stored), places, network)
         return {
             f"{place.layer}/{variable}": self._array(item)
-            for place, (_, items) in zip(places, stored, strict=True)
+            for place, (_, items) in zip(places, stored, strict=False)
             for variable, item in zip(place.shapes, items, strict=True)
         }
+
+    def _of_another_length(self, held: int, places: Sequence[Place], network: str) -> TlcliError:
+        counted = f"{self._file.name} holds {held} layers with weights; {network} has {len(places)}"
+        if not self.left_out:
+            lacking = ", ".join(place.layer for place in places[held:][:5])
+            return TlcliError(
+                f"{counted}: it lacks {lacking:.200}.\nFor weights without a head give --headless. {ADVICE}"
+            )
+        surplus = ", ".join(self.left_out[:5]) + (", ..." if len(self.left_out) > 5 else "")
+        return TlcliError(f"{counted}: beyond these it has {surplus:.200}.\n{ADVICE}")
 
     def _legacy_layers(self) -> _Stored | None:
         """The layers with weights in the file's order; None when it has another layout."""
@@ -94,8 +110,7 @@ class WeightsFile:
             group = self._items.get(root.rstrip("/"))
             names = self._names(group.path, "layer_names") if group and group.kind == "group" else None
             if names is not None:
-                layers = [(name, self._legacy_arrays(root + name)) for name in names]
-                return [(name, items) for name, items in layers if items]
+                return [layer for name in names for layer in self._legacy_layer(root, name)]
         return None
 
     def _names(self, path: str, attribute: str) -> list[str] | None:
@@ -106,32 +121,41 @@ class WeightsFile:
             )
         return names
 
-    def _legacy_arrays(self, path: str) -> list[Item]:
+    def _legacy_layer(self, root: str, layer: str) -> _Stored:
+        """A layer and its arrays; of a network within the network, each of its layers; nothing without any.
+
+        The arrays of a network within come with those that can be trained first, so that those of one layer
+        do not stand together.
+        """
+        path = root + layer
         if path not in self._items or self._items[path].kind != "group":
             raise TlcliError(f"{self._file.name} lists the layer {path!r:.80}, which is not there.")
         names = self._names(path, "weight_names")
         if names is None:
             raise TlcliError(f"{self._file.name}: the layer {path!r:.80} lacks the attribute 'weight_names'.")
-        found = [self._items.get(f"{path}/{name}") for name in names]
-        for name, item in zip(names, found, strict=True):
+        inner: dict[str, list[Item]] = {}
+        for name in names:
+            item = self._items.get(f"{path}/{name}")
             if item is None or item.kind != "dataset":
                 raise TlcliError(f"{self._file.name}: {path!r:.80} lists {name!r:.80}, which is not there.")
-        return [item for item in found if item is not None]
+            inner.setdefault(name.rpartition("/")[0], []).append(item)
+        if len(inner) < 2:
+            return [(layer, items) for items in inner.values()]
+        return [(f"{layer}/{name.removeprefix(layer + '/')}", items) for name, items in inner.items()]
 
     def _keras_3_layers(self) -> _Stored:
         """The layers in the order of their names; nothing else below `layers` may hold arrays."""
         below: dict[str, list[tuple[int, Item]]] = {}
-        datasets = [item for item in self._items.values() if item.kind == "dataset"]
-        for item in datasets:
+        for item in self._items.values():
             root, *rest = item.path.split("/")
-            if root not in _ROOTS or "seed_generator" in rest:
+            if item.kind != "dataset" or root not in _ROOTS or "seed_generator" in rest:
                 continue  # the optimizer; the random state of dropout
-            if len(rest) != 3 or rest[1] != "vars" or not re.fullmatch("[0-9]{1,3}", rest[2]):
+            if len(rest) < 3 or rest[-2] != "vars" or not re.fullmatch("[0-9]{1,3}", rest[-1]):
                 raise TlcliError(
-                    f"{self._file.name} holds {item.path!r:.80}: a network within a network, or a layer of "
-                    "layers. Expected one network of plain layers."
+                    f"{self._file.name} holds {item.path!r:.80}, which is no array of a layer; expected "
+                    "'layers/.../vars/0'."
                 )
-            below.setdefault(f"{root}/{rest[0]}", []).append((int(rest[2]), item))
+            below.setdefault("/".join([root, *rest[:-2]]), []).append((int(rest[-1]), item))
         if not below:
             raise TlcliError(
                 f"{self._file.name} is no weights file of Keras: expected an attribute 'layer_names', or "
@@ -141,18 +165,33 @@ class WeightsFile:
         return [(path, [item for _, item in found]) for path, found in sorted(ordered.items())]
 
     def _in_order(self, places: Sequence[Place], network: str) -> _Stored:
-        """The layers of a Keras 3 file, which counts them within their class, in the network's order."""
-        held, root = dict(self._stored), self._stored[0][0].split("/")[0]
+        """The layers of a Keras 3 file, which counts them within their class, in the network's order.
+
+        Layers of a network within the network come before those around it, of which the head is one.
+        """
+        held = dict(self._stored)
+        numbered: dict[str, set[tuple[int, int, str]]] = {}  # by class: depth, number in its network, path
+        for path in held:
+            for part in _parts(path):
+                kind, number = _NUMBERED.fullmatch(part.rpartition("/")[2]).groups()  # type: ignore[union-attr]
+                numbered.setdefault(kind, set()).add((-part.count("/"), int(number or 0), part))
+        queues = {kind: iter(sorted(entries)) for kind, entries in numbered.items()}
         seen: Counter[str] = Counter()
         ordered: _Stored = []
         for place in places:
-            path = f"{root}/{place.kind}" + (f"_{seen[place.kind]}" if seen[place.kind] else "")
-            seen[place.kind] += 1
-            if path not in held:
+            found = next(queues.get(place.kind, iter(())), None)
+            number, seen[place.kind] = seen[place.kind], seen[place.kind] + 1
+            wanted = [f"{found[2]}{part}" for part in place.parts] if found else []
+            if (
+                found and wanted == [found[2]] and found[2] not in held
+            ):  # attention, say: made of other layers
+                wanted = sorted(path for path in held if path.startswith(f"{found[2]}/"))
+            if not wanted or any(path not in held for path in wanted):
+                path = f"{self._stored[0][0].split('/')[0]}/{place.kind}" + (f"_{number}" if number else "")
                 raise TlcliError(
                     f"{self._file.name} lacks {path!r}, which would be {place.layer} of {network}.\n{ADVICE}"
                 )
-            ordered.append((path, held.pop(path)))
+            ordered.append((wanted[0], [item for path in wanted for item in held.pop(path)]))
         return [*ordered, *held.items()]
 
     def _compare(self, place: Place, name: str, items: list[Item], which: str, network: str) -> None:
@@ -169,7 +208,8 @@ class WeightsFile:
         )
 
     def _array(self, item: Item) -> np.ndarray:
-        if item.dtype not in elements.FLOATS:
+        counter = not item.shape and item.dtype in ("int32", "int64")
+        if item.dtype not in elements.FLOATS and not counter:
             raise TlcliError(f"{self._file.name}: {item.path!r:.100} holds {item.dtype}; expected floats.")
         with np.errstate(over="ignore"):
             array = np.asarray(self._file.load(item)).astype(np.float32)
@@ -178,8 +218,14 @@ class WeightsFile:
         return array
 
 
-_EXPECTED = "a weights file of Keras (in a .keras archive that is the member model.weights.h5)"
+EXPECTED = "weights of Keras (.h5, .weights.h5, .keras), safetensors or PyTorch (.pt, .pth)"
 ADVICE = "Give the --arch, --arch-option and classes of the very network that the weights were saved from."
+
+
+def _parts(path: str) -> list[str]:
+    """The layers that an array belongs to: `layers/a/layers/b` is in `layers/a` and in itself."""
+    steps = path.split("/")
+    return ["/".join(steps[: end + 1]) for end in range(1, len(steps)) if steps[end - 1] in _ROOTS]
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:
@@ -192,5 +238,5 @@ def open_weights(path: str | Path) -> Iterator[WeightsFile]:
 
     Raises TlcliError: the gate refuses it, or it has neither of the two layouts.
     """
-    with open_hdf5(path, expected=_EXPECTED) as file:
+    with open_hdf5(path, expected=EXPECTED) as file:
         yield WeightsFile(file, base_name(path))

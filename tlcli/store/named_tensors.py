@@ -38,8 +38,13 @@ _DAMAGED = (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, I
 class TensorFile(ABC):
     """An open file of named tensors."""
 
+    model = ""
+    """Such files do not name their model."""
+
     def __init__(self, name: str, layout: str, digest: Callable[[], str]) -> None:
         self.name, self.layout, self.sha256 = name, layout, digest
+        self.left_out: list[str] = []
+        """The names of tensors that `read` was told to leave out."""
 
     @abstractmethod
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -81,6 +86,7 @@ class TensorFile(ABC):
                         f"{shape} ({place.layer}/{variable}), axes in Keras's order.\n{ADVICE}"
                     )
                 found[f"{place.layer}/{variable}"] = self._float32(name, place.kind, shape)
+        self.left_out = list(held)
         if held and not headless:
             some = ", ".join(sorted(held)[:5]) + (", ..." if len(held) > 5 else "")
             raise TlcliError(

@@ -128,12 +128,14 @@ def open_hdf5(
     user_block: int = 0,
     expected: str = "one that tlcli wrote",
     budget: Budget | None = None,
+    called: str | None = None,
 ) -> Iterator[OpenFile]:
     """Open a file, or stdin for `-`, without reading its data. Raises TlcliError when it is no HDF5 file.
 
     user_block: the bytes of another format before HDF5's own; MATLAB has 512.
     expected: what a message says that it should be.
     budget: what is made of the file is taken from; by default one of its own.
+    called: what messages call the file, where not by its path.
     """
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_fclose_degree(h5f.CLOSE_STRONG)
@@ -147,7 +149,7 @@ def open_hdf5(
             access.set_fileobj_driver(h5fd.fileobj_driver, raw)
             file = h5f.open(repr(raw).encode(), h5f.ACC_RDONLY, access)
         else:
-            name = str(path)
+            name = called or str(path)
             _check_file(Path(path), user_block, expected)
             file, raw = _open_twice(Path(path), access)
             size = os.fstat(raw.fileno()).st_size

@@ -359,8 +359,39 @@ class Neighbours:
 
 
 @dataclass
+class Ranking:
+    """What the embeddings of a target's training images say of one base, without a training."""
+
+    dataset: str
+    """The name of its target in the same file."""
+    size: int
+    """Training images."""
+    base: str
+    """The file name of the base."""
+    base_sha256: str
+    architecture: str
+    layer: str
+    """The layer that was embedded."""
+    width: int
+    """Numbers for each image."""
+    images: int
+    """Training images that were scored."""
+    logistic: float
+    """Accuracy (0...1) of a logistic head on held-out training images."""
+    neighbours: float
+    """Accuracy (0...1) of the nearest neighbours, each training image left out in turn."""
+    log_me: float
+    """You et al. 2021."""
+    h_score: float
+    """Ibrahim et al. 2021."""
+    leep: float | None = None
+    """Nguyen et al. 2020; None for a base without a head."""
+
+
+@dataclass
 class Results:
-    """The runs of one grid, datasets x methods x repetitions; or classifications by nearest neighbours."""
+    """The runs of one grid, datasets x methods x repetitions; or classifications by nearest neighbours; or a
+    ranking of bases."""
 
     format: ClassVar[str] = "tlcli-results"
 
@@ -370,6 +401,7 @@ class Results:
     """What all runs share."""
     provenance: Provenance = field(default_factory=Provenance)
     neighbours: list[Neighbours] = field(default_factory=list)
+    rankings: list[Ranking] = field(default_factory=list)
 
     def to_dataframe(self, table: str = "runs") -> pandas.DataFrame:
         """One of its tables, as `tlcli dump` writes it; needs pandas.

@@ -1,6 +1,7 @@
 """The results format: record to tree and back.
 
-Runs, neighbours and targets are tables; the arrays of row i stand in `trainings/i`, `sweeps/i`, `tests/i`.
+Runs, neighbours, rankings and targets are tables; the arrays of row i of a table stand in `trainings/i`,
+`sweeps/i`, `tests/i`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 
 from tlcli.errors import TlcliError
 from tlcli.store.common import check_labels, put_series, take_series
-from tlcli.store.records import Neighbours, Results, Run, Target
+from tlcli.store.records import Neighbours, Ranking, Results, Run, Target
 from tlcli.store.tables import put_table, take_table
 from tlcli.store.tree import Tree
 
@@ -38,6 +39,7 @@ def build_tree(record: Results) -> Tree:
     tree.set_json("", "recipe", record.recipe)
     put_table(tree, "runs", [run_row(run) for run in record.runs])
     put_table(tree, "neighbours", [neighbours_row(found) for found in record.neighbours])
+    put_table(tree, "rankings", [vars(ranking) for ranking in record.rankings])
     put_table(tree, "targets", [vars(target) for target in record.targets.values()])
     for number, run in enumerate(record.runs):
         _put_run(tree, f"{_RUN_ARRAYS}/{number}", run)
@@ -108,7 +110,7 @@ def _put_sweep(tree: Tree, group: str, found: Neighbours) -> None:
 
 def from_tree(tree: Tree) -> Results:
     """The results of a tree. Raises TlcliError where tables and arrays do not fit each other."""
-    tables = {group: take_table(tree, group) for group in ("runs", "neighbours", "targets")}
+    tables = {group: take_table(tree, group) for group in ("runs", "neighbours", "rankings", "targets")}
     arrays = {
         group: _by_number(tree, group, len(tables[table]))
         for group, table in ((_RUN_ARRAYS, "runs"), (_SWEEP, "neighbours"), (_TEST, "targets"))
@@ -119,7 +121,14 @@ def from_tree(tree: Tree) -> Results:
     runs = [_take_run(row, part, f"{_RUN_ARRAYS}/{i}", targets) for i, (row, part) in enumerate(rows)]
     rows = zip(tables["neighbours"], arrays[_SWEEP], strict=True)
     found = [_take_neighbours(row, part, f"{_SWEEP}/{i}", targets) for i, (row, part) in enumerate(rows)]
-    return Results(runs, targets, tree.get_json("", "recipe"), neighbours=found)
+    rankings = [_take_ranking(row, i, targets) for i, row in enumerate(tables["rankings"])]
+    return Results(runs, targets, tree.get_json("", "recipe"), neighbours=found, rankings=rankings)
+
+
+def _take_ranking(row: dict[str, Any], number: int, targets: dict[str, Target]) -> Ranking:
+    if row["dataset"] not in targets:
+        raise TlcliError(f"rankings/dataset: row {number} names {row['dataset']!r:.60}, which is no target.")
+    return Ranking(**row)
 
 
 def _by_number(tree: Tree, group: str, rows: int) -> list[Tree]:

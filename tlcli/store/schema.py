@@ -303,14 +303,32 @@ _NEIGHBOURS = _table(
     ("base_sha256", "string", "text", "Its content digest."),
 )
 
+_RANKINGS = _table(
+    "rankings",
+    "rankings",
+    ("base", "string", "text", "The file name of the base."),
+    ("base_sha256", "string", "text", "Its content digest."),
+    ("architecture", "string", "text", "The registered name of its network."),
+    ("layer", "string", "text", "The layer that was embedded."),
+    ("width", "int64", "index", "Numbers for each image."),
+    ("dataset", "string", "text", "The name of its target."),
+    ("size", "int64", "index", "Training images."),
+    ("images", "int64", "index", "Those that were scored."),
+    ("logistic", "float64", "share", "Accuracy of a logistic head on held-out training images."),
+    ("neighbours", "float64", "share", "That of the nearest neighbours, each image left out in turn."),
+    ("log_me", "float64", "", "LogME: the evidence of linear regression, per image and class."),
+    ("h_score", "float64", "", "The H-score, with the covariance shrunk."),
+    ("leep", "float64", "", "LEEP, in nats per image; NaN for a base without a head."),
+)
+
 _PREDICTIONS = "The class given to each image of the target's test part."
 
 RESULTS = _format(
     "tlcli-results",
     "results",
-    "tlcli transfer` or `tlcli knn",
-    "The runs of one grid, datasets x methods x repetitions; or classifications by nearest neighbours. A "
-    "table has one dataset for each column; row i of a table has its arrays in the group i.",
+    "tlcli transfer`, `tlcli knn` or `tlcli rank",
+    "The runs of one grid, datasets x methods x repetitions; or classifications by nearest neighbours; or a "
+    "ranking of bases. A table has one dataset for each column; row i of it has its arrays in the group i.",
     (
         *_RUNS,
         *_history("trainings/*/", 2),
@@ -330,6 +348,7 @@ RESULTS = _format(
             for name, meaning in (("cv", "Leave-one-out accuracy for each k."), ("test", "On the test part."))
         ),
         Array("sweeps/*/predictions", "int64", ("N",), _PREDICTIONS, "no", values="index", scope=2),
+        *_RANKINGS,
         *_TARGETS,
         Array(
             "tests/*/class_names",

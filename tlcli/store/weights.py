@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tlcli.errors import TlcliError
 from tlcli.store import keras_weights, opening
-from tlcli.store.budget import Budget
-from tlcli.store.keras_weights import WeightsFile
-from tlcli.store.named_tensors import TensorFile, open_tensors
+from tlcli.store.budget import TEXT_RATIO, Budget
+from tlcli.store.keras_weights import EXPECTED, WeightsFile
+from tlcli.store.named_tensors import TensorFile, file_digest, open_tensors
+from tlcli.store.zips import open_archive
+
+_WEIGHTS, _CONFIG = "model.weights.h5", "config.json"
 
 
 @contextlib.contextmanager
@@ -18,12 +25,46 @@ def open_weights(path: str | Path) -> Iterator[WeightsFile | TensorFile]:
 
     Raises TlcliError: it is none of these, damaged, or refused for what it asks for.
     """
-    if str(path) != "-" and Path(path).is_file() and not _is_hdf5(Path(path)):
-        with open_tensors(Path(path), Budget(str(path), Path(path).stat().st_size)) as tensors:
-            yield tensors
+    if str(path) == "-" or not Path(path).is_file() or _is_hdf5(Path(path)):
+        with keras_weights.open_weights(path) as file:
+            yield file
         return
-    with keras_weights.open_weights(path) as file:
-        yield file
+    path = Path(path)
+    budget = Budget(str(path), path.stat().st_size)
+    if _is_keras_archive(path):
+        with open_archive(path, budget) as archive, _unpacked(archive, path, budget) as file:
+            yield file
+    else:
+        with open_tensors(path, budget) as tensors:
+            yield tensors
+
+
+@contextlib.contextmanager
+def _unpacked(archive: zipfile.ZipFile, path: Path, budget: Budget) -> Iterator[WeightsFile]:
+    """The weights in a `.keras` archive, which go through a file of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        inner = Path(archive.extract(_WEIGHTS, folder))
+        budget.grow(inner.stat().st_size)
+        with opening.open_hdf5(inner, expected=EXPECTED, budget=budget, called=str(path)) as file:
+            yield WeightsFile(file, path.name, _model_name(archive, path, budget), lambda: file_digest(path))
+
+
+def _model_name(archive: zipfile.ZipFile, path: Path, budget: Budget) -> str:
+    """What the configuration calls the model: read as data, nothing in it is made."""
+    if _CONFIG not in archive.namelist():
+        return ""
+    budget.take(archive.getinfo(_CONFIG).file_size * TEXT_RATIO, _CONFIG)
+    try:
+        name = json.loads(archive.read(_CONFIG))["config"]["name"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise TlcliError(f"{path} has a damaged {_CONFIG}: expected that of a model of Keras.") from None
+    return name if isinstance(name, str) else ""
+
+
+def _is_keras_archive(path: Path) -> bool:
+    with contextlib.suppress(zipfile.BadZipFile, ValueError, OSError), zipfile.ZipFile(path) as archive:
+        return _WEIGHTS in archive.namelist()
+    return False
 
 
 def _is_hdf5(path: Path) -> bool:

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from tlcli.training.base import train_base
     from tlcli.training.embedding import embed
     from tlcli.training.grid import transfer
+    from tlcli.training.ranking import rank
 
-__all__ = ["RECIPES", "Progress", "Recipe", "RunLogs", "embed", "train_base", "transfer"]
+__all__ = ["RECIPES", "Progress", "Recipe", "RunLogs", "embed", "rank", "train_base", "transfer"]
 
 _LAZY = {
     "train_base": "base",
     "embed": "embedding",
+    "rank": "ranking",
     "transfer": "grid",
 }
 

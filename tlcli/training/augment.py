@@ -14,7 +14,7 @@ import numpy as np
 from tlcli.errors import UsageError
 from tlcli.training.order import rng
 
-DRAWN = ("flip", "offset", "angle", "corner", "partner", "weight")
+DRAWN = ("flip", "offset", "angle", "box", "color", "corner", "partner", "weight")
 """Every name that a plan of augmentation may hold."""
 
 
@@ -25,7 +25,9 @@ def draw(
 
     Returns:
         `flip` (float32, 0 or 1), `offset` (int32, batch x 2, pixels down and right), `angle` (float32,
-        radians), `corner` (int32, batch x 2: the upper left corner of the cut-out), `partner` (int32) and
+        radians), `box` (float32, batch x 4: upper edge, left edge, height and width of the part that is
+        enlarged, as shares), `color` (float32, batch x 3: factors on brightness, contrast and saturation),
+        `corner` (int32, batch x 2: the upper left corner of the cut-out), `partner` (int32) and
         `weight` (float32) of mixup; only those that the augmentation has.
     """
     plan: dict[str, np.ndarray] = {}
@@ -37,6 +39,11 @@ def draw(
     if "rotate" in augmentation:
         limit = math.radians(augmentation["rotate"])
         plan["angle"] = rng.uniform(-limit, limit, batch).astype(np.float32)
+    if "resized-crop" in augmentation:
+        plan["box"] = _boxes(augmentation["resized-crop"], batch, rng)
+    if "color-jitter" in augmentation:
+        most = augmentation["color-jitter"]
+        plan["color"] = rng.uniform(1 - most, 1 + most, (batch, 3)).astype(np.float32)
     if "cutout" in augmentation:
         half = int(augmentation["cutout"]) // 2
         centre = rng.integers(0, (height, width), (batch, 2))
@@ -105,7 +112,7 @@ def view(
         if "alternating-flip" in augmentation:
             plan["flip"] = ((sides[some] + number) % 2).astype(np.float32)
         pixels = (batch.astype(np.float32) / 255.0 - mean) / std
-        changed = ops.convert_to_numpy(apply(ops.convert_to_tensor(pixels), plan, augmentation))
+        changed = ops.convert_to_numpy(apply(ops.convert_to_tensor(pixels), plan, augmentation, mean, std))
         made[some] = np.clip(np.rint((changed * std + mean) * 255.0), 0, 255).astype(np.uint8)
     return made
 
@@ -115,8 +122,22 @@ def both_sides(images: np.ndarray) -> np.ndarray:
     return np.concatenate([images, images[:, :, ::-1]])
 
 
-def apply(images: Any, plan: dict[str, Any], augmentation: dict[str, float]) -> Any:
-    """Augment a batch (float32, B x H x W x C, standardised so that 0 is the mean grey)."""
+def apply(
+    images: Any,
+    plan: dict[str, Any],
+    augmentation: dict[str, float],
+    mean: Any = 0.0,
+    std: Any = 1.0,
+) -> Any:
+    """Augment a batch.
+
+    Args:
+        images: float32, B x H x W x C, standardised: 0 is the mean grey.
+        plan: What was drawn for it.
+        augmentation: The strengths.
+        mean: Per channel, of pixel values scaled to 0...1.
+        std: Likewise.
+    """
     from keras import ops
 
     if "flip" in plan:
@@ -125,6 +146,11 @@ def apply(images: Any, plan: dict[str, Any], augmentation: dict[str, float]) -> 
         images = _shift(images, plan["offset"], _reach(augmentation))
     if "angle" in plan:
         images = _rotate(images, plan["angle"])
+    if "box" in plan:
+        images = _enlarge(images, plan["box"])
+    if "color" in plan:
+        images = _jitter(images * std + mean, plan["color"])
+        images = (images - mean) / std
     if "corner" in plan:
         images = images * _cutout_mask(images, plan["corner"], int(augmentation["cutout"]))
     if "partner" in plan:
@@ -183,6 +209,48 @@ def _rotate(images: Any, angle: Any) -> Any:
     return ops.image.affine_transform(
         images, transforms, interpolation="bilinear", fill_mode="nearest", data_format="channels_last"
     )
+
+
+def _boxes(least: float, batch: int, rng: np.random.Generator) -> np.ndarray:
+    """Parts of an image: of its area a share from `least` to 1, with sides of a ratio from 3/4 to 4/3.
+
+    Szegedy et al., "Going deeper with convolutions", CVPR 2015, section 6; a side is the image's at most.
+    """
+    area = rng.uniform(least, 1, batch)
+    ratio = np.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3), batch))
+    height, width = np.minimum(np.sqrt(area / ratio), 1), np.minimum(np.sqrt(area * ratio), 1)
+    top, left = rng.uniform(0, 1 - height), rng.uniform(0, 1 - width)
+    return np.stack([top, left, height, width], axis=1).astype(np.float32)
+
+
+def _enlarge(images: Any, box: Any) -> Any:
+    """Each image's own part, enlarged to the whole, bilinear."""
+    from keras import ops
+
+    height, width = images.shape[1:3]
+    top, left, high, wide = (box[:, number] for number in range(4))
+    zero = ops.zeros_like(top)
+    # A pixel's centre lies half a pixel from its edge, in what is read and in what is written.
+    rows, columns = height * top + (high - 1) / 2, width * left + (wide - 1) / 2
+    transforms = ops.stack([wide, zero, columns, zero, high, rows, zero, zero], axis=1)
+    return ops.image.affine_transform(
+        images, transforms, interpolation="bilinear", fill_mode="nearest", data_format="channels_last"
+    )
+
+
+def _jitter(pixels: Any, factors: Any) -> Any:
+    """Pixels of 0...1 with other brightness, contrast and saturation, in this order, cut off at 0 and 1.
+
+    Contrast is towards an image's mean, saturation towards the mean of a pixel's channels.
+    """
+    from keras import ops
+
+    brightness, contrast, saturation = (_column(factors[:, number]) for number in range(3))
+    pixels = ops.clip(pixels * brightness, 0.0, 1.0)
+    grey = ops.mean(pixels, axis=(1, 2, 3), keepdims=True)
+    pixels = ops.clip(grey + contrast * (pixels - grey), 0.0, 1.0)
+    grey = ops.mean(pixels, axis=3, keepdims=True)
+    return ops.clip(grey + saturation * (pixels - grey), 0.0, 1.0)
 
 
 def _cutout_mask(images: Any, corner: Any, size: int) -> Any:

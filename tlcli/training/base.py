@@ -13,6 +13,7 @@ from tlcli import store
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models import network as net
 from tlcli.models.registry import NETWORKS
+from tlcli.models.registry import architecture as architecture_of
 from tlcli.store.owned import OwnedFolder
 from tlcli.store.records import Checkpoint, Dataset, Provenance
 from tlcli.training import augment
@@ -37,6 +38,18 @@ def channel_statistics(images: Any, sample: int = 10_000) -> tuple[np.ndarray, n
     pixels = np.asarray(net.evenly_spaced(images, sample), dtype=np.float64) / 255.0
     std = pixels.std(axis=(0, 1, 2))
     return pixels.mean(axis=(0, 1, 2)).astype(np.float32), np.maximum(std, 1e-3).astype(np.float32)
+
+
+def _preprocessing(name: str, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """What is subtracted and divided by: the statistics of the training images, one float32 for each channel.
+
+    A network that rescales pixels of 0...255 by itself is given these.
+    """
+    published = architecture_of(name).pretrained
+    channels = dataset.image_shape[2]
+    if published is not None and published.rescales:
+        return np.zeros(channels, np.float32), np.full(channels, 1 / 255, np.float32)
+    return channel_statistics(dataset.train.images)
 
 
 def train_base(
@@ -80,7 +93,7 @@ def train_base(
     kept = None if state_dir is None else OwnedFolder(state_dir, [STATE])
     require_validation(recipe, dataset)
     augment.require_size(recipe.augmentation(), dataset.image_shape)
-    mean, std = channel_statistics(dataset.train.images)
+    mean, std = _preprocessing(architecture, dataset)
     with several_devices(devices, min(recipe.batch_size, len(dataset.train))) as sharing:
         network = net.build(architecture, dataset.image_shape, dataset.classes, options, recipe.precision)
         step = Step(network.model, network.model.trainable_variables, mean, std, recipe)

@@ -9,7 +9,7 @@ from tlcli.errors import TlcliError, UsageError
 from tlcli.models import network as net
 from tlcli.models.rebuilt import only_what_is_stored
 from tlcli.models.registry import NETWORKS
-from tlcli.store.records import ALL, Checkpoint, Dataset, EmbeddingPart, Embeddings, Provenance
+from tlcli.store.records import ALL, Checkpoint, Dataset, EmbeddingPart, Embeddings, ImageArray, Provenance
 from tlcli.training.computing import computed_by
 from tlcli.training.engines import make_engine
 from tlcli.training.recipe import Recipe
@@ -19,6 +19,8 @@ from tlcli.training.watch import ProgressCallback, Watch
 
 def rebuild(checkpoint: Checkpoint, precision: str = "float32") -> net.Network:
     """The network of a checkpoint: built from the registry by name, its arrays assigned after a check.
+
+    A checkpoint without classes has no head: what the network has in its place is not to be used.
 
     Args:
         precision: What it computes in, `float32` or `mixed`.
@@ -37,11 +39,14 @@ def rebuild(checkpoint: Checkpoint, precision: str = "float32") -> net.Network:
         network = net.build(
             checkpoint.architecture,
             checkpoint.input_shape,
-            len(checkpoint.class_names),
+            max(1, len(checkpoint.class_names)),
             checkpoint.options,
             precision,
         )
-    missing = set(net.variables(network.model)) - set(checkpoint.weights)
+    wanted = set(net.variables(network.model))
+    if not checkpoint.class_names:
+        wanted = {key for key in wanted if not net.in_groups(network.groups[-1:], key)}
+    missing = wanted - set(checkpoint.weights)
     if missing:
         raise TlcliError(f"the checkpoint lacks {sorted(missing)[0]!r}, which {network.architecture} needs.")
     net.assign(network.model, checkpoint.weights)
@@ -102,8 +107,9 @@ def embed(
     parts, done = {}, 0
     for part_name, part in dataset.parts.items():
         blocks = []
-        for start in range(0, len(part), _BLOCK):
-            images = np.asarray(part.images[start : start + _BLOCK])
+        block = block_size(part.images)
+        for start in range(0, len(part), block):
+            images = np.asarray(part.images[start : start + block])
             views = [images, images[:, :, ::-1]] if mirrored else [images]
             made = [np.asarray(engine.outputs(engine.put(np.ascontiguousarray(view)))[0]) for view in views]
             blocks.append(made[0] if len(made) == 1 else (made[0] + made[1]) / 2)
@@ -121,4 +127,10 @@ def embed(
     )
 
 
-_BLOCK = 5_000
+_BLOCK = 64 << 20
+"""Bytes of images that are put on the device at a time."""
+
+
+def block_size(images: ImageArray) -> int:
+    """How many of the images make a block: 64 MiB of pixels, 5,000 at most."""
+    return max(1, min(5_000, _BLOCK // max(1, int(np.prod(images.shape[1:])))))

@@ -22,6 +22,8 @@ AUGMENTATIONS = {
     "shift": "shift by up to N pixels, edges reflected (shift:4)",
     "crop": "the same as shift: pad by N, reflected, and crop (crop:4)",
     "rotate": "rotate by up to N degrees (rotate:10)",
+    "resized-crop": "enlarge a part of at least this share of the area (resized-crop:0.25)",
+    "color-jitter": "brightness, contrast and saturation by up to this share (color-jitter:0.4)",
     "cutout": "a grey square of N pixels (cutout:8)",
     "mixup": "mix pairs, weight from Beta(N, N) (mixup:0.2)",
     "none": "the images as they are, whatever the recipe says",
@@ -132,6 +134,8 @@ def _parse_augmentation(text: str) -> tuple[str, float]:
         "shift": 4,
         "crop": 4,
         "rotate": 10,
+        "resized-crop": 0.25,
+        "color-jitter": 0.4,
         "cutout": 8,
         "mixup": 0.2,
     }
@@ -142,7 +146,8 @@ def _parse_augmentation(text: str) -> tuple[str, float]:
     except ValueError:
         raise UsageError(f"augmentation {text!r}: expected a number after the colon.") from None
     whole = name in ("shift", "crop", "cutout")
-    if not 0 < value < 1000 or (name == "flip" and value > 1) or (whole and value != int(value)):
+    share = name in ("flip", "resized-crop", "color-jitter")
+    if not 0 < value < 1000 or (share and value > 1) or (whole and value != int(value)):
         raise UsageError(f"augmentation {text!r}: the number is out of range.")
     if name == "alternating-flip" and strength:
         raise UsageError(f"augmentation {text!r}: it takes no number.")

@@ -106,7 +106,7 @@ class Step:
         made = {key: value for key, value in batch.items() if key not in plan}
         made["x"] = self.prepare(batch["x"])
         if plan:
-            made["x"] = augment.apply(made["x"], plan, self.augmentation)
+            made["x"] = augment.apply(made["x"], plan, self.augmentation, self.mean, self.std)
         made["target"] = self._target(batch)
         return made
 

@@ -1,0 +1,120 @@
+"""Weights that Keras publishes for its applications: which file, where it is, and its checksum."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlcli.errors import TlcliError, UsageError
+from tlcli.models.zoo.applications import PREFIX, has_linear_top
+
+_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file of weights: its name, where it is downloaded, its MD5 or SHA-256 if Keras has one."""
+
+    name: str
+    url: str
+    digest: str
+
+
+class _Asked(Exception):
+    """Carries what Keras was about to download."""
+
+
+def published(architecture: str, head: bool) -> Published:
+    """The file that Keras would load for a network, with its ImageNet head or without.
+
+    Raises:
+        UsageError: the network is none of Keras Applications, or its published head is no linear layer on
+            its pooled output.
+    """
+    if not architecture.startswith(PREFIX):
+        raise UsageError(
+            f"--pretrained imagenet: weights are published by Keras for the networks {PREFIX}..., not for "
+            f"{architecture}; name a file of weights instead."
+        )
+    if head and not has_linear_top(architecture):
+        raise UsageError(
+            f"{architecture}: the published head has hidden layers, which a linear head on the pooled output "
+            "cannot be given. Import it with --headless."
+        )
+    import keras
+    from keras.src.utils import file_utils
+
+    def ask(fname: str, origin: str, *_: Any, file_hash: str | None = None, **__: Any) -> str:
+        raise _Asked(Published(fname, origin, file_hash or ""))
+
+    before, file_utils.get_file = file_utils.get_file, ask
+    try:
+        make = getattr(keras.applications, architecture.removeprefix(PREFIX))
+        make(include_top=head, weights="imagenet", **({} if head else {"pooling": "avg"}))
+    except _Asked as asked:
+        found: Published = asked.args[0]
+        return found
+    finally:
+        file_utils.get_file = before
+    raise TlcliError(f"This version of Keras does not say where the weights of {architecture} are.")
+
+
+def find(file: Published, folder: Path | None) -> Path:
+    """The file: in a folder of the user's, else in Keras's cache, else downloaded into that by Keras.
+
+    Raises:
+        TlcliError: it is not in the folder, cannot be had, or is not what Keras published.
+    """
+    if folder is not None:
+        path = folder / file.name
+        if not path.is_file():
+            raise TlcliError(f"--data-dir: {folder} holds no {file.name}; expected the file from {file.url}.")
+    else:
+        home = os.environ.get("KERAS_HOME")
+        path = (Path(home) if home else Path.home() / ".keras") / "models" / file.name
+        if not path.is_file():
+            _download(file)
+    if file.digest and _digest(path, len(file.digest)) != file.digest:
+        raise TlcliError(
+            f"{path} is not the file that Keras published: its checksum is another.\n"
+            f"Download it again from {file.url}."
+        )
+    return path
+
+
+def corrected(architecture: str, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Published weights as the network of random weights takes them.
+
+    With `weights="imagenet"` Keras divides the input of EfficientNet by the root of ImageNet's deviation once
+    more; here that is in the variance by which the input is normalized.
+    """
+    key = "normalization/variance"
+    if architecture.startswith(f"{PREFIX}EfficientNetB") and key in weights:
+        return {**weights, key: weights[key] * _DEVIATION.reshape(weights[key].shape)}
+    return dict(weights)
+
+
+def _download(file: Published) -> None:
+    from keras.utils import get_file
+
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # where Keras shows its progress
+            get_file(file.name, file.url, cache_subdir="models", file_hash=file.digest or None)
+    except Exception as error:
+        raise TlcliError(
+            f"{file.name} could not be downloaded ({str(error).splitlines()[0]:.200}).\n"
+            f"Download {file.url} elsewhere, and name its folder with --data-dir."
+        ) from None
+
+
+def _digest(path: Path, length: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5" if length == 32 else "sha256").hexdigest()

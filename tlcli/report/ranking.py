@@ -1,0 +1,109 @@
+"""Which base for a target: the scores of `tlcli rank`, best base first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from tlcli.report import drawing, style
+from tlcli.report.document import Answer, Chart, Column, Section, Table
+from tlcli.report.gather import Study
+from tlcli.report.words import clean, listing, plural
+from tlcli.store.records import Ranking
+
+_MEASURED = (("logistic", "logistic head", "o"), ("neighbours", "nearest neighbours", "s"))
+_SCORES = (("log_me", "LogME"), ("h_score", "H-score"), ("leep", "LEEP"))
+
+
+def section(study: Study) -> Section | None:
+    """For each target a figure of the accuracies and a table of all scores."""
+    if not study.rankings:
+        return None
+    part = Section("ranking", "Which base?")
+    targets = dict.fromkeys((one.dataset, one.size) for one in study.rankings)
+    for number, (dataset, size) in enumerate(targets):
+        ranked = [one for one in study.rankings if (one.dataset, one.size) == (dataset, size)]
+        ranked.sort(key=lambda one: -one.logistic)
+        name, id = clean(dataset), "ranking" + (f"-{number + 1}" if number else "")
+        caption = (
+            f"Accuracy on training images of {name} that were held out: of a logistic head (circles) and of "
+            "the nearest neighbours (squares), on the embeddings by each base."
+        )
+        text = _text(ranked, name)
+        chart = Chart(id, caption, text, partial(draw, ranked))
+        part.blocks += [chart, _table(ranked, name, id)]
+        part.discussion.append(text)
+        part.answer = part.answer or Answer(text, chart)
+    part.limits.append(
+        "Bases are ranked by features that stay as they are; tuning all layers may rank them otherwise."
+    )
+    return part
+
+
+def draw(ranked: Sequence[Ranking], columns: int) -> Any:
+    """A row for each base."""
+    width = drawing.width_for(columns, 1)
+    figure, (ax,) = drawing.grid(1, columns, height=0.9 + 0.26 * len(ranked), legend=0.3, width=width)
+    rows = range(len(ranked))
+    for (name, _, marker), colour in zip(_MEASURED, (style.TEST, style.TRAIN), strict=True):
+        values = [100 * getattr(one, name) for one in ranked]
+        ax.plot(values, rows, marker, color=colour, ms=6)
+    ax.set_yticks(list(rows), [_name(one)[:40] for one in ranked])
+    ax.invert_yaxis()
+    ax.set_xlabel("accuracy on held-out training images (%)")
+    drawing.legend_on_top(figure, ax.lines, [label for _, label, _ in _MEASURED], columns=2)
+    return figure
+
+
+def _table(ranked: Sequence[Ranking], name: str, id: str) -> Table:
+    rows = [
+        {
+            "base": _name(one),
+            "architecture": clean(one.architecture),
+            "layer": clean(one.layer),
+            "width": one.width,
+            "images": one.images,
+            **{key: 100 * getattr(one, key) for key, *_ in _MEASURED},
+            **{key: getattr(one, key) for key, _ in _SCORES},
+        }
+        for one in ranked
+    ]
+    columns = [
+        Column("base", "base"),
+        Column("architecture", "network"),
+        Column("layer", "layer", shown=False),
+        Column("width", "numbers for an image", "count", shown=False),
+        Column("images", "images", "count", shown=False),
+        *(Column(key, f"{label} (%)", "percent", 1) for key, label, _ in _MEASURED),
+        *(Column(key, label, "number", 3) for key, label in _SCORES),
+    ]
+    note = (
+        "LogME: You et al. 2021; H-score, the covariance shrunk: Ibrahim et al. 2021; LEEP, for bases with a "
+        "head: Nguyen et al. 2020. Of each a higher value is better."
+    )
+    return Table(id, f"Scores of {plural(len(ranked), 'base')} for {name}.", columns, rows, note=note)
+
+
+def _text(ranked: Sequence[Ranking], name: str) -> str:
+    best = ranked[0]
+    said = (
+        f"For {name} {_name(best)} has the best logistic head: {100 * best.logistic:.1f} % of the held-out "
+        f"training images{_beside(ranked)}."
+    )
+    others = []
+    for key, label in (("neighbours", "the nearest neighbours"), *_SCORES):
+        values = [(getattr(one, key), _name(one)) for one in ranked if getattr(one, key) is not None]
+        if values and max(values)[1] != _name(best):
+            others.append(f"{max(values)[1]} by {label}")
+    if len(ranked) < 2:
+        return said
+    return said + (f" Other scores put first: {listing(others)}." if others else " All scores put it first.")
+
+
+def _beside(ranked: Sequence[Ranking]) -> str:
+    return f", against {100 * ranked[1].logistic:.1f} % with {_name(ranked[1])}" if len(ranked) > 1 else ""
+
+
+def _name(one: Ranking) -> str:
+    return clean(one.base.removesuffix(".h5") or one.base_sha256[:12])

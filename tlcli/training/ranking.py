@@ -1,0 +1,96 @@
+"""Which of several bases suits a target: scores of its embeddings, without a training."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from tlcli.analysis import transferability
+from tlcli.errors import TlcliError, UsageError
+from tlcli.models.network import HEAD
+from tlcli.store.records import Checkpoint, Dataset, Provenance, Ranking, Results, Target
+from tlcli.training.compatible import target_name
+from tlcli.training.computing import computed_by
+from tlcli.training.embedding import embed, require_shape
+from tlcli.training.order import require_seeds
+from tlcli.training.watch import Progress, ProgressCallback
+
+
+def rank(
+    bases: Sequence[Checkpoint],
+    target: Dataset,
+    *,
+    seed: int = 0,
+    progress: ProgressCallback | None = None,
+) -> Results:
+    """Score bases for a target by the embeddings of its training images; the test part is not looked at.
+
+    Args:
+        bases: Networks that take images of the target's size.
+        target: Of more than 4,000 training images, 4,000 are taken, in the same shares of the classes.
+        seed: Of these, and of the folds of the cross-validation.
+        progress: Called with a `Progress` as images are embedded.
+
+    Returns:
+        With `rankings` alone, in the order of the bases.
+
+    Raises:
+        UsageError: two bases of one name.
+        TlcliError: images that do not fit a base, or too few of a class.
+    """
+    require_seeds(seed)
+    names = [base.provenance.name for base in bases]
+    if twice := sorted(name for name in set(names) if name and names.count(name) > 1):
+        raise UsageError(f"Two bases are called {twice[0]!r}; give them different file names.")
+    for base in bases:
+        require_shape(base, target)
+    train = dataclasses.replace(target, parts={"train": target.train})
+    rankings = []
+    for number, base in enumerate(bases):
+
+        def report(done: Progress, before: int = number * len(train.train)) -> None:
+            if progress:
+                progress(Progress(before + done.done, len(bases) * len(train.train), done.doing))
+
+        rankings.append(_ranking(base, train, target_name(target), seed, report))
+    known = Target(
+        target_name(target),
+        target.provenance.content_sha256,
+        len(target.train),
+        target.class_names,
+        target.test.labels,
+        target.test.source_index,
+        target.source,
+    )
+    return Results(
+        [],
+        {known.name: known},
+        {"seed": seed},
+        Provenance(computed_by=computed_by("float32")),
+        rankings=rankings,
+    )
+
+
+def _ranking(base: Checkpoint, target: Dataset, name: str, seed: int, report: ProgressCallback) -> Ranking:
+    embeddings = embed(base, target, progress=report)
+    features, labels = embeddings.parts["train"].embeddings, embeddings.parts["train"].labels
+    logits = None
+    if base.class_names:
+        logits = features @ base.weights[f"{HEAD}/kernel"] + base.weights.get(f"{HEAD}/bias", 0)
+    try:
+        scores = transferability.score(features, labels, logits, seed)
+    except np.linalg.LinAlgError:
+        raise TlcliError(f"{base.provenance.name} gives embeddings that cannot be scored.") from None
+    return Ranking(
+        dataset=name,
+        size=len(labels),
+        base=base.provenance.name,
+        base_sha256=base.provenance.content_sha256,
+        architecture=base.architecture,
+        layer=embeddings.layer,
+        width=features.shape[1],
+        images=min(len(labels), transferability.MOST),
+        **dataclasses.asdict(scores),
+    )
