@@ -467,3 +467,20 @@ def test_a_chunk_larger_than_its_room(tmp_path: Path) -> None:
         images = opened.items()["images"]
         with pytest.raises(TlcliError, match="has a chunk of 2,200 bytes; expected 1,200 at most"):
             opened.load(images)
+
+
+@pytest.mark.parametrize(("mark", "maxshape", "place"), [(b"FAHD", (20,), 8), (b"EAHD", (None,), 44)])
+def test_an_index_of_any_number_of_chunks(
+    tmp_path: Path, mark: bytes, maxshape: tuple[int | None], place: int
+) -> None:
+    """HDF5 would look at each entry, though nothing is stored for it."""
+    with h5py.File(tmp_path / "x.h5", "w", libver="v110") as file:
+        file.create_dataset("a", data=np.zeros(20), chunks=(1,), maxshape=maxshape)
+    assert not store.describe(tmp_path / "x.h5").problems
+    content = bytearray((tmp_path / "x.h5").read_bytes())
+    number = content.index(mark) + place
+    assert content[number : number + 8] == (20).to_bytes(8, "little")
+    content[number : number + 8] = (10**10).to_bytes(8, "little")
+    (tmp_path / "x.h5").write_bytes(content)
+    problems = store.describe(tmp_path / "x.h5").problems
+    assert problems == ("'a' is stored with an index of more chunks than there is room for",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tlcli.store import budget, gate
+from tlcli.store import attributes, budget, gate
 from tlcli.store.elements import Array, Attribute
 from tlcli.store.schema import COMMON_ARRAYS, COMMON_ATTRIBUTES, FORMATS
 
@@ -51,7 +51,7 @@ def _limits() -> list[str]:
         f"| depth of groups | {gate.MAX_DEPTH} |",
         f"| dimensions | {gate.MAX_RANK} |",
         f"| attributes of one object | {gate.MAX_ATTRIBUTES} |",
-        f"| one attribute | {gate.MAX_ATTRIBUTE_BYTES:,} bytes |",
+        f"| one attribute | {attributes.MAX_ATTRIBUTE_BYTES:,} bytes |",
         f"| a name | {gate.MAX_NAME_BYTES} bytes of UTF-8 |",
         f"| a chunk | {gate.MAX_CHUNK_BYTES:,} bytes |",
         f"| declared bytes for each stored byte | {budget.DEFLATE:,} with gzip, else 1 |",

@@ -12,59 +12,25 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
-from h5py import h5, h5a, h5d, h5g, h5l, h5s, h5t, h5z
+from h5py import h5, h5a, h5d, h5g, h5l, h5z
 
+from tlcli.store.attributes import EXPECTED_TYPES, NUMBERS, UnsafeError, dtype_of, read_attribute, shape_of
 from tlcli.store.budget import CHUNK, DEFLATE, OBJECT, Budget
 from tlcli.store.tree import UNPRINTABLE
 
 MAX_DEPTH = 8
 MAX_ATTRIBUTES = 64
 """Of one object."""
-MAX_ATTRIBUTE_BYTES = 2**20
 MAX_NAME_BYTES = 600
 MAX_RANK = 8
 MAX_CHUNK_BYTES = 2**24
 
 _FILTERS = {h5z.FILTER_DEFLATE: "gzip", h5z.FILTER_SHUFFLE: "shuffle", h5z.FILTER_FLETCHER32: "fletcher32"}
-_NUMBERS = {
-    "uint8": h5t.STD_U8LE,
-    "uint16": h5t.STD_U16LE,
-    "uint32": h5t.STD_U32LE,
-    "uint64": h5t.STD_U64LE,
-    "int8": h5t.STD_I8LE,
-    "int16": h5t.STD_I16LE,
-    "int32": h5t.STD_I32LE,
-    "int64": h5t.STD_I64LE,
-    "float16": h5t.IEEE_F16LE,
-    "float32": h5t.IEEE_F32LE,
-    "float64": h5t.IEEE_F64LE,
-}
-_KINDS = {h5t.INTEGER: "int", h5t.FLOAT: "float"}
-_BY_SIZE = {
-    (kind, size): tuple(name for name in _NUMBERS if kind in name and np.dtype(name).itemsize == size)
-    for kind in _KINDS.values()
-    for size in (1, 2, 4, 8)
-}
 _LINKS = {h5l.TYPE_SOFT: "soft link", h5l.TYPE_EXTERNAL: "external link"}
-_FOREIGN = {
-    h5t.COMPOUND: "compound",
-    h5t.REFERENCE: "reference",
-    h5t.VLEN: "variable-length",
-    h5t.ENUM: "enumeration",
-    h5t.ARRAY: "array",
-    h5t.OPAQUE: "opaque",
-    h5t.BITFIELD: "bit field",
-    h5t.TIME: "time",
-}
 HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, AttributeError)
 """What h5py raises for a file that HDF5 cannot make sense of."""
-
-
-class UnsafeError(Exception):
-    """Why an object is not let through."""
 
 
 @dataclass
@@ -90,15 +56,20 @@ class Item:
     """What is wrong with an attribute, which only a strict reader minds."""
 
 
+class RawChecks(Protocol):
+    """What must be looked at in the bytes of the file before HDF5 may: see `heap.RawFile`."""
+
+    def check_group(self, header: int) -> None: ...
+
+    def check_index(self, header: int) -> None: ...
+
+
 class Walk:
     """One walk over all objects of a file, each visited once."""
 
-    def __init__(
-        self, file: Any, size: int, strict: bool, check_group: Callable[[int], None], budget: Budget
-    ) -> None:
-        """`check_group` takes the address of a group's header; raises UnsafeError if it cannot be listed."""
+    def __init__(self, file: Any, size: int, strict: bool, raw: RawChecks, budget: Budget) -> None:
         self._file = file
-        self._check_group = check_group
+        self._raw = raw
         self._size = size
         self._strict = strict
         self._items: dict[str, Item] = {}
@@ -132,7 +103,7 @@ class Walk:
         """List the members of a group; returns its groups."""
         item = self._items[path]
         try:
-            self._check_group(address_of(group))
+            self._raw.check_group(address_of(group))
         except UnsafeError as error:
             item.problem = f"{path or 'the root'!r:.100} is {error}"
             if self._strict:
@@ -187,10 +158,10 @@ class Walk:
             item.kind = "named type"
             raise UnsafeError(f"{item.path!r:.100} is a named type; expected groups and datasets")
         item.kind = "dataset"
-        self._dataset(item, h5d.open(group, name))
+        self._dataset(item, h5d.open(group, name), address)
         return None
 
-    def _dataset(self, item: Item, stored: Any) -> None:
+    def _dataset(self, item: Item, stored: Any, address: int) -> None:
         """Check the layout first: even asking a virtual dataset its size opens other files."""
         properties = stored.get_create_plist()
         layout = properties.get_layout()
@@ -201,12 +172,16 @@ class Walk:
             item.kind = "external dataset"
             raise UnsafeError(f"{item.path!r:.100} keeps its data in another file")
         kind = stored.get_type()
-        item.dtype, item.itemsize = _dtype(kind), kind.get_size()
+        item.dtype, item.itemsize = dtype_of(kind), kind.get_size()
         space = stored.get_space()
-        item.shape = _shape(space)
+        item.shape = shape_of(space)
         found = 0
         if layout == h5d.CHUNKED:
             item.chunks = tuple(int(n) for n in properties.get_chunk())
+            try:
+                self._raw.check_index(address)
+            except UnsafeError as error:
+                raise UnsafeError(f"{item.path!r:.100} is {error}") from error
             found, item.storage = _stored_chunks(stored, min(chunk_count(item), self._size), self._size)
         else:
             item.storage = stored.get_storage_size()
@@ -219,8 +194,8 @@ class Walk:
 
     def _check_dataset(self, item: Item, layout: int, found: int) -> None:
         where = f"{item.path!r:.100}"
-        if item.dtype not in _NUMBERS and item.dtype != "string":
-            raise UnsafeError(f"{where} has the type {item.dtype}; expected {_EXPECTED_TYPES}")
+        if item.dtype not in NUMBERS and item.dtype != "string":
+            raise UnsafeError(f"{where} has the type {item.dtype}; expected {EXPECTED_TYPES}")
         if item.filters not in _PIPELINES:
             raise UnsafeError(
                 f"{where} passes the filters {', '.join(item.filters)}; expected shuffle, gzip "
@@ -325,7 +300,6 @@ def _joined(halves: tuple[int, int]) -> int:
     return int(halves[0]) | int(halves[1]) << 32
 
 
-_EXPECTED_TYPES = "numbers or fixed-length UTF-8 text"
 _PIPELINES = {
     (*shuffle, *gzip, *sums)
     for shuffle in ((), ("shuffle",))
@@ -359,72 +333,3 @@ def chunk_count(item: Item) -> int:
     if item.chunks is None or len(item.chunks) != len(item.shape) or 0 in item.chunks:
         return 0
     return product(tuple(-(-n // c) for n, c in zip(item.shape, item.chunks, strict=True)))
-
-
-def _dtype(kind: Any) -> str:
-    """The numpy name of a stored type, `string` for fixed-length UTF-8 or ASCII text, else what it is."""
-    family = kind.get_class()
-    if family == h5t.STRING:
-        if kind.is_variable_str():
-            return "variable-length text"
-        return "string"
-    if family in _KINDS:
-        for name in _BY_SIZE.get((_KINDS[family], kind.get_size()), ()):
-            if kind.equal(_NUMBERS[name]):
-                return name
-        return f"unusual {_KINDS[family]} of {kind.get_size()} bytes"
-    return _FOREIGN.get(family, "unknown")
-
-
-def _shape(space: Any) -> tuple[int, ...]:
-    family = space.get_simple_extent_type()
-    if family == h5s.SCALAR:
-        return ()
-    if family == h5s.SIMPLE:
-        return tuple(int(n) for n in space.get_simple_extent_dims())
-    raise UnsafeError("it has no shape")
-
-
-def read_attribute(attribute: Any) -> Any:
-    """The value of a scalar attribute: int, float or str."""
-    kind = attribute.get_type()
-    dtype = _dtype(kind)
-    if _shape(attribute.get_space()) != ():
-        raise UnsafeError("an array; expected one value")
-    if dtype == "string":
-        if kind.get_size() > MAX_ATTRIBUTE_BYTES:
-            raise UnsafeError(f"text of {kind.get_size():,} bytes; expected {MAX_ATTRIBUTE_BYTES:,} at most")
-        text = np.zeros((), f"S{kind.get_size()}")
-        attribute.read(text, kind)
-        try:
-            return text.item().decode()
-        except UnicodeDecodeError:
-            raise UnsafeError("text that is not UTF-8") from None
-    if dtype not in _NUMBERS:
-        raise UnsafeError(f"{dtype}; expected {_EXPECTED_TYPES}")
-    number = np.zeros((), np.dtype(dtype).newbyteorder("<"))
-    attribute.read(number, kind)
-    return number.item()
-
-
-def list_length(attribute: Any) -> int:
-    """How many texts an attribute lists, as Keras's weights files name layers; no file of tlcli has such.
-
-    An empty list is one of numbers there. Raises UnsafeError for anything else.
-    """
-    kind, shape = attribute.get_type(), _shape(attribute.get_space())
-    if shape == (0,):
-        return 0
-    if len(shape) != 1 or kind.get_class() != h5t.STRING:
-        raise UnsafeError(f"{_dtype(kind)} of the shape {shape}; expected a list of texts")
-    if shape[0] * kind.get_size() > MAX_ATTRIBUTE_BYTES:
-        raise UnsafeError(f"a list of {shape[0]:,} texts; expected {MAX_ATTRIBUTE_BYTES:,} bytes at most")
-    return shape[0]
-
-
-def read_fixed_texts(attribute: Any, count: int) -> list[bytes]:
-    """The texts of an attribute that lists so many, all of one length in bytes."""
-    kind = attribute.get_type()
-    texts = np.zeros(count, f"S{kind.get_size()}")
-    attribute.read(texts, kind)
-    return texts.tolist()

@@ -2,12 +2,13 @@
 
 - The names in a group of the older format lie in a local heap whose free space is a linked list. HDF5 follows
   it round and round where it is a circle, and keeps every turn in memory.
+- The index of a dataset's chunks may be an array that says it has any number of entries. HDF5 looks at each.
 - Lists of texts of variable length are how newer versions of h5py store the names in Keras's files. HDF5
   makes room for as much as the attribute says, up to 4 GiB for each text, then copies as much as the global
   heap says, and only then compares the two: memory is overwritten.
 
 The forms are those of the HDF5 File Format Specification 3.0: III.D and III.E (the heaps), IV.A.1 (object
-headers), IV.A.2.m and r (attributes, symbol tables).
+headers), IV.A.2.i, m and r (attributes, symbol tables).
 """
 
 from __future__ import annotations
@@ -22,7 +23,13 @@ from tlcli.store.gate import MAX_NAME_BYTES, UnsafeError
 
 ROOM = 2**24
 """Bytes of headers and heaps that are looked through, beside twice the file's own: they may overlap."""
-_ATTRIBUTE, _CONTINUATION, _SYMBOL_TABLE = 0x0C, 0x10, 0x11
+_LAYOUT, _ATTRIBUTE, _CONTINUATION, _SYMBOL_TABLE = 0x08, 0x0C, 0x10, 0x11
+_CHUNKS_4 = b"\x04\x02"
+"""How a layout of version 4 begins that is one of chunks."""
+_INDEXES = {3: (1, b"FAHD", 8), 4: (5, b"EAHD", 44)}
+"""By the type of an index that is an array (fixed, extensible): the bytes of its options, how its header
+begins, and where in it the number of entries stands."""
+_NOWHERE = 2**64 - 1
 _SHARED = 0x02
 _END_OF_LIST = 1
 _REFERENCE = struct.Struct("<IQI")
@@ -56,6 +63,25 @@ class RawFile:
             if place + 16 > size or 16 * steps > size:
                 raise _damaged()
             place = int.from_bytes(data[place : place + 8], "little")
+
+    def check_index(self, header: int) -> None:
+        """Refuse a dataset whose index of chunks says it has more entries than the file has bytes.
+
+        HDF5 looks at each of them, also at those of which nothing is stored. Raises UnsafeError.
+        """
+        for kind, message in self._messages(header):
+            if kind == _LAYOUT and message[:2] == _CHUNKS_4 and len(message) > 5:
+                place = 5 + message[3] * message[4]
+                known = _INDEXES.get(message[place] if place < len(message) else 0)
+                if known is None:
+                    continue
+                options, mark, number = known
+                address = int.from_bytes(message[place + 1 + options : place + 9 + options], "little")
+                if address == _NOWHERE:
+                    continue
+                head = self._take(address, number + 8)
+                if head[:4] != mark or int.from_bytes(head[number:], "little") > self._size:
+                    raise UnsafeError("stored with an index of more chunks than there is room for")
 
     def texts(self, header: int, name: str, count: int) -> list[bytes]:
         """The texts of an attribute of the object whose header has this address. Raises UnsafeError."""

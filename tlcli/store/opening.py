@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from h5py import h5a, h5f, h5fd, h5g, h5p
 
 from tlcli.errors import TlcliError
-from tlcli.store import gate
+from tlcli.store import attributes, gate
 from tlcli.store.budget import CHUNK, TEXT, TEXT_RATIO, Budget
 from tlcli.store.chunks import load_dataset
 from tlcli.store.gate import HDF5_ERRORS, Item, UnsafeError
@@ -55,7 +55,7 @@ class OpenFile:
         with self._plain_words(), contextlib.suppress(UnsafeError):
             root = h5g.open(self._file, b"/")
             if h5a.exists(root, name.encode()):
-                return gate.read_attribute(h5a.open(root, name.encode()))
+                return attributes.read_attribute(h5a.open(root, name.encode()))
         return None
 
     def texts(self, path: str, name: str) -> list[str] | None:
@@ -73,12 +73,12 @@ class OpenFile:
 
     def _list(self, group: Any, name: str) -> list[bytes]:
         attribute = h5a.open(group, name.encode())
-        count = gate.list_length(attribute)
+        count = attributes.list_length(attribute)
         if not count:
             return []
         self._budget.take(count * TEXT, f"the {count:,} texts of {name!r:.80}")
         if not attribute.get_type().is_variable_str():
-            return gate.read_fixed_texts(attribute, count)
+            return attributes.read_fixed_texts(attribute, count)
         return self._raw.texts(gate.address_of(group), name, count)
 
     def items(self, strict: bool = True) -> dict[str, Item]:
@@ -90,7 +90,7 @@ class OpenFile:
             if not self._plain_sizes:
                 raise UnsafeError("its addresses and lengths do not have 8 bytes")
             if self._items is None:
-                walk = gate.Walk(self._file, self.size, strict, self._raw.check_group, self._budget)
+                walk = gate.Walk(self._file, self.size, strict, self._raw, self._budget)
                 self._items = walk.run()
             for item in self._items.values() if strict else ():
                 if item.problem or item.flaw:
