@@ -42,6 +42,6 @@ def test_no_more_than_in_proportion(measured: dict[str, Any], hostile: Hostile) 
     small, large = measured[hostile.name]
     for one in (small, large):
         assert one["memory"] <= hostile.memory + hostile.per_byte * one["bytes"], one
-        assert one["seconds"] <= 2 + hostile.per_megabyte * one["bytes"] / 1e6, one
+        assert one["seconds"] <= hostile.seconds + hostile.per_megabyte * one["bytes"] / 1e6, one
     assert large["seconds"] <= 8 * max(small["seconds"], 0.02) + 0.3, (small, large)
     assert large["memory"] <= 6 * small["memory"] + (30 << 20), (small, large)

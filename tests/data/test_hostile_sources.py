@@ -12,6 +12,7 @@ import pickle
 import resource
 import shutil
 import struct
+import sys
 import time
 import zipfile
 from collections.abc import Callable
@@ -22,10 +23,11 @@ import h5py
 import numpy as np
 import pytest
 import scipy.io
+from fuzzing.measuring import in_child, opened
 from PIL import Image
 
 import tlcli
-from tlcli.data import decoding, load_source, matlab, split, unpickle
+from tlcli.data import decoding, image_room, load_source, matlab, split, unpickle
 from tlcli.data.decoding import UnreadableError, decode_one
 from tlcli.data.image_room import scans
 from tlcli.data.safe_npz import read_npz
@@ -319,8 +321,8 @@ def test_threads_share_the_room_to_decode_in(tmp_path, monkeypatch):
         at_once -= 1
         return plain(image, *more)
 
-    plain = decoding._pixels
-    monkeypatch.setattr(decoding, "_pixels", counted)
+    plain = decoding._grey_or_colour
+    monkeypatch.setattr(decoding, "_grey_or_colour", counted)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         for i in range(5):
@@ -331,7 +333,7 @@ def test_threads_share_the_room_to_decode_in(tmp_path, monkeypatch):
         split(load_source(str(tmp_path), image_size=8), [0, 1])
         assert most == expected
     monkeypatch.setattr(budget, "ROOM", 50_000)
-    with pytest.raises(TlcliError, match="none of the 10 images"):
+    with pytest.raises(TlcliError, match="None of the 10 images"):
         load_source(str(tmp_path))
 
 
@@ -360,3 +362,29 @@ def test_scans_of_a_jpeg_are_counted(tmp_path):
         Image.fromarray(np.dstack([SECRET[0]] * 3)).save(tmp_path / "x.jpg", **options)
         with open(tmp_path / "x.jpg", "rb") as file:
             assert scans(file) == expected
+
+
+def in_mode(mode: str, path: Path, side: int = 2000) -> None:
+    if mode == "I;16":
+        Image.fromarray(np.full((side, side), 40_000, np.uint16)).save(path, "PNG")
+    elif mode == "P, transparent":
+        Image.new("RGB", (side, side)).quantize(2).save(path, "PNG", transparency=0)
+    elif mode == "turned":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        Image.new("RGBA", (side, side)).save(path, "PNG", exif=exif)
+    else:
+        Image.new(mode, (side, side)).save(path, "TIFF" if mode == "CMYK" else "PNG")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is measured as Linux tells it")
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "P, transparent", "RGB", "RGBA", "I;16", "CMYK", "turned"]
+)
+def test_no_pixel_takes_more_memory_than_is_promised(tmp_path, mode):
+    """Whatever an image is converted from: `image_room.PIXEL_MEMORY` is what all room is reckoned by."""
+    in_mode(mode, tmp_path / "x.png")
+    decode_one(tmp_path / "x.png")
+    found = in_child(lambda: opened(decode_one, tmp_path / "x.png"))
+    assert found["outcome"] == "read"
+    assert found["memory"] <= image_room.PIXEL_MEMORY * 2000 * 2000 + (8 << 20)

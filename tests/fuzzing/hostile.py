@@ -33,8 +33,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "store"))
 class Hostile:
     """A kind of hostile file.
 
-    Its memory may be `memory` bytes and `per_byte` for each byte of it; its processor time a second and
-    `per_megabyte` seconds for each of its megabytes.
+    Its memory may be `memory` bytes and `per_byte` for each byte of it; its processor time `seconds` and
+    `per_megabyte` for each of its megabytes.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Hostile:
     memory: int = MEMORY_LIMIT
     per_byte: float = 100
     per_megabyte: float = 10
+    seconds: float = 2
 
 
 # HDF5
@@ -342,7 +343,66 @@ def tags_in_png(n: int) -> bytes:
     return _image("PNG", "L", 16, exif=exif)
 
 
+def blank_tiff(n: int) -> bytes:
+    return _image("TIFF", "RGB", 256 * round(n**0.5), compression="tiff_adobe_deflate")
+
+
+def blank_gif(n: int) -> bytes:
+    return _image("GIF", "P", 256 * round(n**0.5))
+
+
+def blank_png_in_tar(n: int) -> bytes:
+    """So many images of 1,000 x 1,000 pixels, the archive packed once more."""
+    content, file = _image("PNG", "RGB", 1000), io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as tar:
+        for i in range(n):
+            member = tarfile.TarInfo(f"{'ab'[i % 2]}/{i}.png")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return file.getvalue()
+
+
+def structures_in_mat(n: int) -> bytes:
+    import scipy.io
+
+    file = io.BytesIO()
+    part = {"images": np.zeros((n, 1024, 1024), np.uint8), "labels": np.arange(n) % 2}
+    scipy.io.savemat(file, {"dataset": {"train": part}}, do_compression=True)
+    return file.getvalue()
+
+
+def one_storage_for_tensors(n: int) -> bytes:
+    """So many tensors of PyTorch that are the same MiB, which is read for each."""
+    numbers = struct.pack("<I", 1 << 18)
+    storage = b"(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" + b"0X\3\0\0\0cpuJ" + numbers + b"tQ"
+    tensor = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\0(J" + numbers + b"t(K\1t\x89}tR"
+    names = [b"%06d.weight" % i for i in range(n)]
+    items = b"".join(b"X" + struct.pack("<I", len(name)) + name + tensor + b"s" for name in names)
+    return _zip({"x/data.pkl": b"\x80\2}" + items + b".", "x/data/0": bytes(1 << 20)})
+
+
+def _open_tensors(path: Path) -> None:
+    from tlcli.store.weights import open_weights
+
+    with open_weights(path) as file:
+        for name in file.shapes():  # type: ignore[union-attr]
+            file.array(name)  # type: ignore[union-attr]
+
+
+def _tensors() -> list[bytes]:
+    folder = Path(__file__).parents[1] / "store" / "fixtures" / "pytorch"
+    return [path.read_bytes() for path in sorted(folder.glob("*.p*")) if path.name != "model.pth"]
+
+
+KINDS["PyTorch weights"] = Kind("PyTorch weights", ".pth", _tensors, _open_tensors)
+
+
 HOSTILE = [
+    Hostile("hostile: blank TIFF", ".tif", blank_tiff, (16, 64), "PNG", PIXEL_MEMORY, 6000),
+    Hostile("hostile: blank GIF", ".gif", blank_gif, (16, 64), "PNG", PIXEL_MEMORY, 6000),
+    Hostile("hostile: PNG in a tar", ".tar.gz", blank_png_in_tar, (25, 100), "npz", PIXEL_MEMORY, seconds=5),
+    Hostile("hostile: structures", ".mat", structures_in_mat, (20, 80), "npz", per_byte=4000),
+    Hostile("hostile: one storage", ".pth", one_storage_for_tensors, (100, 400), "PyTorch weights"),
     Hostile("hostile: blank PNG", ".png", blank_png, (16, 64), "PNG", PIXEL_MEMORY, 6000),
     Hostile(
         "hostile: scans of a JPEG", ".jpg", jpeg_of_scans, (100, 400), "JPEG", PIXEL_MEMORY, per_megabyte=40

@@ -153,9 +153,10 @@ def _cifar_archive() -> list[bytes]:
 
 def _open_image(path: Path) -> None:
     from tlcli.data import decoding
+    from tlcli.data.fitting import Fit
 
     for size in (None, (8, 8)):
-        pixels = decoding.decode_one(path, size)
+        pixels = decoding.decode_one(path, Fit(size))
         assert pixels.dtype == np.uint8
         assert pixels.ndim in (2, 3)
 

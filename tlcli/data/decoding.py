@@ -266,13 +266,23 @@ def _grey_or_colour(image: Image, white: White | float | None) -> Image:
 
 
 def _eight_bits(image: Image) -> Image:
-    from PIL import Image as Pillow
 
     mode = image.mode
     if mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
-        coloured = image.convert("RGBA")
-        opaque = Pillow.alpha_composite(Pillow.new("RGBA", image.size, "white"), coloured).convert("RGB")
-        return opaque.convert("L") if mode.startswith("L") else opaque
+        return _over_white(image, "L" if mode.startswith("L") else "RGB")
     if mode in ("1", "L"):
         return image.convert("L")
     return image.convert("RGB")
+
+
+def _over_white(image: Image, mode: str) -> Image:
+    """An image with transparency over white, some rows at a time: a step takes memory for its rows alone."""
+    from PIL import Image as Pillow
+
+    opaque = Pillow.new(mode, image.size)
+    step = max(1, _BLOCK_BYTES // (16 * image.width))
+    for top in range(0, image.height, step):
+        rows = image.crop((0, top, image.width, min(top + step, image.height))).convert("RGBA")
+        white = Pillow.new("RGBA", rows.size, "white")
+        opaque.paste(Pillow.alpha_composite(white, rows).convert("RGB").convert(mode), (0, top))
+    return opaque

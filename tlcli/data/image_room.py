@@ -31,13 +31,14 @@ def room_to_decode(budget: Budget, file: Any, opened: IO[bytes], image: Image) -
     proportion to the files. Raises ValueError for an image that there can never be room for, and TlcliError
     where the budget is used up.
     """
-    pixels, packed = image.width * image.height, _packed_size(file)
-    room = pixels * PIXEL_MEMORY + _size(file)
+    pixels, size = image.width * image.height, _size(file)
+    room = pixels * PIXEL_MEMORY + size
     if room > budget.room_size:
         raise ValueError(f"declares {image.width} x {image.height} pixels")
     passes = -(-scans(opened) // _USUAL_SCANS) if image.format == "JPEG" else 1
     made = pixels * len(image.getbands()) * passes
-    budget.grow(max(FILE, packed))
+    if isinstance(file, Path):  # an archive has been counted as a whole
+        budget.grow(max(FILE, size))
     budget.take(made, "what its images decode to")
     try:
         with budget.room(room):
@@ -65,8 +66,3 @@ def scans(opened: IO[bytes]) -> int:
 
 def _size(file: Any) -> int:
     return file.stat().st_size if isinstance(file, Path) else file.size()
-
-
-def _packed_size(file: Any) -> int:
-    """What the file adds to the input: that of an archive has been counted as a whole."""
-    return file.stat().st_size if isinstance(file, Path) else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -140,4 +141,9 @@ def to_bytes(pixels: np.ndarray, white: float) -> np.ndarray:
         return pixels
     if pixels.dtype.kind == "b":
         return pixels * np.uint8(255)
-    return np.rint(np.clip(pixels * (255 / white), 0, 255)).astype(np.uint8)
+    scaled = np.empty(pixels.shape, np.uint8)
+    step = max(1, _BLOCK // math.prod(pixels.shape[1:]))
+    for start in range(0, len(pixels), step):  # fractions take eight times the memory
+        block = pixels[start : start + step]
+        scaled[start : start + step] = np.rint(np.clip(block * (255 / white), 0, 255))
+    return scaled
