@@ -66,6 +66,16 @@ def test_importing_it_costs_nothing():
     assert done.stdout == "[] []\n"
 
 
+def test_what_a_user_prints_is_short():
+    import tlcli
+
+    assert dir(tlcli) == sorted(tlcli.__all__)
+    source = tlcli.data.load_source("digits")
+    dataset = tlcli.data.split(source, range(6))
+    assert "train: Part(images=<uint8 869x8x8x1>, labels=<int64 869>" in repr(dataset)
+    assert max(len(repr(shown)) for shown in (source, dataset, dataset.train)) < 600
+
+
 def test_what_it_has_can_be_listed():
     code = "import tlcli; assert {'data', 'training', 'report'} <= set(dir(tlcli)); tlcli.nothing"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

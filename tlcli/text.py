@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -28,3 +30,33 @@ def similar(name: str, known: Iterable[str], most: int = 2) -> list[str]:
     if not near and len(wanted) > 1:
         near = [k for k in folded if k.startswith(wanted)] or [k for k in folded if wanted in k]
     return list(dict.fromkeys(folded[n] for n in near))[:most]
+
+
+def short_repr(record: Any) -> str:
+    """A dataclass in a line or two: short values as they are; of arrays and collections, what they are.
+
+    Fields that are empty, or as by default, are left out.
+    """
+    shown = []
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        text = _brief(value)
+        if text and not (field.default is not dataclasses.MISSING and value is field.default):
+            shown.append(f"{field.name}={text}")
+    return f"{type(record).__name__}({', '.join(shown)})"
+
+
+def _brief(value: Any) -> str:
+    """A value, or what it is where it is long; nothing for an empty collection."""
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"<{value.dtype} {'x'.join(map(str, value.shape)) or 'scalar'}>"
+    if isinstance(value, list | tuple | dict | set) and not value:
+        return ""
+    if isinstance(value, dict):
+        text = "{" + ", ".join(f"{key}: {_brief(inner)}" for key, inner in value.items()) + "}"
+    elif isinstance(value, list | tuple):
+        text = "[" + ", ".join(map(_brief, value)) + "]" if len(value) <= 12 else ""
+    else:
+        text = repr(value)
+    size = f"{len(value)} in a " if hasattr(value, "__len__") else ""
+    return text if 0 < len(text) <= 300 else f"<{size}{type(value).__name__}>"

@@ -173,11 +173,31 @@ def test_impossible_combinations(call):
         (["split", "--dataset", "digits", "--size", "many"], ["--size", "many"]),
         (["train-base", "digits-0-5.h5", "--arch", "cnn2", "--arch-option", "filters"], ["NAME=VALUE"]),
         (["archs", "--input", "32"], ["32x32x3"]),
+        (["train-base", "x.h5", "--arch", "cnn2", "--dropout", "0.3"], ["--arch-option dropout=0.3"]),
+        (["knn", "x.h5", "--dropout", "0.3"], ["no such option: --dropout."]),
+        (["knn", "x.h5", "--with", "x.py"], ["--with stands before the command"]),
+        (["train-base", "x.h5", "--arch", "mynet.py"], ["'mynet.py' is a file", "--with mynet.py"]),
+        (["train-base", "x.h5", "--arch", "resnet50x"], ["no network 'resnet50x'"]),
+        (["--with", "x.py", "archs"], ["--with x.py: cannot be read"]),
         ([], ["command"]),
     ],
 )
 def test_wrong_usage(call, arguments, words):
     fails(call(*arguments), 2, *words)
+
+
+def test_options_of_a_network_may_stand_in_one_and_help_is_a_command_too(call):
+    done = call("archs", "cnn2", "--arch-option", "filters=4,dropout=0.5", "--json", "-q")
+    assert json.loads(done.stdout)["architectures"][0]["options"] == {
+        "filters": 4,
+        "units": 128,
+        "dropout": 0.5,
+    }
+    assert call("help", "knn").stdout == call("knn", "--help").stdout
+    assert call("help").stdout.startswith(b"Usage: tlcli")
+    from tlcli.cli.options import pairs
+
+    assert pairs("--x", ["head_units=512,256,dropout=0.5"]) == {"head_units": "512,256", "dropout": "0.5"}
 
 
 def test_no_colour_and_no_control_characters(run, work):
@@ -208,6 +228,8 @@ LIGHT = [
     ["inspect", "digits-0-5.h5"],
     ["verify", "digits-0-5.h5"],
     ["datasets"],
+    ["archs"],
+    ["plugins"],
     ["report", "knn.h5", "-o", "light"],
 ]
 

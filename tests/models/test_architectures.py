@@ -46,7 +46,7 @@ def test_vgg_head_has_5130_parameters():
 
 
 def test_every_architecture_builds_as_made_and_ends_in_a_head_of_logits():
-    from tlcli.models.network import HEAD, build
+    from tlcli.models.network import HEAD, build, counts
 
     for name, arch in architectures().items():
         network = build(name, arch.input_shape, arch.classes)
@@ -54,6 +54,7 @@ def test_every_architecture_builds_as_made_and_ends_in_a_head_of_logits():
         assert network.groups[-1] == (HEAD,)
         assert network.model.output.shape[1] == arch.classes
         assert head.activation.__name__ == "linear"
+        assert arch.parameters == counts(network.model)
 
 
 STRUCTURES = {

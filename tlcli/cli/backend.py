@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import sys
-import tempfile
-from collections.abc import Iterator
 
 from tlcli.cli.output import Console
 from tlcli.errors import TlcliError, UsageError
+from tlcli.quiet import muted
 
 
 def load(console: Console, device: str = "auto", threads: int | None = None, tasks: int = 1) -> int:
@@ -38,7 +35,7 @@ def load(console: Console, device: str = "auto", threads: int | None = None, tas
     if threads is not None:
         for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ[name] = str(threads)
-    with console.working("loading TensorFlow" if backend == "tensorflow" else f"loading {backend}"), _muted():
+    with console.working("loading TensorFlow" if backend == "tensorflow" else f"loading {backend}"), muted():
         import keras  # noqa: F401
 
         found = _has_gpu(backend)
@@ -47,7 +44,10 @@ def load(console: Console, device: str = "auto", threads: int | None = None, tas
 
         threadpool_limits(threads, "blas")
     if device.startswith("gpu") and not found:
-        raise TlcliError("--device: no GPU is visible. Use --device cpu or auto, or install `tlcli[gpu]`.")
+        raise TlcliError(
+            "--device: no GPU is visible. Use --device cpu or auto; for a GPU, install tlcli with "
+            "`pip install '.[gpu]'` in its folder."
+        )
     return 1 if found else at_once
 
 
@@ -67,24 +67,3 @@ def _has_gpu(backend: str) -> bool:
 
         return any(found.platform != "cpu" for found in jax.devices())
     return False
-
-
-@contextlib.contextmanager
-def _muted() -> Iterator[None]:
-    """Keep what native libraries write to stderr from the user, unless the block fails."""
-    if sys.stderr is None:
-        yield
-        return
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as said:
-        kept = os.dup(2)
-        os.dup2(said.fileno(), 2)
-        try:
-            yield
-        except Exception:
-            said.seek(0)
-            os.write(kept, said.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)

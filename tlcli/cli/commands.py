@@ -10,6 +10,7 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
+from tlcli.cli.output import print_lines
 from tlcli.errors import UsageError
 from tlcli.text import did_you_mean
 
@@ -75,6 +76,11 @@ class CommandGroup(TyperGroup):
             formatter.write_dl(list(SUMMARIES.items()))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] == "help":  # `tlcli help split` is `tlcli split --help`
+            if len(args) == 1:
+                print_lines(ctx.get_help())
+                ctx.exit()
+            args = [*args[1:], "--help"]
         name = args[0]
         if name not in SUMMARIES and not name.startswith("-") and not ctx.resilient_parsing:
             raise UsageError(f"no such command: {name}.{did_you_mean(name, SUMMARIES)}\nSee `tlcli --help`.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import re
 import signal
@@ -217,7 +218,9 @@ def _usage_message(error: Any, arguments: list[str]) -> str:
         from tlcli.text import did_you_mean
 
         message = f"no such option: {option}.{did_you_mean(option, possibilities)}"
-        if option == "--with":
+        if named := _network_option(option, context, arguments):
+            message = f"no such option: {option}. It is one of the network: --arch-option {named}"
+        elif option == "--with":
             message = "--with stands before the command: tlcli --with FILE.py COMMAND ..."
     elif option and type(error).__name__ == "NoSuchOption":
         message = f"no such option: {option}."
@@ -227,6 +230,18 @@ def _usage_message(error: Any, arguments: list[str]) -> str:
         message = re.sub(r"Input should be ([^,]*),.*", r"expected \1", message)
         message += _received(getattr(error, "param", None), arguments, message)
     return f"{message}\nSee `{path} --help`."
+
+
+def _network_option(option: str, context: Any, arguments: list[str]) -> str:
+    """`dropout=0.3` for `--dropout 0.3`, where a command takes options of a network and some have it."""
+    from tlcli.models.registry import NETWORKS
+
+    name = option.lstrip("-").replace("-", "_")
+    takes = context is not None and any(p.name == "arch_option" for p in context.command.params)
+    if not takes or not any(name in arch.defaults for arch in NETWORKS.values()):
+        return ""
+    given = dict(itertools.pairwise(arguments)).get(option, "VALUE")
+    return f"{name}={given}"
 
 
 def _received(param: Any, arguments: list[str], message: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -263,11 +264,12 @@ def recipe_help() -> list[tuple[str, list[str]]]:
 
 
 def pairs(option: str, given: list[str] | None) -> dict[str, str]:
-    """`name=value` texts as a dictionary. Raises UsageError."""
+    """`name=value` texts as a dictionary; several may stand in one, `a=1,b=2`. Raises UsageError."""
     found: dict[str, str] = {}
     for text in given or []:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
-            raise UsageError(f"{option}: received '{text}', expected NAME=VALUE.")
-        found[name.strip()] = value.strip()
+        for part in re.split(r",(?=[^,=]*=)", text):  # a value may have commas: head_units=512,256
+            name, equals, value = part.partition("=")
+            if not equals or not name.strip():
+                raise UsageError(f"{option}: received '{text}', expected NAME=VALUE.")
+            found[name.strip()] = value.strip()
     return found

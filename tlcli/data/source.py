@@ -17,6 +17,7 @@ from tlcli.errors import TlcliError, UsageError
 from tlcli.register import Register
 from tlcli.store.records import Part, Record
 from tlcli.store.tree import printable
+from tlcli.text import short_repr
 
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is to do."""
@@ -62,6 +63,8 @@ class Source:
     """By part, the group of each image (int64); images of a group stand on one side of every split."""
     fit: Fit = field(default_factory=Fit)
     """What `split` brings the images to."""
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         self.name = printable(self.name)  # a file's name may be any bytes

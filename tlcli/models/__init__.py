@@ -21,6 +21,9 @@ def parameter_counts(
         classes: Likewise.
         options: The architecture's options.
     """
+    from tlcli.quiet import import_keras
+
+    import_keras()
     from tlcli.models.network import build, counts
 
     arch = architecture(name)

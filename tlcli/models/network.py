@@ -34,6 +34,7 @@ from tlcli.models.registry import (
     parse_options,
 )
 from tlcli.register import first_line
+from tlcli.text import short_repr
 
 HEAD = "head"
 """The name of the last, classifying layer of every architecture."""
@@ -59,6 +60,8 @@ class Network:
     """The initializer of each weight."""
     fixed: dict[str, np.ndarray]
     """The weights that no initializer made, as they were built."""
+
+    __repr__ = short_repr
 
     def features(self, options: Mapping[str, Any]) -> Any:
         """The tensor that a linear head of these options classifies."""

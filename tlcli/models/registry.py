@@ -56,6 +56,8 @@ class Architecture:
     classes: int
     pretrained: Pretrained | None = None
     """For weights that others published; None where there are none."""
+    parameters: tuple[int, int] | None = None
+    """In all and trainable, for these images, classes and defaults; None: they are counted when asked for."""
 
 
 NETWORKS: Register[Architecture] = Register("network", "tlcli.networks", "tlcli.models.zoo")
@@ -68,6 +70,7 @@ def network(
     input_shape: tuple[int, int, int] = (32, 32, 3),
     classes: int = 10,
     pretrained: Pretrained | None = None,
+    parameters: tuple[int, int] | None = None,
 ) -> Callable[[Builder], Builder]:
     """Register a network: a function of plain Keras layers that gives the logits.
 
@@ -77,6 +80,7 @@ def network(
         input_shape: Height, width and channels that `tlcli archs` counts parameters for.
         classes: Likewise, the number of classes.
         pretrained: The preprocessing and the names of weights that others published for it.
+        parameters: In all and trainable, for these images and classes: `tlcli archs` need not build it then.
 
     The decorated function is called as `build(inputs, classes, **options)` with a Keras tensor of
     (batch, height, width, channels) float32, standardized per channel, and gives one of (batch, classes). Its
@@ -103,7 +107,7 @@ def network(
 
     def decorate(build: Builder) -> Builder:
         options = keyword_options(build)
-        arch = Architecture(name, summary, build, options, input_shape, classes, pretrained)
+        arch = Architecture(name, summary, build, options, input_shape, classes, pretrained, parameters)
         NETWORKS.add(name, arch, build)
         return build
 

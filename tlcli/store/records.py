@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 from tlcli.errors import TlcliError
+from tlcli.text import short_repr
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-untyped]
@@ -70,6 +71,8 @@ class Provenance:
     """Where a network was computed: `backend`, `device`, `precision`, `threads`; texts and numbers. Empty
     where none was. Who trains sets it, and `write` keeps it; it is no part of the content."""
 
+    __repr__ = short_repr
+
 
 @dataclass
 class Part:
@@ -79,6 +82,8 @@ class Part:
     labels: np.ndarray
     source_index: np.ndarray
     """The position of each image in the part of the published set that it was taken from."""
+
+    __repr__ = short_repr
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -99,6 +104,8 @@ class Dataset:
     options: dict[str, Any] = field(default_factory=dict)
     """How it was cut: classes, proportion, size, multiple_of, validation, seed, sampling."""
     provenance: Provenance = field(default_factory=Provenance)
+
+    __repr__ = short_repr
 
     @property
     def train(self) -> Part:
@@ -162,6 +169,8 @@ class Checkpoint:
     plugin_sha256: str = ""
     provenance: Provenance = field(default_factory=Provenance)
 
+    __repr__ = short_repr
+
 
 @dataclass
 class EmbeddingPart:
@@ -170,6 +179,8 @@ class EmbeddingPart:
     embeddings: np.ndarray
     labels: np.ndarray
     source_index: np.ndarray
+
+    __repr__ = short_repr
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -196,6 +207,8 @@ class Embeddings:
     source: str = ""
     """The published set that the images are from, for example `mnist`; empty where unknown."""
 
+    __repr__ = short_repr
+
 
 @dataclass
 class Target:
@@ -211,6 +224,8 @@ class Target:
     """int64, N."""
     source: str = ""
     """The published set, for example `mnist`."""
+
+    __repr__ = short_repr
 
 
 @dataclass
@@ -279,6 +294,8 @@ class Run:
     """float32, N x classes: what the softmax takes for each image of the target's test part. Files keep them
     less the largest of each image, with 12 significant bits."""
 
+    __repr__ = short_repr
+
     @property
     def key(self) -> str:
         """What tells it from the other runs of its file."""
@@ -329,6 +346,8 @@ class Neighbours:
     """float64, K: on the test part."""
     predictions: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     """int64: the class given to each image of the target's test part, with `k` neighbours."""
+
+    __repr__ = short_repr
 
     @property
     def arm(self) -> str:
@@ -402,6 +421,8 @@ class Results:
     provenance: Provenance = field(default_factory=Provenance)
     neighbours: list[Neighbours] = field(default_factory=list)
     rankings: list[Ranking] = field(default_factory=list)
+
+    __repr__ = short_repr
 
     def to_dataframe(self, table: str = "runs") -> pandas.DataFrame:
         """One of its tables, as `tlcli dump` writes it; needs pandas.

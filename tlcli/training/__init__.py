@@ -31,4 +31,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
+    from tlcli.quiet import import_keras
+
+    import_keras()
     return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)

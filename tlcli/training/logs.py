@@ -44,7 +44,7 @@ class RunLogs:
         if self.tensorboard is not None and importlib.util.find_spec("tensorboard") is None:
             raise TlcliError(
                 "--log-dir writes logs for TensorBoard, which is not installed. "
-                "Run `pip install 'tlcli[tensorboard]'`."
+                "Run `pip install tensorboard`."
             )
         for folder in (self.csv, self.tensorboard):
             if folder is None:

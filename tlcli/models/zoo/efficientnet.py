@@ -43,6 +43,7 @@ def _pytorch_name(layer: str) -> str:
     "EfficientNet-Lite0 for 224x224 images: 16 inverted residual blocks with ReLU6",
     input_shape=(224, 224, 3),
     classes=1000,
+    parameters=(4_694_024, 4_652_008),
     pretrained=Pretrained(mean=(127 / 255,), std=(128 / 255,), pytorch_name=_pytorch_name),
 )
 def efficientnet_lite0(inputs: Any, classes: int, *, dropout: float = 0.2, drop_connect: float = 0.2) -> Any:

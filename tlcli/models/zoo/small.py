@@ -12,6 +12,7 @@ from tlcli.models.registry import network
     "under 50,000 parameters: whitened patches, 5 separable residual blocks with squeeze-excitation",
     input_shape=(32, 32, 3),
     classes=10,
+    parameters=(49_146, 47_162),
 )
 def small_cnn(inputs: Any, classes: int, *, filters: str = "32-48", blocks: str = "3-2") -> Any:
     """What a parameter buys: 3x3 filters cost nine times a pointwise weight, so but for the first convolution

@@ -12,6 +12,7 @@ from tlcli.models.registry import network
     "for fast training: whitened patches, 3 residual blocks of 3 convolutions, batch norm, GELU: 2.5 M",
     input_shape=(32, 32, 3),
     classes=100,
+    parameters=(2_515_844, 2_512_484),
 )
 def whitened_cnn(inputs: Any, classes: int, *, filters: str = "64-192-256", depth: int = 3) -> Any:
     """After Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU" (arXiv 2404.00498, 2024), section 3.
