@@ -23,7 +23,12 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     base = train_base(source, "cnn2", recipe=Recipe(samples=2000))
     weights = {key: value for key, value in base.weights.items() if not key.startswith("head/")}
     headless = dataclasses.replace(
-        base, weights=weights, class_names=[], class_original=np.zeros(0, np.int64), history={}
+        base,
+        weights=weights,
+        class_names=[],
+        class_original=np.zeros(0, np.int64),
+        history={},
+        test_predictions=None,
     )
     random = train_base(source, "cnn2", recipe=Recipe(samples=1, learning_rate=1e-9))
     made = {"base": base, "headless": headless, "random": random}

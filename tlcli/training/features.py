@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from tlcli.models import graph
 from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training.augment import both_sides
+from tlcli.training.embedding import block_size
 from tlcli.training.engines import Engine, make_engine
 from tlcli.training.parallel import TRACING
 from tlcli.training.recipe import Recipe
@@ -78,6 +79,8 @@ class FeatureStore:
 
         def compute(part: str, digest: str) -> Any:
             layer, kept = self._nearest(digest, frozen.layers) if frozen else (None, None)
+            if frozen and kept is None:
+                return engine.put(np.concatenate(list(self._streamed(dataset, part, frozen, engine))))
             x = engine.put(self._images(dataset, part)) if kept is None else kept
             return frozen.outputs(x, layer) if frozen else x
 
@@ -89,9 +92,22 @@ class FeatureStore:
         self._drop()
         return found
 
+    def _streamed(self, dataset: Dataset, part: str, frozen: Frozen, engine: Engine) -> Iterator[np.ndarray]:
+        """The activations at the cut, of as many images at a time as make a block."""
+        images = dataset.parts[part].images
+        block = block_size(images)
+        for mirrored in (False, True) if self._is_mirrored(part) else (False,):
+            for start in range(0, len(images), block):
+                some = np.asarray(images[start : start + block])
+                some = np.ascontiguousarray(some[:, :, ::-1]) if mirrored else some
+                yield np.asarray(frozen.outputs(engine.put(some)))
+
+    def _is_mirrored(self, part: str) -> bool:
+        return self._mirrored and part != "train"
+
     def _images(self, dataset: Dataset, part: str) -> np.ndarray:
         images = np.asarray(dataset.parts[part].images[:])
-        return both_sides(images) if self._mirrored and part != "train" else images
+        return both_sides(images) if self._is_mirrored(part) else images
 
     def keep_for(self, worker: int, datasets: Iterable[Dataset | None], layers: set[str | None]) -> None:
         """Note what a worker needs from now on: images of these datasets and their activations at these
@@ -141,12 +157,17 @@ class FeatureStore:
 
     def _parts(self, dataset: Dataset) -> dict[str, str]:
         def compute() -> dict[str, str]:
-            return {
-                name: hashlib.sha256(np.ascontiguousarray(self._images(dataset, name)).data).hexdigest()
-                for name in dataset.parts
-            }
+            return {name: self._digest(dataset, name) for name in dataset.parts}
 
         return self._once(self._digests, id(dataset), compute)
+
+    def _digest(self, dataset: Dataset, part: str) -> str:
+        images = dataset.parts[part].images
+        digest = hashlib.sha256(f"{images.shape} {self._is_mirrored(part)}".encode())
+        block = block_size(images)
+        for start in range(0, len(images), block):
+            digest.update(np.ascontiguousarray(images[start : start + block]).data)
+        return digest.hexdigest()
 
     def _once(self, table: dict[Any, Any], key: Hashable, compute: Callable[[], Any]) -> Any:
         with self._lock:
