@@ -55,7 +55,7 @@ def test_bases_are_ranked_by_what_they_make_of_the_training_images(records, tmp_
     other.parts["test"] = dataclasses.replace(other.parts["test"], images=0 * other.parts["test"].images[:])
     assert rank([records["base"]], other).rankings == [base]  # the test images are not looked at
 
-    tlcli.report.report([again], tmp_path / "report")
+    tlcli.report.build([again], tmp_path / "report")
     page = (tmp_path / "report" / "report.html").read_text()
     assert "Which base?" in page
     assert f"{100 * base.logistic:.1f}" in page

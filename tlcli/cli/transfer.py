@@ -190,6 +190,7 @@ def transfer(
                 progress=progress.report,
                 stop=stop,
                 measured=logs,
+                told=console.note,
             )
         parents: list[store.Record] = [checkpoint, *targets, *([] if source_task is None else [source_task])]
         written = store.write(path, results, command=recorded_command(context), parents=parents, force=force)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from tlcli.training.features import FeatureStore
 from tlcli.training.finished import FinishedRuns, safe_name
 from tlcli.training.loop import as_history, score
 from tlcli.training.methods import METHODS
+from tlcli.training.needs import memory_needed
 from tlcli.training.order import require_seeds
 from tlcli.training.parallel import TRACING, Workers
 from tlcli.training.precision import settled
@@ -76,6 +77,7 @@ def transfer(
     progress: ProgressCallback | None = None,
     stop: StopCallback | None = None,
     measured: MeasuredCallback | None = None,
+    told: Callable[[str], None] | None = None,
 ) -> Results:
     """Train every arm on every dataset, several times.
 
@@ -105,6 +107,7 @@ def transfer(
         stop: Called after each chunk of steps; true stops.
         measured: Called with a run's key and each row of its history (a `RunLogs`, say), in the thread that
             trains it; first with those of the runs that are taken from `state_dir`.
+        told: Called once with a sentence on the memory that tuning needs, where that is 1 GiB or more.
 
     Raises:
         Interrupted: after `stop`; finished runs are in `state_dir`.
@@ -114,7 +117,7 @@ def transfer(
     if bn_statistics not in ("frozen", "moving"):
         raise UsageError(f"--bn-statistics: received {bn_statistics!r}, expected frozen or moving.")
     require_seeds(seed, runs)
-    rebuild(base)  # whatever does not fit is found now
+    whole = rebuild(base)  # whatever does not fit is found now
 
     def groups(**head: Any) -> list[tuple[str, ...]]:
         built = net.build(base.architecture, base.input_shape, 2, with_head(base.options, head))
@@ -131,6 +134,9 @@ def transfer(
         head={key: value for key, value in head.items() if value is not None},
     )
     check_grid(base, datasets, arms, recipe, source, len(own) - 1, bn_statistics)
+    needed = memory_needed(whole.model, len(own) - 1, datasets, arms, recipe)
+    if needed and told:
+        told(needed)
     grid = _Grid(base, datasets, arms, recipe, runs, seed, bn_statistics, source, state_dir, save_dir)
     grid.prepare_folder(replace or resume)
     if resume:

@@ -1,0 +1,56 @@
+"""What a training needs of memory, told before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from tlcli.models import network as net
+from tlcli.store.records import Dataset
+from tlcli.training.arms import Arm
+from tlcli.training.recipe import Recipe
+
+WORTH_TELLING = 1 << 30
+"""Bytes from which on a user is told."""
+_FLOAT = 4
+_COPIES = 4
+"""Of each weight: itself, its gradient, and two averages of Adam."""
+
+
+def memory_needed(
+    model: keras.Model, below_head: int, datasets: Sequence[Dataset], arms: Sequence[Arm], recipe: Recipe
+) -> str:
+    """A sentence on the memory that tuning the layers below the head takes; empty for less than 1 GiB, and
+    where no arm tunes them.
+
+    Counted are the images of the largest target, what all layers make of a batch (kept for the gradient, and
+    once more the largest of it), and the weights with what the optimizer keeps. TensorFlow's own 0.6 GB and
+    what it sets aside come on top.
+    """
+    tuning = [
+        arm for arm in arms if any(phase.solve is None and phase.frozen < below_head for phase in arm.phases)
+    ]
+    if not tuning:
+        return ""
+    images = max(sum(_bytes(part.images.shape) for part in d.parts.values()) for d in datasets)
+    outputs = [_bytes(layer.output.shape[1:]) for layer in model.layers[1:]]
+    batch = min(recipe.batch_size, max(len(d.train) for d in datasets))
+    activations = _FLOAT * batch * (sum(outputs) + 2 * max(outputs))
+    weights = _FLOAT * _COPIES * net.counts(model)[0]
+    if images + activations + weights < WORTH_TELLING:
+        return ""
+    return (
+        f"{tuning[0].label} needs about {_gigabytes(images + activations + weights)} of memory: "
+        f"{_gigabytes(images)} for the images, {_gigabytes(activations)} for the activations of a batch of "
+        f"{batch} (less with --batch-size), {_gigabytes(weights)} for the weights."
+    )
+
+
+def _bytes(shape: Sequence[int | None]) -> int:
+    return int(np.prod([n or 1 for n in shape], dtype=np.int64))
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB"
