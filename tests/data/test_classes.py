@@ -11,9 +11,14 @@ from hypothesis import strategies as st
 
 from tlcli import store
 from tlcli.data import load_source, split
-from tlcli.data.classes import HeldBy, parse
+from tlcli.data.classes import ClassExpression, HeldBy
 from tlcli.errors import TlcliError, UsageError
 from tlcli.store import EmbeddingPart, Embeddings
+
+
+def parse(expression, names, **options):
+    return ClassExpression(expression).resolve(names, **options)
+
 
 DIGITS = [str(d) for d in range(10)]
 NAMES = [
@@ -78,8 +83,44 @@ def test_any_text_is_understood_or_refused(text):
     with contextlib.suppress(UsageError):
         numbers = parse(text, NAMES, held_by_file=lambda _: {1: NAMES[1]})
         assert numbers
-        assert numbers == sorted(set(numbers))
-        assert set(numbers) <= set(range(10))
+        flat = [n for c in numbers for n in (c if isinstance(c, tuple) else (c,))]
+        assert numbers == sorted(set(numbers), key=lambda c: c if isinstance(c, tuple) else (c,))
+        assert set(flat) <= set(range(10))
+
+
+@pytest.mark.parametrize(
+    ("expression", "numbers"),
+    [
+        ("cat+dog,a-b", [(0, 1), 9]),
+        ("a-b, dog + cat", [(0, 1), 9]),
+        ("0-2+4,8", [(0, 1, 2, 4), 8]),
+        ('"red, round"+cat', [(0, 3)]),
+        ("1+1", [(1,)]),
+        ("c++,cat", [0, 10]),
+        ('cat+"c++"', [(0, 10)]),
+    ],
+)
+def test_merged_classes(expression, numbers):
+    assert parse(expression, [*NAMES, "c++"]) == numbers
+
+
+def test_merged_classes_are_one_class(tiny, tmp_path):
+    source = tiny([5, 5, 5, 5], names=["cat", "dog", "horse", "cow"])
+    cut = split(source, parse("horse,dog+cat", source.class_names))
+    assert (cut.class_names, cut.class_original.tolist()) == (["cat+dog", "horse"], [0, 2])
+    assert cut.train.labels.tolist() == [0] * 10 + [1] * 5
+    assert cut.train.source_index.tolist() == list(range(15))
+    store.write(tmp_path / "a.h5", cut)
+    rest = parse(f"except:{tmp_path / 'a.h5'}", source.class_names, held_by_file=HeldBy("tiny"))
+    assert rest == [3]
+    with pytest.raises(UsageError, match="class 0 is in two"):
+        split(source, parse("cat+dog,cat", source.class_names))
+
+
+def test_one_class_is_asked_for_by_name():
+    with pytest.raises(TlcliError, match="one class alone, 'cat'"):
+        parse("all", ["cat"])
+    assert parse("cat", ["cat"]) == [0]
 
 
 @given(st.integers(1, 10), st.integers(0, 2**40))
@@ -98,9 +139,9 @@ def test_random_is_drawn_from_the_seed_alone(n, seed):
         ("", "empty"),
         ("1,,2", "empty"),
         ("1,", "empty"),
-        ("caat", "did you mean 'cat'"),
+        ("caat", "Did you mean 'cat'"),
         ("'cat", "no class"),
-        ("'cat'x", "did you mean 'cat'"),
+        ("'cat'x", "no class"),
         ("random:11", "1 to 10"),
         ("random:x", "1 to 10"),
         ("except:", "name of a tlcli file"),

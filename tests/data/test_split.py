@@ -28,7 +28,11 @@ def test_digits_are_the_published_ones():
 def test_exact_sizes_and_labels_on_digits():
     digits = load_source("digits")
     cut = split(
-        digits, classes.parse("6-9", digits.class_names), proportion=0.1, multiple_of=10, validation=0.2
+        digits,
+        classes.ClassExpression("6-9").resolve(digits.class_names),
+        proportion=0.1,
+        multiple_of=10,
+        validation=0.2,
     )
     assert {name: len(part) for name, part in cut.parts.items()} == {
         "train": 40,
@@ -61,7 +65,7 @@ def test_the_lab_on_mnist(published):
     mnist = published("mnist")
     assert (len(mnist.train), len(mnist.test)) == (60_000, 10_000)
     assert mnist.train.labels[:5].tolist() == [5, 0, 4, 1, 9]
-    target = classes.parse("6-9", mnist.class_names)
+    target = classes.ClassExpression("6-9").resolve(mnist.class_names)
     cuts = [split(mnist, target, proportion=p, multiple_of=100) for p in (0.005, 0.01, 0.1, 1.0)]
     assert [len(cut.train) for cut in cuts] == [100, 200, 2300, 23900]
     assert {len(cut.test) for cut in cuts} == {3969}
@@ -82,7 +86,7 @@ def test_cifar_and_the_subsets_of_scikit_learn(published, name):
         "cifar10": ["frog", "truck"],
         "cifar100": ["cattle", "dinosaur"],
     }[name]
-    everything = classes.parse("all", source.class_names)
+    everything = classes.ClassExpression("all").resolve(source.class_names)
     expected, _ = train_test_split(
         np.arange(50_000), train_size=100, random_state=42, stratify=source.train.labels
     )
@@ -95,7 +99,9 @@ def test_a_dataset_file_is_cut_again(tmp_path, tiny):
     store.write(tmp_path / "first.h5", first)
     source = load_source(str(tmp_path / "first.h5"))
     again = split(
-        source, classes.parse("3,1", source.class_names, class_numbers=source.class_numbers), size=8
+        source,
+        classes.ClassExpression("3,1").resolve(source.class_names, class_numbers=source.class_numbers),
+        size=8,
     )
     assert again.class_original.tolist() == [1, 3]
     assert set(again.train.source_index) <= set(first.train.source_index)
@@ -132,7 +138,7 @@ def test_classes_that_cannot_be_tested_or_do_not_exist(tiny):
 
 
 def test_an_unknown_name_gets_a_suggestion():
-    with pytest.raises(UsageError, match="did you mean 'mnist'"):
+    with pytest.raises(UsageError, match="Did you mean 'mnist'"):
         load_source("mnits")
     with pytest.raises(UsageError, match="--white does not go with digits"):
         load_source("digits", white=16)

@@ -84,9 +84,10 @@ def _check_sheet(file: str, images: str, force: bool) -> None:
 
 
 def overview(description: FileDescription) -> list[str]:
-    """What it is, in a sentence, and what keeps tlcli from reading it."""
+    """What it is, in a sentence, what keeps tlcli from reading it, and what bears on its meaning."""
     problems = [f"tlcli would not read it: {problem}" for problem in description.problems[:5]]
-    return [f"{description.name}: {description.sentence}. {size(description.size)}.", *problems]
+    notes = [f"note: {note}" for note in description.details.get("options", {}).get("notes", ())]
+    return [f"{description.name}: {description.sentence}. {size(description.size)}.", *problems, *notes]
 
 
 def accuracies(description: FileDescription) -> list[str]:

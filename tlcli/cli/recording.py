@@ -55,13 +55,15 @@ def recorded_command(context: typer.Context) -> str:
 
 
 def _option(flag: str, name: str, value: Any) -> list[str]:
+    from tlcli.data import ClassExpression
+
     if isinstance(value, bool):
         return [flag]
     text = str(value).removesuffix(".0") if isinstance(value, float) else str(value)
     if name in PATHS or (name == "labels" and Path(text).is_file()):
         text = _without_folder(text)
-    if text.startswith("except:"):
-        text = "except:" + _without_folder(text.removeprefix("except:"))
+    if name == "classes":
+        text = ClassExpression(text).recorded
     return [flag, text]
 
 

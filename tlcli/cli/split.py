@@ -13,35 +13,40 @@ from tlcli.cli.inputs import check_inputs
 from tlcli.cli.options import DataDir, Debug, Force, Json, Output, Quiet, Seed, chosen
 from tlcli.cli.output import Console, choose_output, count
 from tlcli.cli.recording import recorded_command
+from tlcli.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from tlcli.store import ImageArray, Part
+    from tlcli.data import Source
+    from tlcli.store import Dataset, ImageArray, Part, Record
 
 EXAMPLES = [
     "tlcli split --dataset digits --classes 0-5",
     "tlcli split --dataset digits --classes 6-9 --proportion 0.1 --seed 1",
     "tlcli split --dataset digits --classes random:5 --size 100 --validation 0.2 -o half.h5",
     "tlcli split --dataset digits --classes except:half.h5 -o other-half.h5",
+    "tlcli split --dataset digits --image-size 32 --channels 3 --classes 0+2+4,1+3+5 -o even-odd.h5",
 ]
 
 
 def split(
     context: typer.Context,
     dataset: Annotated[
-        str,
+        list[str],
         typer.Option(
             "--dataset",
             metavar="NAME|PATH",
             autocompletion=complete.datasets,
-            help="A built-in data set (see `tlcli datasets`), a folder of images or a file.",
+            help="A built-in data set (see `tlcli datasets`), a folder of images or a file; several join.",
         ),
     ],
     classes: Annotated[
         str,
         typer.Option(
-            "--classes", metavar="SPEC", help="0-5, 0,3,7-9, names (cat,dog), random:5, except:FILE, all."
+            "--classes",
+            metavar="SPEC",
+            help="0-5, 0,3,7-9, names (cat,dog), merged (cat+dog,horse), random:5, except:FILE, all.",
         ),
     ] = "all",
     proportion: Annotated[
@@ -147,14 +152,14 @@ def split(
     are renumbered from 0; the file keeps the original numbers, the names, and each image's position in the
     published set. An output that ends in .mat is written for MATLAB.
     """
-    from tlcli import data, store
+    from tlcli import data
 
     console = Console(as_json=as_json, quiet=quiet)
-    held_back = classes.removeprefix("except:") if classes.startswith("except:") else None
-    check_inputs(dataset, test_dataset, held_back, like)
-    share = _share(test)
+    asked = data.ClassExpression(classes)
+    check_inputs(*dataset, test_dataset, asked.file, like)
     if like is not None:
         image_size, channels = shape_like(like, image_size, channels)
+    shape: dict[str, Any] = {"image_size": image_size, "fit": fit, "channels": channels}
     how: dict[str, Any] = {
         "proportion": proportion,
         "size": size,
@@ -163,69 +168,70 @@ def split(
         "seed": seed,
         "sampling": sampling,
     }
-    path = choose_output(
-        output,
-        data.default_name(
-            dataset, classes, labels=labels, image_size=image_size, fit=fit, channels=channels, **how
-        ),
-        force=force,
-        as_json=as_json,
-    )
-
+    name = data.default_name(dataset, classes, labels=labels, **shape, **how)
+    path = choose_output(output, name, force=force, as_json=as_json)
+    reading = {
+        "test_dataset": test_dataset,
+        "data_dir": data_dir,
+        "labels": labels,
+        "images": images_key,
+        "layout": layout,
+        "white": white,
+        "test": _share(test),
+        "seed": seed,
+        **shape,
+    }
     with console.progress("reading images") as progress:
-        source = data.load_source(
-            dataset,
-            test_dataset=test_dataset,
-            data_dir=data_dir,
-            image_size=image_size,
-            fit=fit,
-            channels=channels,
-            labels=labels,
-            images=images_key,
-            layout=layout,
-            white=white,
-            test=share,
-            seed=seed,
-            progress=progress,
-        )
+        source = open_sources(dataset, progress=progress, **reading)
         held_by_file = data.classes.HeldBy(source.name)
-        numbers = data.classes.parse(
-            classes,
-            source.class_names,
-            seed=seed,
-            held_by_file=held_by_file,
-            class_numbers=source.class_numbers,
+        chosen = asked.resolve(
+            source.class_names, seed=seed, held_by_file=held_by_file, class_numbers=source.class_numbers
         )
-        cut = data.split(source, numbers, no_duplicates=no_duplicates, **how)
+        cut = data.split(source, chosen, no_duplicates=no_duplicates, **how)
         watched = replace(cut, parts=watch(cut.parts, progress))
-        if path.lower().endswith(".mat"):
-            data.write_mat(watched, path, force=force)
-            figures = {}
-        else:
-            parents = [*source.parents, *held_by_file.records]
-            done = store.write(path, watched, command=recorded_command(context), parents=parents, force=force)
-            figures = {"content_sha256": done.provenance.content_sha256}
+        parents = [*source.parents, *held_by_file.records]
+        figures = _write(path, watched, recorded_command(context), parents, force)
     console.note(*source.told)
     for warning in source.warnings:
         console.warn(warning)
+    _tell(console, path, cut, figures)
+
+
+def open_sources(names: list[str], **reading: Any) -> Source:
+    """One source of all that are named."""
+    from tlcli import data
+
+    if len(names) > 1 and reading["test_dataset"] is not None:
+        raise UsageError(
+            "--test-dataset goes with one --dataset: give each of several its own test part first."
+        )
+    found = [data.load_source(name, **reading) for name in names]
+    return found[0] if len(found) == 1 else data.join(found, found[0].fit)
+
+
+def _write(path: str, cut: Dataset, command: str, parents: list[Record], force: bool) -> dict[str, str]:
+    """Write the file; returns its digest where it carries one."""
+    from tlcli import data, store
+
+    if path.lower().endswith(".mat"):
+        data.write_mat(cut, path, force=force)
+        return {}
+    done = store.write(path, cut, command=command, parents=parents, force=force)
+    return {"content_sha256": done.provenance.content_sha256}
+
+
+def _tell(console: Console, path: str, cut: Dataset, figures: dict[str, str]) -> None:
     sizes = {name: len(part) for name, part in cut.parts.items()}
     console.made(
         path,
-        f"{count(cut.classes, 'class', 'classes')} of {source.name}, "
+        f"{count(cut.classes, 'class', 'classes')} of {cut.source}, "
         + ", ".join(f"{number:,} {name}" for name, number in sizes.items())
         + " images.",
         None
         if path.lower().endswith(".mat")  # for others to read
         else "tlcli train-base {} --arch NAME (see tlcli archs), or tlcli transfer BASE {}",
     )
-    console.result(
-        path,
-        "dataset",
-        classes=cut.classes,
-        class_names=cut.class_names,
-        **sizes,
-        **figures,
-    )
+    console.result(path, "dataset", classes=cut.classes, class_names=cut.class_names, **sizes, **figures)
 
 
 def _share(text: str | None) -> float | str | None:

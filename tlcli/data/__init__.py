@@ -1,6 +1,8 @@
 """Where images come from and how datasets are cut from them."""
 
 from tlcli.data import classes
+from tlcli.data.classes import ClassExpression
+from tlcli.data.joining import join
 from tlcli.data.lab import write_mat
 from tlcli.data.loading import load_source
 from tlcli.data.naming import default_name
@@ -9,12 +11,14 @@ from tlcli.data.splitting import split
 from tlcli.store.records import Part
 
 __all__ = [
+    "ClassExpression",
     "Part",
     "Source",
     "SourceInfo",
     "class_part",
     "classes",
     "default_name",
+    "join",
     "load_source",
     "published_classes",
     "sources",

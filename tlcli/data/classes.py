@@ -1,57 +1,96 @@
-"""Class expressions: `0-5`, `0,3,7-9`, `cat,dog`, `random:5`, `except:FILE`, `all`."""
+"""Class expressions: `0-5`, `0,3,7-9`, `cat,dog`, `cat+dog,horse`, `random:5`, `except:FILE`, `all`."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from tlcli.data.sampling import generator
 from tlcli.errors import TlcliError, UsageError
 from tlcli.store.records import Checkpoint, Dataset, Embeddings, Record
+from tlcli.text import did_you_mean
 
 _RANDOM_STREAM = 3
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _RANGE = re.compile(r"([0-9]{1,9})\s*-\s*([0-9]{1,9})")
-_ITEM = re.compile(r"""\s*(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)'|([^,]*?))\s*(?:,|$)""")
+_PIECE = re.compile(r"""\s*(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)'|([^,+]*?))\s*(?:[,+]|$)""")
+_PLAIN = re.compile(r"\s*([^,]*?)\s*(?:,|$)")
 
 HeldByFile = Callable[[str], Mapping[int, str]]
+"""Gives the classes that a file holds, names by number."""
+
+Chosen = int | tuple[int, ...]
+"""The published number of a class, or those of several that are merged into one."""
 
 
-def parse(
-    expression: str,
-    class_names: Sequence[str],
-    *,
-    seed: int = 0,
-    held_by_file: HeldByFile | None = None,
-    class_numbers: Sequence[int] | None = None,
-) -> list[int]:
-    """The published numbers of the classes that the expression names, ascending, each once.
+@dataclass(frozen=True)
+class ClassExpression:
+    """Which classes are asked for, as `--classes` has it.
 
-    Items are separated by commas: a number, a range of numbers, or a name. A name with a comma, a name that
-    looks like a number or begins like `random:` stands in quotes, a quote in it doubled; any class can be
-    had by its number. `all` is every class; `random:N` draws N of them from the seed; `except:FILE` is
-    every class that FILE does not hold, so that the two are exact complements. `class_numbers` defaults to
-    0...n-1; `held_by_file` gives the classes that a file holds, names by number. Raises UsageError saying
-    what there is, TlcliError for a file whose classes are others.
+    Items are separated by commas: a number, a range of numbers, or a name; those joined by + are merged into
+    one class. A name with a comma or a plus, one that looks like a number or begins like `random:` stands in
+    quotes, a quote in it doubled; any class can be had by its number. `all` is every class; `random:N` draws
+    N of them from the seed; `except:FILE` is every class that FILE does not hold, so that the two are exact
+    complements.
     """
-    numbers = list(class_numbers) if class_numbers is not None else list(range(len(class_names)))
-    text = expression.strip()
-    if text == "all":
-        return sorted(numbers)
-    if text.startswith("random:"):
-        return _draw(text.removeprefix("random:"), numbers, seed)
-    if text.startswith("except:"):
-        names = dict(zip(numbers, class_names, strict=True))
-        return _complement(text.removeprefix("except:").strip(), names, held_by_file or HeldBy())
-    chosen: set[int] = set()
-    for item, quoted in _items(text):
-        chosen.update(_resolve(item, quoted, class_names, numbers))
-    return sorted(chosen)
+
+    text: str
+
+    @property
+    def file(self) -> str | None:
+        """The file after `except:`."""
+        text = self.text.strip()
+        return text.removeprefix("except:").strip() if text.startswith("except:") else None
+
+    @property
+    def drawn(self) -> str | None:
+        """What stands after `random:`."""
+        text = self.text.strip()
+        return text.removeprefix("random:") if text.startswith("random:") else None
+
+    @property
+    def recorded(self) -> str:
+        """As files record it: the path of a file without its folder."""
+        return self.text if not self.file else f"except:{Path(self.file).name or self.file}"
+
+    def resolve(
+        self,
+        class_names: Sequence[str],
+        *,
+        seed: int = 0,
+        held_by_file: HeldByFile | None = None,
+        class_numbers: Sequence[int] | None = None,
+    ) -> list[Chosen]:
+        """The published numbers of the classes, ascending, each once; merged ones as a tuple.
+
+        `class_numbers` defaults to 0...n-1. Raises UsageError saying what there is, TlcliError for a file
+        whose classes are others, and for `all` where there is one class alone.
+        """
+        numbers = list(class_numbers) if class_numbers is not None else list(range(len(class_names)))
+        if self.text.strip() == "all":
+            if len(numbers) < 2:
+                raise TlcliError(
+                    f"There is one class alone, {class_names[0]!r:.100}: expected two at least. If it is "
+                    "meant, "
+                    "name it with --classes."
+                )
+            return [*sorted(numbers)]
+        if self.drawn is not None:
+            return [*_draw(self.drawn, numbers, seed)]
+        if self.file is not None:
+            names = dict(zip(numbers, class_names, strict=True))
+            return [*_complement(self.file, names, held_by_file or HeldBy())]
+        chosen: set[Chosen] = set()
+        for pieces in _items(self.text.strip(), class_names):
+            found = [n for piece, quoted in pieces for n in _resolve(piece, quoted, class_names, numbers)]
+            chosen |= {tuple(sorted(set(found)))} if len(pieces) > 1 else set(found)
+        return sorted(chosen, key=lambda c: c if isinstance(c, tuple) else (c,))
 
 
 class HeldBy:
-    """Reads which classes a file holds, for `parse`; keeps what it read in `records`, for provenance."""
+    """Reads which classes a file holds, for `resolve`; keeps what it read in `records`, for provenance."""
 
     def __init__(self, source: str = "") -> None:
         """`source`: the published set being cut; a dataset of another one is refused."""
@@ -67,62 +106,82 @@ class HeldBy:
         if self.source and other and other != self.source:
             raise TlcliError(
                 f"{path} holds classes of {other}, not of {self.source}: "
-                f"expected a file cut from {self.source}"
+                f"expected a file cut from {self.source}."
             )
         self.records.append(record)
         return dict(zip(record.class_original.tolist(), record.class_names, strict=True))
 
 
-def did_you_mean(name: str, names: Sequence[str]) -> str:
-    """` (did you mean ...?)`, or nothing where no name is close."""
-    folded = {n.casefold(): n for n in names}
-    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
-    return f" (did you mean {folded[close[0]]!r}?)" if close else ""
+def _unmerged(held: Mapping[int, str], names: Mapping[int, str]) -> dict[int, str]:
+    """The classes that a file holds; one that was merged of several is these."""
+    number_of = {name: number for number, name in names.items()}
+    found: dict[int, str] = {}
+    for number, name in held.items():
+        pieces = name.split("+")
+        if name not in number_of and len(pieces) > 1 and all(piece in number_of for piece in pieces):
+            found |= {number_of[piece]: piece for piece in pieces}
+        else:
+            found[number] = name
+    return found
 
 
 def _draw(text: str, numbers: list[int], seed: int) -> list[int]:
     if not _NUMBER.fullmatch(text.strip()) or not 1 <= int(text) <= len(numbers):
-        raise UsageError(f"random:{text}: expected a number of classes from 1 to {len(numbers)}")
+        raise UsageError(f"--classes random:{text}: expected a number of classes from 1 to {len(numbers)}.")
     drawn = generator(seed, _RANDOM_STREAM).choice(len(numbers), int(text), replace=False)
     return sorted(sorted(numbers)[i] for i in drawn)
 
 
 def _complement(path: str, names: Mapping[int, str], held_by_file: HeldByFile) -> list[int]:
     if not path:
-        raise UsageError("except: expected the name of a tlcli file after it, for example except:a.h5")
-    held = held_by_file(path)
+        raise UsageError(
+            "--classes except: expected the name of a tlcli file after it, for example except:a.h5."
+        )
+    held = _unmerged(held_by_file(path), names)
     for number, name in sorted(held.items()):
         if number not in names:
             raise TlcliError(
                 f"{path} holds class {number}, which this dataset does not have: "
-                "expected a file cut from the same dataset"
+                "expected a file cut from the same dataset."
             )
         if name != names[number]:  # all that tells of which set the classes of a checkpoint are
             raise TlcliError(
                 f"{path} holds class {number} as {name!r:.100}, which is {names[number]!r:.100} "
-                "in this dataset: expected a file cut from the same dataset"
+                "in this dataset: expected a file cut from the same dataset."
             )
     rest = sorted(names.keys() - held.keys())
     if not rest:
-        raise TlcliError(f"{path} holds all {len(names)} classes: nothing is left")
+        raise TlcliError(f"{path} holds all {len(names)} classes: nothing is left.")
     return rest
 
 
-def _items(text: str) -> list[tuple[str, bool]]:
-    """The items of a list, and whether each was quoted."""
-    items: list[tuple[str, bool]] = []
+def _items(text: str, names: Sequence[str]) -> list[list[tuple[str, bool]]]:
+    """The pieces of each item of a list, and whether each was quoted. A name may have a plus of its own."""
+    items: list[list[tuple[str, bool]]] = []
     position, more = 0, True
     while more:
-        match = _ITEM.match(text, position)
-        assert match is not None  # the last alternative takes anything
-        double, single, plain = match.groups()
-        item = (double or "").replace('""', '"') or (single or "").replace("''", "'") or plain
-        if not item:
-            raise UsageError(
-                f"classes {text!r}: an item is empty; expected for example 0-5 or 0,3,7-9 or cat,dog"
-            )
-        items.append((item, plain is None))
-        position, more = match.end(), match[0].endswith(",")
+        whole = _PLAIN.match(text, position)
+        assert whole is not None  # it takes anything up to a comma
+        if "+" in whole[1] and whole[1] in names:
+            items.append([(whole[1], True)])
+            position, more = whole.end(), whole[0].endswith(",")
+            continue
+        pieces: list[tuple[str, bool]] = []
+        end = "+"
+        while end == "+":
+            match = _PIECE.match(text, position)
+            assert match is not None  # the last alternative takes anything
+            double, single, plain = match.groups()
+            piece = (double or "").replace('""', '"') or (single or "").replace("''", "'") or plain
+            if not piece:
+                raise UsageError(
+                    f"--classes {text!r}: an item is empty; expected for example 0-5, 0,3,7-9, cat,dog or "
+                    "cat+dog."
+                )
+            pieces.append((piece, plain is None))
+            position, end = match.end(), match[0][-1:]
+        items.append(pieces)
+        more = end == ","
     return items
 
 
@@ -133,18 +192,18 @@ def _resolve(item: str, quoted: bool, names: Sequence[str], numbers: list[int]) 
     if quoted or not (span or _NUMBER.fullmatch(item)):
         if not by_name:
             raise UsageError(
-                f"there is no class {item!r}{did_you_mean(item, names)}: {_what_exists(names, numbers)}"
+                f"There is no class {item!r}: {_what_exists(names, numbers)}.{did_you_mean(item, names)}"
             )
         return by_name
     first, last = (int(span[1]), int(span[2])) if span else (int(item), int(item))
     if first > last:
-        raise UsageError(f"the range {item} runs backwards: expected {last}-{first}")
+        raise UsageError(f"The range {item} runs backwards: expected {last}-{first}.")
     found = [number for number in numbers if first <= number <= last]
     if by_name and not found:
         return by_name
     if len(found) != last - first + 1:
         missing = next(n for n in range(first, last + 1) if n not in set(found))
-        raise UsageError(f"there is no class {missing}: {_what_exists(names, numbers)}")
+        raise UsageError(f"There is no class {missing}: {_what_exists(names, numbers)}.")
     return found
 
 

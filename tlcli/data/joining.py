@@ -89,6 +89,7 @@ def join(sources: Sequence[Source], fit: Fit) -> Source:
         [told for source in sources for told in source.told],
         groups,
         fit,
+        list(sources),
     )
 
 
@@ -111,6 +112,7 @@ def with_test_of(train: Source, test: Source) -> Source:
         train.validation,
         [*train.parents, *test.parents],
         [*train.told, f"The test part is that of {shown(test.name)}."],
+        sources=[train, test],
     )
 
 

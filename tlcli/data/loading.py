@@ -11,6 +11,7 @@ from tlcli.data.sampling import check_test
 from tlcli.data.scale import check_white
 from tlcli.data.source import LABEL_MODES, PATH_READERS, SOURCES, PathReader, Progress, Request, Source, shown
 from tlcli.errors import TlcliError, UsageError
+from tlcli.text import did_you_mean
 
 
 def load_source(
@@ -181,10 +182,8 @@ def _refuse_unused(request: Request, options: frozenset[str], name: str) -> None
 
 
 def _unknown(name: str) -> str:
-    from tlcli.data.classes import did_you_mean
-
     names = SOURCES.all_names()
     return (
-        f"no dataset and no file is called {name!r}{did_you_mean(name, names)}: "
-        f"built in are {', '.join(names)}; anything else is a path"
+        f"No data set and no file is called {name!r}: built in are {', '.join(names)}; else give a path."
+        f"{did_you_mean(name, names)}"
     )

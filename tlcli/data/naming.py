@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
+from tlcli.data.classes import ClassExpression
 from tlcli.data.fitting import parse_size
 
 _LONGEST = 80
 
 
 def default_name(
-    dataset: str,
+    dataset: str | Sequence[str],
     classes: str,
     *,
     proportion: float | None = None,
@@ -34,7 +36,7 @@ def default_name(
     -pPROPORTION or -nSIZE, -mMULTIPLE, -vVALIDATION, the sampling, -sSEED. Safe on every file system,
     whatever is passed in; what is left out or too long is stood for by a short digest.
     """
-    parts = [_stem(dataset)]
+    parts = ["+".join(_stem(name) for name in ([dataset] if isinstance(dataset, str) else dataset))]
     if labels != "fine":
         parts.append(_stem(labels))
     if (size_of_images := parse_size(image_size)) is not None:
@@ -77,12 +79,12 @@ def _stem(dataset: str) -> str:
 
 
 def _classes(expression: str) -> str:
-    text = expression.strip()
-    if text.startswith("except:"):
-        return "except-" + _stem(text.removeprefix("except:").strip())
-    if text.startswith("random:"):
-        return "random" + _safe(text.removeprefix("random:"))
-    return _safe(text)
+    asked = ClassExpression(expression)
+    if asked.file is not None:
+        return "except-" + _stem(asked.file)
+    if asked.drawn is not None:
+        return "random" + _safe(asked.drawn)
+    return "+".join(_safe(piece) for piece in expression.split("+"))
 
 
 def _safe(text: str) -> str:

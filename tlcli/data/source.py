@@ -63,6 +63,8 @@ class Source:
     """By part, the group of each image (int64); images of a group stand on one side of every split."""
     fit: Fit = field(default_factory=Fit)
     """What `split` brings the images to."""
+    sources: list[Source] = field(default_factory=list)
+    """Those that it is joined of, whose warnings `gather` takes over."""
 
     __repr__ = short_repr
 
@@ -70,6 +72,13 @@ class Source:
         self.name = printable(self.name)  # a file's name may be any bytes
         self.class_numbers = self.class_numbers or list(range(len(self.class_names)))
         check_class_names(self.class_names, self.name)
+
+    def gather(self) -> None:
+        """Take over what the sources it is joined of have found in the meantime."""
+        for source in self.sources:
+            source.gather()
+            self.warnings += [warning for warning in source.warnings if warning not in self.warnings]
+            self.told += [told for told in source.told if told not in self.told]
 
     @property
     def parts(self) -> dict[str, Part]:

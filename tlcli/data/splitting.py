@@ -55,6 +55,7 @@ def split(
     pools, burst = _pools(source, groups)
     if no_duplicates:
         burst = _drop_duplicates(source, pools, burst)
+    source.gather()
     pool = pools["train"]
     _check_full(pool.labels, names, f"{source.name} has no readable training image of class {{}}.")
     _check_full(

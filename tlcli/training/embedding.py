@@ -61,9 +61,10 @@ def require_shape(checkpoint: Checkpoint, dataset: Dataset) -> None:
     """
     if tuple(checkpoint.input_shape) != dataset.image_shape:
         received, expected = ("x".join(map(str, s)) for s in (dataset.image_shape, checkpoint.input_shape))
+        name = checkpoint.provenance.name or "BASE"
         raise TlcliError(
-            f"the images are {received}, but the base was trained on {expected}.\n"
-            "Split the dataset again with --image-size, or train a base on images of this size."
+            f"The images are {received}, but the base was trained on {expected}.\n"
+            f"Split the data set again with --like {name}, or train a base on images of this size."
         )
 
 
