@@ -14,6 +14,9 @@ from tlcli.data.images import same_channels, select, take
 from tlcli.data.source import Source
 from tlcli.errors import TlcliError, UsageError
 from tlcli.store.records import Dataset, Part
+from tlcli.store.tree import printable
+
+_LONGEST_NOTE = 1000
 
 
 def split(
@@ -102,7 +105,7 @@ def split(
         "seed": seed,
         "sampling": sampling,
         **({"no_duplicates": True} if no_duplicates else {}),
-        **({"notes": list(source.warnings)} if source.warnings else {}),
+        **({"notes": _notes(source)} if source.warnings else {}),
     }
     order = [name for name in ("train", "validation", "test") if name in pools]
     return Dataset(
@@ -112,6 +115,11 @@ def split(
         source.name,
         options,
     )
+
+
+def _notes(source: Source) -> list[str]:
+    """The warnings as a file keeps them: each short, on one line."""
+    return [printable(warning)[:_LONGEST_NOTE] for warning in source.warnings]
 
 
 def _groups_of(classes: Sequence[int | Sequence[int]]) -> list[tuple[int, ...]]:

@@ -11,7 +11,7 @@ from tlcli import __version__
 from tlcli.report.document import Column, Section, Table, Text
 from tlcli.report.gather import Study, arm_order, by
 from tlcli.report.words import at_most, clean, plural
-from tlcli.store.records import Ancestor, Results, common_parents
+from tlcli.store.records import Ancestor, Record, Results, Target, common_parents
 
 KINDS = {
     "tlcli-dataset": "dataset",
@@ -34,12 +34,18 @@ def section(study: Study, command: str) -> Section:
             Text("\n".join(commands), "code"),
         ]
     part.blocks.append(_files(study, files))
+    targets = {name: target for record in study.records for name, target in _targets(record)}
+    part.blocks += [Text(f"{name}: {target.notes}") for name, target in targets.items() if target.notes]
     if study.entries:
         part.blocks.append(_seeds(study))
     if recipes := _recipes(study):
         part.blocks.append(recipes)
     part.blocks.append(_versions(files))
     return part
+
+
+def _targets(record: Record) -> list[tuple[str, Target]]:
+    return list(record.targets.items()) if isinstance(record, Results) else []
 
 
 def in_order(files: Sequence[Ancestor]) -> list[Ancestor]:

@@ -224,6 +224,8 @@ class Target:
     """int64, N."""
     source: str = ""
     """The published set, for example `mnist`."""
+    notes: str = ""
+    """What `split` noted in the dataset: what bears on the meaning of results."""
 
     __repr__ = short_repr
 

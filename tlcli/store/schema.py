@@ -246,6 +246,15 @@ _TARGETS = _table(
     ("train_size", "int64", "index", "Training images."),
 )
 
+_NOTES = Array(
+    "targets/notes",
+    "string",
+    ("targets",),
+    "What bears on the meaning of its results, such as images that are in two parts; empty: nothing known.",
+    "no",
+    "text",
+)
+
 _RUNS = _table(
     "runs",
     "runs",
@@ -350,6 +359,7 @@ RESULTS = _format(
         Array("sweeps/*/predictions", "int64", ("N",), _PREDICTIONS, "no", values="index", scope=2),
         *_RANKINGS,
         *_TARGETS,
+        _NOTES,
         Array(
             "tests/*/class_names",
             "string",

@@ -409,6 +409,7 @@ class _Grid:
                 test_labels=d.test.labels,
                 test_source_index=d.test.source_index,
                 source=d.source,
+                notes=" ".join(d.options.get("notes", ())),
             )
             for d in self.datasets
             if target_name(d) in used
