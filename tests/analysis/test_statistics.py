@@ -6,14 +6,22 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tlcli.analysis.statistics import (
+from tlcli.analysis.measures import (
     bias_variance,
+    by_class,
+    calibration_error,
+    counting_bound,
+    likelihood,
+)
+from tlcli.analysis.statistics import (
     compare,
     compare_means,
-    counting_bound,
     exact_interval,
-    holm,
+    interquartile_mean,
     mcnemar,
+    new_images,
+    probability_of_improvement,
+    stratified_bootstrap,
     summary,
 )
 from tlcli.errors import TlcliError
@@ -63,10 +71,50 @@ def test_one_run_is_mcnemar() -> None:
     rng = np.random.default_rng(0)
     first, second = rng.random((1, 500)) < 0.9, rng.random((1, 500)) < 0.8
     c = compare(first, second)
-    assert c.p == mcnemar(first[0], second[0]).p
+    assert c.p() == mcnemar(first[0], second[0]).p
     assert c.difference == pytest.approx(first.mean() - second.mean())
-    assert c.low is not None
-    assert c.low < c.difference < c.high
+    low, high = c.interval()  # type: ignore[misc]
+    assert low < c.difference < high
+    same = compare(first, first)
+    assert (same.p(), same.interval()) == (1.0, pytest.approx((-0.00735, 0.00735), abs=1e-4))
+
+
+@pytest.mark.parametrize("runs", [1, 2, 3, 8])
+def test_interval_and_p_value_agree_for_every_family(runs: int) -> None:
+    """Zero is outside of the simultaneous interval exactly where the adjusted p value is below 0.05."""
+    rng = np.random.default_rng(runs)
+    verdicts = set()
+    for trial in range(150):
+        gap = rng.normal(0, 0.03)
+        first = rng.random((runs, 120)) < 0.7 + gap
+        second = rng.random((runs, 120)) < 0.7 - gap
+        c = compare(first, second)
+        family = 1 + trial % 7
+        low, high = c.interval(family)  # type: ignore[misc]
+        assert (low > 0 or high < 0) == (c.p(family) < 0.05)  # type: ignore[operator]
+        verdicts.add(low > 0 or high < 0)
+    assert verdicts == {True, False}
+
+
+def test_families_hold_together() -> None:
+    """Of four comparisons without a difference, some interval misses zero in at most 5 % of the studies."""
+    rng = np.random.default_rng(9)
+    missed = 0
+    for _ in range(400):
+        reference = rng.normal(0, 1, 4)
+        found = [compare_means(rng.normal(0, 1, 4), reference).interval(4) for _ in range(4)]
+        missed += any(low > 0 or high < 0 for low, high in found)  # type: ignore[misc]
+    assert missed / 400 < 0.075
+
+
+def test_what_would_have_shown_shows_with_the_power_that_is_said() -> None:
+    rng = np.random.default_rng(4)
+    d = [compare_means(rng.normal(0, 1, 12), np.zeros(12)).detectable() for _ in range(200)]
+    shown = [
+        compare_means(rng.normal(np.mean(d), 1, 12), np.zeros(12)).p() < 0.05  # type: ignore[operator]
+        for _ in range(400)
+    ]
+    assert np.mean(shown) == pytest.approx(0.8, abs=0.06)
 
 
 def test_crossed_error_by_hand() -> None:
@@ -75,8 +123,8 @@ def test_crossed_error_by_hand() -> None:
     first = np.array([[1, 0], [0, 0], [1, 1]], bool)
     c = compare(first, np.zeros_like(first))
     half = stats.t.ppf(0.975, 1.5) * np.sqrt(0.5 / 6)
-    assert (c.low, c.high) == pytest.approx((0.5 - half, 0.5 + half))
-    assert c.p == pytest.approx(2 * stats.t.sf(0.5 / np.sqrt(0.5 / 6), 1.5))
+    assert c.interval() == pytest.approx((0.5 - half, 0.5 + half))
+    assert c.p() == pytest.approx(2 * stats.t.sf(0.5 / np.sqrt(0.5 / 6), 1.5))
 
 
 def test_without_chance_of_runs_only_images_count() -> None:
@@ -84,7 +132,8 @@ def test_without_chance_of_runs_only_images_count() -> None:
     first, second = rng.random(400) < 0.9, rng.random(400) < 0.85
     c = compare(np.stack([first] * 5), np.stack([second] * 5))
     d = first.astype(float) - second
-    assert (c.high - c.low) / 2 == pytest.approx(stats.t.ppf(0.975, 399) * d.std(ddof=1) / 20, rel=0.01)
+    low, high = c.interval()  # type: ignore[misc]
+    assert (high - low) / 2 == pytest.approx(stats.t.ppf(0.975, 399) * d.std(ddof=1) / 20, rel=0.01)
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.3])
@@ -99,16 +148,16 @@ def test_crossed_interval_covers(spread: float) -> None:
             run = rng.normal(0, spread, (5, 1))
             return hardness + rng.normal(0, 0.7, 300) + run + rng.normal(0, 0.7, (5, 300)) < 2
 
-        c = compare(arm(), arm())
-        missed += not c.low <= 0 <= c.high
+        low, high = compare(arm(), arm()).interval()  # type: ignore[misc]
+        missed += not low <= 0 <= high
     assert missed / 300 < 0.1
 
 
 def test_identical_and_constant_differences() -> None:
     same = np.ones((3, 10), bool)
     none = compare(same, same)
-    assert (none.difference, none.low, none.high, none.p) == (0, 0, 0, 1)
-    assert compare(same, ~same).p == 0
+    assert (none.difference, none.interval(), none.p()) == (0, (0, 0), 1)
+    assert compare(same, ~same).p() == 0
     with pytest.raises(TlcliError, match="one shape"):
         compare(same, np.ones((2, 10), bool))
 
@@ -117,20 +166,53 @@ def test_compare_means_is_the_paired_t_test() -> None:
     first, second = [0.7, 0.72, 0.69, 0.75], [0.68, 0.7, 0.7, 0.71]
     expected = stats.ttest_rel(first, second)
     c = compare_means(first, second)
-    assert c.p == pytest.approx(expected.pvalue)
-    assert (c.low, c.high) == pytest.approx(tuple(expected.confidence_interval()))
-    assert compare_means([0.5], [0.4]).p is None
+    assert c.p() == pytest.approx(expected.pvalue)
+    assert c.p(3) == pytest.approx(min(1, 3 * expected.pvalue))
+    assert c.interval() == pytest.approx(tuple(expected.confidence_interval()))
+    assert compare_means([0.5], [0.4]).p() is None
 
 
-def test_holm() -> None:
-    assert holm([0.01, None, 0.04, 0.03]) == [
-        pytest.approx(0.03),
-        None,
-        pytest.approx(0.06),
-        pytest.approx(0.06),
-    ]
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
-    assert holm([]) == []
+def test_accuracy_on_new_images_contains_the_mean_and_covers() -> None:
+    """Eight runs of an accuracy of 0.7 on images of their own: the truth is missed about one time in 20."""
+    rng = np.random.default_rng(5)
+    missed = 0
+    for _ in range(300):
+        correct = rng.normal(0, 1.5, 200) + rng.normal(0, 1, (8, 200)) < stats.norm.ppf(0.7) * np.sqrt(3.25)
+        low, high = new_images(correct)
+        assert low <= correct.mean() <= high
+        missed += not low <= 0.7 <= high
+    assert missed / 300 < 0.09
+    assert new_images(correct[:1]) == exact_interval(int(correct[0].sum()), 200)
+
+
+def test_measures_over_tasks() -> None:
+    """As rliable has them (Agarwal et al. 2021): `scipy.stats.trim_mean` and the Mann-Whitney statistic."""
+    values = np.arange(12.0) ** 2
+    assert interquartile_mean(values) == stats.trim_mean(values, 0.25)
+    a, b = [np.array([1.0, 2, 3]), np.array([5.0, 6])], [np.array([2.0, 2, 0]), np.array([9.0, 8])]
+    u = stats.mannwhitneyu(a[0], b[0]).statistic / 9
+    assert probability_of_improvement(a, b) == pytest.approx(u / 2)
+    low, high = stratified_bootstrap([a, b], probability_of_improvement, draws=500)
+    assert 0 <= low <= u / 2 <= high <= 0.5  # the second task is lost in every draw
+
+
+def test_measures_of_classes_and_logits_are_those_of_scikit_learn() -> None:
+    from sklearn import metrics
+
+    rng = np.random.default_rng(6)
+    logits = rng.normal(0, 2, (500, 4))
+    labels = np.where(rng.random(500) < 0.6, logits.argmax(axis=1), rng.integers(0, 4, 500))
+    given = logits.argmax(axis=1)
+    found = by_class(given, labels, 4)
+    assert found.balanced == pytest.approx(metrics.balanced_accuracy_score(labels, given))
+    assert found.macro_f1 == pytest.approx(metrics.f1_score(labels, given, average="macro"))
+    assert found.recall == pytest.approx(metrics.recall_score(labels, given, average=None))
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert likelihood(logits, labels) == pytest.approx(metrics.log_loss(labels, shares))
+    # Sure of everything and right half of the time: off by one half. A class without images has no recall.
+    sure = np.array([[50.0, 0, 0], [50.0, 0, 0]])
+    assert calibration_error(sure, np.array([0, 1])) == pytest.approx(0.5)
+    assert np.isnan(by_class(np.array([0, 0]), np.array([0, 1]), 3).recall[2])
 
 
 def test_bias_and_variance_add_up_to_the_error() -> None:

@@ -324,10 +324,10 @@ def _open_forged(path: Path) -> None:
 
 def _compose(record: Any) -> None:
     """The report, but for the drawing."""
-    from tlcli.report.gather import gather
     from tlcli.report.report import compose
+    from tlcli.report.study.gather import gather
 
-    compose(gather([record]), None, "")
+    compose(gather([record]))
 
 
 def _add_hdf5_kinds() -> None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tlcli.report.document import Document, Section, Table, Text
+from tlcli.report.report import kinds
+from tlcli.report.study import Study
+from tlcli.report.study.gather import gather
+from tlcli.report.study.grid import Options
 from tlcli.store.records import (
     Ancestor,
     Checkpoint,
     Neighbours,
     Parent,
     Provenance,
+    Record,
     Results,
     Run,
     Target,
@@ -286,6 +293,27 @@ def make_layer_study(splits: int = 5, layers: int = 6, images: int = 1000, *, re
             for target_side in (0, 1):
                 relation = "own" if own == target_side else "other"
                 goal = bases[target_side][1]
+                attributes = {
+                    "architecture": "yosinski-final",
+                    "architecture_options": options,
+                    "base": base.provenance.name,
+                    "relation": relation,
+                    "base_sha256": base.provenance.content_sha256,
+                }
+                accuracy = goal + rng.normal(0, 0.004)
+                runs.append(
+                    make_run(
+                        targets[target_side],
+                        "scratch",
+                        "scratch",
+                        0,
+                        accuracy,
+                        attributes=attributes,
+                        samples=75000,
+                        every=25000,
+                        start=0.5,
+                    )
+                )
                 for method in ("freeze", "finetune"):
                     for n in range(1, layers + 1):
                         frozen = method == "freeze"
@@ -374,3 +402,23 @@ def make_strategies(runs: int = 1) -> list:
 @pytest.fixture(scope="session")
 def layer_study() -> list:
     return make_layer_study()
+
+
+def study_of(records: Sequence[Record], **options: Any) -> Study:
+    return gather(records, Options(**options))
+
+
+def part_of(study: Study, name: str) -> Section:
+    """The section of that name, or of the first task, as it is before the page is put together."""
+    kind = next(k for k in kinds() if k.name == name)
+    return Section(name, kind.title, list(kind.make(study, study.tasks[0] if kind.per_task else None)))
+
+
+def table_of(part: Section | Document, id: str) -> Table:
+    blocks = part.tables() if isinstance(part, Document) else part.blocks
+    return next(b for b in blocks if isinstance(b, Table) and b.id == id)
+
+
+def told_in(part: Section) -> str:
+    """All that a section says in sentences, with plain spaces."""
+    return " ".join(b.text for b in part.blocks if isinstance(b, Text)).replace("\u00a0", " ")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from conftest import make_checkpoint, make_run, make_target, provenance
+from conftest import make_checkpoint, make_run, make_target, part_of, provenance, study_of, told_in
 
-from tlcli.report import made
 from tlcli.report.document import Table
-from tlcli.report.gather import gather
 from tlcli.store.records import Record, Results
 
 
 def _tables(records: list[Record]) -> dict[str, Table]:
-    return {b.id: b for b in made.section(gather(records), "").blocks if isinstance(b, Table)}
+    return {b.id: b for b in part_of(study_of(records), "made").blocks if isinstance(b, Table)}
 
 
-def test_recipes_that_differ_in_the_seed_share_a_column() -> None:
+def test_recipes_that_differ_in_the_seed_share_a_column_and_what_is_alike_a_sentence() -> None:
     target = make_target("t", 100, 200, ["a", "b"])
     records: list[Record] = [
         Results(
@@ -37,6 +35,9 @@ def test_recipes_that_differ_in_the_seed_share_a_column() -> None:
     shown = {row["value"]: [table.cell(row, c) for c in table.columns[1:]] for row in table.rows}
     assert shown["learning_rate"] == ["0.1", "0.2", "\u2013"]
     assert shown["seed"] == ["42, 43 and 44", "42, 43 and 44", "0"]
+    assert "recipes" not in _tables(records[:3])
+    told = told_in(part_of(study_of(records[:3]), "made"))
+    assert "The recipe: batch_size 50, learning_rate 0.1, seed 42, 43 and 44." in told
 
 
 def test_one_run_is_no_plural() -> None:

@@ -8,31 +8,37 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from conftest import make_layer_study, make_run, make_size_study, make_strategies, make_target, provenance
+from conftest import (
+    make_layer_study,
+    make_run,
+    make_size_study,
+    make_strategies,
+    make_target,
+    part_of,
+    provenance,
+    study_of,
+    table_of,
+    told_in,
+)
 
-from tlcli.report import drawing, layers, learning, maps, networks, pictures, size_figures, sizes, style
-from tlcli.report.document import Chart, Section, Table
-from tlcli.report.gather import gather
+from tlcli.report import drawing, plots, style
+from tlcli.report.document import Chart, Table
 from tlcli.report.report import compose
+from tlcli.report.sections import maps, networks
+from tlcli.report.study.grid import Task
 from tlcli.report.words import show
 from tlcli.store.records import Dataset, EmbeddingPart, Embeddings, Part, Results, Run, Target
-
-
-def _table(part: Section, id: str) -> Table:
-    return next(b for b in part.blocks if isinstance(b, Table) and b.id == id)
 
 
 def test_no_difference_is_claimed_where_there_is_none() -> None:
     target = make_target("t", 100, 400, ["a", "b"])
     arms = ("scratch", "freeze", "finetune")
     runs = [make_run(target, m, m, r, 0.8 + 0.002 * r, samples=3000) for m in arms for r in range(4)]
-    study = gather([Results(runs, {"t": target})])
-    part = sizes.section(study, study.entries)
-    text = " ".join(part.discussion)
-    assert part.answer is not None
-    assert part.answer.text.startswith("No gain from transfer can be shown at 100 training images")
-    assert "nowhere shown to differ" in text
-    assert "No difference between best and runner-up can be shown anywhere" in text
+    study = study_of([Results(runs, {"t": target})])
+    answer = compose(study).answer
+    assert answer[0].startswith("No gain from transfer is shown at 100 training images; differences of ")
+    assert "none of the 2 arms is shown to differ from scratch" in told_in(part_of(study, "gain"))
+    assert "not shown to be behind it" in told_in(part_of(study, "pairs"))
 
 
 def test_harm_is_told() -> None:
@@ -42,37 +48,41 @@ def test_harm_is_told() -> None:
         for m, a in (("scratch", 0.9), ("freeze", 0.7))
         for r in range(4)
     ]
-    study = gather([Results(runs, {"t": target})])
-    part = sizes.section(study, study.entries)
-    assert "some arm is worse" in part.answer.text  # type: ignore[union-attr]
-    assert "freeze is worse than scratch" in part.discussion[1]
+    study = study_of([Results(runs, {"t": target})])
+    assert "Worse than scratch: freeze at 100 (−20.00" in " ".join(compose(study).answer)
+    assert "freeze (−20.00 points) is worse than scratch" in told_in(part_of(study, "gain"))
 
 
 def test_without_scratch_the_best_are_compared() -> None:
-    study = gather(make_size_study((100,), 3, 500, (0.0,), arms=("finetune", "freeze:copy=2")))
-    part = sizes.section(study, study.entries)
-    assert part.answer is not None
-    assert part.answer.text.startswith("The best arm at 100 training images is finetune")
+    study = study_of(make_size_study((100,), 3, 500, (0.0,), arms=("finetune", "freeze:copy=2")))
+    (answer,) = compose(study).answer
+    assert answer.startswith("At 100 training images, finetune gets")
+    assert "finetune has the highest mean; not shown to be behind it: freeze:copy=2." in answer
+
+
+def test_an_ablation_is_held_against_the_whole_method() -> None:
+    target = make_target("t", 100, 500, ["a", "b"])
+    arms = ("anchored", "anchored:alpha=0", "anchored:probe=0", "knn:x")
+    runs = [make_run(target, a.partition(":")[0], a, r, 0.8) for a in arms for r in range(3)]
+    (task,) = study_of([Results(runs, {"t": target})]).tasks
+    assert task.reference == "anchored"
+    assert {c.first.arm for c in task.gains} == set(arms[1:])
 
 
 def test_dropout_is_compared_with_itself(size_study: list) -> None:
-    study = gather(size_study)
-    part = sizes.section(study, study.entries)
-    rows = _table(part, "variants").rows
+    part = part_of(study_of(size_study), "variants")
+    rows = table_of(part, "variants").rows
     assert len(rows) == 12
-    assert all(r["first"] == r["second"] and r["variant"] == "dropout=0.5" for r in rows)
-    assert (
-        "no effect of dropout=0.5 on test accuracy can be shown in any of 12 comparisons"
-        in part.discussion[-1]
-    )
+    assert all(r["arm"] == r["against"] and r["variant"] == "dropout=0.5" for r in rows)
+    assert "no effect of dropout=0.5 on test accuracy is shown in any of 12 comparisons" in told_in(part)
 
 
 def test_speed_of_convergence() -> None:
-    study = gather(make_size_study((100,), 2, 500, (0.0,)))
-    rows = _table(sizes.section(study, study.entries), "speed").rows
+    study = study_of(make_size_study((100,), 2, 500, (0.0,)))
+    rows = table_of(part_of(study, "curves"), "speed").rows
     scratch, tuned = (next(r for r in rows if r["arm"] == a) for a in ("scratch", "finetune"))
     assert tuned["first"] > scratch["first"]
-    assert tuned["scratch"] < scratch["scratch"]
+    assert tuned["reaches"] < scratch["reaches"]
 
 
 def test_speed_is_told_of_curves_alone_and_of_scratch_where_it_is() -> None:
@@ -80,13 +90,12 @@ def test_speed_is_told_of_curves_alone_and_of_scratch_where_it_is() -> None:
 
     def speed(keep: Callable[[Run], bool]) -> Table | None:
         kept = dataclasses.replace(records[0], runs=[r for r in records[0].runs if keep(r)])
-        study = gather([kept])
-        part = sizes.section(study, study.entries)
-        return next((b for b in part.blocks if isinstance(b, Table) and b.id == "speed"), None)
+        part = part_of(study_of([kept]), "curves")
+        return next((b for b in part.blocks if isinstance(b, Table)), None)
 
     alone = speed(lambda r: r.method != "scratch")
     assert alone is not None
-    assert "scratch" not in [c.key for c in alone.columns]
+    assert "reaches" not in [c.key for c in alone.columns]
     assert "dash" not in alone.note
     # Scratch without a curve still has an accuracy that the others reach.
     for run in records[0].runs:
@@ -94,7 +103,7 @@ def test_speed_is_told_of_curves_alone_and_of_scratch_where_it_is() -> None:
             run.history = {k: v[-1:] for k, v in run.history.items()}
     beside = speed(lambda r: True)
     assert beside is not None
-    assert all(r["scratch"] is not None for r in beside.rows)
+    assert all(r["reaches"] is not None for r in beside.rows)
     assert {r["arm"] for r in beside.rows} == {"freeze:copy=2", "finetune"}
     # Two measurements are no curve.
     for run in records[0].runs:
@@ -104,41 +113,72 @@ def test_speed_is_told_of_curves_alone_and_of_scratch_where_it_is() -> None:
 
 @pytest.mark.parametrize("recorded", [True, False])
 def test_layer_study_recovers_what_was_put_in(recorded: bool) -> None:
-    study = gather(make_layer_study(recorded=recorded))
-    (found,) = layers.collect(study, layers.of_layers(study))
+    (found,) = study_of(make_layer_study(recorded=recorded)).layer_studies
     assert (found.unit, len(found.base), found.targets, found.runs) == ("split", 5, 10, 240)
     effects = {(e.name, e.n): e for e in found.effects}
-    assert effects["co-adaptation", 3].comparison.difference == pytest.approx(-0.03, abs=0.012)
+    assert effects["co-adaptation", 3].difference == pytest.approx(-0.03, abs=0.012)
     assert effects["co-adaptation", 3].shown
     assert not effects["co-adaptation", 1].shown
-    assert effects["specificity", 6].comparison.difference == pytest.approx(-0.126, abs=0.02)
-    assert effects["tuned transfer against the base", 0].comparison.difference == pytest.approx(
-        0.012, abs=0.006
-    )
+    assert effects["specificity", 6].difference == pytest.approx(-0.126, abs=0.02)
+    tuned = effects["tuned transfer against tuned selffer", 0]
+    assert tuned.difference == pytest.approx(0.012, abs=0.006)
     assert found.slopes["AnB"].difference == pytest.approx(-0.022, abs=0.004)
-    assert found.budgets == (100_000, 75_000)
+    assert (found.base_samples, found.samples) == (100_000, 75_000)
 
 
 def test_layer_study_on_the_page(layer_study: list) -> None:
-    document = compose(gather(layer_study), None, "")
-    text = " ".join(
-        b.text for s in document.sections if s.id == "discussion" for b in s.blocks if hasattr(b, "text")
-    )
-    assert "Co-adaptation is seen" in text
-    assert "Specificity is seen" in text
-    assert "more training than the base" in text
-    assert document.answer.chart is not None
-    assert document.answer.chart.id == "layers"
+    study = study_of(layer_study)
+    document = compose(study)
+    text = told_in(part_of(study, "layers"))
+    assert "Co-adaptation is shown" in text
+    assert "Specificity is shown" in text
+    assert "nothing is concluded from it" in text
+    assert next(b.id for b in document.charts()) == "layers"
+    assert document.answer[0].startswith("Specificity is shown")
     # The whole study is told by one section, not once more as a size study.
-    assert [s.id for s in document.sections] == ["layers", "networks", "discussion", "made"]
+    assert [s.id for s in document.sections] == ["layers", "limits", "networks", "made", "data"]
+
+
+def test_a_layer_study_concludes_nothing_without_its_controls(layer_study: list) -> None:
+    """Without n = 0 nothing on co-adaptation, without BnB+ nothing on tuned transfer."""
+
+    def without(gone: Callable[[Run], bool]) -> str:
+        kept = [
+            dataclasses.replace(r, runs=[run for run in r.runs if not gone(run)])
+            if isinstance(r, Results)
+            else r
+            for r in layer_study
+        ]
+        return told_in(part_of(study_of(kept), "layers"))
+
+    assert "Co-adaptation (BnB below n = 0) is not shown: it takes networks that copy nothing" in without(
+        lambda r: r.method == "scratch"
+    )
+    own = without(lambda r: r.method == "finetune" and r.relation == "own")
+    assert "That layers of the other task help a tuned network is not shown: it takes tuned networks" in own
+
+
+def test_the_base_of_a_layer_study_is_one_network_for_its_runs() -> None:
+    """Two runs on one target have one base: it has no spread, and the difference from it no interval."""
+    records = list(make_layer_study(1, 3, 200))
+    for r in records:
+        if isinstance(r, Results):
+            again = [dataclasses.replace(run, run=1, seed=9) for run in r.runs]
+            r.runs += again
+    study = study_of(records)
+    (found,) = study.layer_studies
+    assert found.unit == "run"
+    assert len(found.base) == 2  # a base for each of the two halves
+    table = table_of(part_of(study, "layers"), "layers")
+    base = next(r for r in table.rows if r["series"] == "base")
+    assert (base["sd"], base["layer_interval"]) == (None, None)
+    assert all(r.get("drop_interval") is None for r in table.rows)
 
 
 def test_few_splits_fall_back_to_targets_and_runs() -> None:
-    study = gather(make_layer_study(2, 3, 100))
-    (found,) = layers.collect(study, layers.of_layers(study))
+    (found,) = study_of(make_layer_study(2, 3, 100)).layer_studies
     assert found.unit == "target"
-    study = gather(make_layer_study(1, 3, 100))
-    (found,) = layers.collect(study, layers.of_layers(study))
+    (found,) = study_of(make_layer_study(1, 3, 100)).layer_studies
     assert found.unit == "run"
 
 
@@ -146,31 +186,27 @@ def test_another_head_is_another_layer_study() -> None:
     records = make_layer_study(3, 3, 100)
     results = next(r for r in records if isinstance(r, Results))
     twins = [dataclasses.replace(run, arm=f"{run.arm}, all", all_layers=1) for run in results.runs]
-    study = gather([*records, dataclasses.replace(results, runs=twins)])
-    found = layers.collect(study, layers.of_layers(study))
+    found = study_of([*records, dataclasses.replace(results, runs=twins)]).layer_studies
     assert [(one.variant, one.runs) for one in found] == [("", 72), ("head on all layers", 12)]
 
 
 def test_a_figure_for_every_network_of_document_003() -> None:
-    study = gather(make_strategies())
+    study = study_of(make_strategies())
     assert [n.name for n in networks.networks(study)] == ["base", "scratch", "freeze", "freeze:copy=4"]
-    part = networks.section(study)
-    assert part is not None
+    part = part_of(study, "networks")
     assert sum(isinstance(b, Chart) for b in part.blocks) == 4
 
 
 def _told_of_the_base(measured: int, accuracy: Sequence[float] | None = None) -> str:
     """The discussion of a base whose test loss rises, measured so many times."""
-    study = gather(make_strategies())
+    study = study_of(make_strategies())
     history = study.checkpoints[0].history
     for quantity in history:
         history[quantity] = history[quantity][:measured]
     history["test_loss"] = np.linspace(0.5, 1.5, measured)
     if accuracy is not None:
         history["test_accuracy"] = np.asarray(accuracy)
-    part = networks.section(study)
-    assert part is not None
-    return part.discussion[0].partition(" scratch: ")[0]
+    return told_in(part_of(study, "networks")).partition(" scratch: ")[0]
 
 
 def test_overfitting_is_told_where_there_are_measurements_to_tell_it_from() -> None:
@@ -180,58 +216,58 @@ def test_overfitting_is_told_where_there_are_measurements_to_tell_it_from() -> N
     assert "test loss" not in _told_of_the_base(4)
 
 
-def test_a_network_is_told_with_the_decimals_of_its_study() -> None:
-    """Of 2,000 test images two decimals, of 141 one; and what its training accuracy is of."""
-    assert "it gets 77.00\u00a0% of the images right, as it saw them then. It ends with" in _told_of_the_base(
-        20
-    )
-    records = make_size_study((100,), 1, 141, (0.0,))
-    part = networks.section(gather(records))
-    assert part is not None
-    assert re.search(r"test accuracy \d\d\.\d\u00a0%", part.discussion[0])
-    assert "It ends with test accuracy 99.4\u00a0%." in part.discussion[0]
+def test_a_network_is_told_with_the_decimals_of_its_own_test_images() -> None:
+    """A base tells nothing of its test images here, the others have 141 of them or 2,000."""
+    told = told_in(part_of(study_of(make_strategies()), "networks"))
+    assert told.startswith("base: it ends with test accuracy 76.0 %.")
+    assert "scratch: it ends with test accuracy 96.80 %." in told
+    base = make_strategies()[1]
+    base.test_predictions = np.zeros(4000, np.int64)
+    assert "test accuracy 76.00 %." in told_in(part_of(study_of([base]), "networks"))
 
 
 def test_curves_show_wide_bands_and_say_what_they_cut() -> None:
-    study = gather(make_size_study((100,), 2, 500, (0.0,)))
+    study = study_of(make_size_study((100,), 2, 500, (0.0,)))
 
     def caption() -> str:
-        blocks = sizes.section(study, study.entries).blocks
+        blocks = part_of(study, "curves").blocks
         return next(b.caption for b in blocks if isinstance(b, Chart) and b.id == "curves")
 
     assert "The steep beginning is cut off below" in caption()
+    study = study_of(make_size_study((100,), 2, 500, (0.0,)))
     for e in study.entries:
         few = np.array([0.70, 0.71, 0.72]) + 0.1 * e.run.run
         e.run.history = {"samples_seen": np.arange(1, 4) * 1000, "test_accuracy": few}
     assert "cut off" not in caption()
-    low, high = size_figures.curve_limits(size_figures.mean_curves(study.entries))
+    low, high = plots.curve_limits(study.tasks[0].cells)
     sd = 100 * np.std([0, 0.1], ddof=1)
     assert low < 75 - sd
     assert high > 77 + sd
 
 
 def test_bias_and_variance_say_what_they_rest_on() -> None:
-    study = gather(make_size_study((100, 200), 3, 500, (0.0,)))
-    part = learning.section(study, study.entries)
-    for row in _table(part, "bias-variance").rows:
+    part = part_of(study_of(make_size_study((100, 200), 3, 500, (0.0,))), "learning")
+    table = table_of(part, "bias-variance")
+    for row in table.rows:
         assert row["bias"] + row["variance"] == pytest.approx(row["error"])
-    assert any("one training set per size" in t for t in part.limits)
-    assert "exceeds 100 points everywhere, so it says nothing about why" in " ".join(part.discussion)
+    assert "share one training set" in table.note
+    assert "promises nowhere more than guessing the largest class" in told_in(part)
+    assert not next(c for c in table_of(part, "capacity").columns if c.key == "bound").shown
 
 
 def test_of_one_arm_no_superlatives() -> None:
-    study = gather(make_size_study((100,), 3, 500, (0.0,), arms=("finetune",)))
-    results = sizes.section(study, study.entries)
-    part = learning.section(study, study.entries)
-    text = " ".join(results.discussion + part.discussion)
+    study = study_of(make_size_study((100,), 3, 500, (0.0,), arms=("finetune",)))
+    results, part = part_of(study, "accuracy"), part_of(study, "learning")
+    text = told_in(results) + told_in(part)
     assert "the gap between training and test accuracy is that of finetune (" in text
-    assert results.answer is not None
-    assert re.search(r"^At 100 training images, finetune gets .* right \(95 % interval", results.answer.text)
-    assert not re.search("widest|narrowest|least", text)
+    assert re.search(
+        r"^At 100 training images, finetune gets .* right \(95 % inter", compose(study).answer[0]
+    )
+    assert not re.search("widest|narrowest|least ", text)
     # One gap, with the same digits wherever it stands.
-    (row,), (again,) = _table(results, "accuracy").rows, _table(part, "capacity").rows
+    (row,), (again,) = table_of(results, "accuracy").rows, table_of(part, "capacity").rows
     assert row["gap"] == again["gap"]
-    assert f"({show(row['gap'], 'number', 1)}\u00a0points" in text
+    assert f"({show(row['gap'], 'number', 1)} points" in text
 
 
 def test_parameters_and_gap_at_the_smallest_and_the_largest_size() -> None:
@@ -242,19 +278,15 @@ def test_parameters_and_gap_at_the_smallest_and_the_largest_size() -> None:
         for method, accuracy, trained in (("freeze", frozen, 1000), ("finetune", 0.7, 9000)):
             fitted = {"train_accuracy": 1.0 if size == 100 else 0.9}
             runs.append(make_run(target, method, method, 0, accuracy, trainable=trained, attributes=fitted))
-    study = gather([Results(runs, targets)])
-    small, large = learning.section(study, study.entries).discussion[0].split(" At 1,000 training images, ")
-    assert "freeze trains 1,000 parameters (10.0 per image) with a gap of 40.00" in small
-    assert small.endswith(
-        "There fewer trained parameters do not go with a smaller gap. Both classify every training image "
-        "right, so that the gap is the test error."
-    )
-    assert large.endswith("There fewer trained parameters go with a smaller gap.")
+    results = Results(runs, targets)
+    small, large = told_in(part_of(study_of([results]), "learning")).split(" At 1,000 training images, ")
+    assert "freeze trains 1,000 parameters (10.0 per image) and has a gap of 40.00" in small
+    assert small.endswith("There fewer trained parameters do not go with a smaller gap.")
+    assert "There fewer trained parameters go with a smaller gap." in large
     for run in runs:
         run.trainable_parameters = 2570
-    study = gather([Results(runs, targets)])
-    text = learning.section(study, study.entries).discussion[0]
-    assert "all networks train the same number of parameters (2,570, 25.7 per image)" in text
+    text = told_in(part_of(study_of([results]), "learning"))
+    assert "all networks train about as many parameters (2,570), which cannot tell" in text
 
 
 def _forgetful(target: Target, lost: dict[str, tuple[float, ...]]) -> list[Run]:
@@ -276,15 +308,18 @@ def _forgetful(target: Target, lost: dict[str, tuple[float, ...]]) -> list[Run]:
 
 def test_forgetting() -> None:
     target = make_target("t", 100, 500, ["a", "b"])
-    runs = _forgetful(target, {"scratch": (0.69,) * 3, "freeze": (-0.002,) * 3, "finetune": (0.3,) * 3})
-    document = compose(gather([Results(runs, {"t": target})]), None, "")
-    part = next(s for s in document.sections if s.id == "forgetting")
-    assert {r["arm"]: round(r["lost"]) for r in _table(part, "forgetting").rows} == {
-        "freeze": 0,
-        "finetune": 30,
-    }
-    assert "finetune loses 30.0" in part.discussion[0]
-    assert "freeze gains 0.2" in part.discussion[0]
+    lost = {"scratch": (0.69,) * 3, "freeze": (-0.002,) * 3, "finetune": (0.31, 0.3, 0.29)}
+    part = part_of(study_of([Results(_forgetful(target, lost), {"t": target})]), "forgetting")
+    rows = table_of(part, "forgetting").rows
+    assert {r["arm"]: round(r["lost"]) for r in rows} == {"freeze": 0, "finetune": 30}
+    told = told_in(part)
+    assert "finetune loses 30.0 points" in told
+    assert "freeze gains 0.2 points" in told
+    # A paired t test: 30.2 points, sd 1 over three runs, t(2) = 4.303.
+    (row,) = table_of(part, "forgetting-compared").rows
+    assert (row["arm"], row["against"], row["lost_verdict"]) == ("freeze", "finetune", "forgets less")
+    assert row["lost_difference_interval"] == pytest.approx((-30.2 - 2.484, -30.2 + 2.484), abs=0.01)
+    assert "freeze forgets less than finetune at 100 (−30.2 points)" in told
 
 
 def test_forgetting_is_told_task_by_task() -> None:
@@ -294,12 +329,15 @@ def test_forgetting_is_told_task_by_task() -> None:
     runs = _forgetful(other, {"finetune": (0.1, 0.1)})
     for i, target in enumerate(draws):
         runs += _forgetful(target, {"finetune": (0.1 * i, 0.1 * i + 0.1)})
-    document = compose(gather([Results(runs, {t.name: t for t in (other, *draws)})]), None, "")
+    document = compose(study_of([Results(runs, {t.name: t for t in (other, *draws)})]))
     parts = [s for s in document.sections if s.id.startswith("forgetting")]
-    assert [p.title for p in parts] == [f"Forgetting of the source task: {n}" for n in ("c and d", "a and b")]
-    (row,) = _table(parts[1], "forgetting-2").rows
+    assert [p.title for p in parts] == [
+        f"Forgetting of the source task: mnist {n}" for n in ("c and d", "a and b")
+    ]
+    (row,) = table_of(parts[1], "forgetting-2").rows
     assert row["lost"] == pytest.approx(15)
-    assert row["interval"] == pytest.approx((15 - 24.84, 15 + 24.84), abs=0.01)  # t(2) = 4.303, sd 10, n = 3
+    # t(2) = 4.303, sd 10, n = 3
+    assert row["lost_interval"] == pytest.approx((15 - 24.84, 15 + 24.84), abs=0.01)
 
 
 def test_pictures_are_those_that_differ() -> None:
@@ -307,18 +345,16 @@ def test_pictures_are_those_that_differ() -> None:
     target = records[0].targets["mnist-6-9-100"]
     part = Part(np.zeros((400, 4, 4, 1), np.uint8), target.test_labels, target.test_source_index)
     dataset = Dataset({"train": part, "test": part}, target.class_names, np.arange(4))
-    study = gather([*records, dataset])
-    found = pictures.section(study, study.entries)
-    assert found is not None
+    study = study_of([*records, dataset])
     by_arm = {
         a: np.mean([e.correct for e in study.entries if e.arm == a], axis=0) for a in ("finetune", "scratch")
     }
     better = int(((by_arm["finetune"] > 0.5) & (by_arm["scratch"] < 0.5)).sum())
-    assert f"finetune is right and scratch wrong on {better} of 400" in found.discussion[0]
+    assert f"finetune is right and scratch wrong on {better} of 400" in told_in(part_of(study, "pictures"))
     # Another set of test images is not mistaken for it.
     other = Part(part.images, part.labels, part.source_index + 1)
-    study = gather([*records, Dataset({"train": other, "test": other}, target.class_names, np.arange(4))])
-    assert pictures.section(study, study.entries) is None
+    dataset = Dataset({"train": other, "test": other}, target.class_names, np.arange(4))
+    assert part_of(study_of([*records, dataset]), "pictures").blocks == []
 
 
 def test_map_repeats_and_keeps_classes_apart() -> None:
@@ -332,25 +368,50 @@ def test_map_repeats_and_keeps_classes_apart() -> None:
     assert flat.shape == (120, 2)
     assert share > 0.5
     assert np.array_equal(maps.t_sne(sampled), maps.t_sne(sampled))  # type: ignore[arg-type]
-    assert "100.0\u00a0%" in maps.section(gather([embeddings])).discussion[0].replace(" %", "\u00a0%")  # type: ignore[union-attr]
+    assert "100.0 %" in told_in(part_of(study_of([embeddings]), "map"))
 
 
-def test_arms_of_one_method_are_told_apart_without_lines() -> None:
-    """As in a figure of differences, which has markers alone."""
-    parts = [("anchored", f"anchored(part={n})") for n in range(7)]
-    assert len({(look.colour, look.marker) for look in style.looks(parts).values()}) == 7
-    beside = style.looks([*parts, ("freeze", "freeze")])
-    assert len({(look.colour, look.marker) for look in beside.values()}) == 8
-    assert {beside[arm].colour for _, arm in parts[3:6]} == {beside[arm].colour for _, arm in parts[:3]}
+def test_a_method_has_one_colour_and_its_arms_other_marks() -> None:
+    """As in a figure of differences, which has markers alone; and on every page the same."""
+    parts = [("anchored", f"anchored:part={n}") for n in range(7)]
+    alone = style.looks(parts)
+    assert (
+        len({look.marker for look in alone.values()}) == len({str(x.line) for x in alone.values()}) + 1 == 7
+    )
+    beside = style.looks([*parts, ("freeze", "freeze"), ("mine", "mine")])
+    assert {look.colour for look in alone.values()} == {beside[arm].colour for _, arm in parts}
+    assert style.looks([("mine", "mine"), ("other", "other")])["mine"].colour == beside["mine"].colour
 
 
-def test_boxes_cut_no_run() -> None:
+def test_colours_are_seen_on_their_ground() -> None:
+    """3:1 at least, in the light and in the dark (WCAG 2.2, 1.4.11)."""
+
+    def luminance(colour: str) -> float:
+        shares = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        linear = np.where(shares <= 0.03928, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+        return float(linear @ (0.2126, 0.7152, 0.0722))
+
+    for name, pair in style.COLOURS.items():
+        if name not in ("grid", "paper"):
+            for place, ground in enumerate(style.COLOURS["paper"]):
+                low, high = sorted((luminance(pair[place]), luminance(ground)))
+                assert (high + 0.05) / (low + 0.05) > 3, (name, place)
+
+
+def test_few_runs_are_points_and_boxes_cut_none() -> None:
     """Runs at the quartile that is the edge of a box do not lie on the edge of the panel."""
     target = make_target("t", 100, 500, ["a", "b"])
-    runs = [make_run(target, "lwf", "lwf", r, a) for r, a in enumerate((0.6, 0.6, 0.6, 0.8))]
-    study = gather([Results(runs, {"t": target})])
-    with drawing.drawing_style():
-        (ax,) = size_figures.boxes(study.entries, study.looks, 2).axes
-        low, high = ax.get_xlim()
+
+    def panel(accuracies: Sequence[float]) -> tuple[int, float, float]:
+        runs = [make_run(target, "lwf", "lwf", r, a) for r, a in enumerate(accuracies)]
+        study = study_of([Results(runs, {"t": target})])
+        task: Task = study.tasks[0]
+        with drawing.drawing_style():
+            (ax,) = plots.runs(task, study.looks, 2).axes
+            return len(ax.patches), *ax.get_xlim()
+
+    assert panel((0.6, 0.7, 0.8))[0] == 0
+    boxes, low, high = panel((0.6, 0.6, 0.6, 0.6, 0.8))
+    assert boxes == 1
     assert low < 59.5
     assert high > 80.5

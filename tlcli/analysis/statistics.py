@@ -7,9 +7,9 @@ one test image. `correct` arrays are boolean, runs x images.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import log, sqrt
+from math import sqrt
 
 import numpy as np
 
@@ -28,21 +28,6 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """The difference first - second of two mean accuracies, its interval and its two-sided p value."""
-
-    difference: float
-    low: float | None
-    high: float | None
-    p: float | None
-    runs: int
-    """Paired repetitions."""
-    images: int
-    """Test images in common; 0 where the repetitions were tested on different images."""
-    method: str
-
-
-@dataclass(frozen=True)
 class McNemar:
     """Images that only the first and only the second gets right, and the exact p value."""
 
@@ -52,20 +37,66 @@ class McNemar:
 
 
 @dataclass(frozen=True)
-class BiasVariance:
-    """The mean 0-1 error over runs, taken apart in two ways (see `bias_variance`)."""
+class Comparison:
+    """The difference first - second of two mean accuracies, and what its intervals and tests are made of."""
 
-    error: float
-    bias: float
-    """Kohavi & Wolpert's squared bias, corrected for the number of runs."""
-    variance: float
-    """Kohavi & Wolpert's variance, corrected for the number of runs; error = bias + variance."""
-    main_error: float
-    """Domingos's bias: the error of the class that most runs give."""
-    unbiased_variance: float
-    """Domingos: what single runs lose where most are right."""
-    biased_variance: float
-    """Domingos: what single runs win where most are wrong; error = main + unbiased - biased."""
+    difference: float
+    error: float | None
+    """The standard error of the difference; None where one repetition leaves it unknown."""
+    df: float
+    """Degrees of freedom of the t distribution."""
+    runs: int
+    """Paired repetitions."""
+    images: int
+    """Test images in common; 0 where the repetitions were tested on different images."""
+    method: str
+    exact: McNemar | None = None
+    """The test of two single networks, where they are that."""
+
+    def p(self, family: int = 1) -> float | None:
+        """Two-sided p value, adjusted after Bonferroni for so many comparisons (Dunn 1961)."""
+        if self.exact is not None:
+            p = self.exact.p
+        elif self.error is None:
+            return None
+        else:
+            p = _p_value(self.difference, self.error, self.df)
+        return min(1.0, family * p)
+
+    def interval(self, family: int = 1, *, level: float = 0.95) -> tuple[float, float] | None:
+        """The interval that holds for so many comparisons at once: each at the level 1 - (1 - level)/family.
+
+        It leaves zero out exactly where `p(family)` is below 1 - level. Of two single networks it is exact,
+        too: the interval of Clopper and Pearson for the share of the first among the images on which the two
+        differ, times their number.
+        """
+        level = 1 - (1 - level) / family
+        if self.exact is not None:
+            return self._exact_interval(self.exact, level)
+        if self.error is None:
+            return None
+        half = _t_quantile(level, self.df) * self.error
+        return self.difference - half, self.difference + half
+
+    def _exact_interval(self, exact: McNemar, level: float) -> tuple[float, float]:
+        differing = exact.only_first + exact.only_second
+        if differing == 0:
+            most = 1 - ((1 - level) / 2) ** (1 / self.images)
+            return -most, most
+        low, high = exact_interval(exact.only_first, differing, level=level)
+        scale = differing / self.images
+        return (2 * low - 1) * scale, (2 * high - 1) * scale
+
+    def detectable(self, family: int = 1, *, level: float = 0.95, power: float = 0.8) -> float | None:
+        """The smallest true difference that such a comparison shows with this power (Bloom 1995).
+
+        It is (t(1 - alpha/2) + t(power)) standard errors; None where there is no error to reckon with.
+        """
+        if self.error is None or self.error <= 0:
+            return None
+        return (
+            _t_quantile(1 - (1 - level) / family, self.df) + _t_quantile(2 * power - 1, self.df)
+        ) * self.error
 
 
 def summary(
@@ -118,112 +149,86 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
     return McNemar(only_first, only_second, p)
 
 
-def compare(first: np.ndarray, second: np.ndarray, *, level: float = 0.95) -> Comparison:
+def compare(first: np.ndarray, second: np.ndarray) -> Comparison:
     """Compare two arms over R paired runs on the same N images (bool or share right, both R x N).
 
     The differences d[r, i] follow the crossed random-effects model d = mu + run + image + rest, so the
-    interval holds for other runs *and* other images of the same kind. The variance of the grand mean is
-    (MS_runs + MS_images - MS_rest) / (R N) with the mean squares of the two-way analysis of variance; a
-    component that comes out negative counts as zero. The degrees of freedom are Satterthwaite's (1946). This
-    is
-    the quasi-F of Clark (1973), known in diagnostics as the multi-reader multi-case analysis.
+    interval holds for other runs *and* other images of the same kind (see `crossed_error`).
 
-    One run (R = 1) leaves the chance of the runs unknown: p is McNemar's, the interval is that of the images.
+    One run (R = 1) leaves the chance of the runs unknown: the comparison is then of two networks, by
+    McNemar's exact test; of shares it is a t test over the images.
     """
     first, second = _paired(first, second, 2)
     d = first.astype(np.float64) - second.astype(np.float64)
     runs, images = d.shape
     mean = float(d.mean())
-    if runs == 1:
-        se = float(d.std(ddof=1)) / sqrt(images) if images > 1 else 0.0
-        half = _t_quantile(level, max(images - 1, 1)) * se
-        exact = mcnemar(first[0], second[0]) if first.dtype == bool and second.dtype == bool else None
-        p = exact.p if exact else _p_value(mean, se, max(images - 1, 1))
-        return Comparison(mean, mean - half, mean + half, p, 1, images, "McNemar, exact")
-    se, df = _crossed_error(d)
-    half = _t_quantile(level, df) * se
-    return Comparison(mean, mean - half, mean + half, _p_value(mean, se, df), runs, images, "runs x images")
+    if runs == 1 and first.dtype == bool and second.dtype == bool:
+        return Comparison(mean, None, 0.0, 1, images, "McNemar", mcnemar(first[0], second[0]))
+    error, df = crossed_error(d)
+    return Comparison(mean, error, df, runs, images, "runs x images")
 
 
-def compare_means(
-    first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray, *, level: float = 0.95
-) -> Comparison:
+def compare_means(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> Comparison:
     """Student's paired t test of accuracies, for repetitions that do not share their test images."""
     first, second = _paired(np.asarray(first, np.float64), np.asarray(second, np.float64), 1)
-    d = first - second
-    s = summary(d, level=level)
-    p = None if s.sd is None else _p_value(s.mean, s.sd / sqrt(s.n), s.n - 1)
-    return Comparison(s.mean, s.low, s.high, p, s.n, 0, "paired t")
+    s = summary(first - second)
+    error = None if s.sd is None else s.sd / sqrt(s.n)
+    return Comparison(s.mean, error, float(max(s.n - 1, 1)), s.n, 0, "paired t")
 
 
-def holm(p: Sequence[float | None]) -> list[float | None]:
-    """Holm's (1979) adjusted p values for a family of tests, in the order given; None stays None."""
-    known = [i for i, value in enumerate(p) if value is not None]
-    order = sorted(known, key=lambda i: p[i])  # type: ignore[arg-type,return-value]
-    adjusted: list[float | None] = [None] * len(p)
-    largest = 0.0
-    for rank, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - rank) * float(p[i])))  # type: ignore[arg-type]
-        adjusted[i] = largest
-    return adjusted
+def new_images(correct: np.ndarray, *, level: float = 0.95) -> tuple[float, float]:
+    """The interval of mean accuracy (bool or shares, R x N) for other runs and other images of the kind.
 
-
-def bias_variance(predictions: np.ndarray, labels: np.ndarray) -> BiasVariance:
-    """Take the mean 0-1 error of R >= 2 runs apart into what they share and what differs between them.
-
-    `predictions`: int, R x N; `labels`: int, N. Labels are taken to be free of noise.
-
-    Kohavi & Wolpert (1996): with q(y) the share of runs that give an image class y, squared bias is
-    1/2 sum_y (1[y = label] - q(y))^2 and variance 1/2 (1 - sum_y q(y)^2). From few runs the first comes out
-    too large and the second too small by 1/2 sum_y q(y)(1 - q(y)) / (R - 1); both are corrected by it, so
-    that
-    a small bias can come out slightly negative.
-    Domingos (2000): bias is the error of the main prediction (the class most runs give; of a tie the
-    lowest), and
-    variance adds to the error where that is right and takes from it where that is wrong.
+    Of several runs by crossed random effects, of one run the exact binomial one.
     """
-    predictions = np.asarray(predictions)
-    labels = np.asarray(labels)
-    if predictions.ndim != 2 or len(predictions) < 2 or predictions.shape[1:] != labels.shape:
-        raise TlcliError(
-            f"Bias and variance need two or more runs on the same images; received predictions of shape "
-            f"{predictions.shape} for labels of shape {labels.shape}."
-        )
-    runs = len(predictions)
-    classes = int(max(predictions.max(), labels.max())) + 1
-    counts = np.stack([(predictions == c).sum(axis=0) for c in range(classes)])
-    images = np.arange(labels.size)
-    squares = ((counts / runs) ** 2).sum(axis=0)
-    right = counts[labels, images] / runs
-    raw_bias = 0.5 * (squares - 2 * right + 1)
-    raw_variance = 0.5 * (1 - squares)
-    correction = raw_variance / (runs - 1)
-
-    main = counts.argmax(axis=0)
-    main_right = main == labels
-    away = 1 - counts[main, images] / runs
-    return BiasVariance(
-        error=float(1 - right.mean()),
-        bias=float((raw_bias - correction).mean()),
-        variance=float((raw_variance + correction).mean()),
-        main_error=float(1 - main_right.mean()),
-        unbiased_variance=float(np.where(main_right, away, 0).mean()),
-        biased_variance=float(np.where(main_right, 0, right).mean()),
-    )
+    correct = np.asarray(correct)
+    if len(correct) == 1 and correct.dtype == bool:
+        return exact_interval(int(correct.sum()), correct.size, level=level)
+    error, df = crossed_error(correct.astype(np.float64))
+    mean, half = float(correct.mean()), _t_quantile(level, df) * error
+    return max(0.0, mean - half), min(1.0, mean + half)
 
 
-def counting_bound(parameters: int, images: int, *, bits: int = 32, level: float = 0.95) -> float:
-    """How far training and true error can lie apart by counting alone (the Occam or finite-class bound).
+def interquartile_mean(values: np.ndarray) -> np.ndarray:
+    """The mean of the middle half of the values (... x N), as rliable has it (Agarwal et al. 2021)."""
+    x = np.sort(np.asarray(values, np.float64), axis=-1)
+    cut = x.shape[-1] // 4
+    return x[..., cut : x.shape[-1] - cut].mean(axis=-1)
 
-    With `parameters` numbers of `bits` bits there are 2^(bits * parameters) classifiers; Hoeffding's
-    inequality and
-    the union bound give sqrt((bits * parameters * ln 2 + ln(2 / (1 - level))) / (2 images)) for all of them
-    at once
-    (Shalev-Shwartz & Ben-David 2014, section 4.2). Above 1 it says nothing.
+
+def probability_of_improvement(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> np.ndarray:
+    """How often a run of the first beats one of the second, averaged over tasks (Agarwal et al. 2021).
+
+    One array of runs (... x N) per task on either side; ties count one half (the Mann-Whitney statistic).
     """
-    if images < 1:
-        raise TlcliError("The bound needs at least one training image.")
-    return sqrt((bits * parameters * log(2) + log(2 / (1 - level))) / (2 * images))
+    apart = [np.sign(a[..., :, None] - b[..., None, :]) for a, b in zip(first, second, strict=True)]
+    return np.mean([0.5 + 0.5 * d.mean(axis=(-2, -1)) for d in apart], axis=0)
+
+
+def stratified_bootstrap(
+    groups: Sequence[Sequence[np.ndarray]],
+    statistic: Callable[..., np.ndarray],
+    *,
+    draws: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """The percentile interval of a statistic of one or more arms, the runs drawn anew within each task.
+
+    `groups` holds for each arm one array of runs (N) per task; `statistic` takes as many lists of arrays
+    (draws x N) and gives one value for each draw (Agarwal et al. 2021, stratified bootstrap).
+    """
+    rng = np.random.default_rng(seed)
+    drawn = [[x[rng.integers(0, len(x), (draws, len(x)))] for x in tasks] for tasks in groups]
+    low, high = np.quantile(statistic(*drawn), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def draws_of_mean(s: Summary, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Values (N) that the mean may have, from the t distribution that its interval is made of."""
+    if s.sd is None or s.n < 2:
+        return np.full(draws, s.mean)
+    return s.mean + s.sd / sqrt(s.n) * rng.standard_t(s.n - 1, draws)
 
 
 def _paired(first: np.ndarray, second: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
@@ -235,9 +240,17 @@ def _paired(first: np.ndarray, second: np.ndarray, dimensions: int) -> tuple[np.
     return first, second
 
 
-def _crossed_error(d: np.ndarray) -> tuple[float, float]:
-    """Standard error of the mean of d (R x N) under crossed random effects, and its degrees of freedom."""
+def crossed_error(d: np.ndarray) -> tuple[float, float]:
+    """Standard error of the mean of d (R x N) under crossed random effects, and its degrees of freedom.
+
+    The variance of the grand mean is (MS_runs + MS_images - MS_rest) / (R N) with the mean squares of the
+    two-way analysis of variance; a component that comes out negative counts as zero. The degrees of freedom
+    are Satterthwaite's (1946). This is the quasi-F of Clark (1973), known in diagnostics as the multi-reader
+    multi-case analysis. With one run, it is the error over the images.
+    """
     runs, images = d.shape
+    if runs == 1:
+        return (float(d.std(ddof=1)) / sqrt(images) if images > 1 else 0.0), float(max(images - 1, 1))
     by_run, by_image, mean = d.mean(axis=1), d.mean(axis=0), d.mean()
     ms_runs = images * float(by_run.var(ddof=1))
     ms_images = runs * float(by_image.var(ddof=1)) if images > 1 else 0.0

@@ -40,6 +40,14 @@ def report(
             help="Compare every arm with this one too, beside scratch. Repeatable.",
         ),
     ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            "--margin",
+            metavar="POINTS",
+            help="Call two arms equivalent whose difference is shown to be at most so many points.",
+        ),
+    ] = None,
     partial: Annotated[
         bool,
         typer.Option(
@@ -61,6 +69,8 @@ def report(
     from tlcli.report import build
 
     console = Console(as_json=as_json, quiet=quiet)
+    if margin is not None and not 0 < margin < 100:
+        raise UsageError(f"--margin: received {margin:g}, expected percentage points between 0 and 100.")
     unfinished = [found for name in files if (found := Unfinished.of(name))]
     for found in unfinished:
         if not (partial and found.present):
@@ -86,6 +96,7 @@ def report(
             command=recorded_command(context),
             force=force,
             against=against or (),
+            margin=margin,
             warnings=[f"{Path(found.path).name} is not finished: {found.counted()}." for found in unfinished],
             progress=progress,
         )

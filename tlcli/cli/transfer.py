@@ -69,7 +69,7 @@ def transfer(
     ] = None,
     runs: Annotated[
         int, typer.Option("--runs", metavar="R", help="Repeat each training with so many seeds.")
-    ] = 1,
+    ] = 3,
     epochs: o.Epochs = None,
     samples: o.Samples = None,
     eval_every: o.EvalEvery = None,

@@ -17,7 +17,7 @@ from tlcli.report import words
 class Column:
     """A column: `kind` is text, figure, count, number, percent, points, p, digest, or interval (low, high).
 
-    `figure` is text that is set like a number.
+    `figure` is text that is set like a number. Columns of one key hold one quantity, in whatever table.
     """
 
     key: str
@@ -40,6 +40,10 @@ class Table:
     shown: bool = True
     group: str = ""
     """The column whose change starts a new group of rows."""
+    file: str = ""
+    """The CSV file that its rows go to, with those of other tables of that kind; by default its own."""
+    task: str = ""
+    """The task of its rows, which the CSV names where there are several."""
 
     @property
     def visible(self) -> list[Column]:
@@ -64,20 +68,13 @@ class Chart:
 
 @dataclass
 class Text:
-    """A paragraph, a remark set smaller (note), a heading within a section, or a listing (code)."""
+    """A paragraph, a remark set smaller (note), a heading within a section, a listing (code), or a limit.
+
+    Limits, what the results cannot show, are put together at the end of the page.
+    """
 
     text: str
     kind: str = "paragraph"
-
-
-@dataclass
-class Answer:
-    """What a reader wants to know first: two sentences, and the figure that shows it."""
-
-    text: str
-    chart: Chart | None = None
-    weight: int = 0
-    """The section with the largest weight opens the report."""
 
 
 Block = Table | Chart | Text
@@ -85,14 +82,14 @@ Block = Table | Chart | Text
 
 @dataclass
 class Section:
-    """One part of the report, its share of the discussion, and what it cannot show."""
+    """One part of the report. What is `folded` is behind its title until a reader opens it."""
 
     id: str
     title: str
     blocks: list[Block] = field(default_factory=list)
-    discussion: list[str] = field(default_factory=list)
-    limits: list[str] = field(default_factory=list)
-    answer: Answer | None = None
+    folded: bool = False
+    task: str = ""
+    """The task it is about, where there are several."""
 
 
 @dataclass
@@ -101,16 +98,18 @@ class Document:
 
     title: str
     subtitle: str
-    answer: Answer
+    answer: list[str]
+    """The findings, a sentence or two each, the most important first."""
+    opening: list[Block]
+    """The table and the figure that show them."""
     sections: list[Section]
     warnings: list[str]
     facts: dict[str, Any] = field(default_factory=dict)
     """More for report.json: inputs, versions, command."""
 
     def blocks(self) -> list[Block]:
-        """Every block in reading order, the opening figure first."""
-        opening: list[Block] = [self.answer.chart] if self.answer.chart else []
-        return opening + [b for s in self.sections for b in s.blocks if b is not self.answer.chart]
+        """Every block in reading order."""
+        return [*self.opening, *(b for s in self.sections for b in s.blocks)]
 
     def charts(self) -> list[Chart]:
         return [b for b in self.blocks() if isinstance(b, Chart)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tlcli.report.document import Chart, Document, Table, Text
+from tlcli.report.document import Block, Chart, Document, Table, Text
+from tlcli.report.machine import csv_name
 from tlcli.report.page import NUMERIC, Numbers
 from tlcli.report.words import escape_markdown as e
 from tlcli.report.words import slug
@@ -11,22 +12,23 @@ from tlcli.report.words import slug
 def markdown(document: Document) -> str:
     """The whole report."""
     numbers = Numbers(document)
-    parts = [f"# {e(document.title)}", e(document.subtitle), f"**{e(document.answer.text)}**"]
-    if document.answer.chart:
-        parts.append(_figure(document.answer.chart, numbers))
+    parts = [f"# {e(document.title)}", e(document.subtitle)]
+    parts += [f"**{e(text)}**" if not i else e(text) for i, text in enumerate(document.answer)]
+    parts += [_block(block, numbers) for block in document.opening]
     if document.warnings:
-        parts.append("To be known:\n\n" + "\n".join(f"- {e(w)}" for w in document.warnings))
+        parts.append("Please note:\n\n" + "\n".join(f"- {e(w)}" for w in document.warnings))
     for section in document.sections:
-        parts.append(f"## {e(section.title)}")
-        for block in section.blocks:
-            if isinstance(block, Table):
-                parts += [_table(block, numbers)] if block.shown else []
-            elif isinstance(block, Chart):
-                parts += [_figure(block, numbers)] if block is not document.answer.chart else []
-            else:
-                parts.append(_text(block))
+        if any(not isinstance(b, Table) or b.shown for b in section.blocks):
+            parts.append(f"## {e(section.title)}")
+            parts += [_block(block, numbers) for block in section.blocks]
     parts.append(e(document.facts.get("made_by", "")))
     return "\n\n".join(p for p in parts if p) + "\n"
+
+
+def _block(block: Block, numbers: Numbers) -> str:
+    if isinstance(block, Table):
+        return _table(block, numbers) if block.shown else ""
+    return _figure(block, numbers) if isinstance(block, Chart) else _text(block)
 
 
 def _text(block: Text) -> str:
@@ -46,7 +48,10 @@ def _figure(chart: Chart, numbers: Numbers) -> str:
 
 
 def _table(table: Table, numbers: Numbers) -> str:
-    lines = [f"*Table {numbers.table(table)}.* {e(table.caption)} ([CSV](tables/{slug(table.id)}.csv))", ""]
+    lines = [
+        f"*Table {numbers.table(table)}.* {e(table.caption)} ([CSV](tables/{slug(csv_name(table))}.csv))",
+        "",
+    ]
     lines.append("| " + " | ".join(e(c.label) for c in table.visible) + " |")
     lines.append("| " + " | ".join("---:" if c.kind in NUMERIC else "---" for c in table.visible) + " |")
     for row in table.rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tlcli.report.document import Chart, Column, Document, Section, Table, Text
+from tlcli.report.document import Block, Chart, Column, Document, Section, Table, Text
 from tlcli.report.page_style import STYLE
 from tlcli.report.words import escape_html as e
 from tlcli.report.words import slug
@@ -27,7 +27,6 @@ class Drawn:
 
 def html(document: Document, drawn: dict[str, Drawn]) -> str:
     """The whole page."""
-    opening = document.answer.chart
     parts = [
         "<!doctype html>",
         '<html lang="en">',
@@ -46,19 +45,22 @@ def html(document: Document, drawn: dict[str, Drawn]) -> str:
         f"<h1>{e(document.title)}</h1>",
         f'<p class="subtitle">{e(document.subtitle)}</p>',
         "</header>",
-        f'<p class="answer">{e(document.answer.text)}</p>',
+        '<div class="answer">',
+        *(f"<p>{e(text)}</p>" for text in document.answer),
+        "</div>",
     ]
     numbers = Numbers(document)
-    if opening is not None:
-        parts.append(_figure(opening, drawn[opening.id], numbers))
+    parts += [_block(block, drawn, numbers) for block in document.opening]
     if document.warnings:
         items = "".join(f"<li>{e(w)}</li>" for w in document.warnings)
         parts.append(
-            f'<aside class="warnings" aria-label="Warnings"><b>To be known</b><ul>{items}</ul></aside>'
+            f'<aside class="warnings" aria-label="Warnings"><b>Please note</b><ul>{items}</ul></aside>'
         )
-    links = "".join(f'<li><a href="#{s.id}">{e(s.title)}</a></li>' for s in document.sections)
+    shown = [s for s in document.sections if any(not isinstance(b, Table) or b.shown for b in s.blocks)]
+    listed = [s for s in shown if not (s.task and s.folded)]
+    links = "".join(f'<li><a href="#{s.id}">{e(s.title)}</a></li>' for s in listed)
     parts.append(f'<nav aria-label="Contents"><ul>{links}</ul></nav>')
-    parts += [_section(s, opening, drawn, numbers) for s in document.sections]
+    parts += [_section(s, drawn, numbers) for s in shown]
     parts += [f"<footer>{e(document.facts.get('made_by', ''))}</footer>", "</main>", "</body>", "</html>", ""]
     return "\n".join(parts)
 
@@ -78,23 +80,25 @@ class Numbers:
         return self.of["table", table.id]
 
 
-def _section(section: Section, opening: Chart | None, drawn: dict[str, Drawn], numbers: Numbers) -> str:
-    parts = [f'<section id="{section.id}">', f"<h2>{e(section.title)}</h2>"]
-    for block in section.blocks:
-        if isinstance(block, Table):
-            if block.shown:
-                parts.append(_table(block, numbers))
-        elif isinstance(block, Chart):
-            if block is opening:
-                n = numbers.figure(block)
-                parts.append(
-                    f'<p class="note">See <a href="#figure-{slug(block.id)}">figure {n}</a> above.</p>'
-                )
-            else:
-                parts.append(_figure(block, drawn[block.id], numbers))
-        else:
-            parts.append(_text(block))
-    return "\n".join([*parts, "</section>"])
+def _section(section: Section, drawn: dict[str, Drawn], numbers: Numbers) -> str:
+    """A section; one that is folded is opened by its title."""
+    blocks = [_block(block, drawn, numbers) for block in section.blocks]
+    head = f"<h2>{e(section.title)}</h2>"
+    if section.folded:
+        return "\n".join(
+            [
+                f'<section id="{section.id}"><details><summary>{head}</summary>',
+                *blocks,
+                "</details></section>",
+            ]
+        )
+    return "\n".join([f'<section id="{section.id}">', head, *blocks, "</section>"])
+
+
+def _block(block: Block, drawn: dict[str, Drawn], numbers: Numbers) -> str:
+    if isinstance(block, Table):
+        return _table(block, numbers) if block.shown else ""
+    return _figure(block, drawn[block.id], numbers) if isinstance(block, Chart) else _text(block)
 
 
 def _text(block: Text) -> str:

@@ -1,18 +1,16 @@
 """The style sheet of the page: one column, light and dark, phone and paper."""
 
-STYLE = """
+from tlcli.report import style
+
+_STYLE = """
 :root {
   color-scheme: light dark;
-  --paper: #fff; --ink: #1b1d21; --muted: #5d636e; --grid: #dfe2e7; --tint: #f4f6f8;
-  --link: #0b5fa5; --accent: #0072b2;
-  --control: #767b85; --blue: #0072b2; --vermillion: #d55e00; --green: #009e73;
+  LIGHT --tint: #f4f6f8; --link: #0b5fa5; --accent: #0072b2;
   --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
   --mono: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
 }
 @media (prefers-color-scheme: dark) { :root {
-  --paper: #15171b; --ink: #e8eaee; --muted: #a2a9b5; --grid: #363b44; --tint: #1e2127;
-  --link: #7db8ee; --accent: #56b4e9;
-  --control: #9aa0ab; --blue: #3d9fe0; --vermillion: #f07d2e; --green: #22c296;
+  DARK --tint: #1e2127; --link: #7db8ee; --accent: #56b4e9;
 } }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
@@ -26,8 +24,10 @@ h3 { font-size: 1.05rem; margin: 2.2rem 0 .5rem; }
 p { margin: .6rem 0; max-width: 48rem; }
 a { color: var(--link); }
 .subtitle, .note, figcaption { color: var(--muted); }
-.answer { font-size: 1.13rem; line-height: 1.5; margin: 1.2rem 0; padding: .2rem 0 .2rem 1rem;
-  border-left: 4px solid var(--accent); }
+.answer { margin: 1.2rem 0; padding: .1rem 0 .1rem 1rem; border-left: 4px solid var(--accent); }
+.answer p:first-child { font-size: 1.13rem; font-weight: 600; }
+details > summary { cursor: pointer; }
+details > summary h2 { display: inline; border: 0; }
 .note { font-size: .86rem; }
 .warnings { background: var(--tint); border-left: 4px solid #d55e00; padding: .6rem 1rem; margin: 1.2rem 0; }
 .warnings ul { margin: .3rem 0; padding-left: 1.2rem; }
@@ -66,9 +66,8 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
   th.num { min-width: 5rem; }
 }
 @media print {
-  :root { color-scheme: light; --paper: #fff; --ink: #000; --muted: #444; --grid: #ccc; --tint: #f4f4f4;
-    --link: #000; --accent: #0072b2; --control: #767b85; --blue: #0072b2; --vermillion: #d55e00;
-    --green: #009e73; }
+  :root { color-scheme: light; LIGHT --ink: #000; --muted: #444; --grid: #ccc; --tint: #f4f4f4;
+    --link: #000; --accent: #0072b2; }
   @page { size: A4; margin: 18mm 16mm; @bottom-right { content: counter(page) " / " counter(pages);
     font: 8pt sans-serif; color: #444; } }
   body { font-size: 10pt; }
@@ -93,3 +92,5 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
   figure.single svg { max-width: 11.5cm !important; }
 }
 """
+
+STYLE = _STYLE.replace("LIGHT", style.css(dark=False)).replace("DARK", style.css(dark=True))

@@ -2,46 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tlcli import __version__
-from tlcli.errors import UsageError
-from tlcli.report import confusion as confusion_matrix
-from tlcli.report import (
-    drawing,
-    forgetting,
-    layer_section,
-    layers,
-    learning,
-    made,
-    maps,
-    neighbours,
-    networks,
-    pictures,
-    ranking,
-    sizes,
-)
-from tlcli.report.document import Answer, Chart, Document, Section, Text
-from tlcli.report.files import csv_text, json_text
-from tlcli.report.gather import Entry, Study, by, gather
+from tlcli.report import drawing, headline, tidy
+from tlcli.report.document import Block, Chart, Document, Section, Table, Text
+from tlcli.report.machine import csv_files, json_text
 from tlcli.report.markdown import markdown
 from tlcli.report.page import Drawn, html
-from tlcli.report.registry import SECTIONS
-from tlcli.report.words import at_most, clean, plural, slug
+from tlcli.report.registry import SECTIONS, SectionKind
+from tlcli.report.sections.made import line
+from tlcli.report.study import Study, Task
+from tlcli.report.study.gather import gather
+from tlcli.report.study.grid import Options
+from tlcli.report.words import slug
 from tlcli.store.atomic_folder import check_folder, write_folder
 from tlcli.store.records import Record
 
 Progress = Callable[[int, int, str], None]
 
-MOST_TASKS = 6
-"""Target tasks with sections of their own."""
+OPENING = ("overview", "layers", "ranking", "accuracy", "gain", "glance")
+"""Blocks that may open the page; those of the first section that has some do."""
+MOST_OPEN = 6
+"""Tasks up to which the accuracies of each are open on the page; of more, the overview alone is."""
 
 
 @dataclass
 class ReportSummary:
-    """What was made: the folder, its page, the answer in two sentences, the names of figures and tables."""
+    """What was made: the folder, its page, the answer, the names of figures and tables."""
 
     path: Path
     page: Path
@@ -60,6 +51,7 @@ def build(
     force: bool = False,
     confusion: Sequence[str] = (),
     against: Sequence[str] = (),
+    margin: float | None = None,
     warnings: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> ReportSummary:
@@ -67,132 +59,95 @@ def build(
 
     Results of several files are merged; runs that are missing or there twice are named. Checkpoints add their
     training curves, embeddings a map, datasets the test images that one method gets right and another wrong.
-    Equal
-    input gives byte-identical files. `command` is what the report says it was made with; `confusion` names
-    further arms whose confusion matrix to draw, `against` arms beside scratch that all others are compared
-    with, `warnings` what else the reader must know. `progress` is called with the figures drawn, those there
-    are to draw, and the name of the next.
+    Equal input gives byte-identical files.
 
-    Raises TlcliError where there is nothing to report on, or `output` exists and `force` is not set;
-    UsageError for an arm that there is not.
+    Args:
+        records: What the files hold.
+        output: The folder to write.
+        title: Of the page, instead of one made from the data.
+        command: What the report says it was made with.
+        force: Replace a report that is there.
+        confusion: Further arms whose confusion matrix to draw.
+        against: Arms beside the reference that all others are compared with.
+        margin: Percentage points up to which two arms count as equivalent.
+        warnings: What else a reader must know.
+        progress: Called with the figures drawn, those there are to draw, and the name of the next.
+
+    Raises:
+        TlcliError: there is nothing to report on, or `output` exists and `force` is not set.
+        UsageError: an arm that there is not.
     """
     output = Path(output)
     check_folder(output, force)
-    study = gather(records)
+    written = f"{command} -o {shlex.quote(output.name)}" if command else ""
+    share = None if margin is None else margin / 100
+    study = gather(records, Options(tuple(against), share, tuple(confusion), title, written))
     study.warnings[:0] = warnings
-    document = compose(study, title, command, confusion, against)
+    document = compose(study)
     files = render(document, progress)
     write_folder(output, files, force=force)
     return ReportSummary(
         output,
         output / "report.html",
-        document.answer.text,
+        " ".join(document.answer),
         sorted(n for n in files if n.startswith("figures/")),
         sorted(n for n in files if n.startswith("tables/")),
         document.warnings,
     )
 
 
-def compose(
-    study: Study,
-    title: str | None,
-    command: str,
-    confusion: Sequence[str] = (),
-    against: Sequence[str] = (),
-) -> Document:
+def compose(study: Study) -> Document:
     """The whole report as data, nothing drawn yet."""
-    parts = _parts(study, confusion, _known(study, against))
-    answers = [p.answer for p in parts if p.answer is not None]
-    answer = (
-        max(answers, key=lambda a: a.weight)
-        if answers
-        else Answer("There is nothing to compare in these files.")
-    )
-    sections = [*parts, _discussion(parts), made.section(study, command)]
+    parts = [part for kind in kinds() for part in _parts(study, kind)]
+    opening = _take_opening(parts)
+    parts += [_limits(parts)]
+    parts.sort(key=lambda p: p.folded)
     return Document(
-        clean(title) if title else _title(study),
-        _subtitle(study),
-        answer,
-        [s for s in sections if s.blocks],
+        headline.title(study),
+        headline.subtitle(study),
+        headline.findings(study),
+        opening,
+        [p for p in parts if p.blocks] + [Section("data", "Data", [*tidy.tables(study)])],
         study.warnings,
-        {"made_by": f"Made by tlcli {__version__}.", "command": made.line(command)},
+        {"made_by": f"Made by tlcli {__version__}.", "command": line(study.options.command)},
     )
 
 
-def _known(study: Study, arms: Sequence[str]) -> list[str]:
-    there = {e.arm for e in study.entries}
-    if unknown := [arm for arm in arms if arm not in there]:
-        raise UsageError(f"No arm {clean(unknown[0])!r} in these files; there are {at_most(sorted(there))}.")
-    return list(arms)
+def kinds() -> list[SectionKind]:
+    """The sections of the package and of plug-ins, in reading order."""
+    return sorted(SECTIONS.values(), key=lambda k: (k.order, k.name))
 
 
-def _parts(study: Study, confusion: Sequence[str], against: Sequence[str]) -> list[Section]:
-    """Every section that the records have the data for, in reading order."""
-    layered = layers.of_layers(study)
-    parts: list[Section | None] = [layer_section.section(study, layered)] if layered else []
-    rest = [
-        e for e in study.entries if not (layers.is_whole(layered) and (e in layered or e.method == "scratch"))
-    ]
-    for suffix, named, entries in _by_task(rest):
-        parts += [
-            sizes.section(study, entries, against, suffix=suffix, title=f"Test accuracy{named}"),
-            pictures.section(study, entries, suffix=suffix),
-            confusion_matrix.section(study, entries, confusion, suffix=suffix),
-            learning.section(
-                study, entries, suffix=suffix, title=f"From the view of statistical learning{named}"
-            ),
-        ]
-    for suffix, named, entries in _by_task(neighbours.measured(study.entries)):
-        title = f"Nearest neighbours on the embeddings{named}"
-        parts.append(neighbours.section(entries, study.digits, suffix=suffix, title=title))
-    for suffix, named, entries in _by_task(forgetting.measured(study.entries)):
-        title = f"Forgetting of the source task{named}"
-        parts.append(forgetting.section(study, entries, suffix=suffix, title=title))
-    parts += [ranking.section(study), networks.section(study), maps.section(study)]
-    for kind in sorted(SECTIONS.values(), key=lambda k: (k.order, k.name)):
-        parts.append(Section(kind.name, kind.title, list(kind.make(study, None))))
-    return [p for p in parts if p is not None]
+def _parts(study: Study, kind: SectionKind) -> Iterable[Section]:
+    """A section of this kind for the study, or for each of its tasks that have the data for it."""
+    tasks: list[Task | None] = list(study.tasks) if kind.per_task else [None]
+    for task in tasks:
+        many = kind.per_task and len(study.tasks) > 1
+        folded = kind.folded or (many and (kind.name != "accuracy" or len(study.tasks) > MOST_OPEN))
+        name = kind.name if task is None else task.id(kind.name)
+        title = kind.title if task is None else task.title(kind.title)
+        yield Section(name, title, list(kind.make(study, task)), folded, task.name if task and many else "")
 
 
-def _by_task(entries: Sequence[Entry]) -> Iterator[tuple[str, str, list[Entry]]]:
-    """The runs of each target task with what tells its sections apart: a suffix for ids, one for titles."""
-    tasks = list(by(entries, lambda e: e.task).values())
-    for i, group in enumerate(tasks[:MOST_TASKS]):
-        names = [clean(n) for n in group[0].target.class_names]
-        yield f"-{i + 1}" if i else "", f": {at_most(names, 5)}" if len(tasks) > 1 else "", group
+def _take_opening(parts: Sequence[Section]) -> list[Block]:
+    """The chart and the table that stand at the top, taken out of the section that has them."""
+    for part in parts:
+        if found := [b for b in part.blocks if not isinstance(b, Text) and b.id in OPENING]:
+            chart = next((b for b in found if isinstance(b, Chart)), None)
+            table = next((b for b in found if isinstance(b, Table) and b.id in ("glance", "overview")), None)
+            opening: list[Block] = [b for b in (chart, table) if b is not None]
+            part.blocks = [b for b in part.blocks if b not in opening]
+            return opening
+    return []
 
 
-def _discussion(parts: Sequence[Section]) -> Section:
-    """What the sections have to say, one after the other, and what they cannot."""
-    part = Section("discussion", "Discussion")
-    talking = [p for p in parts if p.discussion]
-    for p in talking:
-        if len(talking) > 1:
-            part.blocks.append(Text(p.title, "heading"))
-        part.blocks += [Text(t) for t in p.discussion]
-    limits = list(dict.fromkeys(t for p in parts for t in p.limits))
-    if limits:
-        part.blocks += [Text("What these results do not show", "heading"), *(Text(t) for t in limits)]
-    return part
-
-
-def _title(study: Study) -> str:
-    sources = list(dict.fromkeys(clean(e.target.source) for e in study.entries if e.target.source))
-    return f"Transfer learning on {at_most(sources, 3)}" if sources else "Transfer learning"
-
-
-def _subtitle(study: Study) -> str:
-    parts = []
-    if study.entries:
-        parts.append(plural(len(study.entries), "run"))
-        names = study.entries[0].target.class_names
-        if len(study.tasks()) == 1:
-            parts.append(f"classes {at_most([clean(n) for n in names], 10)}")
-            parts.append(f"{plural(len(study.entries[0].target.test_labels), 'test image')}")
-        else:
-            parts.append(f"{plural(len(study.tasks()), 'target task')}")
-    parts.append("made from " + at_most([clean(r.provenance.name or r.format) for r in study.records], 4))
-    return " · ".join(parts)
+def _limits(parts: Sequence[Section]) -> Section:
+    """What all sections say that they cannot show, once and together."""
+    found: dict[str, Text] = {}
+    for part in parts:
+        found |= {b.text: b for b in part.blocks if isinstance(b, Text) and b.kind == "limit"}
+        part.blocks = [b for b in part.blocks if not (isinstance(b, Text) and b.kind == "limit")]
+    return Section("limits", "What these results do not show", [Text(t) for t in found])
 
 
 def render(document: Document, progress: Progress | None = None) -> dict[str, str | bytes]:
@@ -205,8 +160,7 @@ def render(document: Document, progress: Progress | None = None) -> dict[str, st
             if progress:
                 progress(done, len(charts), chart.id)
             drawn[chart.id] = _draw(chart, files)
-    for table in document.tables():
-        files[f"tables/{slug(table.id)}.csv"] = csv_text(table)
+    files |= {f"tables/{slug(name)}.csv": text for name, text in csv_files(document).items()}
     files["report.html"] = html(document, drawn)
     files["report.md"] = markdown(document)
     files["report.json"] = json_text(document)

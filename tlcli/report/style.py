@@ -1,50 +1,76 @@
 """How things look: one place for the colour, line and marker of every method, so that they agree everywhere.
 
-The colours are those of Okabe & Ito (2008), told apart by colour-blind readers, too; line and marker differ
-as well.
-`INK`, `MUTED`, `GRID` and `PAPER` are stand-ins that the page replaces by its own variables, so that figures
-follow
-light and dark.
+The colours start from those of Okabe & Ito (2008), darker where those are under 3:1 on white; each has a
+lighter twin for the dark. Line and marker differ as well. All colours here are stand-ins that the page
+replaces by its own variables, so that figures follow light and dark.
 """
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
-INK, MUTED, GRID, PAPER = "#1b1d21", "#5d636e", "#dfe2e7", "#fefefe"
-CONTROL = "#767b85"
-OKABE_ITO = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#a89f00")
-TRAIN, TEST = "#e69f00", "#0072b2"
-
-VARIABLES = {
-    INK: "ink",
-    MUTED: "muted",
-    GRID: "grid",
-    PAPER: "paper",
-    CONTROL: "control",
-    "#0072b2": "blue",
-    "#d55e00": "vermillion",
-    "#009e73": "green",
+COLOURS: dict[str, tuple[str, str]] = {
+    "ink": ("#1b1d21", "#e8eaee"),
+    "muted": ("#5d636e", "#a2a9b5"),
+    "grid": ("#dfe2e7", "#363b44"),
+    "paper": ("#fefefe", "#15171b"),
+    "control": ("#6b7280", "#9aa0ab"),
+    "blue": ("#0072b2", "#3d9fe0"),
+    "vermillion": ("#d55e00", "#f07d2e"),
+    "green": ("#00875f", "#22c296"),
+    "pink": ("#b5588f", "#e08cbd"),
+    "purple": ("#6a51a3", "#a78bdc"),
+    "ochre": ("#a66f00", "#e0a83a"),
+    "olive": ("#757000", "#c2ba3a"),
+    "wine": ("#882255", "#d77aa7"),
+    "teal": ("#2d7d77", "#62bdb5"),
+    "indigo": ("#4a4fb0", "#8f94ee"),
+    "brown": ("#8a4b2a", "#cf9068"),
+    "rust": ("#b0303c", "#ee7b82"),
+    "slate": ("#3f6480", "#86aecb"),
 }
-"""Colours that the page replaces by variables of its own, so that they can be seen in the dark, too."""
+"""Name of the page's variable: the colour in the light and in the dark."""
+
+VARIABLES = {light: name for name, (light, _) in COLOURS.items()}
+"""What the page replaces by its variables."""
+
+
+def colour(name: str) -> str:
+    """The light one of a named colour."""
+    return COLOURS[name][0]
+
+
+def css(dark: bool) -> str:
+    """The variables of the page, as a style sheet declares them."""
+    return " ".join(f"--{name}: {pair[dark]};" for name, pair in COLOURS.items())
+
+
+INK, MUTED, GRID, PAPER = (colour(name) for name in ("ink", "muted", "grid", "paper"))
+TRAIN, TEST = colour("ochre"), colour("blue")
+CLASSES = tuple(
+    colour(n)
+    for n in ("blue", "vermillion", "green", "pink", "ochre", "purple", "olive", "wine", "teal", "control")
+)
 
 METHODS: dict[str, tuple[str, str]] = {
-    "scratch": (CONTROL, "s"),
-    "freeze": ("#0072b2", "o"),
-    "finetune": ("#d55e00", "^"),
-    "lp-ft": ("#009e73", "D"),
-    "l2-sp": ("#cc79a7", "v"),
-    "lwf": ("#56b4e9", "P"),
-    "replay": ("#e69f00", "X"),
-    "knn": ("#a89f00", "*"),
+    "scratch": (colour("control"), "s"),
+    "freeze": (colour("blue"), "o"),
+    "finetune": (colour("vermillion"), "^"),
+    "lp-ft": (colour("green"), "D"),
+    "l2-sp": (colour("pink"), "v"),
+    "lwf": (colour("purple"), "P"),
+    "replay": (colour("ochre"), "X"),
+    "anchored": (colour("wine"), "p"),
+    "ridge": (colour("teal"), "h"),
+    "logistic": (colour("indigo"), "d"),
+    "knn": (colour("olive"), "*"),
 }
-"""Colour and marker of the methods that everybody has; others get what is left, in order of their names."""
+"""Colour and marker of the methods that everybody has."""
 
-SPARE_COLOURS = ("#882255", "#44aa99", "#332288", "#aa4499", "#999933", "#661100")
-"""For methods beyond those (after Tol 2021); they are dashed, too."""
-SPARE_MARKERS = ("<", ">", "p", "h", "d", "8")
-SHADES = (0.0, 0.35, 0.55)
-"""How much white is in the colour of the first, second and third arm of one method."""
+SPARE = tuple((colour(name), marker) for name, marker in (("brown", "<"), ("rust", ">"), ("slate", "8")))
+"""For further methods, by their names, the same on all pages; they are dashed, too."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h", "d", "<", ">", "8", "*")
 DASHES: tuple[object, ...] = (
     "-",
     (0, (5, 2)),
@@ -108,39 +134,15 @@ class Look:
 
 
 def looks(arms: list[tuple[str, str]]) -> dict[str, Look]:
-    """The look of each arm, from (method, arm) pairs: the colour by method, the line by the arm within it.
-
-    Where there is one method alone (an ablation, say) and shades would not do, its arms differ like methods.
-    """
-    unknown = sorted({method for method, _ in arms} - set(METHODS))
-    used = {METHODS[method][0] for method, _ in arms if method in METHODS}
-    spare = [*(c for c in OKABE_ITO if c not in used), *SPARE_COLOURS]
-    table = dict(METHODS)
-    for i, method in enumerate(unknown):
-        table[method] = (spare[i % len(spare)], SPARE_MARKERS[i % len(SPARE_MARKERS)])
-    alone = len({method for method, _ in arms}) == 1 and len(set(arms)) > len(SHADES)
-    others = list(zip(spare[len(unknown) :], [marker for _, marker in METHODS.values()], strict=False))
+    """The look of each arm, from (method, arm) pairs: colour by method, marker and line by arm."""
     seen: dict[str, int] = {}
     result: dict[str, Look] = {}
     for method, arm in arms:
         if arm in result:
             continue
-        k = seen.get(method, 0)
-        seen[method] = k + 1
-        dash = DASHES[(k if method in METHODS else k + 1) % len(DASHES)]
-        if alone:
-            result[arm] = Look(*(others[(k - 1) % len(others)] if k else table[method]), dash)
-        else:
-            colour, marker = table[method]
-            again, step = divmod(k, len(SHADES))
-            # Once the shades are used up they come again, with another marker.
-            markers = [marker, *(m for m in SPARE_MARKERS if m != marker)]
-            result[arm] = Look(shade(colour, step), markers[again % len(markers)], dash)
+        place = seen[method] = seen.get(method, -1) + 1
+        shade, first = METHODS.get(method) or SPARE[zlib.crc32(method.encode()) % len(SPARE)]
+        markers = [first, *(m for m in MARKERS if m != first)]
+        dash = DASHES[(place + (method not in METHODS)) % len(DASHES)]
+        result[arm] = Look(shade, markers[place % len(markers)], dash)
     return result
-
-
-def shade(colour: str, step: int) -> str:
-    """The same hue, lighter with each step: the second and third arm of one method."""
-    mix = SHADES[step]
-    channels = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-    return "#" + "".join(f"{round(c + (255 - c) * mix):02x}" for c in channels)

@@ -9,8 +9,6 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-from tlcli.analysis.statistics import Comparison, Summary
-
 NBSP = "\u00a0"
 MINUS = "\u2212"
 DASH = "\u2013"
@@ -80,27 +78,11 @@ def p_value(p: float) -> str:
     return text.replace(" ", NBSP)
 
 
-def between(low: float | None, high: float | None, digits: int = 2) -> str:
+def between(interval: tuple[float, float] | None, digits: int = 2) -> str:
     """An interval of shares, in percent: 1.20 to 3.40."""
-    if low is None or high is None:
+    if interval is None:
         return "no interval"
-    return f"{number(100 * low, digits)} to {number(100 * high, digits)}"
-
-
-def with_interval(s: Summary, digits: int = 2) -> str:
-    """97.52 % (95 % interval 97.10 to 97.94)."""
-    tail = f" (95{NBSP}% interval {between(s.low, s.high, digits)})" if s.low is not None else " (one run)"
-    return percent(s.mean, digits) + tail
-
-
-def evidence(c: Comparison, p: float | None, digits: int = 2) -> str:
-    """The interval of a comparison and its (adjusted) p value, for brackets."""
-    parts = []
-    if c.low is not None:
-        parts.append(f"95{NBSP}% interval {between(c.low, c.high, digits)}")
-    if p is not None:
-        parts.append(p_value(p))
-    return ", ".join(parts) or "one run, no test"
+    return f"{number(100 * interval[0], digits)} to {number(100 * interval[1], digits)}"
 
 
 def listing(items: Sequence[str], word: str = "and") -> str:

@@ -1,1 +1,1 @@
-"""The sections of a report, one file for each kind. Every module here is imported when they are listed."""
+"""The sections of a report, a module each; importing one registers it."""

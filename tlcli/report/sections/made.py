@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tlcli import __version__
-from tlcli.report.document import Column, Section, Table, Text
-from tlcli.report.gather import Study, arm_order, by
+from tlcli.report.document import Block, Column, Table, Text
+from tlcli.report.registry import section
+from tlcli.report.study import Study
+from tlcli.report.study.entry import by
+from tlcli.report.study.grid import arm_order
 from tlcli.report.words import at_most, clean, plural
-from tlcli.store.records import Ancestor, Record, Results, Target, common_parents
+from tlcli.store.records import Ancestor, Results, common_parents
 
 KINDS = {
     "tlcli-dataset": "dataset",
@@ -21,31 +25,33 @@ KINDS = {
 }
 
 
-def section(study: Study, command: str) -> Section:
+@section("made", "How it was made", order=90, per_task=False, folded=True)
+def made(study: Study, task: None) -> Iterable[Block]:
     """The commands in an order in which they can be run, then files, seeds, recipes and versions."""
-    part = Section("made", "How it was made")
     files = in_order(common_parents(study.records)[1])
-    commands = list(dict.fromkeys(line(f.command) for f in files if f.command))
-    if command:
-        commands.append(line(command))
+    commands = list(dict.fromkeys(replayed(f) for f in files if f.command))
+    if study.options.command:
+        commands.append(line(study.options.command))
     if commands:
-        part.blocks += [
-            Text("The commands, each after those whose files it reads:"),
-            Text("\n".join(commands), "code"),
-        ]
-    part.blocks.append(_files(study, files))
-    targets = {name: target for record in study.records for name, target in _targets(record)}
-    part.blocks += [Text(f"{name}: {target.notes}") for name, target in targets.items() if target.notes]
+        yield Text("Run in an empty folder, in this order, these commands make every file again:")
+        yield Text("\n".join(commands), "code")
+    names = [f.name for f in files if f.command]
+    if twice := sorted({clean(n) for n in names if names.count(n) > 1}):
+        yield Text(
+            f"More than one file is called {at_most(twice, 3)}: give them names of their own first.", "note"
+        )
+    yield _files(study, files)
+    targets = {n: t for r in study.records if isinstance(r, Results) for n, t in r.targets.items()}
+    yield from (Text(f"{clean(name)}: {target.notes}") for name, target in targets.items() if target.notes)
     if study.entries:
-        part.blocks.append(_seeds(study))
-    if recipes := _recipes(study):
-        part.blocks.append(recipes)
-    part.blocks.append(_versions(files))
-    return part
+        yield _seeds(study)
+    yield from _recipes(study)
+    yield _versions(files)
 
 
-def _targets(record: Record) -> list[tuple[str, Target]]:
-    return list(record.targets.items()) if isinstance(record, Results) else []
+def replayed(f: Ancestor) -> str:
+    """The command of a file, with the name that it wrote to."""
+    return line(f.command if not f.name or f.name == "stdin" else f"{f.command} -o {shlex.quote(f.name)}")
 
 
 def in_order(files: Sequence[Ancestor]) -> list[Ancestor]:
@@ -79,17 +85,28 @@ def _files(study: Study, files: Sequence[Ancestor]) -> Table:
             "given": "yes" if f.content_sha256 in given else "",
             "digest": clean_digest(f.content_sha256),
             "version": clean(f.generated_by or "unknown"),
+            "computed": clean(", ".join(f"{k} {v}" for k, v in sorted(computed.items()))) if computed else "",
         }
         for f in files
+        for computed in [computed_by(study, f)]
     ]
     columns = [
         Column("name", "file"),
         Column("kind", "kind"),
         Column("given", "given to this report"),
         Column("version", "made by"),
+        Column("computed", "computed by", shown=any(r["computed"] for r in rows)),
         Column("digest", "SHA-256 of the content", "digest"),
     ]
     return Table("files", "Every file that this report goes back to.", columns, rows)
+
+
+def computed_by(study: Study, f: Ancestor) -> dict[str, Any]:
+    """Backend, device, precision and threads of the file's networks, where it keeps them."""
+    for r in study.records:
+        if r.provenance.content_sha256 == f.content_sha256:
+            return dict(r.provenance.computed_by)
+    return dict(f.computed_by)
 
 
 def clean_digest(digest: str) -> str:
@@ -99,32 +116,30 @@ def clean_digest(digest: str) -> str:
 def _seeds(study: Study) -> Table:
     """A row for the runs that share arm, variant, seeds and size of network, over all their training sets."""
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for (variant, method, arm, _), group in by(
-        sorted(study.entries, key=lambda e: arm_order(e.method, e.arm)),
-        lambda e: (e.variant, e.method, e.arm, e.dataset),
-    ).items():
-        seeds = at_most([str(s) for s in sorted({e.run.seed for e in group})], 12)
-        run = group[0].run
-        key = (variant, arm, seeds, run.parameters, run.trainable_parameters)
+    entries = sorted(study.entries, key=lambda e: arm_order(e.method, e.arm))
+    for group in by(entries, lambda e: (e.variant, e.method, e.arm, e.dataset)).values():
+        e = group[0]
+        known = sorted({e.seed for e in group if e.seed is not None})
+        seeds = at_most([str(s) for s in known], 12) or "none"
         row = rows.setdefault(
-            key,
+            (e.variant, e.arm, seeds, e.parameters, e.trained),
             {
-                "arm": arm,
-                "variant": variant,
+                "arm": e.arm,
+                "variant": e.variant,
                 "datasets": [],
                 "runs": 0,
-                "seeds": seeds if method != "knn" else "none",
-                "parameters": run.parameters or None,
-                "trainable": run.trainable_parameters,
+                "seeds": seeds,
+                "parameters": e.parameters or None,
+                "trainable": e.trained,
             },
         )
-        row["datasets"].append(clean(group[0].target.name))
+        row["datasets"].append(clean(e.target.name))
         row["runs"] += len(group)
     for row in rows.values():
         row["datasets"] = at_most(list(dict.fromkeys(row["datasets"])), 12)
-    columns = [Column("arm", "arm")]
-    columns += [Column("variant", "variant")] if any(r["variant"] for r in rows.values()) else []
-    columns += [
+    columns = [
+        Column("arm", "arm"),
+        Column("variant", "variant", shown=any(r["variant"] for r in rows.values())),
         Column("runs", "runs", "count"),
         Column("seeds", "seeds"),
         Column("datasets", "training sets"),
@@ -135,8 +150,8 @@ def _seeds(study: Study) -> Table:
     return Table("seeds", caption, columns, list(rows.values()))
 
 
-def _recipes(study: Study) -> Table | None:
-    """Every value of every recipe; files whose recipes differ in the seed alone share a column."""
+def _recipes(study: Study) -> Iterable[Block]:
+    """What the recipes share in a sentence, what differs in a table; those of other seeds share a column."""
     recipes: dict[str, tuple[dict[str, Any], list[str], list[Any]]] = {}
     sources = [(r.provenance.name, r.recipe) for r in study.records if isinstance(r, Results)]
     sources += [
@@ -151,15 +166,22 @@ def _recipes(study: Study) -> Table | None:
             if recipe.get("seed") not in seeds:
                 seeds.append(recipe.get("seed"))
     if not recipes:
-        return None
+        return
     keys = list(dict.fromkeys(k for recipe, _, _ in recipes.values() for k in recipe))
-    caption = "How the networks were trained: a column per recipe, headed by its first file."
     columns, rows = [Column("value", "value")], {k: {"value": clean(k)} for k in keys}
     for i, (recipe, names, seeds) in enumerate(recipes.values()):
         columns.append(Column(str(i), at_most(names, 1)))
         for k, value in recipe.items():
             rows[k][str(i)] = clean(at_most([_text(s) for s in seeds]) if k == "seed" else _text(value))
-    return Table("recipes", caption, columns, list(rows.values()))
+    numbers = [str(i) for i in range(len(recipes))]
+    alike = [k for k in keys if len({rows[k].get(i) for i in numbers}) == 1]
+    shared = [f"{clean(k)} {rows[k]['0']}" for k in alike]
+    whose = "The recipe" if len(recipes) == 1 else "What all recipes share"
+    yield Text(f"{whose}: {', '.join(shared)}.", "note")
+    caption = "Where the recipes differ: a column per recipe, headed by its first file."
+    differing = [rows[k] for k in keys if k not in alike]
+    if differing:
+        yield Table("recipes", caption, columns, differing)
 
 
 def _text(value: Any) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
 from tlcli.report import drawing, style
-from tlcli.report.document import Answer, Chart, Column, Section, Table
-from tlcli.report.gather import Study
+from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.registry import section
+from tlcli.report.study import Study
+from tlcli.report.study.entry import by
 from tlcli.report.words import clean, listing, plural
 from tlcli.store.records import Ranking
 
@@ -16,29 +18,30 @@ _MEASURED = (("logistic", "logistic head", "o"), ("neighbours", "nearest neighbo
 _SCORES = (("log_me", "LogME"), ("h_score", "H-score"), ("leep", "LEEP"))
 
 
-def section(study: Study) -> Section | None:
+@section("ranking", "Which base?", order=4, per_task=False)
+def which_base(study: Study, task: None) -> Iterable[Block]:
     """For each target a figure of the accuracies and a table of all scores."""
-    if not study.rankings:
-        return None
-    part = Section("ranking", "Which base?")
-    targets = dict.fromkeys((one.dataset, one.size) for one in study.rankings)
-    for number, (dataset, size) in enumerate(targets):
-        ranked = [one for one in study.rankings if (one.dataset, one.size) == (dataset, size)]
-        ranked.sort(key=lambda one: -one.logistic)
-        name, id = clean(dataset), "ranking" + (f"-{number + 1}" if number else "")
+    for number, (name, ranked) in enumerate(by_target(study)):
+        id = "ranking" + (f"-{number + 1}" if number else "")
         caption = (
             f"Accuracy on training images of {name} that were held out: of a logistic head (circles) and of "
             "the nearest neighbours (squares), on the embeddings by each base."
         )
-        text = _text(ranked, name)
-        chart = Chart(id, caption, text, partial(draw, ranked))
-        part.blocks += [chart, _table(ranked, name, id)]
-        part.discussion.append(text)
-        part.answer = part.answer or Answer(text, chart)
-    part.limits.append(
-        "Bases are ranked by features that stay as they are; tuning all layers may rank them otherwise."
-    )
-    return part
+        text = told(ranked, name)
+        yield Chart(id, caption, text, partial(draw, ranked))
+        yield _table(ranked, name, id)
+        yield Text(text)
+    if study.rankings:
+        yield Text(
+            "Bases are ranked by features that stay as they are; tuning all layers may rank them otherwise.",
+            "limit",
+        )
+
+
+def by_target(study: Study) -> Iterable[tuple[str, list[Ranking]]]:
+    """The bases of each target, the best first."""
+    for (dataset, _), ranked in by(study.rankings, lambda one: (one.dataset, one.size)).items():
+        yield clean(dataset), sorted(ranked, key=lambda one: -one.logistic)
 
 
 def draw(ranked: Sequence[Ranking], columns: int) -> Any:
@@ -59,7 +62,7 @@ def draw(ranked: Sequence[Ranking], columns: int) -> Any:
 def _table(ranked: Sequence[Ranking], name: str, id: str) -> Table:
     rows = [
         {
-            "base": _name(one),
+            "name": _name(one),
             "architecture": clean(one.architecture),
             "layer": clean(one.layer),
             "width": one.width,
@@ -70,7 +73,7 @@ def _table(ranked: Sequence[Ranking], name: str, id: str) -> Table:
         for one in ranked
     ]
     columns = [
-        Column("base", "base"),
+        Column("name", "base"),
         Column("architecture", "network"),
         Column("layer", "layer", shown=False),
         Column("width", "numbers for an image", "count", shown=False),
@@ -82,10 +85,11 @@ def _table(ranked: Sequence[Ranking], name: str, id: str) -> Table:
         "LogME: You et al. 2021; H-score, the covariance shrunk: Ibrahim et al. 2021; LEEP, for bases with a "
         "head: Nguyen et al. 2020. Of each a higher value is better."
     )
-    return Table(id, f"Scores of {plural(len(ranked), 'base')} for {name}.", columns, rows, note=note)
+    caption = f"Scores of {plural(len(ranked), 'base')} for {name}."
+    return Table(id, caption, columns, rows, note=note, file="ranking", task=name)
 
 
-def _text(ranked: Sequence[Ranking], name: str) -> str:
+def told(ranked: Sequence[Ranking], name: str) -> str:
     best = ranked[0]
     said = (
         f"For {name} {_name(best)} has the best logistic head: {100 * best.logistic:.1f} % of the held-out "

@@ -2,45 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from inspect import signature
 from typing import Any
 
 import numpy as np
 
-from tlcli.report import drawing, style
-from tlcli.report.document import Answer, Chart, Column, Section, Table
-from tlcli.report.gather import Study
+from tlcli.report import plots
+from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.registry import section
+from tlcli.report.study import Study
 from tlcli.report.words import clean, count, listing, number
 from tlcli.store.records import Embeddings
 
 MOST_POINTS = 750
 MOST_MAPS = 3
 SEED = 0
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
-PALETTE = (*style.OKABE_ITO, style.CONTROL)
 
 
-def section(study: Study) -> Section | None:
+@section("map", "A map of the embeddings", order=28, per_task=False)
+def maps(study: Study, task: None) -> Iterable[Block]:
     """A map per embeddings file, with the share of variance that the first two components hold."""
-    if not study.embeddings:
-        return None
-    part = Section("map", "A map of the embeddings")
     for i, embeddings in enumerate(study.embeddings[:MOST_MAPS]):
         points, labels = sample(embeddings)
         if len(points) < 3:
             continue
         flat, share = principal(points)
         name = clean(embeddings.provenance.name or f"embeddings {i + 1}")
-        neighbours = _near(points, labels)
         panels = [("principal components", flat)]
         if (apart := t_sne(points)) is not None:
             panels.append(("t-SNE", apart))
         text = (
             f"In {name} (layer {clean(embeddings.layer)}{', mirrored' * embeddings.mirrored}, "
             f"{points.shape[1]} dimensions), "
-            f"{number(100 * neighbours, 1)} % of the images shown have a nearest neighbour of their own "
-            f"class; two principal components hold {number(100 * share, 0)} % of the variance."
+            f"{number(100 * _near(points, labels), 1)} % of the images shown have a nearest neighbour of "
+            f"their own class; two principal components hold {number(100 * share, 0)} % of the variance."
         )
         names = [clean(n) for n in embeddings.class_names]
         caption = (
@@ -48,21 +45,10 @@ def section(study: Study) -> Section | None:
             f"{listing([t for t, _ in panels])}, colour and symbol by class. Distances between groups mean "
             f"little in t-SNE (perplexity {_perplexity(len(points))}, seed {SEED})."
         )
-        part.blocks.append(
-            Chart(
-                f"map-{i + 1}",
-                caption,
-                f"Scatter of embeddings by class. {text}",
-                partial(draw, panels, labels, names),
-            )
-        )
-        part.blocks.append(_data(panels, labels, names, f"map-{i + 1}"))
-        part.discussion.append(text)
-    if not part.blocks:
-        return None
-    chart = part.blocks[0]
-    part.answer = Answer(part.discussion[0], chart if isinstance(chart, Chart) else None, 0)
-    return part
+        draw = partial(plots.scatter, panels, labels, names)
+        yield Chart(f"map-{i + 1}", caption, f"Scatter of embeddings by class. {text}", draw)
+        yield _data(panels, labels, names, name, f"map-{i + 1}")
+        yield Text(text)
 
 
 def sample(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
@@ -114,54 +100,16 @@ def _near(points: np.ndarray, labels: np.ndarray) -> float:
     return float((labels[distances.argmin(axis=1)] == labels).mean())
 
 
-def draw(panels: list[tuple[str, np.ndarray]], labels: np.ndarray, names: list[str], columns: int) -> Any:
-    """A panel per projection; the points as one picture in the SVG, so that the page stays small."""
-    from matplotlib.lines import Line2D
-
-    shown = sorted(set(labels.tolist()))
-    width = drawing.width_for(columns, len(panels))
-    texts = [names[c] if c < len(names) else str(c) for c in shown]
-    legend = texts if len(shown) <= 20 else []
-    room, legend_columns = drawing.legend_room(legend, width)
-    figure, axes = drawing.grid(len(panels), columns, height=3.3, legend=room, width=width)
-    for ax, (title, flat) in zip(axes, panels, strict=True):
-        for c in shown:
-            mine = flat[labels == c]
-            ax.plot(
-                mine[:, 0],
-                mine[:, 1],
-                linestyle="none",
-                rasterized=True,
-                alpha=0.8,
-                markeredgewidth=0,
-                ms=3.4,
-                marker=_marker(c),
-                color=PALETTE[c % len(PALETTE)],
-            )
-        ax.set_title(title)
-        ax.set_xticks([])
-        ax.set_yticks([])
-        ax.grid(visible=False)
-    handles = [
-        Line2D([], [], linestyle="none", marker=_marker(c), color=PALETTE[c % len(PALETTE)]) for c in shown
-    ]
-    if legend:
-        drawing.legend_on_top(figure, handles, legend, columns=legend_columns)
-    return figure
-
-
-def _marker(c: int) -> str:
-    return MARKERS[c % len(MARKERS)]
-
-
-def _data(panels: list[tuple[str, np.ndarray]], labels: np.ndarray, names: list[str], id: str) -> Table:
-    columns = [Column("class", "class")]
+def _data(
+    panels: list[tuple[str, np.ndarray]], labels: np.ndarray, names: list[str], name: str, id: str
+) -> Table:
+    columns = [Column("embeddings", "embeddings"), Column("class", "class")]
     for title, _ in panels:
         columns += [Column(f"{title} {axis}", f"{title} {axis}", "number", 3) for axis in ("x", "y")]
     rows = []
     for i, c in enumerate(labels.tolist()):
-        row: dict[str, Any] = {"class": names[c] if c < len(names) else str(c)}
+        row: dict[str, Any] = {"embeddings": name, "class": names[c] if c < len(names) else str(c)}
         for title, flat in panels:
             row |= {f"{title} x": float(flat[i, 0]), f"{title} y": float(flat[i, 1])}
         rows.append(row)
-    return Table(id, "The points of the map.", columns, rows, shown=False)
+    return Table(id, "The points of the map.", columns, rows, shown=False, file="map")

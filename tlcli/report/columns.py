@@ -1,0 +1,72 @@
+"""The columns that tables of several sections share: a key stands for one quantity everywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tlcli.report.document import Column
+from tlcli.report.study.contrasts import Contrast
+from tlcli.report.study.grid import Cell, Task
+from tlcli.report.words import number
+
+Interval = tuple[float, float] | None
+
+
+def percent(x: float | None) -> float | None:
+    """A share in percent, for a table."""
+    return None if x is None else 100 * x
+
+
+def percents(interval: Interval) -> Interval:
+    return None if interval is None else (100 * interval[0], 100 * interval[1])
+
+
+def cell_columns(task: Task) -> list[Column]:
+    """What identifies a row: size, arm and, where there are several, variant."""
+    return [
+        Column("size", "training images", "count"),
+        Column("arm", "arm"),
+        Column("variant", "variant", shown=len(task.variants) > 1),
+    ]
+
+
+def accuracy_column(digits: int) -> Column:
+    return Column("accuracy", "test accuracy (%)", "percent", digits)
+
+
+def contrast_columns(digits: int, *, told: bool = True) -> list[Column]:
+    """A difference with its simultaneous interval, adjusted p value and verdict."""
+    return [
+        Column("difference", "difference (points)", "points", digits),
+        Column("difference_interval", "95 % interval (points)", "interval", digits),
+        Column("p", "p", "p"),
+        Column("verdict", "verdict"),
+        Column("detectable", "would have shown (points)", "number", digits, shown=told),
+        Column("repetitions", "paired repetitions", "count", shown=False),
+        Column("family", "comparisons in the family", "count", shown=False),
+    ]
+
+
+def contrast_row(c: Contrast) -> dict[str, Any]:
+    return {
+        "against": c.second.arm,
+        "difference": 100 * c.difference,
+        "difference_interval": percents(c.interval),
+        "p": c.p,
+        "verdict": c.verdict,
+        "detectable": percent(c.detectable),
+        "repetitions": c.comparison.runs,
+        "family": len(c.family),
+    }
+
+
+def spread(cell: Cell, digits: int) -> str:
+    """The mean with half of its interval; of one or two runs the runs; of equal ones that they are."""
+    if cell.deterministic:
+        return f"{number(100 * cell.mean, digits)} (deterministic)"
+    if len(cell.values) < 3:
+        return ", ".join(number(100 * v, digits) for v in cell.values)
+    s = cell.accuracy
+    assert s.low is not None
+    assert s.high is not None
+    return f"{number(100 * s.mean, digits)} ± {number(50 * (s.high - s.low), digits)}"

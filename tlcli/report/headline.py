@@ -1,0 +1,276 @@
+"""The top of the page: a title from the data, and what was found, the most important first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tlcli.report.sections import layers as layer_section
+from tlcli.report.sections import ranking
+from tlcli.report.sections.forgetting import extremes
+from tlcli.report.sections.gains import leaders, worth_text
+from tlcli.report.sections.networks import ends_of_bases
+from tlcli.report.study import Cell, Study, Task
+from tlcli.report.study.contrasts import Contrast
+from tlcli.report.study.entry import CONTROL, NEIGHBOURS, by
+from tlcli.report.study.grid import size_text
+from tlcli.report.study.worth import worth
+from tlcli.report.words import at_most, between, clean, count, listing, number, percent, plural, points
+
+Words = Iterable[str]
+
+
+def title(study: Study) -> str:
+    """Source → target, network: from the data, unless the user gave one."""
+    if study.options.title:
+        return clean(study.options.title)
+    targets = list(dict.fromkeys(clean(e.target.source) for e in study.entries if e.target.source))
+    sources = list(dict.fromkeys(s for c in study.checkpoints if (s := clean_or_none(c.source))))
+    networks = list(
+        dict.fromkeys(
+            [clean(e.identity.architecture) for e in study.entries if e.identity.architecture]
+            or [clean(c.architecture) for c in study.checkpoints]
+        )
+    )
+    where = at_most(targets, 3)
+    if sources and targets and sources != targets:
+        where = f"{at_most(sources, 2)} → {where}"
+    if len(study.tasks) == 1 and len(study.tasks[0].classes) <= 12:
+        where += (": " if where else "Classes ") + at_most(study.tasks[0].classes, 10)
+    parts = [where or "Transfer learning", *networks[:3]]
+    return ", ".join(p for p in parts if p)
+
+
+def clean_or_none(name: str) -> str:
+    return clean(name) if name else ""
+
+
+def subtitle(study: Study) -> str:
+    parts = []
+    if study.entries:
+        parts.append(plural(len(study.entries), "run"))
+        if len(study.tasks) == 1:
+            parts.append(plural(study.tasks[0].images, "test image"))
+        elif study.tasks:
+            parts.append(f"{plural(len(study.tasks), 'target task')}")
+    parts.append("from " + at_most([clean(r.provenance.name or r.format) for r in study.records], 4))
+    return " · ".join(parts)
+
+
+def findings(study: Study) -> list[str]:
+    """The answer, a paragraph for each finding."""
+    found: list[str] = []
+    for layer_study in study.layer_studies[:1] if study.layer_studies and not study.tasks else ():
+        found += layer_section.answer(layer_study)
+    if len(study.tasks) > 1:
+        found += _over_tasks(study)
+    elif study.tasks:
+        found += _one_task(study, study.tasks[0])
+    found += [ranking.told(ranked, name) for name, ranked in ranking.by_target(study)]
+    if not found:
+        found = [*ends_of_bases(study), "These files hold no transfer to compare."]
+    return found
+
+
+def _one_task(study: Study, task: Task) -> Words:
+    contrasts = [c for c in task.gains if c.first.method != NEIGHBOURS] or task.gains
+    control = task.reference is not None and any(c.method == CONTROL for c in task.at(arm=task.reference))
+    if not contrasts:
+        yield _best(task)
+        return
+    reference = str(task.reference)
+    if not any(c.enough for c in contrasts):
+        yield _too_few(contrasts, reference, task.digits)
+        return
+    yield _verdict(contrasts, reference, control)
+    yield _extent(contrasts, reference, task.digits)
+    yield from filter(None, (_as_data(contrasts, reference), _losers(contrasts, reference, task.digits)))
+    yield from filter(None, (_control(task, contrasts), _cost(task), _leaders(task)))
+
+
+def _verdict(contrasts: Sequence[Contrast], reference: str, control: bool) -> str:
+    """Whether there is a gain, and at which sizes."""
+    sizes = sorted({c.first.size for c in contrasts})
+    better = [s for s in sizes if any(c.gain for c in contrasts if c.first.size == s)]
+    what = "Transfer helped" if control else f"Some arm is better than {reference}"
+    none = "no gain from transfer is shown" if control else f"no arm is shown to be better than {reference}"
+    if len(sizes) == 1:
+        where = f"at {plural(sizes[0], 'training image')}"
+        return (
+            f"{what} {where}." if better else f"{none[:1].upper()}{none[1:]} {where}{_detectable(contrasts)}."
+        )
+    if not better:
+        where = f"at any of {len(sizes)} numbers of training images ({size_text(sizes)})"
+        return f"{none[:1].upper()}{none[1:]} {where}{_detectable(contrasts)}."
+    if len(better) == len(sizes):
+        return f"{what} at every number of training images, from {count(sizes[0])} to {count(sizes[-1])}."
+    rest = [s for s in sizes if s not in better]
+    return f"{what} at {size_text(better)} training images; at {size_text(rest)} {none}."
+
+
+def _detectable(contrasts: Sequence[Contrast]) -> str:
+    known = [c.detectable for c in contrasts if c.detectable is not None]
+    digits = contrasts[0].first.task.digits
+    if not known:
+        return ""
+    low, high = (number(100 * x, digits) for x in (min(known), max(known)))
+    return f"; differences of {low if low == high else f'{low} to {high}'} points would have shown"
+
+
+def _extent(contrasts: Sequence[Contrast], reference: str, digits: int) -> str:
+    """The best arm against the reference at the smallest and the largest size, of those shown if any are."""
+    sizes = sorted({c.first.size for c in contrasts})
+    parts = []
+    for s in dict.fromkeys((sizes[0], sizes[-1])):
+        c = max((c for c in contrasts if c.first.size == s), key=lambda c: (c.gain, c.first.mean))
+        interval = f" (95 % interval {between(c.interval, digits)})" if c.interval else ""
+        against = "from scratch" if c.second.method == CONTROL else f"of {reference}"
+        parts.append(
+            f"at {count(s)}, {c.first.name} reaches {percent(c.first.mean, digits)} against "
+            f"{percent(c.second.mean, digits)} {against}, {points(c.difference, digits, sign=True)}{interval}"
+        )
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _as_data(contrasts: Sequence[Contrast], reference: str) -> str:
+    """What the best arm is worth in images of the reference, at the smallest size where that is known."""
+    for size in sorted({c.first.size for c in contrasts}):
+        best = max((c for c in contrasts if c.first.size == size), key=lambda c: c.first.mean)
+        found = worth(best.first, reference)
+        if found is not None and best.difference > 0 and size < found.largest:
+            return f"{worth_text(found, size, best.first.name, reference)}."
+    return ""
+
+
+def _losers(contrasts: Sequence[Contrast], reference: str, digits: int) -> str:
+    """The arms that are shown to be worse, and where."""
+    worse = by([c for c in contrasts if c.loss], lambda c: c.first.name)
+    parts = [
+        f"{name} at "
+        f"{at_most([f'{count(c.first.size)} ({points(c.difference, digits, sign=True)})' for c in group], 3)}"
+        for name, group in worse.items()
+    ]
+    return f"Worse than {reference}: {at_most(parts, 5)}." if parts else ""
+
+
+def _control(task: Task, contrasts: Sequence[Contrast]) -> str:
+    """Whether the reference is trained to its end, and if not, that the gain is one of equal budget."""
+    short: dict[str, list[Cell]] = {"behind": [], "rising": []}
+    for cell in dict.fromkeys(c.second for c in contrasts):
+        if (reason := task.short_of(cell)) and any(c.gain for c in contrasts if c.second is cell):
+            short[reason].append(cell)
+    texts = []
+    for reason, words in (
+        ("behind", "has not learned its training images as the other arms have"),
+        ("rising", "was still improving when its training ended"),
+    ):
+        if cells := short[reason]:
+            sizes = size_text(sorted({c.size for c in cells}))
+            texts.append(f"{cells[0].arm} {words} (at {sizes})")
+    if not texts:
+        return ""
+    text = f"The gain is one of equal budget: {listing(texts)}."
+    longer = [(c, found) for c in (*short["behind"], *short["rising"]) if (found := task.converged(c))]
+    for cell, found in longer[:2]:
+        best = task.best(cell.size, [c.first for c in contrasts if c.second is cell])
+        text += (
+            f" Trained to its end ({count(found.samples)} instead of {count(cell.samples)} images seen), "
+            f"{cell.arm} reaches {percent(found.mean, task.digits)} at {count(cell.size)}, where {best.name} "
+            f"has {percent(best.mean, task.digits)}."
+        )
+    return text
+
+
+def _cost(task: Task) -> str:
+    """What was forgotten."""
+    cells = [c for c in task.cells if c.lost is not None]
+    return extremes(task, cells) if cells else ""
+
+
+def _leaders(task: Task) -> str:
+    """Which arm is ahead at the largest size, where there are more than the reference and another."""
+    if len(task.arms) < 3:
+        return ""
+    return leaders(task, task.sizes[-1:])
+
+
+def _too_few(contrasts: Sequence[Contrast], reference: str, digits: int) -> str:
+    """With fewer than three runs: what the networks at hand do, and that this is all it says."""
+    size = max(c.first.size for c in contrasts)
+    best = max((c for c in contrasts if c.first.size == size), key=lambda c: c.first.mean)
+    runs = max(c.comparison.runs for c in contrasts)
+    lead = (
+        "One run of each arm compares networks, not methods"
+        if runs == 1
+        else "Two runs are too few for a verdict"
+    )
+    interval = (
+        f" (95 % interval {between(best.interval, digits)})"
+        if best.comparison.exact and best.interval
+        else ""
+    )
+    ahead = max(best.first.mean, best.second.mean)
+    who = best.first.name if best.first.mean >= best.second.mean else reference
+    return (
+        f"{lead}: that takes three. At {plural(size, 'training image')}, {who} has the highest accuracy, "
+        f"{percent(ahead, digits)}; {best.first.name} and {reference} are "
+        f"{points(best.difference, digits, sign=True)} apart{interval}."
+    )
+
+
+def _best(task: Task) -> str:
+    """Without a reference: who is ahead."""
+    best = task.best(task.sizes[-1])
+    interval = f" (95 % interval {between(best.interval, task.digits)})" if best.interval else ""
+    right = percent(best.mean, task.digits)
+    text = f"At {best.where}, {best.name} gets {right} of the test images right{interval}."
+    if len(task.at(size=best.size)) == 1:
+        return f"{text} There is no other arm to compare it with."
+    return f"{text} {leaders(task, task.sizes[-1:])}"
+
+
+def _over_tasks(study: Study) -> Words:
+    """On how many tasks each arm is better and worse than the reference."""
+    tasks = [t for t in study.tasks if t.gains]
+    if not tasks:
+        for t in study.tasks[:3]:
+            yield f"{t.name}: {_best(t)}"
+        return
+    enough = [t for t in tasks if any(c.enough for c in t.gains)]
+    if not enough:
+        yield (
+            f"With fewer than three runs of each arm, the {len(tasks)} tasks compare networks and not "
+            "methods; the differences are in the overview."
+        )
+        return
+    helped = [t for t in enough if any(c.gain for c in t.gains)]
+    control = all(any(c.second.method == CONTROL for c in t.gains) for t in enough)
+    what = "Transfer helped" if control else "Some arm is better than the reference"
+    if helped:
+        names = at_most([t.name for t in helped], 4)
+        yield f"{what} on {len(helped)} of {plural(len(enough), 'task')}: {names}."
+    else:
+        yield f"No gain is shown on any of {plural(len(enough), 'task')}."
+    counts = []
+    for arm in dict.fromkeys(c.first.name for t in enough for c in t.gains):
+        mine = [c for t in enough for c in t.gains if c.first.name == arm]
+        better, worse = ({id(c.first.task) for c in mine if shown(c)} for shown in (_gain, _loss))
+        if better or worse:
+            counts.append(f"{arm} better on {len(better)} and worse on {len(worse)}")
+    if counts:
+        yield f"Against {enough[0].reference}, by number of tasks: {'; '.join(counts[:8])}."
+    if unhelped := [t for t in enough if t not in helped]:
+        known = [c.detectable for t in unhelped for c in t.gains if c.detectable is not None]
+        if known:
+            yield (
+                f"Where no gain is shown, differences of {number(100 * min(known), 1)} to "
+                f"{number(100 * max(known), 1)} points would have shown."
+            )
+
+
+def _gain(c: Contrast) -> bool:
+    return c.gain
+
+
+def _loss(c: Contrast) -> bool:
+    return c.loss

@@ -1,0 +1,41 @@
+"""The figures of a report. Each function takes what it draws and the number of columns that there is room
+for.
+"""
+
+from tlcli.report.plots.arms import (
+    MOST_PANELS,
+    accuracy_by_size,
+    accuracy_rows,
+    curve_limits,
+    curves,
+    differences,
+    forgetting,
+    is_cut,
+    overview,
+    parts,
+    runs,
+)
+from tlcli.report.plots.axes import chance_is_near, spread
+from tlcli.report.plots.single import confusion, layers, neighbours, network, pictures, scatter
+
+__all__ = [
+    "MOST_PANELS",
+    "accuracy_by_size",
+    "accuracy_rows",
+    "chance_is_near",
+    "confusion",
+    "curve_limits",
+    "curves",
+    "differences",
+    "forgetting",
+    "is_cut",
+    "layers",
+    "neighbours",
+    "network",
+    "overview",
+    "parts",
+    "pictures",
+    "runs",
+    "scatter",
+    "spread",
+]

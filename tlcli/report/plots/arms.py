@@ -1,0 +1,307 @@
+"""The figures of a study of arms, sizes and runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tlcli.report import drawing, style
+from tlcli.report.plots.axes import (
+    Looks,
+    arm_axis,
+    chance,
+    end_labels,
+    handles,
+    only_left,
+    signed,
+    size_axis,
+    spread,
+    value_labels,
+)
+from tlcli.report.study import Cell, Task
+from tlcli.report.study.contrasts import Contrast
+from tlcli.report.study.entry import by
+from tlcli.report.words import number, plural
+
+MOST_PANELS = 12
+WIDEST = 1.25
+"""The last arm's place on the axis of sizes by the first one's: the many are set closer than the few."""
+MOST_LABELS = 8
+"""Arms up to which lines are labelled at their ends; of more there is a legend."""
+FEW_RUNS = 4
+"""Runs up to which each is a point; more are a box."""
+
+
+def accuracy_by_size(task: Task, looks: Looks, columns: int) -> Any:
+    """Mean test accuracy and its interval against the number of training images, a panel per variant."""
+    panels = by(task.cells, lambda c: c.variant)
+    width = drawing.width_for(columns, len(panels))
+    direct = (len(task.arms) <= MOST_LABELS and columns > 1) or len(task.arms) <= 4
+    room, legend_columns = (0.0, 1) if direct else drawing.legend_room(task.arms, width)
+    figure, axes = drawing.grid(len(panels), columns, height=3.2, legend=room, sharey=True, width=width)
+    step = min(1.035, WIDEST ** (1 / max(1, len(task.arms) - 1)))
+    for ax, variant in zip(axes, task.variants, strict=True):
+        ends = []
+        for i, arm in enumerate(task.arms):
+            cells = [c for c in panels[variant] if c.arm == arm]
+            if not cells:
+                continue
+            look, dodge = looks[arm], step ** (i - (len(task.arms) - 1) / 2)
+            x, y = [c.size * dodge for c in cells], [100 * c.mean for c in cells]
+            ax.plot(x, y, color=look.colour, linestyle=look.line, marker=look.marker, zorder=3)
+            for xi, c in zip(x, cells, strict=True):
+                if c.interval is not None:
+                    ax.plot([xi, xi], [100 * v for v in c.interval], color=look.colour, lw=1.1, zorder=2)
+            ends.append((x[-1], y[-1], arm, look.colour))
+        chance(ax, task, axis="y")
+        size_axis(ax, task.sizes)
+        ax.set_ylabel("test accuracy (%)")
+        low, high = ax.get_ylim()
+        ax.set_ylim(max(low, -1), min(high, 100.6))
+        ax.set_title(variant)
+        if direct:
+            end_labels(ax, ends)
+    only_left(axes, columns)
+    if not direct:
+        drawing.legend_on_top(figure, handles(task.arms, looks), task.arms, columns=legend_columns)
+    return figure
+
+
+def accuracy_rows(task: Task, looks: Looks, columns: int) -> Any:
+    """For a single size: a row per arm, the best on top, its runs, mean and interval; a panel per variant."""
+    panels = by(task.cells, lambda c: c.variant)
+    height = 0.8 + 0.26 * len(task.arms)
+    figure, axes = drawing.grid(
+        len(panels), 1, height=height, sharex=True, width=drawing.width_for(columns, 1)
+    )
+    for ax, variant in zip(axes, task.variants, strict=True):
+        cells = sorted(panels[variant], key=lambda c: -c.mean)
+        for y, c in enumerate(cells):
+            look = looks[c.arm]
+            if c.interval is not None:
+                ax.plot([100 * v for v in c.interval], [y, y], color=look.colour, lw=1.6)
+            if len(c.values) > 1:
+                ax.plot(
+                    [100 * v for v in c.values], [y] * len(c.values), "|", color=look.colour, ms=8, mew=1.1
+                )
+            ax.plot([100 * c.mean], [y], color=look.colour, marker=look.marker, ms=7)
+        chance(ax, task, axis="x")
+        arm_axis(ax, [c.arm for c in cells])
+        value_labels(ax, [(y, number(100 * c.mean, task.digits)) for y, c in enumerate(cells)])
+        ax.set_title(variant)
+    axes[-1].set_xlabel("test accuracy (%)")
+    return figure
+
+
+def runs(task: Task, looks: Looks, columns: int) -> Any:
+    """Every run, a panel per size with a scale of its own, a row per arm and variant."""
+    sizes = spread(task.sizes, MOST_PANELS)
+    rows = [(arm, variant) for arm in task.arms for variant in task.variants]
+    names = [f"{arm}, {variant}" if len(task.variants) > 1 else arm for arm, variant in rows]
+    figure, axes = drawing.grid(len(sizes), columns, height=0.8 + 0.24 * len(rows), sharey=True)
+    for ax, size in zip(axes, sizes, strict=True):
+        for c in task.at(size=size):
+            y, hollow = rows.index((c.arm, c.variant)), task.variants.index(c.variant) > 0
+            _run_row(ax, y, [100 * v for v in c.values], looks[c.arm], hollow=hollow)
+        # A bar would end the axis at its edge and cut the symbols there.
+        ax.use_sticky_edges = False
+        arm_axis(ax, names)
+        ax.set_title(plural(size, "training image"))
+        ax.set_xlabel("test accuracy (%)")
+    return figure
+
+
+def _run_row(ax: Any, y: int, values: Sequence[float], look: style.Look, *, hollow: bool) -> None:
+    if len(values) > FEW_RUNS:
+        q1, median, q3 = np.percentile(values, [25, 50, 75])
+        ax.hlines(y, min(values), max(values), color=look.colour, lw=1.1)
+        ax.barh(y, q3 - q1, left=q1, height=0.56, edgecolor=look.colour, lw=1.1, color=style.PAPER, zorder=2)
+        ax.vlines(median, y - 0.28, y + 0.28, color=look.colour, lw=2, zorder=3)
+    elif len(values) > 1:
+        ax.vlines(float(np.mean(values)), y - 0.28, y + 0.28, color=look.colour, lw=1.6)
+    fill = style.PAPER if hollow else look.colour
+    ax.plot(
+        values,
+        [y] * len(values),
+        look.marker,
+        color=look.colour,
+        ms=4.2,
+        mfc=fill,
+        linestyle="none",
+        zorder=4,
+    )
+
+
+def differences(contrasts: Sequence[Contrast], looks: Looks, label: str, columns: int) -> Any:
+    """Differences with their intervals: a row per arm, sorted, a panel per size, all on one scale."""
+    panels = by(contrasts, lambda c: c.first.size)
+    sizes = spread(sorted(panels), MOST_PANELS)
+    most = max(len(panels[s]) for s in sizes)
+    figure, axes = drawing.grid(len(sizes), columns, height=0.85 + 0.25 * most, sharex=True)
+    for ax, size in zip(axes, sizes, strict=True):
+        ordered = sorted(panels[size], key=lambda c: -c.difference)
+        ax.axvline(0, color=style.MUTED, lw=1.1, zorder=1)
+        for y, c in enumerate(ordered):
+            _difference(ax, y, c, looks[c.first.arm])
+        arm_axis(ax, [c.first.name for c in ordered], rows=most)
+        digits = contrasts[0].first.task.digits
+        value_labels(ax, [(y, signed(100 * c.difference, digits)) for y, c in enumerate(ordered)])
+        ax.set_title(plural(size, "training image"))
+        ax.tick_params(labelbottom=True)
+        ax.set_xlabel(label)
+    return figure
+
+
+def overview(tasks: Sequence[Task], looks: Looks, label: str, columns: int) -> Any:
+    """Gains by task, the largest on top: a mark per arm, sizes as panels."""
+    gains = [c for t in tasks for c in t.gains]
+    arms = [a for a in looks if any(c.first.arm == a for c in gains)]
+    sizes = spread(sorted({c.first.size for c in gains}), 4)
+    width = drawing.width_for(columns, len(sizes))
+    room, legend_columns = drawing.legend_room(arms, width)
+    rank = {id(t): -max(c.difference for c in t.gains) for t in tasks}
+    ordered = sorted(tasks, key=lambda t: rank[id(t)])
+    height = 0.85 + (0.16 + 0.11 * len(arms)) * len(tasks)
+    figure, axes = drawing.grid(
+        len(sizes), columns, height=height, legend=room, sharex=True, sharey=True, width=width
+    )
+    for ax, size in zip(axes, sizes, strict=True):
+        ax.axvline(0, color=style.MUTED, lw=1.1, zorder=1)
+        for y, t in enumerate(ordered):
+            for c in t.gains:
+                if c.first.size == size:
+                    place = arms.index(c.first.arm) - (len(arms) - 1) / 2
+                    _difference(ax, y + 0.7 * place / max(len(arms), 2), c, looks[c.first.arm])
+        arm_axis(ax, [t.name for t in ordered])
+        ax.set_title(plural(size, "training image") if len(sizes) > 1 else "")
+        ax.set_xlabel(label)
+    drawing.legend_on_top(figure, handles(arms, looks, line=False), arms, columns=legend_columns)
+    return figure
+
+
+def _difference(ax: Any, y: float, c: Contrast, look: style.Look) -> None:
+    if c.interval is not None and (c.enough or c.comparison.exact is not None):
+        ax.plot([100 * v for v in c.interval], [y, y], color=look.colour, lw=1.6, zorder=2)
+    filled = c.apart and (c.enough or c.comparison.exact is not None)
+    ax.plot(
+        [100 * c.difference],
+        [y],
+        marker=look.marker,
+        color=look.colour,
+        markerfacecolor=look.colour if filled else style.PAPER,
+        ms=6.5,
+        zorder=3,
+    )
+
+
+def curves(cells: Sequence[Cell], looks: Looks, columns: int) -> Any:
+    """Mean test accuracy against images seen, a panel per size; the band is one standard deviation."""
+    drawn = [c for c in cells if c.curve is not None]
+    arms = list(dict.fromkeys(c.arm for c in sorted(drawn, key=lambda c: list(looks).index(c.arm))))
+    sizes = spread(sorted({c.size for c in drawn}), MOST_PANELS)
+    width = drawing.width_for(columns, len(sizes))
+    room, legend_columns = drawing.legend_room(arms, width)
+    figure, axes = drawing.grid(len(sizes), columns, height=2.5, legend=room, sharey=True, width=width)
+    low, high = curve_limits(drawn)
+    for ax, size in zip(axes, sizes, strict=True):
+        for c in drawn:
+            if c.size != size or c.curve is None:
+                continue
+            look, seen, mean, sd = looks[c.arm], c.curve.seen / 1000, 100 * c.curve.mean, 100 * c.curve.sd
+            if sd.any():
+                ax.fill_between(
+                    seen, mean - sd, np.minimum(mean + sd, 100), color=look.colour, alpha=0.18, lw=0
+                )
+            every = max(1, len(seen) // 6)
+            ax.plot(
+                seen,
+                mean,
+                color=look.colour,
+                linestyle=look.line,
+                marker=look.marker,
+                markevery=every,
+                markersize=4.5,
+            )
+        ax.set_ylim(low, high)
+        ax.set_title(plural(size, "training image"))
+        ax.set_xlabel("images seen (thousands)")
+        ax.set_ylabel("test accuracy (%)")
+    only_left(axes, columns)
+    drawing.legend_on_top(figure, handles(arms, looks), arms, columns=legend_columns)
+    return figure
+
+
+def curve_limits(cells: Sequence[Cell]) -> tuple[float, float]:
+    """What the panels show: the curves but for their steep beginning; wide bands whole."""
+    parts = [
+        (100 * c.curve.mean[len(c.curve.seen) // 12 :], 100 * c.curve.sd[len(c.curve.seen) // 12 :])
+        for c in cells
+        if c.curve is not None
+    ]
+    low, high = min(float(m.min()) for m, _ in parts), max(float((m + sd).max()) for m, sd in parts)
+    if any(2 * sd.max() > max(m.max() for m, _ in parts) - low for _, sd in parts):
+        low = min(float((m - sd).min()) for m, sd in parts)
+    margin = 0.06 * (high - low) + 0.1
+    return max(low - margin, -0.5), min(high + margin, 100.4)
+
+
+def is_cut(cells: Sequence[Cell]) -> bool:
+    """Whether the beginning of a mean curve lies below its panel."""
+    low, _ = curve_limits(cells)
+    return any(100 * c.curve.mean.min() < low for c in cells if c.curve is not None)
+
+
+def forgetting(cells: Sequence[Cell], looks: Looks, columns: int) -> Any:
+    """A panel per size, a cross of intervals per arm (and variant, hollow from the second)."""
+    arms = [a for a in looks if any(c.arm == a for c in cells)]
+    variants = list(dict.fromkeys(c.variant for c in cells))
+    sizes = spread(sorted({c.size for c in cells}), MOST_PANELS)
+    width = drawing.width_for(columns, len(sizes))
+    room, legend_columns = drawing.legend_room(arms, width)
+    figure, axes = drawing.grid(len(sizes), columns, height=2.6, legend=room, width=width, sharex=True)
+    for ax, size in zip(axes, sizes, strict=True):
+        for c in cells:
+            if c.size == size:
+                _cross(ax, c, looks[c.arm], hollow=variants.index(c.variant) > 0)
+        ax.axvline(0, color=style.MUTED, lw=0.9, zorder=0)
+        ax.set_title(plural(size, "training image"))
+        ax.tick_params(labelbottom=True)
+        ax.set_xlabel("source accuracy lost (points)")
+        ax.set_ylabel("test accuracy (%)")
+    drawing.legend_on_top(figure, handles(arms, looks, line=False), arms, columns=legend_columns)
+    return figure
+
+
+def _cross(ax: Any, c: Cell, look: style.Look, *, hollow: bool) -> None:
+    assert c.lost is not None
+    x, y = 100 * c.lost.mean, 100 * c.mean
+    if c.interval is not None:
+        ax.plot([x, x], [100 * v for v in c.interval], color=look.colour, lw=1.1)
+    if c.lost.n > 2 and c.lost.low is not None and c.lost.high is not None:
+        ax.plot([100 * c.lost.low, 100 * c.lost.high], [y, y], color=look.colour, lw=1.1)
+    fill = style.PAPER if hollow else look.colour
+    ax.plot([x], [y], look.marker, color=look.colour, ms=7, markerfacecolor=fill)
+
+
+def parts(cells: Sequence[Cell], columns: int) -> Any:
+    """Squared bias and variance as stacked horizontal bars, a panel per size with its own scale."""
+    from matplotlib.patches import Patch
+
+    names = list(dict.fromkeys(c.name for c in cells))
+    sizes = spread(sorted({c.size for c in cells}), 6)
+    figure, axes = drawing.grid(len(sizes), columns, height=0.8 + 0.22 * len(names), sharey=True, legend=0.32)
+    steady, changing = style.TEST, style.TRAIN
+    for ax, size in zip(axes, sizes, strict=True):
+        for c in cells:
+            if c.size == size and c.parts is not None:
+                y, bias = names.index(c.name), 100 * max(c.parts.bias, 0)
+                ax.barh(y, bias, height=0.62, color=steady)
+                ax.barh(y, 100 * c.parts.variance, left=bias, height=0.62, color=changing)
+        arm_axis(ax, names)
+        ax.set_title(plural(size, "training image"))
+        ax.set_xlabel("test error (%)")
+    colours = [Patch(color=steady), Patch(color=changing)]
+    drawing.legend_on_top(figure, colours, ["squared bias", "variance"], columns=2)
+    return figure

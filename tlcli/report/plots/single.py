@@ -1,0 +1,297 @@
+"""The figures of single networks, embeddings and images, and of the layer study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tlcli.report import drawing, style
+from tlcli.report.study import Cell, Entry
+from tlcli.report.study.curves import curve
+from tlcli.report.study.layers import BASE, NOTHING, SERIES, LayerStudy
+from tlcli.report.words import number, plural
+from tlcli.store.records import Part
+
+if TYPE_CHECKING:
+    from tlcli.report.sections.networks import Network
+    from tlcli.report.sections.pictures import Row
+
+MOST_WRITTEN = 12
+"""Classes up to which the numbers stand in a confusion matrix."""
+PICTURES = 10
+"""Pictures in a row."""
+SHOWN_CLASSES = 20
+"""Classes up to which a map has a legend."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+COLOURS = {label: style.METHODS[method][0] for (method, _), label in SERIES.items()}
+SHAPES = {label: style.METHODS[method][1] for (method, _), label in SERIES.items()}
+
+
+def confusion(cell: Cell, classes: Sequence[str], columns: int) -> Any:
+    """Rows in percent, stronger for more; the diagonal in blue, what is wrong in orange."""
+    del columns
+    assert cell.confusion is not None
+    share = 100 * cell.confusion / np.maximum(cell.confusion.sum(axis=1, keepdims=True), 1)
+    n = len(share)
+    names = [x if len(x) <= 14 else x[:13] + "…" for x in classes]
+    side = float(np.clip(1.6 + 0.42 * n, 3.0, 6.2))
+    figure, (ax,) = drawing.grid(1, 1, height=side, width=min(side + 0.9, drawing.WIDE))
+    ax.imshow(_colours(share), interpolation="nearest", aspect="equal")
+    if n <= MOST_WRITTEN:
+        for i, j in np.ndindex(n, n):
+            if share[i, j] >= 0.05 or i == j:
+                strong = share[i, j] > (55 if i == j else 40)
+                ink = "#ffffff" if strong else style.INK
+                size = 8 if n <= 8 else 6.5
+                ax.text(j, i, number(share[i, j], 1), ha="center", va="center", fontsize=size, color=ink)
+    step = 1 if n <= 25 else -(-n // 25)
+    crowded = max(map(len, names)) * 0.085 > (side - 1) * step / n
+    ax.set_xticks(range(0, n, step), names[::step], rotation=90 if crowded else 0)
+    ax.set_yticks(range(0, n, step), names[::step])
+    ax.grid(visible=False)
+    ax.set_xlabel("predicted class")
+    ax.set_ylabel("true class")
+    return figure
+
+
+def _colours(share: np.ndarray) -> np.ndarray:
+    """uint8 RGBA: blue on the diagonal, orange (steeper) beside it, the more opaque the more there are."""
+    right = np.eye(len(share), dtype=bool)
+    depth = np.where(right, share / 100, np.sqrt(share / 100))[..., None]
+    hue = np.where(right[..., None], _rgb(style.colour("blue")), _rgb(style.colour("vermillion")))
+    return np.round(np.concatenate([hue, 255 * np.clip(depth, 0, 1)], axis=2)).astype(np.uint8)
+
+
+def _rgb(colour: str) -> np.ndarray:
+    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float64)
+
+
+def pictures(part: Part, rows: Sequence[Row], names: Sequence[str], columns: int) -> Any:
+    """All pictures of a row beside one another, on a phone five to a line."""
+    from matplotlib.figure import Figure
+
+    across = PICTURES if columns > 1 else PICTURES // 2
+    lines = sum(-(-len(r.positions) // across) for r in rows)
+    width = drawing.WIDE if columns > 1 else drawing.NARROW
+    cell = width / across
+    answers = [
+        len(names[int(part.labels[i])]) + len(a)
+        for r in rows
+        for i, a in zip(r.positions, r.answers, strict=True)
+    ]
+    two = max(answers, default=2) > 8
+    label = 0.34 if two else 0.2
+    height = len(rows) * 0.3 + lines * (0.86 * cell + label + 0.06)
+    figure = Figure(figsize=(width, height))
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.set(xlim=(0, width), ylim=(height, 0))
+    ax.axis("off")
+    y = 0.0
+    for r in rows:
+        head = f"{r.right} right, {r.wrong} wrong"
+        ax.text(0.04, y + 0.19, head, fontsize=9.5, fontweight="bold", color=style.INK)
+        y += 0.3
+        for start in range(0, len(r.positions), across):
+            for k, i in enumerate(r.positions[start : start + across]):
+                _picture(ax, part, int(i), k * cell + 0.03, y, 0.86 * cell)
+                text = f"{names[int(part.labels[i])]}{chr(10) if two else ' '}→ {r.answers[start + k]}"
+                ax.text(
+                    k * cell + 0.03, y + 0.86 * cell + 0.03, text, fontsize=7.5, va="top", color=style.INK
+                )
+            y += 0.86 * cell + label + 0.06
+    return figure
+
+
+def _picture(ax: Any, part: Part, index: int, x: float, y: float, side: float) -> None:
+    image = np.asarray(part.images[index : index + 1])[0]
+    ax.imshow(
+        image[..., 0] if image.shape[-1] == 1 else image[..., :3],
+        extent=(x, x + side, y + side, y),
+        cmap="gray",
+        vmin=0,
+        vmax=255,
+        interpolation="nearest",
+        aspect="auto",
+    )
+
+
+def neighbours(panels: Sequence[Sequence[Entry]], columns: int) -> Any:
+    """Accuracy against k, a panel for the training sets of a size that were asked by one arm."""
+    from matplotlib.lines import Line2D
+
+    figure, axes = drawing.grid(len(panels), columns, height=2.5, legend=0.3, sharey=True)
+    for ax, entries in zip(axes, panels, strict=True):
+        _neighbours_panel(ax, entries)
+        e = entries[0]
+        where = plural(e.size, "training image") + (f", {e.variant}" if e.variant else "")
+        ax.set_title(f"{fill(where, 40)}\n{fill(e.arm, 40)}", fontsize=8.5)
+        ax.set_xlabel("k, neighbours")
+        ax.set_ylabel("accuracy (%)")
+        ax.tick_params(labelleft=True)
+    lines = [Line2D([], [], color=style.TRAIN, linestyle=(0, (5, 2))), Line2D([], [], color=style.TEST)]
+    drawing.legend_on_top(figure, lines, ["leave-one-out on training images", "test images"], columns=2)
+    return figure
+
+
+def _neighbours_panel(ax: Any, entries: Sequence[Entry]) -> None:
+    """The mean curves over the training sets, and the k that was chosen for each."""
+    from tlcli.report.sections.neighbours import chosen
+
+    k = entries[0].ks
+    picked = sorted({chosen(e) for e in entries})
+    for values, colour, line in (
+        ([e.cv_curve for e in entries if len(e.cv_curve)], style.TRAIN, (0, (5, 2))),
+        ([e.test_curve for e in entries], style.TEST, "-"),
+    ):
+        if values:
+            mean = 100 * np.mean(values, axis=0)
+            ax.plot(k, mean, color=colour, linestyle=line)
+            ax.plot(k[picked], mean[picked], "o", color=colour, ms=6 if len(picked) == 1 else 4)
+    for i in picked:
+        ax.axvline(k[i], color=style.MUTED, lw=0.9, zorder=0)
+    end, ks = k[picked[-1]], [int(k[i]) for i in picked]
+    early = end < 0.7 * k[-1]
+    ax.annotate(
+        f"k = {ks[0]}" if len(ks) == 1 else f"k = {ks[0]} to {ks[-1]}",
+        (end, 0.03),
+        xycoords=("data", "axes fraction"),
+        xytext=(4 if early else -4, 0),
+        textcoords="offset points",
+        fontsize=8.5,
+        color=style.INK,
+        ha="left" if early else "right",
+    )
+
+
+def scatter(
+    panels: Sequence[tuple[str, np.ndarray]], labels: np.ndarray, names: Sequence[str], columns: int
+) -> Any:
+    """A panel per projection; the points as one picture in the SVG, so that the page stays small."""
+    from matplotlib.lines import Line2D
+
+    shown = sorted(set(labels.tolist()))
+    width = drawing.width_for(columns, len(panels))
+    texts = [names[c] if c < len(names) else str(c) for c in shown]
+    legend = texts if len(shown) <= SHOWN_CLASSES else []
+    room, legend_columns = drawing.legend_room(legend, width)
+    figure, axes = drawing.grid(len(panels), columns, height=3.3, legend=room, width=width)
+    for ax, (title, flat) in zip(axes, panels, strict=True):
+        for c in shown:
+            look = {"marker": MARKERS[c % len(MARKERS)], "color": style.CLASSES[c % len(style.CLASSES)]}
+            mine = flat[labels == c]
+            ax.plot(mine[:, 0], mine[:, 1], ls="none", rasterized=True, alpha=0.8, mew=0, ms=3.4, **look)
+        ax.set_title(title)
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.grid(visible=False)
+    lines = [
+        Line2D(
+            [], [], ls="none", marker=MARKERS[c % len(MARKERS)], color=style.CLASSES[c % len(style.CLASSES)]
+        )
+        for c in shown
+    ]
+    if legend:
+        drawing.legend_on_top(figure, lines, legend, columns=legend_columns)
+    return figure
+
+
+def network(found: Network, columns: int) -> Any:
+    """Loss and accuracy over images seen, and over epochs where the number of training images is known."""
+    from matplotlib.lines import Line2D
+
+    figure, (loss, accuracy) = drawing.grid(2, columns, height=2.6, legend=0.3)
+    _network_panel(loss, found, "loss", 1.0)
+    _network_panel(accuracy, found, "accuracy", 100.0)
+    loss.set_ylabel("loss (nats)")
+    loss.set_ylim(bottom=0)
+    accuracy.set_ylabel("accuracy (%)")
+    accuracy.set_ylim(top=min(accuracy.get_ylim()[1], 100.8))
+    lines = [Line2D([], [], color=style.TRAIN, linestyle=(0, (5, 2))), Line2D([], [], color=style.TEST)]
+    drawing.legend_on_top(figure, lines, ["training images", "test images"], columns=2)
+    return figure
+
+
+def _network_panel(ax: Any, found: Network, quantity: str, scale: float) -> None:
+    for side, colour, line in (("train", style.TRAIN, (0, (5, 2))), ("test", style.TEST, "-")):
+        measured = curve(found.histories, f"{side}_{quantity}", 1)
+        if measured is None:
+            continue
+        seen, mean, sd = measured.seen / 1000, scale * measured.mean, scale * measured.sd
+        ax.plot(seen, mean, color=colour, linestyle=line, marker="o" if len(seen) < 5 else None)
+        if sd.any():
+            ax.fill_between(seen, mean - sd, mean + sd, color=colour, alpha=0.18, lw=0)
+    ax.set_xlabel("images seen (thousands)")
+    if size := found.size:
+        epochs = ax.secondary_xaxis("top", functions=(lambda x: x * 1000 / size, lambda x: x * size / 1000))
+        epochs.set_xlabel("epochs")
+        epochs.xaxis.get_major_locator().set_params(integer=True)
+
+
+def layers(study: LayerStudy, columns: int) -> Any:
+    """Accuracy against n with base and control as lines, and the difference from the base."""
+    from matplotlib.lines import Line2D
+
+    series = [s for s in SERIES.values() if s in study.values]
+    lines = [Line2D([], [], color=COLOURS[s], marker=SHAPES[s], ls=_line(s), mfc=_fill(s)) for s in series]
+    names = list(series)
+    if study.base:
+        lines.append(Line2D([], [], color=style.INK, lw=1.4))
+        names.append(BASE)
+    if study.nothing:
+        lines.append(Line2D([], [], color=style.METHODS["scratch"][0], marker=style.METHODS["scratch"][1]))
+        names.append(NOTHING)
+    width = drawing.width_for(columns, 2 if study.base else 1)
+    room, legend_columns = drawing.legend_room(names, width)
+    figure, axes = drawing.grid(2 if study.base else 1, columns, height=3.0, legend=room, width=width)
+    _levels(axes[0], study)
+    for i, s in enumerate(series):
+        dodge = 0.07 * (i - (len(series) - 1) / 2)
+        stats = [(n, m) for n in study.depths if (m := study.summary(s, n)) is not None]
+        means = [(n, m.mean, (m.low, m.high) if m.n > 2 else None) for n, m in stats]
+        _series(axes[0], s, dodge, means)
+        if study.base:
+            drops = [(n, c) for n, _ in stats if (c := study.from_base(s, n)) is not None]
+            points = [(n, c.difference, c.interval() if c.runs > 2 else None) for n, c in drops]
+            _series(axes[1], s, dodge, points)
+    axes[0].set_ylabel("test accuracy on B (%)")
+    if study.base:
+        axes[1].axhline(0, color=style.INK, lw=1.4, zorder=1)
+        axes[1].set_ylabel("difference from the base (points)")
+    first = 0 if study.nothing else study.depths[0]
+    for ax in axes:
+        ax.set_xticks([n for n in (0, *study.depths) if n >= first])
+        ax.set_xlim(first - 0.5, study.depths[-1] + 0.5)
+        ax.set_xlabel("n, layers copied")
+    drawing.legend_on_top(figure, lines, names, columns=legend_columns)
+    return figure
+
+
+def _levels(ax: Any, study: LayerStudy) -> None:
+    if (base := study.summary(BASE)) is not None:
+        ax.axhline(100 * base.mean, color=style.INK, lw=1.4, zorder=1)
+    if (nothing := study.summary(NOTHING)) is not None:
+        colour, marker = style.METHODS["scratch"]
+        ax.plot([0], [100 * nothing.mean], marker, color=colour)
+        if nothing.n > 2:
+            ax.plot([0, 0], [100 * (nothing.low or 0), 100 * (nothing.high or 0)], color=colour, lw=1.1)
+
+
+def _series(
+    ax: Any, s: str, dodge: float, values: Sequence[tuple[int, float, tuple[Any, Any] | None]]
+) -> None:
+    x, y = [n + dodge for n, *_ in values], [100 * v[1] for v in values]
+    ax.plot(x, y, color=COLOURS[s], marker=SHAPES[s], linestyle=_line(s), markerfacecolor=_fill(s), zorder=3)
+    for xi, (_, _, interval) in zip(x, values, strict=True):
+        if interval is not None:
+            ax.plot([xi, xi], [100 * v for v in interval], color=COLOURS[s], lw=1.1, zorder=2)
+
+
+def _line(series: str) -> Any:
+    return (0, (4, 2)) if series.startswith("B") else "-"
+
+
+def _fill(series: str) -> str:
+    return style.PAPER if series.startswith("B") else COLOURS[series]

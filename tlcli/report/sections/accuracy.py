@@ -1,0 +1,189 @@
+"""Test accuracy of every arm at every size: figure, tables, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from tlcli.report import plots
+from tlcli.report.columns import accuracy_column, cell_columns, percent, percents, spread
+from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.registry import section
+from tlcli.report.study import Study, Task
+from tlcli.report.study.contrasts import ENOUGH_DRAWS
+from tlcli.report.study.entry import NEIGHBOURS
+from tlcli.report.words import at_most, count, plural, points
+from tlcli.report.words import percent as told
+
+INTERVALS = (
+    "The 95 % interval is Student's, of the mean over {unit}, on these test images; with fewer than three "
+    "there is none. The interval for new images holds for other runs and other test images of the kind "
+    "(crossed random effects; of one run Clopper and Pearson's). Gap: training minus test accuracy."
+)
+
+
+@section("accuracy", "Test accuracy", order=10)
+def accuracy(study: Study, task: Task) -> Iterable[Block]:
+    """The main figure, the table at a glance, the runs, and every number."""
+    yield main_chart(study, task)
+    yield glance(task)
+    if len(task.sizes) > 1 and any(len(c.values) > 1 for c in task.cells):
+        yield _runs(study, task)
+    yield full_table(task)
+    yield from (Text(text) for text in _gaps(task))
+    yield from (Text(text, "limit") for text in _limits(study, task))
+
+
+def main_chart(study: Study, task: Task) -> Chart:
+    """Accuracy against size, or for one size a row per arm."""
+    intervals = ""
+    if any(c.interval for c in task.cells):
+        intervals = "Lines are 95 % intervals of the mean over three or more runs. "
+    single = ": mean (large) and single runs (small)" if any(len(c.values) > 1 for c in task.cells) else ""
+    chance = f"the share of the largest class, {told(task.chance, task.digits)}"
+    chance = f"Dotted: {chance}." if plots.chance_is_near(task) else f"Chance, {chance}, is below the scale."
+    if len(task.sizes) == 1:
+        caption = (
+            f"Test accuracy of each arm at {plural(task.sizes[0], 'training image')}{single}. "
+            f"{intervals}{chance}"
+        )
+        draw = partial(plots.accuracy_rows, task, study.looks)
+        return Chart(task.id("accuracy"), caption, f"Dot plot of test accuracy. {_means(task, 0)}", draw)
+    caption = (
+        f"Test accuracy against the number of training images. {intervals}Points of one size are set "
+        f"slightly apart. {chance}"
+    )
+    alt = f"Line chart of test accuracy against training images. {_means(task, 0)} {_means(task, -1)}"
+    return Chart(task.id("accuracy"), caption, alt, partial(plots.accuracy_by_size, task, study.looks))
+
+
+def _means(task: Task, place: int) -> str:
+    size = task.sizes[place]
+    parts = [f"{c.name} {told(c.mean, task.digits)}" for c in task.at(size=size)]
+    return f"At {plural(size, 'training image')}: {at_most(parts, 10)}."
+
+
+def glance(task: Task) -> Table:
+    """Arms down, sizes across."""
+    columns = [Column("arm", "arm"), Column("variant", "variant", shown=len(task.variants) > 1)]
+    columns += [Column(f"at_{s}", f"{count(s)} images", "figure") for s in task.sizes]
+    rows = []
+    for variant in task.variants:
+        for arm in task.arms:
+            cells = task.at(variant=variant, arm=arm)
+            texts = {f"at_{c.size}": spread(c, task.digits) for c in cells}
+            rows += [{"arm": arm, "variant": variant, **texts}] if texts else []
+    few = any(len(c.values) < 3 for c in task.cells)
+    caption = "Test accuracy in percent: mean ± half the width of its 95 % interval"
+    caption += "; where there are fewer than three runs, each of them." if few else "."
+    group = "variant" if len(task.variants) > 1 else ""
+    return Table(task.id("glance"), caption, columns, rows, group=group, file="glance", task=task.name)
+
+
+def _runs(study: Study, task: Task) -> Chart:
+    caption = (
+        "Every run's test accuracy, a panel per number of training images, each with a scale of its own. Up "
+        "to four runs are points with a line at the mean; more are a box from the first to the third "
+        "quartile."
+    )
+    alt = f"The single runs at each number of training images. {_widest(task)}"
+    return Chart(task.id("runs"), caption, alt, partial(plots.runs, task, study.looks))
+
+
+def _widest(task: Task) -> str:
+    """Which arm varies most from run to run."""
+    wide = max(task.cells, key=lambda c: max(c.values) - min(c.values))
+    apart = max(wide.values) - min(wide.values)
+    return f"The runs lie furthest apart for {wide.name} at {wide.where} ({points(apart, task.digits)})."
+
+
+def full_table(task: Task) -> Table:
+    """One row per cell with everything on its accuracy."""
+    d = task.digits
+    columns = [
+        *cell_columns(task),
+        Column("runs", "runs", "count"),
+        accuracy_column(d),
+        Column("sd", "sd (points)", "number", d),
+        Column("interval", "95 % interval (%)", "interval", d),
+        Column("new_images", "for new images (%)", "interval", d),
+        Column("train", "training accuracy (%)", "percent", d),
+        Column("gap", "gap (points)", "points", d),
+        Column("samples", "images seen", "count"),
+        Column("deterministic", "all runs are equal", shown=False),
+    ]
+    rows: list[dict[str, Any]] = []
+    for c in task.cells:
+        sd = None if len(c.values) < 3 or c.deterministic else c.accuracy.sd
+        row: dict[str, Any] = {"runs": len(c.runs), "accuracy": percent(c.mean), "sd": percent(sd)}
+        row |= {"interval": percents(c.interval), "new_images": percents(c.new_images)}
+        row |= {"train": percent(c.train), "gap": percent(c.gap), "samples": c.samples or None}
+        row |= {"deterministic": "yes" if c.deterministic else ""}
+        rows.append(c.key | row)
+    unit = "the draws of the training set" if any(c.draws >= ENOUGH_DRAWS for c in task.cells) else "the runs"
+    note = INTERVALS.format(unit=unit)
+    if any(e.mirrored for e in task.entries):
+        note += (
+            " Arms that answer with the mean over an image and its mirror image have no gap: their training "
+            "accuracy is of the images as they are."
+        )
+    caption = "Test accuracy by number of training images and arm."
+    return Table(
+        task.id("accuracy"), caption, columns, rows, note, group="size", file="accuracy", task=task.name
+    )
+
+
+def _gaps(task: Task) -> Iterable[str]:
+    """Training against test accuracy: widest and narrowest gap at the smallest and the largest size."""
+    for size in dict.fromkeys((task.sizes[0], task.sizes[-1])):
+        known = [(c.gap, c) for c in task.at(size=size) if c.gap is not None]
+        texts = (
+            [
+                f"{c.name} ({points(gap, task.digits)}: {told(c.train or 0, task.digits)} in training, "
+                f"{told(c.mean, task.digits)} in test)"
+                for gap, c in (max(known, key=lambda k: k[0]), min(known, key=lambda k: k[0]))
+            ]
+            if known
+            else []
+        )
+        lead = f"At {plural(size, 'training image')} the gap between training and test accuracy is"
+        if len(known) > 1:
+            yield f"{lead} widest for {texts[0]} and narrowest for {texts[1]}."
+        elif known:
+            yield f"{lead} that of {texts[0]}."
+
+
+def _limits(study: Study, task: Task) -> Iterable[str]:
+    """What these runs cannot show."""
+    cells = task.cells
+    if any(c.draws == 1 < len(c.runs) for c in cells):
+        yield (
+            "The runs of one size share one training set: their spread is that of the training (start, order "
+            "of the images), not of drawing another training set. Intervals that count both would be wider."
+        )
+    if any(1 < c.draws < min(len(c.runs), ENOUGH_DRAWS) for c in cells):
+        yield (
+            "The runs of one size share two training sets and count as independent all the same: their "
+            "spread is that of the training more than of drawing another set."
+        )
+    if any(len(c.runs) == 1 for c in cells):
+        yield (
+            "A single run says how one network does on these test images. How another training would do, it "
+            "does not say."
+        )
+    if any(c.draws >= ENOUGH_DRAWS for c in cells):
+        yield (
+            "The training sets of one size are drawn from the same published images and overlap, the larger "
+            "the more: their results lie closer together than those of independent sets would."
+        )
+    if len({e.base_digest for e in task.entries if e.base_digest and e.method != NEIGHBOURS}) == 1:
+        yield (
+            "All transfer starts from one and the same base: what another base, trained again, would change "
+            "is not in the intervals."
+        )
+    if len(task.arms) > 2:
+        yield (
+            f"{plural(len(task.arms), 'arm')} are compared on one test set: the best of them "
+            "looks a little better than it is."
+        )

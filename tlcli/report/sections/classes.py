@@ -1,0 +1,216 @@
+"""More than accuracy: by class, and how sure the networks are; which classes are confused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tlcli.analysis import statistics
+from tlcli.analysis.statistics import Comparison, Summary
+from tlcli.report import plots
+from tlcli.report.columns import accuracy_column, cell_columns, percent, percents
+from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.registry import section
+from tlcli.report.study import Cell, Study, Task
+from tlcli.report.study.contrasts import paired
+from tlcli.report.words import listing, number, plural
+
+MOST_ROWS = 30
+"""Classes up to which the table of classes is on the page."""
+
+
+@section("measures", "More than accuracy", order=30, folded=True)
+def more_measures(study: Study, task: Task) -> Iterable[Block]:
+    """Balanced accuracy, macro F1, likelihood and calibration; and the accuracy of each class."""
+    cells = [c for c in task.cells if c.classes]
+    if not cells:
+        return
+    yield _measures(task, cells)
+    size = max(c.size for c in cells)
+    there = [c for c in cells if c.size == size]
+    best = task.best(size, there)
+    reference = next(
+        (c for c in there if c.arm == task.reference and c.variant == best.variant and c is not best), None
+    )
+    if reference is not None:
+        yield _class_differences(task, best, reference)
+    yield _by_class(task, cells)
+
+
+def _mean_over_runs(cell: Cell, values: list[float]) -> dict[str, Any]:
+    """The mean of a share over the repetitions, in percent, with its interval from three on."""
+    found = dict(zip(map(id, (e for e in cell.runs if e.correct is not None)), values, strict=True))
+    known = [[found[id(e)] for e in unit if id(e) in found] for unit in cell.units]
+    s = statistics.summary([float(np.mean(x)) for x in known if x])
+    return {"mean": percent(s.mean), "interval": percents(_interval(s))}
+
+
+def _interval(s: Summary, most: float = 1.0) -> tuple[float, float] | None:
+    if s.n < 3 or s.low is None or s.high is None:
+        return None
+    return max(0.0, s.low), min(most, s.high)
+
+
+def _measures(task: Task, cells: list[Cell]) -> Table:
+    d = task.digits
+    rows: list[dict[str, Any]] = []
+    for c in cells:
+        balanced = _mean_over_runs(c, [m.balanced for m in c.classes])
+        f1 = _mean_over_runs(c, [m.macro_f1 for m in c.classes])
+        row: dict[str, Any] = {"accuracy": percent(c.mean)}
+        row |= {"balanced": balanced["mean"], "balanced_interval": balanced["interval"]}
+        row |= {"f1": f1["mean"], "f1_interval": f1["interval"]}
+        if c.likelihood is not None and c.calibration is not None:
+            row |= {"nll": c.likelihood.mean, "nll_interval": _interval(c.likelihood, np.inf)}
+            row |= {"ece": percent(c.calibration.mean), "ece_interval": percents(_interval(c.calibration))}
+        rows.append(c.key | row)
+    logits = any("nll" in r for r in rows)
+    columns = [
+        *cell_columns(task),
+        accuracy_column(d),
+        Column("balanced", "balanced accuracy (%)", "percent", d),
+        Column("balanced_interval", "95 % interval (%)", "interval", d),
+        Column("f1", "macro F1 (%)", "percent", d),
+        Column("f1_interval", "95 % interval (%)", "interval", d),
+        Column("nll", "negative log-likelihood (nats)", "number", 3, shown=logits),
+        Column("nll_interval", "95 % interval (nats)", "interval", 3, shown=logits),
+        Column("ece", "calibration error (points)", "number", d, shown=logits),
+        Column("ece_interval", "95 % interval (points)", "interval", d, shown=logits),
+    ]
+    note = (
+        "Balanced accuracy: the mean accuracy of the classes. Macro F1: the mean over the classes of the "
+        "harmonic mean of precision and recall. Intervals are Student's over three or more runs, on these "
+        "test images."
+    )
+    if logits:
+        note += (
+            " Negative log-likelihood is of the true class; calibration error is the expected one over 15 "
+            "bins of confidence (Guo et al. 2017): how far the networks' confidence is from the share that "
+            "is right."
+        )
+    caption = "Measures that count every class alike, and how sure the networks are."
+    return Table(
+        task.id("measures"), caption, columns, rows, note, group="size", file="measures", task=task.name
+    )
+
+
+def _by_class(task: Task, cells: list[Cell]) -> Table:
+    """Accuracy of every class for every cell, as a file."""
+    rows: list[dict[str, Any]] = []
+    for c in cells:
+        for i, name in enumerate(task.classes):
+            values = [float(m.recall[i]) for m in c.classes]
+            if np.isfinite(values).all():
+                found = _mean_over_runs(c, values)
+                rows.append(
+                    c.key | {"class": name, "recall": found["mean"], "recall_interval": found["interval"]}
+                )
+    columns = [
+        *cell_columns(task),
+        Column("class", "class"),
+        Column("recall", "accuracy of the class (%)", "percent", task.digits),
+        Column("recall_interval", "95 % interval (%)", "interval", task.digits),
+    ]
+    return Table(
+        task.id("classes"), "Accuracy by class.", columns, rows, shown=False, file="classes", task=task.name
+    )
+
+
+def _class_differences(task: Task, best: Cell, reference: Cell) -> Table:
+    """Class by class, the best arm against the reference; all classes are one family."""
+    d = task.digits
+    pairs = [
+        p for p in paired(best.runs, reference.runs) if p[0].correct is not None and p[1].correct is not None
+    ]
+    labels = best.runs[0].target.test_labels
+    found: list[tuple[str, int, np.ndarray, np.ndarray, Comparison]] = []
+    for i, name in enumerate(task.classes):
+        mask = labels == i
+        if pairs and mask.any():
+            sides = [np.stack([pair[k].correct[mask] for pair in pairs]) for k in (0, 1)]  # type: ignore[index]
+            found.append((name, int(mask.sum()), sides[0], sides[1], statistics.compare(*sides)))
+    rows = [
+        {
+            "class": name,
+            "images": images,
+            "first": percent(float(first.mean())),
+            "second": percent(float(second.mean())),
+            "class_difference": 100 * c.difference,
+            "class_interval": percents(c.interval(len(found))),
+            "class_p": c.p(len(found)),
+        }
+        for name, images, first, second, c in found
+    ]
+    columns = [
+        Column("class", "class"),
+        Column("images", "test images", "count"),
+        Column("first", f"{best.arm} (%)", "percent", d),
+        Column("second", f"{reference.arm} (%)", "percent", d),
+        Column("class_difference", "difference (points)", "points", d),
+        Column("class_interval", "95 % interval (points)", "interval", d),
+        Column("class_p", "p", "p"),
+    ]
+    note = "Interval and p value hold for all classes at once (Bonferroni)."
+    if len(pairs) == 1:
+        note += " One run each: these are two networks."
+    caption = f"Accuracy by class of {best.name} and of {reference.name}, at {best.where}, over paired runs."
+    shown = len(rows) <= MOST_ROWS
+    name = "class-differences"
+    return Table(task.id(name), caption, columns, rows, note, shown, file=name, task=task.name)
+
+
+@section("confusion", "Which classes are confused", order=32, folded=True)
+def confusion(study: Study, task: Task) -> Iterable[Block]:
+    """The matrix of the best arm at the largest size and of those asked for; every arm's as a file."""
+    cells = [c for c in task.cells if c.confusion is not None]
+    if not cells:
+        return
+    size = max(c.size for c in cells)
+    best = task.best(size, [c for c in cells if c.size == size])
+    asked = [c for c in cells if c.size == size and c.arm in study.options.confusion and c is not best]
+    for i, cell in enumerate([best, *asked]):
+        runs = f", mean over {plural(len(cell.runs), 'run')}" if len(cell.runs) > 1 else ""
+        caption = (
+            f"Confusion matrix of {cell.name} at {cell.where}{runs}: of the test images of each true class "
+            "(row), the percentage that was given each class (column)."
+        )
+        told = _told(task, cell)
+        name = task.id("confusion") + (f"-asked-{i}" if i else "")
+        yield Chart(name, caption, f"Confusion matrix. {told}", partial(plots.confusion, cell, task.classes))
+        yield Text(told)
+    columns = [
+        *cell_columns(task),
+        Column("true", "true class"),
+        Column("predicted", "predicted class"),
+        Column("images", "test images per run", "number", 2),
+    ]
+    rows = [
+        c.key | {"true": task.classes[i], "predicted": task.classes[j], "images": float(n)}
+        for c in cells
+        if c.confusion is not None
+        for (i, j), n in np.ndenumerate(c.confusion)
+        if n > 0
+    ]
+    caption = "Test images per run by true and predicted class."
+    yield Table(task.id("confusion"), caption, columns, rows, shown=False, file="confusion", task=task.name)
+
+
+def _told(task: Task, cell: Cell) -> str:
+    """The confusions that happen most, in images per run."""
+    counts = cell.confusion
+    assert counts is not None
+    names = task.classes
+    wrong = counts - np.diag(np.diag(counts))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:3]
+    parts = [
+        f"{names[i]} taken for {names[j]} ({number(wrong[i, j], 1)} of {round(counts[i].sum())})"
+        for i, j in ((k // len(names), k % len(names)) for k in order)
+        if wrong[i, j] > 0
+    ]
+    if not parts:
+        return f"{cell.name} at {cell.where} makes no mistakes on the test images."
+    where = f"{cell.name} at {cell.where}"
+    return f"The most frequent confusions of {where}, in test images per run: {listing(parts)}."

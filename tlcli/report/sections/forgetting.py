@@ -1,0 +1,135 @@
+"""What transfer costs on the source task: target accuracy against source accuracy lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from tlcli.report import plots
+from tlcli.report.columns import (
+    accuracy_column,
+    cell_columns,
+    contrast_columns,
+    contrast_row,
+    percent,
+    percents,
+)
+from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.registry import section
+from tlcli.report.study import Cell, Study, Task
+from tlcli.report.study.contrasts import Contrast
+from tlcli.report.study.entry import by
+from tlcli.report.words import at_most, count, plural, points
+from tlcli.report.words import percent as told
+
+
+@section("forgetting", "Forgetting of the source task", order=20)
+def forgetting(study: Study, task: Task) -> Iterable[Block]:
+    """A map of both accuracies, the table, and the arms compared."""
+    cells = [c for c in task.cells if c.lost is not None]
+    if not cells:
+        return
+    text = extremes(task, cells)
+    caption = (
+        "Test accuracy on the target against source accuracy lost by the transfer (before minus after, with "
+        "the base's head): mean of each arm; lines are 95 % intervals of the means over three or more runs. "
+        "All panels share one scale of what is lost. Best is top left."
+    )
+    alt = f"Target accuracy against forgetting. {text}"
+    yield Chart(task.id("forgetting"), caption, alt, partial(plots.forgetting, cells, study.looks))
+    yield _table(task, cells)
+    yield Text(text)
+    if contrasts := task.forgetting:
+        yield _compared(task, contrasts)
+        yield from (Text(t) for t in _verdicts(task, contrasts))
+
+
+def lost_interval(cell: Cell) -> tuple[float, float] | None:
+    """Of the mean source accuracy lost, from three repetitions on."""
+    s = cell.lost
+    if s is None or s.n < 3 or s.low is None or s.high is None:
+        return None
+    return s.low, s.high
+
+
+def _table(task: Task, cells: Sequence[Cell]) -> Table:
+    d = task.digits
+    rows = [
+        c.key
+        | {
+            "accuracy": percent(c.mean),
+            "before": percent(c.before),
+            "after": percent(c.after),
+            "lost": percent(c.lost.mean if c.lost else None),
+            "lost_interval": percents(lost_interval(c)),
+        }
+        for c in cells
+    ]
+    columns = [
+        *cell_columns(task),
+        accuracy_column(d),
+        Column("before", "source before (%)", "percent", d),
+        Column("after", "source after (%)", "percent", d),
+        Column("lost", "lost (points)", "points", d),
+        Column("lost_interval", "95 % interval of what is lost (points)", "interval", d),
+    ]
+    caption = "Accuracy on the target, and on the source task before and after."
+    return Table(
+        task.id("forgetting"), caption, columns, rows, group="size", file="forgetting", task=task.name
+    )
+
+
+def _compared(task: Task, contrasts: Sequence[Contrast]) -> Table:
+    rows = [
+        c.first.key | {f"lost_{k}" if k not in ("against",) else k: v for k, v in contrast_row(c).items()}
+        for c in contrasts
+    ]
+    for row, c in zip(rows, contrasts, strict=True):
+        row["lost_verdict"] = {"better": "forgets more", "worse": "forgets less"}.get(c.verdict, c.verdict)
+    columns = [*cell_columns(task), Column("against", "against")]
+    columns += [
+        Column(f"lost_{c.key}", c.label, c.kind, c.digits, c.shown) for c in contrast_columns(task.digits)
+    ]
+    note = (
+        "Paired t tests of the source accuracy lost, run by run; interval and p value hold for all arms at "
+        "one number of training images at once (Bonferroni)."
+    )
+    caption = "Who forgets more: source accuracy lost, arm against arm."
+    return Table(
+        task.id("forgetting-compared"),
+        caption,
+        columns,
+        rows,
+        note,
+        group="size",
+        file="forgetting-compared",
+        task=task.name,
+    )
+
+
+def _verdicts(task: Task, contrasts: Sequence[Contrast]) -> Iterable[str]:
+    reference = contrasts[0].second.arm
+    for (name, more), group in by(
+        [c for c in contrasts if c.shown], lambda c: (c.first.name, c.gain)
+    ).items():
+        spots = [f"{count(c.first.size)} ({points(c.difference, task.digits, sign=True)})" for c in group]
+        word = "more" if more else "less"
+        yield f"{name} forgets {word} than {reference} at {at_most(spots, 5)} training images."
+    if not any(c.shown for c in contrasts) and any(c.enough for c in contrasts):
+        yield f"No arm is shown to forget more or less than {reference}."
+
+
+def extremes(task: Task, cells: Sequence[Cell]) -> str:
+    """Who loses most and least, at the largest size."""
+    size = max(c.size for c in cells)
+    there = [(c.lost.mean, c) for c in cells if c.size == size and c.lost is not None]
+    most, least = max(there, key=lambda x: x[0]), min(there, key=lambda x: x[0])
+
+    def one(lost: float, c: Cell) -> str:
+        return (
+            f"{c.name} {'gains' if lost < 0 else 'loses'} {points(abs(lost), task.digits)} of source "
+            f"accuracy and reaches {told(c.mean, task.digits)} on the target"
+        )
+
+    texts = dict.fromkeys((one(*most), one(*least)))
+    return f"At {plural(size, 'training image')}, {'; '.join(texts)}."

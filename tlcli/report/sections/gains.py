@@ -1,0 +1,304 @@
+"""What transfer brings: every arm against the reference, the variants against each other, and all pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from math import isinf
+from typing import Any
+
+from tlcli.report import plots
+from tlcli.report.columns import (
+    accuracy_column,
+    cell_columns,
+    contrast_columns,
+    contrast_row,
+    percent,
+)
+from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.registry import section
+from tlcli.report.study import Study, Task
+from tlcli.report.study.contrasts import Contrast
+from tlcli.report.study.entry import CONTROL, by
+from tlcli.report.study.grid import size_text
+from tlcli.report.study.worth import Worth, worth
+from tlcli.report.words import at_most, between, count, listing, number, plural, points
+
+ADJUSTED = (
+    "Intervals and p values hold for all arms of one command at one number of training images at once, so "
+    "that an interval leaves zero out exactly where p is below 0.05. Would have shown: the difference that "
+    "shows with a chance of 80 %."
+)
+MARKS = "Filled marks: the 95 % interval leaves zero out; hollow: it does not."
+MOST_PAIRS = 300
+
+
+@section("gain", "What transfer brings", order=12)
+def gain(study: Study, task: Task) -> Iterable[Block]:
+    """Differences from scratch, or from the arm that is the others' base, and from the arms asked for."""
+    for place, reference in enumerate(task.references):
+        if contrasts := task.against(reference):
+            if place or reference != task.reference or not _is_control(task, reference):
+                yield Text(f"Against {reference}", "heading")
+            yield _chart(study, task, contrasts, reference, place)
+            yield _table(task, contrasts, reference, place)
+            yield from (Text(t) for t in verdicts(contrasts, reference, task.digits, study.options.margin))
+            yield from (Text(t) for t in _worths(task, contrasts, reference))
+
+
+def _is_control(task: Task, reference: str) -> bool:
+    return any(c.method == CONTROL for c in task.at(arm=reference))
+
+
+def _chart(study: Study, task: Task, contrasts: Sequence[Contrast], reference: str, place: int) -> Chart:
+    base = "training from scratch" if _is_control(task, reference) else reference
+    sizes = len({c.first.size for c in contrasts})
+    scale = " All panels share one scale." if sizes > 1 else ""
+    caption = f"Test accuracy less that of {base}, with simultaneous 95 % intervals. {MARKS}{scale}"
+    if all(c.comparison.exact is not None for c in contrasts):
+        caption = (
+            f"Test accuracy less that of {base}: one network against another on these test images, with "
+            f"exact simultaneous 95 % intervals. {MARKS}{scale}"
+        )
+    told = " ".join(verdicts(contrasts, reference, task.digits, study.options.margin))
+    name = task.id("gain" if not place else f"gain-{place + 1}")
+    draw = partial(plots.differences, contrasts, study.looks, f"difference from {reference} (points)")
+    return Chart(name, caption, f"Dot plot of differences from {reference}. {told}", draw)
+
+
+def _table(task: Task, contrasts: Sequence[Contrast], reference: str, place: int) -> Table:
+    d = task.digits
+    worths = {id(c): worth(c.first, reference) if c.difference > 0 else None for c in contrasts}
+    known = any(worths.values())
+    columns = [
+        *cell_columns(task),
+        accuracy_column(d),
+        Column("against", "against", shown=False),
+        *contrast_columns(d, told=any(c.detectable for c in contrasts)),
+        Column("worth", f"worth in images of {reference}", "figure", shown=known),
+    ]
+    rows = [
+        c.first.key | {"accuracy": percent(c.first.mean)} | contrast_row(c) | worth_row(worths[id(c)])
+        for c in contrasts
+    ]
+    note = ADJUSTED
+    if any(c.comparison.runs < len(c.first.runs) for c in contrasts):
+        note += " Where an arm has runs that the other lacks, the difference is over the runs that both have."
+    if known:
+        note += (
+            f" Worth: the number of training images with which {reference} reaches the same accuracy, on the "
+            "line through its means over the logarithm of that number, with its 95 % interval."
+        )
+    caption = f"Every arm against {reference}."
+    name = "against" if not place else f"against-{place + 1}"
+    return Table(task.id(name), caption, columns, rows, note, group="size", file="against", task=task.name)
+
+
+def worth_row(found: Worth | None) -> dict[str, Any]:
+    if found is None:
+        return {}
+    return {"worth": f"{_images(found.images, found)} ({_span(found)})"}
+
+
+def _images(x: float, w: Worth) -> str:
+    """A number of images to two figures, or the bound beyond which it lies."""
+    if isinf(x):
+        return f"over {count(w.largest)}" if x > 0 else f"under {count(w.smallest)}"
+    return count(float(f"{x:.2g}"))
+
+
+def _span(w: Worth) -> str:
+    low, high = _images(w.low, w), _images(w.high, w)
+    return low if low == high else f"{low} to {high}"
+
+
+def worth_text(found: Worth, size: int, arm: str, reference: str) -> str:
+    return (
+        f"{plural(size, 'image')} with {arm} are worth {_images(found.images, found)} with {reference} "
+        f"(95 % interval {_span(found)})"
+    )
+
+
+def _worths(task: Task, contrasts: Sequence[Contrast], reference: str) -> Iterable[str]:
+    """The best arm's worth at each size but the largest, where it is known."""
+    parts = []
+    for size, group in by(contrasts, lambda c: c.first.size).items():
+        best = max(group, key=lambda c: c.first.mean)
+        found = worth(best.first, reference)
+        if found is not None and size < found.largest and best.difference > 0:
+            parts.append(worth_text(found, size, best.first.name, reference))
+    if parts:
+        yield f"As data: {at_most(parts, 4)}."
+
+
+def verdicts(
+    contrasts: Sequence[Contrast], reference: str, digits: int, margin: float | None = None
+) -> list[str]:
+    """What is better, what is worse and what cannot be told from the reference, size by size."""
+    if all(c.comparison.exact is not None for c in contrasts):
+        return list(_of_networks(contrasts, reference, digits))
+    if not any(c.enough for c in contrasts):
+        runs = max(c.comparison.runs for c in contrasts)
+        return [
+            f"With {plural(runs, 'run')} of each arm nothing is said of the methods; that takes three. The "
+            "differences above are those of the runs at hand."
+        ]
+    sentences = []
+    sizes = by(contrasts, lambda c: c.first.size)
+    if len(sizes) > 1 and not any(c.shown for c in contrasts):
+        return [_none(contrasts, reference, digits, f" at any of {len(sizes)} numbers of images", margin)]
+    quiet = [size for size, group in sizes.items() if not any(c.shown for c in group)]
+    if quiet:
+        text = _none([c for c in contrasts if c.first.size in quiet], reference, digits, "", margin)
+        sentences.append(f"At {size_text(quiet)} training images {text[:1].lower()}{text[1:]}")
+    for size, group in sizes.items():
+        where = f"At {plural(size, 'training image')}"
+        if size in quiet:
+            continue
+        parts = []
+        for word, those in (
+            ("better", [c for c in group if c.gain]),
+            ("worse", [c for c in group if c.loss]),
+        ):
+            if those:
+                ordered = sorted(those, key=lambda c: -abs(c.difference))
+                named = [f"{c.first.name} ({points(c.difference, digits, sign=True)})" for c in ordered]
+                parts.append(
+                    f"{at_most(named, 5)} {'is' if len(named) == 1 else 'are'} {word} than {reference}"
+                )
+        if rest := [c for c in group if not c.shown]:
+            names = at_most([c.first.name for c in rest], 5)
+            parts.append(
+                f"{names} {'is' if len(rest) == 1 else 'are'} not shown to differ{_size(rest, digits)}"
+            )
+        sentences.append(f"{where} {'; '.join(parts)}.")
+    return sentences
+
+
+def _none(group: Sequence[Contrast], reference: str, digits: int, where: str, margin: float | None) -> str:
+    names = list(dict.fromkeys(c.first.name for c in group))
+    who = f"None of the {len(names)} arms is" if len(names) > 1 else f"{names[0]} is not"
+    text = f"{who} shown to differ from {reference}{where}{_size(group, digits)}."
+    if margin is not None and all(c.equivalent for c in group):
+        text += f" All are equivalent to it within {points(margin, digits)}."
+    return text
+
+
+def _size(group: Sequence[Contrast], digits: int) -> str:
+    """The difference that would have shown, in brackets."""
+    known = [c.detectable for c in group if c.detectable is not None]
+    if not known:
+        return ""
+    low, high = (number(100 * x, digits) for x in (min(known), max(known)))
+    return f" (differences of {low if low == high else f'{low} to {high}'} points would have)"
+
+
+def _of_networks(contrasts: Sequence[Contrast], reference: str, digits: int) -> Iterable[str]:
+    """One run each: two networks on these images."""
+    for size, group in by(contrasts, lambda c: c.first.size).items():
+        parts = []
+        for c in sorted(group, key=lambda c: -c.difference):
+            exact = c.comparison.exact
+            assert exact is not None
+            parts.append(
+                f"the network of {c.first.name} alone is right on {count(exact.only_first)} test images and "
+                f"that of {reference} alone on {count(exact.only_second)} "
+                f"({points(c.difference, digits, sign=True)}, 95 % interval {between(c.interval, digits)})"
+            )
+        yield f"At {plural(size, 'training image')}, {at_most(parts, 4)}."
+    yield "These are differences of single networks; what they say of the methods takes three runs of each."
+
+
+@section("variants", "What the variants change", order=14)
+def variants(study: Study, task: Task) -> Iterable[Block]:
+    """Every arm in the other variants against itself in the first."""
+    if not (changed := task.changes):
+        return
+    first, d = task.variants[0], task.digits
+    label = f"change against {first} (points)"
+    told = _changes(changed, first, d)
+    yield Chart(
+        task.id("variants"),
+        f"Change of test accuracy against {first}, with simultaneous 95 % intervals. {MARKS}",
+        f"Dot plot of differences to the variant {first}. {told}",
+        partial(plots.differences, changed, study.looks, label),
+    )
+    columns = [
+        *cell_columns(task),
+        accuracy_column(d),
+        Column("against", "against", shown=False),
+        Column("against_variant", "against variant", shown=False),
+        *contrast_columns(d, told=any(c.detectable for c in changed)),
+    ]
+    rows = [
+        c.first.key | {"accuracy": percent(c.first.mean), "against_variant": first} | contrast_row(c)
+        for c in changed
+    ]
+    caption = f"Each arm against the same arm with {first}."
+    yield Table(
+        task.id("variants"), caption, columns, rows, ADJUSTED, group="size", file="variants", task=task.name
+    )
+    yield Text(told)
+
+
+def _changes(changed: Sequence[Contrast], first: str, digits: int) -> str:
+    """What each further variant raises and lowers."""
+    sentences = []
+    for variant, mine in by(changed, lambda c: c.first.variant).items():
+        parts = []
+        for word, group in (("raises", [c for c in mine if c.gain]), ("lowers", [c for c in mine if c.loss])):
+            if group:
+                spots = [
+                    f"{c.first.arm} at {count(c.first.size)} ({points(c.difference, digits, sign=True)})"
+                    for c in group
+                ]
+                parts.append(f"{word} test accuracy for {at_most(spots, 6)}")
+        unclear = [c for c in mine if not c.shown]
+        if not parts:
+            low, high = (number(100 * f(c.difference for c in mine), digits) for f in (min, max))
+            sentences.append(
+                f"Against {first}, no effect of {variant} on test accuracy is shown in any of {len(mine)} "
+                f"comparisons; the differences are between {low} and {high} points."
+            )
+            continue
+        tail = f"; {len(unclear)} of {len(mine)} comparisons show no difference" if unclear else ""
+        sentences.append(f"Against {first}, {variant} {listing(parts)}{tail}.")
+    return " ".join(sentences)
+
+
+@section("pairs", "Every two arms compared", order=60, folded=True)
+def pairs(study: Study, task: Task) -> Iterable[Block]:
+    """All pairs of arms of one size, a family at each size; which arms share the lead."""
+    found, d = task.pairs, task.digits
+    if not found:
+        return
+    columns = [
+        *cell_columns(task),
+        Column("against", "against"),
+        *contrast_columns(d, told=False),
+    ]
+    rows = [c.first.key | contrast_row(c) for c in found]
+    yield Text(leaders(task))
+    caption = "Every two arms at one number of training images, the better one first."
+    if task.references:
+        caption += f" What each arm has over {listing(task.references)} stands above."
+    shown = len(rows) <= MOST_PAIRS
+    yield Table(task.id("pairs"), caption, columns, rows, ADJUSTED, shown, "size", "pairs", task.name)
+
+
+def leaders(task: Task, sizes: Sequence[int] = ()) -> str:
+    """The best arm at each size, and which are not shown to be behind it."""
+    sentences = []
+    for size, variant in dict.fromkeys((c.size, c.variant) for c in task.cells):
+        if (sizes and size not in sizes) or len(task.at(size=size, variant=variant)) < 2:
+            continue
+        best, level, enough = task.leaders(size, variant)
+        where = f"At {plural(size, 'training image')}" + (f" with {variant}" if variant else "")
+        text = f"{where}, {best.arm} has the highest mean"
+        if not enough:
+            sentences.append(f"{text}.")
+        elif level:
+            sentences.append(f"{text}; not shown to be behind it: {at_most([c.arm for c in level], 6)}.")
+        else:
+            sentences.append(f"{text}, and every other arm is shown to be behind it.")
+    return " ".join(sentences)

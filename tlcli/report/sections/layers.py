@@ -1,0 +1,262 @@
+"""The layer study on the page: figure, tables, and what they say of co-adaptation, specificity and tuning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from tlcli.report import plots
+from tlcli.report.columns import percent, percents
+from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.registry import section
+from tlcli.report.study import Study
+from tlcli.report.study.layers import BASE, ENOUGH, NOTHING, Effect, LayerStudy
+from tlcli.report.words import ALPHA, between, count, number, p_value, plural, points
+from tlcli.report.words import percent as told
+
+MEANING = (
+    "B is the target task, A the other one. BnB: the first n layers are copied from a base trained on B "
+    "itself and frozen. AnB: they are copied from a base trained on A and frozen. With a plus: copied and "
+    "then tuned with the rest. n = 0: nothing is copied, and the network is trained as long as these "
+    "(Yosinski et al. 2014)."
+)
+
+
+@section("layers", "How far can the features be copied", order=5, per_task=False)
+def layers(study: Study, task: None) -> Iterable[Block]:
+    """One figure with two panels and two tables per variant."""
+    if not study.layer_studies:
+        return
+    yield Text(MEANING)
+    for i, found in enumerate(study.layer_studies):
+        suffix = f"-{i + 1}" if i else ""
+        if found.variant:
+            yield Text(found.variant, "heading")
+        yield Chart(f"layers{suffix}", _caption(found), _alt(found), partial(plots.layers, found))
+        yield _accuracies(found, suffix)
+        if found.effects:
+            yield _effects(found, suffix)
+        lead = f"{found.variant}: " if found.variant else ""
+        yield from (Text(lead + t) for t in (coadaptation(found), specificity(found), tuning(found)))
+        yield from (Text(t, "limit") for t in _limits(found))
+
+
+def _accuracies(study: LayerStudy, suffix: str) -> Table:
+    d = study.digits
+    rows: list[dict[str, Any]] = []
+    places = [(BASE, None), (NOTHING, None), *((s, n) for s in study.values for n in study.depths)]
+    for series, n in places:
+        m = study.summary(series, n or 0)
+        if m is None:
+            continue
+        interval = None if m.n < ENOUGH or m.low is None or m.high is None else (m.low, m.high)
+        row: dict[str, Any] = {"series": series, "n": n, "units": m.n, "layer_accuracy": percent(m.mean)}
+        row |= {"sd": percent(m.sd) if m.n >= ENOUGH else None, "layer_interval": percents(interval)}
+        drop = study.from_base(series, n or 0) if series != BASE else None
+        if drop is not None:
+            enough = drop.runs >= ENOUGH
+            row |= {
+                "drop": 100 * drop.difference,
+                "drop_interval": percents(drop.interval()) if enough else None,
+            }
+        rows.append(row)
+    columns = [
+        Column("series", "networks"),
+        Column("n", "n", "count"),
+        Column("units", f"{study.unit}s", "count"),
+        Column("layer_accuracy", "test accuracy (%)", "percent", d),
+        Column("sd", "sd (points)", "number", d),
+        Column("layer_interval", "95 % interval (%)", "interval", d),
+        Column("drop", "from the base (points)", "points", d),
+        Column("drop_interval", "95 % interval (points)", "interval", d),
+    ]
+    note = (
+        f"Intervals are 95 % t intervals over three or more {study.unit}s; differences are paired within "
+        f"each {study.unit}, and these are not adjusted for their number."
+    )
+    if study.unit == "run":
+        note += " The base of a target is one network: differences from it are over the targets."
+    caption = f"Test accuracy of {plural(study.runs, 'network')} on {plural(study.targets, 'target task')}."
+    return Table(
+        f"layers{suffix}", caption, columns, rows, note, group="series", file="layers", task=study.variant
+    )
+
+
+def _effects(study: LayerStudy, suffix: str) -> Table:
+    rows = [
+        {
+            "effect": e.name,
+            "contrast": f"{e.first} − {e.second}",
+            "n": str(e.n) if e.n else "mean",
+            "effect_difference": 100 * e.difference,
+            "effect_interval": percents(e.interval),
+            "effect_p": e.p,
+            "effect_verdict": "shown" if e.shown else "not shown",
+            "units": e.comparison.runs,
+        }
+        for e in study.effects
+    ]
+    columns = [
+        Column("effect", "effect"),
+        Column("contrast", "difference of"),
+        Column("n", "n", "figure"),
+        Column("effect_difference", "points", "points", study.digits),
+        Column("effect_interval", "95 % interval", "interval", study.digits),
+        Column("effect_p", "p", "p"),
+        Column("effect_verdict", "verdict"),
+        Column("units", f"{study.unit}s", "count", shown=False),
+    ]
+    note = (
+        f"Paired t tests over the {study.unit}s; interval and p value hold for all values of n at once "
+        "(Bonferroni), those of the mean over n for it alone."
+    )
+    caption = "Co-adaptation, specificity and tuning, each against its control."
+    return Table(
+        f"layer-effects{suffix}",
+        caption,
+        columns,
+        rows,
+        note,
+        group="effect",
+        file="layer-effects",
+        task=study.variant,
+    )
+
+
+def evidence(e: Effect, digits: int) -> str:
+    """The difference, its interval and p value."""
+    parts = [points(e.difference, digits, sign=True)]
+    parts += [f"95 % interval {between(e.interval, digits)}"] if e.interval else []
+    parts += [p_value(e.p)] if e.p is not None else []
+    return ", ".join(parts)
+
+
+def _dip(study: LayerStudy, name: str, missing: str, seen: str, unseen: str) -> str:
+    """An effect that shows as a drop: where it is deepest, and its mean over n; or the control it lacks."""
+    effects, mean = study.family(name)
+    d = study.digits
+    if not effects:
+        return f"{unseen}: {missing}."
+    shown = [e for e in effects if e.shown and e.difference < 0]
+    deepest = min(shown or effects, key=lambda e: e.difference)
+    below = [str(e.n) for e in shown]
+    above = [str(e.n) for e in effects if e.shown and e.difference > 0]
+    detail = f"{evidence(deepest, d)}, at n = {deepest.n}"
+    text = f"{seen} at n = {', '.join(below)} (most: {detail})." if below else f"{unseen} (lowest: {detail})."
+    if above:
+        text += f" At n = {', '.join(above)} the difference is the other way round."
+    return text + (f" Over all n the mean difference is {evidence(mean, d)}." if mean is not None else "")
+
+
+def coadaptation(study: LayerStudy) -> str:
+    text = _dip(
+        study,
+        "co-adaptation",
+        "it takes networks that copy nothing and are trained as long (--method scratch), and there are none",
+        "Co-adaptation is shown: networks with their own first n layers frozen (BnB) end below those that "
+        "copy nothing",
+        "Co-adaptation (BnB below n = 0) is not shown",
+    )
+    return text + _slope(study, "BnB")
+
+
+def specificity(study: LayerStudy) -> str:
+    text = _dip(
+        study,
+        "specificity",
+        "it takes layers frozen from the own base and from the other, and one of them is missing",
+        "Specificity is shown: layers frozen from the other task (AnB) do worse than those from the own "
+        "(BnB)",
+        "Specificity (AnB below BnB) is not shown",
+    )
+    return text + _slope(study, "AnB")
+
+
+def _slope(study: LayerStudy, series: str) -> str:
+    c = study.slopes.get(series)
+    if c is None or c.p() is None or c.runs < ENOUGH:
+        return ""
+    p = c.p() or 0.0
+    rate = (
+        f"{number(100 * c.difference, study.digits)} points per layer, 95 % interval "
+        f"{between(c.interval(), study.digits)}, {p_value(p)}"
+    )
+    if p < ALPHA:
+        return f" {series} {'falls' if c.difference < 0 else 'rises'} with n ({rate})."
+    return f" That {series} changes with n is not shown ({rate})."
+
+
+def tuning(study: LayerStudy) -> str:
+    """Tuning against freezing, and tuned transfer against its control."""
+    d = study.digits
+    effects, mean = study.family("tuning against freezing")
+    sentences = []
+    if mean := mean or (effects[0] if effects else None):
+        verb = "gains" if mean.difference > 0 else "loses"
+        sentences.append(
+            f"Tuning the copied layers instead of freezing them (AnB+ − AnB) {verb} {evidence(mean, d)}."
+            if mean.shown
+            else f"That tuning the copied layers differs from freezing them (AnB+ − AnB) is not shown "
+            f"({evidence(mean, d)})."
+        )
+    effects, mean = study.family("tuned transfer against tuned selffer")
+    mean = mean or (effects[0] if effects else None)
+    if mean is None:
+        sentences.append(
+            "That layers of the other task help a tuned network is not shown: it takes tuned networks from "
+            "the own base (BnB+), trained as long."
+        )
+    elif mean.shown:
+        verb = "help" if mean.difference > 0 else "harm"
+        sentences.append(
+            f"Layers of the other task {verb} a tuned network (AnB+ − BnB+: {evidence(mean, d)})."
+        )
+    else:
+        sentences.append(
+            "That layers of the other task help a tuned network is not shown (AnB+ − BnB+: "
+            f"{evidence(mean, d)})."
+        )
+    return " ".join(sentences)
+
+
+def answer(study: LayerStudy) -> list[str]:
+    """What freezing costs and what tuning brings, for the top of the page."""
+    return [t.partition(". ")[0].removesuffix(".") + "." for t in (specificity(study), tuning(study))]
+
+
+def _limits(study: LayerStudy) -> Iterable[str]:
+    units = plural(study.units, study.unit)
+    yield f"The layer study rests on {units}: an effect that is not shown may still be there."
+    if study.unit == "run":
+        yield "Its repetitions are runs on the same tasks: other splits of the classes may behave otherwise."
+    if study.base_samples and study.base_samples != study.samples:
+        yield (
+            f"A base has seen {count(study.base_samples)} images, a network {count(study.samples)} more "
+            "after copying. So their difference is also one of length, and nothing is concluded from it."
+        )
+    if not study.base:
+        yield "These files do not hold the accuracy of the bases, so no line stands for them."
+
+
+def _caption(study: LayerStudy) -> str:
+    return (
+        "Test accuracy on the target against the number of layers copied, and its difference from the base "
+        f"trained on the target: mean and 95 % interval over {plural(study.units, study.unit)}. Blue: "
+        "frozen; orange: tuned. Hollow and dashed: from the own task; filled: from the other."
+    )
+
+
+def _alt(study: LayerStudy) -> str:
+    parts = []
+    for s in study.values:
+        ends = [n for n in study.depths if n in study.values[s]]
+        first, final = study.summary(s, ends[0]), study.summary(s, ends[-1])
+        if first and final:
+            parts.append(
+                f"{s} from {told(first.mean, study.digits)} at n = {ends[0]} to "
+                f"{told(final.mean, study.digits)} at n = {ends[-1]}"
+            )
+    base = study.summary(BASE)
+    lead = f"Base {told(base.mean, study.digits)}. " if base else ""
+    return f"Accuracy against layers copied. {lead}{'; '.join(parts)}."

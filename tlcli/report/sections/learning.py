@@ -1,0 +1,178 @@
+"""Statistical learning: parameters and sample size, the counting bound, bias and variance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from tlcli.analysis.measures import counting_bound
+from tlcli.report import plots
+from tlcli.report.columns import accuracy_column, cell_columns, percent
+from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.registry import section
+from tlcli.report.study import Cell, Study, Task
+from tlcli.report.words import at_most, count, number, plural, points
+from tlcli.report.words import percent as told
+
+
+@section("learning", "From the view of statistical learning", order=40, folded=True)
+def learning(study: Study, task: Task) -> Iterable[Block]:
+    """Tables of capacity and gap, and of bias and variance, with what they do and do not say."""
+    yield _capacity(task)
+    yield from (Text(t) for t in (*_trade(task), _bounds(task)) if t)
+    apart = [c for c in task.cells if c.parts is not None]
+    if apart:
+        yield from _apart(task, apart)
+
+
+def _capacity(task: Task) -> Table:
+    d = task.digits
+    rows: list[dict[str, Any]] = []
+    for c in task.cells:
+        row: dict[str, Any] = {"parameters": c.parameters or None, "train": percent(c.train)}
+        row |= {"ratio": c.parameters / c.size if c.parameters and c.size else None}
+        row |= {"accuracy": percent(c.mean), "gap": percent(c.gap), "bound": percent(_bound(c))}
+        rows.append(c.key | row)
+    telling = any(_says(c) for c in task.cells)
+    columns = [
+        *cell_columns(task),
+        Column("parameters", "trained parameters", "count"),
+        Column("ratio", "per image", "number", 1),
+        Column("train", "training accuracy (%)", "percent", d),
+        accuracy_column(d),
+        Column("gap", "gap (points)", "points", d),
+        Column("bound", "counting bound (points)", "number", 0, shown=telling),
+    ]
+    caption = "Trained parameters against sample size, and the gap between training and test accuracy."
+    return Table(task.id("capacity"), caption, columns, rows, group="size", file="capacity", task=task.name)
+
+
+def _bound(c: Cell) -> float | None:
+    return counting_bound(c.parameters, c.size) if c.parameters and c.size else None
+
+
+def _says(c: Cell) -> bool:
+    """Whether training accuracy less the bound is more than guessing the largest class would give."""
+    bound = _bound(c)
+    return bound is not None and c.train is not None and c.train - bound > c.task.chance
+
+
+def _bounds(task: Task) -> str:
+    """Whether the bound by counting parameters says anything."""
+    bounded = [c for c in task.cells if _bound(c) is not None and c.train is not None]
+    if not bounded:
+        return ""
+    telling = [c for c in bounded if _says(c)]
+    if not telling:
+        return (
+            "The bound that counts trained parameters (32 bits each, Hoeffding and the union bound; "
+            "Shalev-Shwartz and Ben-David 2014, section 4.2) promises nowhere more than guessing the "
+            "largest class, so it says nothing of why these networks generalise."
+        )
+    parts = [
+        f"{c.name} at {count(c.size)} images at least {told(max(0.0, (c.train or 0) - (_bound(c) or 0)), 0)}"
+        for c in telling
+    ]
+    return (
+        "By counting trained parameters (32 bits each, Hoeffding and the union bound), other images of the "
+        f"kind are classified right by {at_most(parts, 4)}; elsewhere the bound promises no more than "
+        "guessing."
+    )
+
+
+def _trade(task: Task) -> Iterable[str]:
+    """The arm that trains most parameters against the one that trains fewest, at both ends of the sizes."""
+    for size in dict.fromkeys((task.sizes[0], task.sizes[-1])):
+        known = [c for c in task.at(size=size) if c.parameters and c.gap is not None]
+        if len(known) < 2:
+            continue
+        most, fewest = max(known, key=lambda c: c.parameters), min(known, key=lambda c: c.parameters)
+        where = f"At {plural(size, 'training image')}"
+        if most.parameters < 2 * fewest.parameters:
+            low, high = count(fewest.parameters), count(most.parameters)
+            span = low if low == high else f"{low} to {high}"
+            yield (
+                f"{where} all networks train about as many parameters ({span}), which cannot tell their gaps "
+                "apart."
+            )
+            continue
+        texts = [
+            f"{c.name} trains {plural(c.parameters, 'parameter')} ({number(c.parameters / size, 1)} per "
+            f"image) and has a gap of {points(c.gap or 0, task.digits)}"
+            for c in (most, fewest)
+        ]
+        go = "go" if (fewest.gap or 0) < (most.gap or 0) else "do not go"
+        yield f"{where}, {texts[0]}; {texts[1]}. There fewer trained parameters {go} with a smaller gap."
+
+
+def _apart(task: Task, cells: Sequence[Cell]) -> Iterable[Block]:
+    d = task.digits
+    rows: list[dict[str, Any]] = []
+    for c in cells:
+        p = c.parts
+        assert p is not None
+        row: dict[str, Any] = {"runs": len(c.runs), "draws": c.draws, "error": 100 * p.error}
+        row |= {"bias": 100 * p.bias, "variance": 100 * p.variance}
+        row |= {"share": 100 * p.variance / p.error if p.error > 0 else None, "main": 100 * p.main_error}
+        row |= {"unbiased": 100 * p.unbiased_variance, "biased": 100 * p.biased_variance}
+        rows.append(c.key | row)
+    columns = [
+        *cell_columns(task),
+        Column("runs", "runs", "count"),
+        Column("draws", "training sets", "count", shown=False),
+        Column("error", "error (%)", "percent", d),
+        Column("bias", "bias² (%)", "percent", d),
+        Column("variance", "variance (%)", "percent", d),
+        Column("share", "variance's share of the error (%)", "percent", 0),
+        Column("main", "error of the majority of runs (%)", "percent", d),
+        Column("unbiased", "Domingos's unbiased variance (%)", "percent", d, shown=False),
+        Column("biased", "Domingos's biased variance (%)", "percent", d, shown=False),
+    ]
+    note = (
+        "The mean 0-1 error over the runs is squared bias plus variance (Kohavi and Wolpert 1996, corrected "
+        "for the number of runs; labels taken as free of noise). The error of the majority of runs is "
+        "Domingos's (2000) bias. Differences between arms were not tested."
+    )
+    if all(c.draws == 1 for c in cells):
+        note += (
+            " The runs of a size share one training set: the variance is that of the training; what another "
+            "training set would change is in the bias."
+        )
+    caption = (
+        "The test error taken apart: squared bias (blue: what the runs get wrong together) and variance "
+        "(orange: what differs from run to run)."
+    )
+    text = " ".join(_reading(task, cells))
+    yield Text("Bias and variance", "heading")
+    name = task.id("bias-variance")
+    yield Chart(
+        name, caption, f"Stacked bars of squared bias and variance. {text}", partial(plots.parts, cells)
+    )
+    yield Table(
+        name,
+        "Bias and variance over the repeated runs.",
+        columns,
+        rows,
+        note,
+        group="size",
+        file="bias-variance",
+        task=task.name,
+    )
+    yield Text(text)
+
+
+def _reading(task: Task, cells: Sequence[Cell]) -> Iterable[str]:
+    """How much of the error is variance, at the smallest and the largest size."""
+    sizes = sorted({c.size for c in cells})
+    for size in dict.fromkeys((sizes[0], sizes[-1])):
+        shares = {
+            c.name: c.parts.variance / c.parts.error
+            for c in cells
+            if c.size == size and c.parts is not None and c.parts.error > 0
+        }
+        if not shares:
+            continue
+        low, high = min(shares, key=lambda n: shares[n]), max(shares, key=lambda n: shares[n])
+        text = f"At {plural(size, 'training image')} variance makes up {told(shares[low], 0)} ({low})"
+        yield text + (f" to {told(shares[high], 0)} ({high})" if high != low else "") + " of the test error."

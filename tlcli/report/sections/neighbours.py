@@ -1,0 +1,131 @@
+"""Nearest neighbours on embeddings: accuracy against k, with the k that was chosen without the test set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tlcli.report import plots
+from tlcli.report.columns import cell_columns
+from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.registry import section
+from tlcli.report.study import Cell, Entry, Study, Task
+from tlcli.report.study.entry import by
+from tlcli.report.words import at_most, clean, count, listing, percent, plural, points
+
+MOST_TOLD = 6
+"""Arms with a sentence of their own."""
+
+
+@section("neighbours", "Nearest neighbours on the embeddings", order=24)
+def neighbours(study: Study, task: Task) -> Iterable[Block]:
+    """A panel per size and arm, and the table of the chosen k."""
+    cells = [cell for c in task.cells if (cell := [e for e in c.runs if is_whole(e)])]
+    panels = [group for cell in cells for group in by(cell, lambda e: tuple(e.ks)).values()]
+    if not panels:
+        return
+    drawn = [panels[i] for i in plots.spread(range(len(panels)), plots.MOST_PANELS)]
+    entries = [e for cell in cells for e in cell]
+    caption = (
+        "Accuracy of the k nearest neighbours against k: by leave-one-out on the training images (dashed), "
+        "from which k was chosen (line and dot), and on the test images (solid). All panels share one scale."
+    )
+    if len(entries) > len(panels):
+        caption += " Curves are means over the training sets of one size, each with a k of its own."
+    if len(drawn) < len(panels):
+        caption += f" Drawn are {len(drawn)} of {len(panels)} pairs of size and arm."
+    told = _told(task)
+    yield Chart(
+        task.id("neighbours"), caption, f"Accuracy against k. {told}", partial(plots.neighbours, drawn)
+    )
+    yield _table(task, entries)
+    yield Text(told)
+    yield Text(_picking(entries, task.digits))
+
+
+def is_whole(e: Entry) -> bool:
+    """Whether the curves are there, with a value for each k."""
+    k, cv = len(e.ks), len(e.cv_curve)
+    return k > 0 and len(e.test_curve) == k and cv in (0, k)
+
+
+def chosen(e: Entry) -> int:
+    """The position of the chosen k on the curve: the recorded one, else the best of the cross-validation."""
+    if (e.ks == e.k).any():
+        return int(np.flatnonzero(e.ks == e.k)[0])
+    return int(np.argmax(e.cv_curve)) if len(e.cv_curve) else 0
+
+
+def _table(task: Task, entries: Sequence[Entry]) -> Table:
+    d = task.digits
+    rows: list[dict[str, Any]] = []
+    for e in entries:
+        i = chosen(e)
+        rows.append(
+            {
+                "size": e.size,
+                "dataset": clean(e.target.name),
+                "arm": e.arm,
+                "variant": e.variant,
+                "layer": e.layer,
+                "k": int(e.ks[i]),
+                "cv": 100 * e.cv_curve[i] if len(e.cv_curve) else None,
+                "run_accuracy": 100 * e.measured,
+                "best_k": int(e.ks[e.test_curve.argmax()]),
+                "best": 100 * e.test_curve.max(),
+            }
+        )
+    repeated = len({(r["size"], r["arm"], r["variant"]) for r in rows}) < len(rows)
+    columns = [
+        *cell_columns(task),
+        Column("dataset", "training set", shown=repeated),
+        Column("layer", "layer"),
+        Column("k", "k chosen", "count"),
+        Column("cv", "leave-one-out (%)", "percent", d),
+        Column("run_accuracy", "test accuracy of the run (%)", "percent", d),
+        Column("best", "best k on the test images (%)", "percent", d),
+        Column("best_k", "which is", "count"),
+    ]
+    note = "The best k on the test images is for reading only: a k picked on them is flattered by them."
+    caption = "Nearest neighbours: the chosen k and its accuracy."
+    return Table(
+        task.id("neighbours"), caption, columns, rows, note, group="size", file="neighbours", task=task.name
+    )
+
+
+def _told(task: Task) -> str:
+    """What each arm reaches at each size, and with which k."""
+    cells = [c for c in task.cells if any(is_whole(e) for e in c.runs)]
+    arms = by(cells, lambda c: c.name)
+    sentences = []
+    for name, group in list(arms.items())[:MOST_TOLD]:
+        parts = [f"{percent(c.mean, task.digits)} with k = {_ks(c)} at {count(c.size)}" for c in group]
+        sentences.append(f"{name} reaches {listing(parts)} training images.")
+    if len(arms) > MOST_TOLD:
+        sentences.append(f"{plural(len(arms) - MOST_TOLD, 'more arm is', 'more arms are')} in the table.")
+    if any(len(c.runs) > 1 for c in cells):
+        sentences.append("These are means over the training sets of one size.")
+    return " ".join(sentences)
+
+
+def _ks(cell: Cell) -> str:
+    ks = [int(e.ks[chosen(e)]) for e in cell.runs if is_whole(e)]
+    return str(ks[0]) if min(ks) == max(ks) else f"{min(ks)} to {max(ks)}"
+
+
+def _picking(entries: Sequence[Entry], digits: int) -> str:
+    """What picking k on the test set would have seemed to gain, at most, at each size."""
+    honest = [e for e in entries if not e.chosen_on_test]
+    if not honest:
+        return "k was picked on the test images here, which flatters these accuracies."
+    most = [
+        f"{points(max(float(e.test_curve.max()) - e.measured for e in group), digits)} at {count(size)}"
+        for size, group in sorted(by(honest, lambda e: e.size).items())
+    ]
+    return (
+        "k was chosen by leave-one-out on the training images. Picking it on the test images would have "
+        f"added up to {at_most(most)} training images, which nobody could have known without those images."
+    )

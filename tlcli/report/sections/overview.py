@@ -1,0 +1,178 @@
+"""Several tasks side by side: what each arm gains where, and over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tlcli.analysis.statistics import interquartile_mean, probability_of_improvement, stratified_bootstrap
+from tlcli.report import plots
+from tlcli.report.columns import percent, percents
+from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.registry import section
+from tlcli.report.study import Cell, Study, Task
+from tlcli.report.study.entry import by
+from tlcli.report.words import between, count, listing, number, points
+from tlcli.report.words import percent as told
+
+ENOUGH_TASKS = 5
+"""Tasks from which means over them are given."""
+MOST_ACROSS = 6
+"""Arms up to which the table has a column each."""
+
+
+@section("overview", "All tasks", order=1, per_task=False)
+def overview(study: Study, task: None) -> Iterable[Block]:
+    """Gains by task and arm, and from five tasks on means over them."""
+    if len(study.tasks) < 2:
+        return
+    tasks = [t for t in study.tasks if t.gains]
+    if tasks:
+        yield _chart(study, tasks)
+        yield _gains(tasks)
+    else:
+        yield _accuracies(study.tasks)
+    strata = common_strata(study.tasks)
+    if strata and len({id(cells[0].task) for cells in strata}) >= ENOUGH_TASKS:
+        table = _over_tasks(strata)
+        yield table
+        yield from (Text(t) for t in over_tasks_told(table, strata))
+
+
+def _chart(study: Study, tasks: Sequence[Task]) -> Chart:
+    reference = _reference(tasks)
+    caption = (
+        f"Test accuracy less that of {reference}, by task, with 95 % intervals that are simultaneous within "
+        "a task. Filled marks: the interval leaves zero out; hollow: it does not. Tasks are sorted by their "
+        "largest gain."
+    )
+    parts = [
+        f"{t.name}: "
+        f"{listing([f'{c.first.name} {points(c.difference, t.digits, sign=True)}' for c in t.gains])}"
+        for t in tasks[:6]
+    ]
+    draw = partial(plots.overview, tasks, study.looks, f"difference from {reference} (points)")
+    return Chart("overview", caption, f"Dot plot of gains by task. {'; '.join(parts)}.", draw)
+
+
+def _reference(tasks: Sequence[Task]) -> str:
+    names = {t.reference for t in tasks}
+    return str(names.pop()) if len(names) == 1 else "the reference"
+
+
+def _gains(tasks: Sequence[Task]) -> Table:
+    """A row per task and size, a column per arm; or a row per comparison where there are many arms."""
+    arms = list(dict.fromkeys(c.first.name for t in tasks for c in t.gains))
+    columns = [Column("task", "task"), Column("size", "training images", "count")]
+    caption = f"What each arm gains over {_reference(tasks)} in points, with its 95 % interval."
+    note = "* The interval leaves zero out, over three or more runs."
+    if len(arms) <= MOST_ACROSS:
+        columns += [Column(f"arm {a}", a, "figure") for a in arms]
+        rows: list[dict[str, Any]] = []
+        for t in tasks:
+            for size, group in by(t.gains, lambda c: c.first.size).items():
+                cells = {
+                    f"arm {c.first.name}": number(100 * c.difference, t.digits)
+                    + (f" ({between(c.interval, t.digits)})" if c.interval else "")
+                    + ("*" if c.shown else "")
+                    for c in group
+                }
+                rows.append({"task": t.name, "size": size} | cells)
+        return Table("overview", caption, columns, rows, note)
+    columns += [Column("arm", "arm"), Column("difference", "difference (points)", "points", tasks[0].digits)]
+    columns += [Column("difference_interval", "95 % interval (points)", "interval", tasks[0].digits)]
+    columns += [Column("verdict", "verdict")]
+    rows = [
+        {
+            "task": t.name,
+            "size": c.first.size,
+            "arm": c.first.name,
+            "difference": 100 * c.difference,
+            "difference_interval": percents(c.interval),
+            "verdict": c.verdict,
+        }
+        for t in tasks
+        for c in t.gains
+    ]
+    return Table("overview", caption, columns, rows, group="task")
+
+
+def _accuracies(tasks: Sequence[Task]) -> Table:
+    rows = [{"task": t.name, "accuracy": percent(c.mean)} | c.key for t in tasks for c in t.cells]
+    columns = [Column("task", "task"), Column("size", "training images", "count"), Column("arm", "arm")]
+    columns += [Column("accuracy", "test accuracy (%)", "percent", min(t.digits for t in tasks))]
+    return Table("overview", "Mean test accuracy by task.", columns, rows, group="task")
+
+
+def common_strata(tasks: Sequence[Task]) -> list[list[Cell]]:
+    """For each task and size the cells of the arms that all of them have, in the first variant."""
+    places = [t.at(size=s, variant=t.variants[0]) for t in tasks for s in t.sizes]
+    arms = [{c.arm for c in cells} for cells in places]
+    common = set.intersection(*arms) if arms else set()
+    strata = [[c for c in cells if c.arm in common] for cells in places]
+    return strata if len(common) > 1 else []
+
+
+def _over_tasks(strata: Sequence[Sequence[Cell]]) -> Table:
+    """Mean rank, interquartile mean and probability of improvement, with bootstrap intervals."""
+    arms = [c.arm for c in strata[0]]
+    means = np.array([[c.mean for c in cells] for cells in strata])
+    # Of equal means each has the mean of their ranks.
+    ranks = (means[:, None, :] > means[:, :, None]).sum(2) + (
+        (means[:, None, :] == means[:, :, None]).sum(2) + 1
+    ) / 2
+    runs = {a: [np.asarray(cells[i].values) for cells in strata] for i, a in enumerate(arms)}
+    reference = next((a for a in arms if a == strata[0][0].task.reference), arms[0])
+
+    def middle(tasks: Sequence[np.ndarray]) -> np.ndarray:
+        return interquartile_mean(np.concatenate(tasks, axis=-1))
+
+    rows: list[dict[str, Any]] = []
+    for i, arm in enumerate(arms):
+        row: dict[str, Any] = {
+            "arm": arm,
+            "rank": float(ranks[:, i].mean()),
+            "iqm": percent(float(middle(runs[arm]))),
+        }
+        row["iqm_interval"] = percents(stratified_bootstrap([runs[arm]], middle))
+        if arm != reference:
+            sides = runs[arm], runs[reference]
+            row["improvement"] = percent(float(probability_of_improvement(*sides)))
+            row["improvement_interval"] = percents(stratified_bootstrap(sides, probability_of_improvement))
+        rows.append(row)
+    d = min(cells[0].task.digits for cells in strata)
+    columns = [
+        Column("arm", "arm"),
+        Column("rank", "mean rank", "number", 1),
+        Column("iqm", "interquartile mean (%)", "percent", d),
+        Column("iqm_interval", "95 % interval (%)", "interval", d),
+        Column("improvement", f"better than {reference} (%)", "percent", 0),
+        Column("improvement_interval", "95 % interval (%) of that", "interval", 0),
+    ]
+    note = (
+        "Mean rank: 1 is the best mean of a task. Interquartile mean: of the middle half of all runs on all "
+        f"tasks. Better than {reference}: how often a run beats one of {reference} on the same task, "
+        "averaged over the tasks. Intervals by a bootstrap that draws the runs anew within each task, 2,000 "
+        "times (Agarwal et al. 2021); they are for these tasks."
+    )
+    caption = f"Over {len(strata)} tasks and sizes, of the arms that all have."
+    return Table("over-tasks", caption, columns, sorted(rows, key=lambda r: r["rank"]), note)
+
+
+def over_tasks_told(table: Table, strata: Sequence[Sequence[Cell]]) -> Iterable[str]:
+    """The best rank, and how often the best arm beats the reference."""
+    best = table.rows[0]
+    text = (
+        f"{best['arm']} has the best mean rank, {number(best['rank'], 1)} of {count(len(table.rows))} arms."
+    )
+    if "improvement" in best:
+        label = table.columns[4].label.removesuffix(" (%)")
+        interval = best["improvement_interval"]
+        text += (
+            f" One of its runs is {label} {told(best['improvement'] / 100, 0)} of the time (95 % interval "
+            f"{between((interval[0] / 100, interval[1] / 100), 0)})."
+        )
+    yield text

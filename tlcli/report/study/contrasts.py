@@ -1,0 +1,190 @@
+"""Which cells are compared, run by run and image by image, and in which families."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tlcli.analysis import statistics
+from tlcli.analysis.statistics import Comparison
+from tlcli.report.study.entry import Entry, by
+from tlcli.report.words import ALPHA
+
+if TYPE_CHECKING:
+    from tlcli.report.study.grid import Cell
+
+Pair = tuple[Entry, Entry]
+ENOUGH_DRAWS = 3
+"""Draws of the training set from which they, and not the runs, are the repetitions."""
+ENOUGH_RUNS = 3
+"""Repetitions from which a difference is said of a method, and not of the networks at hand."""
+
+
+@dataclass(eq=False)
+class Contrast:
+    """First minus second in some measure, over the repetitions that both have, in its family."""
+
+    first: Cell
+    second: Cell
+    comparison: Comparison
+    margin: float | None = None
+    """The difference up to which two arms count as equivalent."""
+    family: list[Contrast] = field(default_factory=list, repr=False)
+    """The comparisons that intervals and p values are adjusted for, this one among them."""
+
+    @property
+    def difference(self) -> float:
+        return self.comparison.difference
+
+    @property
+    def _known(self) -> bool:
+        """Whether an interval means anything: not over two runs, which leave it one degree of freedom."""
+        return self.enough or self.comparison.exact is not None
+
+    @cached_property
+    def interval(self) -> tuple[float, float] | None:
+        """Holds for the whole family at once, at 95 %."""
+        if not self._known:
+            return None
+        return self.comparison.interval(max(1, len(self.family)))
+
+    @cached_property
+    def p(self) -> float | None:
+        return self.comparison.p(max(1, len(self.family))) if self._known else None
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are runs enough to speak of the method."""
+        return self.comparison.runs >= ENOUGH_RUNS
+
+    @property
+    def apart(self) -> bool:
+        """Whether the interval leaves zero out, be it of methods or of two networks."""
+        return self.p is not None and self.p < ALPHA
+
+    @property
+    def gain(self) -> bool:
+        """Whether the first method is shown to be better."""
+        return self.enough and self.apart and self.difference > 0
+
+    @property
+    def loss(self) -> bool:
+        """Whether the first method is shown to be worse."""
+        return self.enough and self.apart and self.difference < 0
+
+    @property
+    def shown(self) -> bool:
+        return self.gain or self.loss
+
+    @property
+    def equivalent(self) -> bool:
+        """Whether the whole interval lies within the margin."""
+        if self.margin is None or self.interval is None or not self.enough:
+            return False
+        return -self.margin <= self.interval[0] and self.interval[1] <= self.margin
+
+    @property
+    def detectable(self) -> float | None:
+        """The difference that this comparison would have shown with a chance of 80 %."""
+        return self.comparison.detectable(max(1, len(self.family))) if self.enough else None
+
+    @property
+    def verdict(self) -> str:
+        if self.comparison.exact is not None:
+            return "networks differ" if self.apart else "one run each"
+        if not self.enough:
+            return "too few runs"
+        if self.shown:
+            return "better" if self.gain else "worse"
+        return "equivalent" if self.equivalent else "not shown"
+
+
+def units(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """The independent repetitions: three or more draws of the training set, else the single runs."""
+    draws = by(entries, lambda e: e.dataset)
+    return list(draws.values()) if len(draws) >= ENOUGH_DRAWS else [[e] for e in entries]
+
+
+def paired(first: Sequence[Entry], second: Sequence[Entry]) -> list[Pair]:
+    """The runs of one training set and repetition, beside each other.
+
+    A method without repetitions (nearest neighbours) is held against every run of the other.
+    """
+    one_set = len({e.dataset for e in first}) == len({e.dataset for e in second}) == 1
+
+    def where(e: Entry) -> str:
+        return "" if one_set else e.dataset
+
+    for key in (lambda e: (where(e), e.repetition), lambda e: (where(e), e.number)):
+        there = {key(e): e for e in second}
+        if pairs := [(e, there[key(e)]) for e in first if key(e) in there]:
+            break
+    single_first, single_second = by(first, where), by(second, where)
+    if len(first) > len(pairs) and all(len(g) == 1 for g in single_second.values()):
+        return [(e, single_second[where(e)][0]) for e in first if where(e) in single_second]
+    if len(second) > len(pairs) and all(len(g) == 1 for g in single_first.values()):
+        return [(single_first[where(e)][0], e) for e in second if where(e) in single_first]
+    return pairs
+
+
+def compare_runs(pairs: Sequence[Pair]) -> Comparison:
+    """Test accuracies, repetition by repetition, on the same images where their predictions are there."""
+    groups = _repetitions(pairs)
+    if any(a.correct is None or b.correct is None or a.task != b.task for a, b in pairs):
+        return _compare_means(groups, lambda e: e.measured)
+    return statistics.compare(_correct(groups, 0), _correct(groups, 1))
+
+
+def compare_lost(pairs: Sequence[Pair]) -> Comparison:
+    """Source accuracies lost, repetition by repetition."""
+    return _compare_means(_repetitions(pairs), lambda e: e.lost or 0.0)
+
+
+def _repetitions(pairs: Sequence[Pair]) -> list[list[Pair]]:
+    draws = by(pairs, lambda pair: pair[0].dataset)
+    return list(draws.values()) if len(draws) >= ENOUGH_DRAWS else [[pair] for pair in pairs]
+
+
+def _compare_means(groups: Sequence[Sequence[Pair]], measure: Callable[[Entry], float]) -> Comparison:
+    left, right = ([float(np.mean([measure(pair[i]) for pair in g])) for g in groups] for i in (0, 1))
+    return statistics.compare_means(left, right)
+
+
+def _correct(groups: Sequence[Sequence[Pair]], side: int) -> np.ndarray:
+    """Repetitions x images: right or wrong, or over several runs of one training set the share of right."""
+    rows = [[pair[side].correct for pair in g] for g in groups]
+    return np.stack([row[0] if len(row) == 1 else np.mean(row, axis=0) for row in rows])  # type: ignore
+
+
+def contrast(
+    first: Cell,
+    second: Cell,
+    compare: Callable[[Sequence[Pair]], Comparison] = compare_runs,
+    margin: float | None = None,
+) -> Contrast | None:
+    """The comparison of two cells; None where no run of the one pairs with one of the other."""
+    pairs = paired(first.runs, second.runs)
+    return Contrast(first, second, compare(pairs), margin) if pairs else None
+
+
+def in_families(found: Sequence[Contrast | None]) -> list[Contrast]:
+    """Contrasts with their families: those at one size whose arms are of one declaration.
+
+    Results files declare together what they share an arm of; so a file of other arms changes nothing.
+    """
+    contrasts = [c for c in found if c is not None]
+    for group in by(contrasts, lambda c: c.first.size).values():
+        families: list[tuple[set[str], list[Contrast]]] = []
+        for c in group:
+            files = {e.file for e in c.first.runs}
+            mine = [f for f in families if f[0] & files]
+            families = [f for f in families if f not in mine]
+            families.append((files.union(*(f[0] for f in mine)), [*(x for f in mine for x in f[1]), c]))
+        for _, family in families:
+            for c in family:
+                c.family = family
+    return contrasts

@@ -1,0 +1,463 @@
+"""The grid: tasks, and their cells of size x variant x arm, each quantity of a cell computed once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tlcli.analysis import measures, statistics
+from tlcli.analysis.measures import BiasVariance, ClassMeasures
+from tlcli.analysis.statistics import Summary
+from tlcli.report import style
+from tlcli.report.study import layers
+from tlcli.report.study.contrasts import Contrast, compare_lost, contrast, in_families, units
+from tlcli.report.study.curves import Curve, curve
+from tlcli.report.study.entry import CONTROL, NEIGHBOURS, Entry, by
+from tlcli.report.study.layers import LayerStudy
+from tlcli.report.words import at_most, clean, count, plural
+from tlcli.store.records import Checkpoint, Dataset, Embeddings, Ranking, Record
+
+METHOD_ORDER = {name: i for i, name in enumerate(style.METHODS)}
+TUNED = "finetune"
+BEHIND = 0.1
+"""How far the reference's training accuracy may lie below the others' before it counts as not trained."""
+
+
+@dataclass(eq=False)
+class Cell:
+    """The runs of one arm at one size and in one variant of a task."""
+
+    task: Task
+    size: int
+    variant: str
+    arm: str
+    method: str
+    runs: list[Entry]
+
+    @property
+    def name(self) -> str:
+        """The arm, and the variant where there are several."""
+        return f"{self.arm} ({self.variant})" if self.variant else self.arm
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What identifies the cell in a table."""
+        return {"size": self.size, "arm": self.arm, "variant": self.variant}
+
+    @property
+    def where(self) -> str:
+        return plural(self.size, "training image")
+
+    @cached_property
+    def units(self) -> list[list[Entry]]:
+        return units(self.runs)
+
+    @property
+    def draws(self) -> int:
+        """Training sets."""
+        return len({e.dataset for e in self.runs})
+
+    def over_units(self, measure: Callable[[Entry], float]) -> list[float]:
+        """A measure, averaged within each repetition."""
+        return [float(np.mean([measure(e) for e in unit])) for unit in self.units]
+
+    @cached_property
+    def values(self) -> list[float]:
+        """The test accuracy of each repetition."""
+        return self.over_units(lambda e: e.measured)
+
+    @cached_property
+    def accuracy(self) -> Summary:
+        """Mean test accuracy with its interval over the repetitions, on these test images."""
+        return statistics.summary(self.values)
+
+    @property
+    def mean(self) -> float:
+        return self.accuracy.mean
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether all repetitions gave the same answers."""
+        return len(self.values) > 1 and max(self.values) - min(self.values) < 1e-12
+
+    @cached_property
+    def interval(self) -> tuple[float, float] | None:
+        """Of the mean on these test images, within 0 and 1; from three repetitions on."""
+        s = self.accuracy
+        if s.n < 3 or s.low is None or s.high is None or self.deterministic:
+            return None
+        return max(0.0, s.low), min(1.0, s.high)
+
+    @cached_property
+    def new_images(self) -> tuple[float, float] | None:
+        """The interval of the mean for other images (and runs) of the same kind."""
+        rows = [[e.correct for e in unit] for unit in self.units]
+        if any(c is None for row in rows for c in row):
+            return None
+        return statistics.new_images(
+            np.stack([row[0] if len(row) == 1 else np.mean(row, axis=0) for row in rows])  # type: ignore
+        )
+
+    @cached_property
+    def train(self) -> float | None:
+        """Mean training accuracy, where every run has one."""
+        return self._mean(lambda e: e.train_accuracy)
+
+    @property
+    def gap(self) -> float | None:
+        """Training minus test accuracy."""
+        return None if self.train is None else self.train - self.mean
+
+    @cached_property
+    def lost(self) -> Summary | None:
+        """Source accuracy lost, with its interval."""
+        if any(e.lost is None for e in self.runs):
+            return None
+        return statistics.summary(self.over_units(lambda e: e.lost or 0.0))
+
+    @cached_property
+    def before(self) -> float | None:
+        return self._mean(lambda e: e.before)
+
+    @cached_property
+    def after(self) -> float | None:
+        return self._mean(lambda e: e.after)
+
+    def _mean(self, measure: Callable[[Entry], float | None]) -> float | None:
+        if any(measure(e) is None for e in self.runs):
+            return None
+        return float(np.mean(self.over_units(lambda e: measure(e) or 0.0)))
+
+    @cached_property
+    def samples(self) -> int:
+        """Training images seen by the longest run."""
+        return max(e.samples for e in self.runs)
+
+    @property
+    def parameters(self) -> int:
+        """Those that were trained."""
+        return self.runs[0].trained
+
+    @cached_property
+    def curve(self) -> Curve | None:
+        """Test accuracy along the training."""
+        return curve([e.history for e in self.runs], "test_accuracy")
+
+    @cached_property
+    def parts(self) -> BiasVariance | None:
+        """The error taken apart, from two runs on."""
+        predictions = [e.predictions for e in self.runs if e.correct is not None]
+        if len(predictions) < 2:
+            return None
+        return measures.bias_variance(np.stack(predictions), self.runs[0].target.test_labels)
+
+    @cached_property
+    def classes(self) -> list[ClassMeasures]:
+        """How each run does class by class."""
+        return [
+            measures.by_class(e.predictions, e.target.test_labels, len(e.target.class_names))
+            for e in self.runs
+            if e.correct is not None
+        ]
+
+    @cached_property
+    def likelihood(self) -> Summary | None:
+        """Negative log-likelihood of the test labels, in nats."""
+        return self._of_logits(measures.likelihood)
+
+    @cached_property
+    def calibration(self) -> Summary | None:
+        """Expected calibration error."""
+        return self._of_logits(measures.calibration_error)
+
+    def _of_logits(self, measure: Callable[[np.ndarray, np.ndarray], float]) -> Summary | None:
+        found = {id(e): measure(e.logits, e.target.test_labels) for e in self.runs if e.logits is not None}
+        if len(found) < len(self.runs):
+            return None
+        return statistics.summary(self.over_units(lambda e: found[id(e)]))
+
+    @cached_property
+    def confusion(self) -> np.ndarray | None:
+        """float64, true x predicted: test images, averaged over the runs."""
+        runs = [e for e in self.runs if e.correct is not None]
+        if not runs:
+            return None
+        labels, classes = runs[0].target.test_labels, len(runs[0].target.class_names)
+        counts = np.zeros(classes**2)
+        for e in runs:
+            counts += np.bincount(
+                labels * classes + np.clip(e.predictions, 0, classes - 1), minlength=classes**2
+            )
+        return counts.reshape(classes, classes) / len(runs)
+
+
+@dataclass(eq=False)
+class Task:
+    """The runs on the same classes and test images, as a grid of cells."""
+
+    study: Study
+    index: int
+    entries: list[Entry]
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """In reading order: by size, variant and arm."""
+        groups = by(self.entries, lambda e: (e.size, e.variant, e.arm))
+        variants = {v: i for i, v in enumerate(self.variants)}
+        order = sorted(groups, key=lambda k: (k[0], variants[k[1]], arm_order(groups[k][0].method, k[2])))
+        return [Cell(self, s, v, a, groups[s, v, a][0].method, groups[s, v, a]) for s, v, a in order]
+
+    @cached_property
+    def variants(self) -> list[str]:
+        """In the order of their names: without dropout before with."""
+        return sorted({e.variant for e in self.entries}, key=natural)
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        return sorted({e.size for e in self.entries})
+
+    @cached_property
+    def arms(self) -> list[str]:
+        return arms_of(self.entries)
+
+    def at(
+        self, *, size: int | None = None, variant: str | None = None, arm: str | None = None
+    ) -> list[Cell]:
+        """The cells of a size, a variant, an arm."""
+        return [
+            c
+            for c in self.cells
+            if size in (None, c.size) and variant in (None, c.variant) and arm in (None, c.arm)
+        ]
+
+    @property
+    def classes(self) -> list[str]:
+        return [clean(n) for n in self.entries[0].target.class_names]
+
+    @property
+    def images(self) -> int:
+        """Test images."""
+        return len(self.entries[0].target.test_labels)
+
+    @cached_property
+    def chance(self) -> float:
+        """The share of the largest class: what is right without looking."""
+        labels = self.entries[0].target.test_labels
+        return float(np.bincount(labels).max() / len(labels)) if len(labels) else 0.0
+
+    @property
+    def digits(self) -> int:
+        """Decimals of a percentage."""
+        return decimals(self.images)
+
+    @cached_property
+    def name(self) -> str:
+        """Short: the published set and the classes, or the data sets' name where those say nothing."""
+        target = self.entries[0].target
+        names = at_most(self.classes, 4)
+        source = f"{clean(target.source)} " if target.source else ""
+        text = f"{source}{names}" if len(self.classes) <= 12 else f"{source}{len(self.classes)} classes"
+        same = [t for t in self.study.tasks if t is not self and t.classes == self.classes]
+        return f"{text} ({clean(target.name)})" if same else text
+
+    def id(self, name: str) -> str:
+        """The name of a block of this task, unlike that of any other."""
+        return f"{name}-{self.index + 1}" if self.index else name
+
+    def title(self, text: str) -> str:
+        """A heading that names the task where there are several."""
+        return f"{text}: {self.name}" if len(self.study.tasks) > 1 else text
+
+    @cached_property
+    def reference(self) -> str | None:
+        """What all arms are held against: scratch, or the arm that is the others without their options."""
+        if controls := [a for a in self.arms if any(c.method == CONTROL for c in self.at(arm=a))]:
+            return controls[0]
+        trained = [a for a in self.arms if any(c.method != NEIGHBOURS for c in self.at(arm=a))]
+        whole = [a for a in trained if all(a == b or re.match(re.escape(a) + r"[:(]", b) for b in trained)]
+        return whole[0] if whole and len(trained) > 1 else None
+
+    @cached_property
+    def references(self) -> list[str]:
+        """The reference, and the arms that the user named."""
+        named = [a for a in self.study.options.against if a in self.arms]
+        first = [] if self.reference is None else [self.reference]
+        return list(dict.fromkeys([*first, *named]))
+
+    def against(self, reference: str) -> list[Contrast]:
+        """Every other arm against this one, at each size and in each variant."""
+        return self._contrasts(("against", reference), lambda: self._against(reference))
+
+    @property
+    def gains(self) -> list[Contrast]:
+        """Every arm against the reference; none without one."""
+        return self.against(self.reference) if self.reference is not None else []
+
+    @property
+    def changes(self) -> list[Contrast]:
+        """Every arm in each further variant against itself in the first."""
+        return self._contrasts(("variants", ""), self._between_variants)
+
+    @property
+    def pairs(self) -> list[Contrast]:
+        """Every two arms of one size and variant but the references, the better one first."""
+        return self._contrasts(("pairs", ""), self._all_pairs)
+
+    @property
+    def forgetting(self) -> list[Contrast]:
+        """Source accuracy lost: every arm against finetune, else against the first that has lost some."""
+        return self._contrasts(("lost", ""), self._lost)
+
+    @cached_property
+    def _kept(self) -> dict[tuple[str, str], list[Contrast]]:
+        return {}
+
+    def _contrasts(self, key: tuple[str, str], make: Callable[[], list[Contrast | None]]) -> list[Contrast]:
+        if key not in self._kept:
+            self._kept[key] = in_families(make())
+        return self._kept[key]
+
+    def _against(self, reference: str) -> list[Contrast | None]:
+        found: list[Contrast | None] = []
+        told = self.references[: self.references.index(reference) + 1]
+        for c in self.cells:
+            if c.arm in told:
+                continue
+            others = self.at(size=c.size, variant=c.variant, arm=reference)
+            if others:
+                found.append(contrast(c, others[0], margin=self.study.options.margin))
+        return found
+
+    def _between_variants(self) -> list[Contrast | None]:
+        first = self.variants[0]
+        return [
+            contrast(c, same[0], margin=self.study.options.margin)
+            for c in self.cells
+            if c.variant != first and (same := self.at(size=c.size, variant=first, arm=c.arm))
+        ]
+
+    def _all_pairs(self) -> list[Contrast | None]:
+        found: list[Contrast | None] = []
+        for cells in by(self.cells, lambda c: (c.size, c.variant)).values():
+            others = [c for c in cells if c.arm not in self.references]
+            ranked = sorted(others, key=lambda c: -c.mean)
+            for i, first in enumerate(ranked):
+                found += [contrast(first, second) for second in ranked[i + 1 :]]
+        return found
+
+    def _lost(self) -> list[Contrast | None]:
+        found: list[Contrast | None] = []
+        for cells in by([c for c in self.cells if c.lost], lambda c: (c.size, c.variant)).values():
+            reference = next((c for c in cells if c.arm == TUNED), cells[0])
+            found += [contrast(c, reference, compare_lost) for c in cells if c is not reference]
+        return found
+
+    def leaders(self, size: int, variant: str) -> tuple[Cell, list[Cell], bool]:
+        """The best arm, those not shown to be behind it, and whether there are runs enough to tell."""
+        cells = self.at(size=size, variant=variant)
+        best = self.best(size, cells)
+        found = [c for r in self.references for c in self.against(r)] + self.pairs
+        mine = {c.second if c.first is best else c.first: c for c in found if best in (c.first, c.second)}
+        level = [c for c in cells if c is not best and (c not in mine or not mine[c].shown)]
+        return best, level, any(c.enough for c in mine.values())
+
+    def best(self, size: int, cells: Sequence[Cell] | None = None) -> Cell:
+        """The arm of the highest mean at a size."""
+        return max(cells or self.at(size=size), key=lambda c: c.mean)
+
+    def short_of(self, reference: Cell) -> str:
+        """What keeps the reference from being a trained control, or nothing."""
+        others = [c.train for c in self.at(size=reference.size) if c.train is not None and c is not reference]
+        if reference.train is not None and others and max(others) - reference.train > BEHIND:
+            return "behind"
+        return "rising" if reference.curve is not None and reference.curve.rising else ""
+
+    def converged(self, reference: Cell) -> Cell | None:
+        """The same control trained longer and to its end, where there is one beside a short one."""
+        longer = [
+            c
+            for c in self.at(size=reference.size, arm=reference.arm)
+            if c.samples > reference.samples and not self.short_of(c)
+        ]
+        return max(longer, key=lambda c: c.samples) if longer else None
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked of a report."""
+
+    against: Sequence[str] = ()
+    margin: float | None = None
+    """A share: differences up to it count as none."""
+    confusion: Sequence[str] = ()
+    title: str | None = None
+    command: str = ""
+
+
+@dataclass
+class Study:
+    """Everything a section may draw on."""
+
+    entries: list[Entry] = field(default_factory=list)
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+    embeddings: list[Embeddings] = field(default_factory=list)
+    datasets: list[Dataset] = field(default_factory=list)
+    rankings: list[Ranking] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    options: Options = field(default_factory=Options)
+
+    @cached_property
+    def tasks(self) -> list[Task]:
+        """In the order given, without the runs that a layer study tells of by itself."""
+        told = {id(e) for e in self._layered} if layers.is_whole(self._layered) else set()
+        rest = [e for e in self.entries if not told or (id(e) not in told and e.method != CONTROL)]
+        groups = by(rest, lambda e: e.task).values()
+        return [Task(self, i, group) for i, group in enumerate(groups)]
+
+    @cached_property
+    def _layered(self) -> list[Entry]:
+        return layers.of_layers(self.entries)
+
+    @cached_property
+    def layer_studies(self) -> list[LayerStudy]:
+        """Networks that differ in how many layers they copy, held against their controls."""
+        digits = decimals(min((len(e.target.test_labels) for e in self._layered), default=0))
+        return layers.collect(self._layered, self.entries, self.checkpoints, digits)
+
+    @cached_property
+    def looks(self) -> dict[str, style.Look]:
+        """Colour, marker and line of every arm, the same in all figures."""
+        arms = sorted({(e.method, e.arm) for e in self.entries}, key=lambda x: arm_order(*x))
+        return style.looks(arms)
+
+
+def decimals(images: int) -> int:
+    """Decimals of a percentage of so many images: two from a thousand on."""
+    return 2 if images >= 1000 else 1
+
+
+def arm_order(method: str, arm: str) -> tuple[Any, ...]:
+    """Scratch first, then the known methods; numbers in arms count as numbers."""
+    return METHOD_ORDER.get(method, len(METHOD_ORDER) - 1.5), method, natural(arm)
+
+
+def natural(text: str) -> tuple[list[tuple[float, str]], str]:
+    """A key that sorts the numbers in a text as numbers, and the same text always in the same place."""
+    parts = re.split(r"(\d+(?:\.\d+)?(?:e-?\d+)?)", text)
+    return [(float(part), "") if i % 2 else (-1.0, part) for i, part in enumerate(parts)], text
+
+
+def arms_of(entries: Iterable[Entry]) -> list[str]:
+    """The arms in reading order."""
+    pairs = {(e.method, e.arm) for e in entries}
+    return list(dict.fromkeys(arm for _, arm in sorted(pairs, key=lambda x: arm_order(*x))))
+
+
+def size_text(sizes: Sequence[int]) -> str:
+    return at_most([count(s) for s in sizes])

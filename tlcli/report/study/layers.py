@@ -1,0 +1,270 @@
+"""The layer study after Yosinski et al. (2014): how far can features be copied, frozen or tuned.
+
+B is the target, A the other task. BnB: the first n layers copied from a base trained on B itself (selffer)
+and frozen; AnB: copied from a base trained on A (transfer) and frozen; with a plus: copied and then tuned
+with the rest. The control, n = 0, copies nothing and is trained as long as these networks are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tlcli.analysis import statistics
+from tlcli.analysis.statistics import Comparison, Summary
+from tlcli.report.study.entry import CONTROL, Entry, by, last
+from tlcli.report.words import ALPHA
+from tlcli.store.records import Checkpoint
+
+SERIES = {
+    ("freeze", "own"): "BnB",
+    ("finetune", "own"): "BnB+",
+    ("freeze", "other"): "AnB",
+    ("finetune", "other"): "AnB+",
+}
+BASE, NOTHING = "base", "n = 0"
+ENOUGH = 3
+FAMILIES = (
+    ("co-adaptation", "BnB", NOTHING),
+    ("specificity", "AnB", "BnB"),
+    ("tuning against freezing", "AnB+", "AnB"),
+    ("tuned transfer against tuned selffer", "AnB+", "BnB+"),
+    ("tuned selffer against n = 0", "BnB+", NOTHING),
+)
+"""Name of the effect, and which series is held against which: its control."""
+
+Values = dict[object, float]
+
+
+@dataclass
+class Effect:
+    """One difference between two series at one n, or with n = 0 its mean over all n."""
+
+    name: str
+    first: str
+    second: str
+    n: int
+    comparison: Comparison
+    family: int = 1
+    """The values of n that interval and p value hold for at once."""
+
+    @property
+    def difference(self) -> float:
+        return self.comparison.difference
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        return self.comparison.interval(self.family)
+
+    @property
+    def p(self) -> float | None:
+        return self.comparison.p(self.family)
+
+    @property
+    def shown(self) -> bool:
+        return self.comparison.runs >= ENOUGH and self.p is not None and self.p < ALPHA
+
+
+@dataclass
+class LayerStudy:
+    """Accuracies by series, n and unit; a unit is a split, else a target, else a run."""
+
+    variant: str
+    unit: str
+    values: dict[str, dict[int, Values]]
+    base: Values
+    """By unit; where runs are the units by target, as each target has one base."""
+    nothing: Values
+    """Of the control, by unit."""
+    digits: int
+    targets: int
+    runs: int
+    samples: int
+    """Images that each network saw after copying."""
+    base_samples: int = 0
+    """Images that a base has seen; 0 where unknown."""
+    effects: list[Effect] = field(default_factory=list)
+    slopes: dict[str, Comparison] = field(default_factory=dict)
+
+    @property
+    def depths(self) -> list[int]:
+        return sorted({n for series in self.values.values() for n in series})
+
+    @property
+    def units(self) -> int:
+        """The repetitions that the means are over."""
+        return max(len(units) for series in self.values.values() for units in series.values())
+
+    def of(self, series: str, n: int) -> Values:
+        if series == NOTHING:
+            return self.nothing
+        return self.base if series == BASE else self.values.get(series, {}).get(n, {})
+
+    def summary(self, series: str, n: int = 0) -> Summary | None:
+        """Mean accuracy over the units with its interval."""
+        values = list(self.of(series, n).values())
+        return statistics.summary(values, bounds=(0.0, 1.0)) if values else None
+
+    def from_base(self, series: str, n: int) -> Comparison | None:
+        """The difference from the base, over the targets where each has one base."""
+        return _difference(self.of(series, n), self.base, self.unit == "run")
+
+    def family(self, name: str) -> tuple[list[Effect], Effect | None]:
+        """An effect at each n, and its mean over n."""
+        mine = [e for e in self.effects if e.name == name]
+        return [e for e in mine if e.n], next((e for e in mine if not e.n), None)
+
+
+def of_layers(entries: Sequence[Entry]) -> list[Entry]:
+    """The runs of a layer study: frozen or tuned up to n, for several n."""
+    candidates = [e for e in entries if (e.method, e.relation) in SERIES and e.copied]
+    candidates = [e for e in candidates if e.method != "freeze" or e.frozen == e.copied]
+    chosen = []
+    for group in by(candidates, _kind).values():
+        own = any(e.relation == "own" for e in group)
+        if len({e.copied for e in group}) >= (2 if own else 3):
+            chosen += group
+    return chosen
+
+
+def is_whole(entries: Sequence[Entry]) -> bool:
+    """Whether the study has selffers, so that it stands for itself and not as part of a size study."""
+    return any(e.relation == "own" for e in entries)
+
+
+def collect(
+    layered: Sequence[Entry], everything: Sequence[Entry], checkpoints: Sequence[Checkpoint], digits: int
+) -> list[LayerStudy]:
+    """One layer study per variant and kind of head (and per size, where a target has several)."""
+    sizes: dict[str, list[int]] = {}
+    for e in layered:
+        sizes.setdefault(e.task, [])
+        if e.size not in sizes[e.task]:
+            sizes[e.task] = sorted([*sizes[e.task], e.size])
+    groups = by(layered, lambda e: (_kind(e), sizes[e.task].index(e.size)))
+    return [_collect(kind, group, everything, checkpoints, digits) for (kind, _), group in groups.items()]
+
+
+def _kind(e: Entry) -> str:
+    """The variant and, where it is not the base's kind, the head."""
+    return ", ".join(filter(None, [e.variant, e.head]))
+
+
+def _collect(
+    variant: str,
+    entries: Sequence[Entry],
+    everything: Sequence[Entry],
+    checkpoints: Sequence[Checkpoint],
+    digits: int,
+) -> LayerStudy:
+    unit, name = _units(entries)
+    values = {
+        series: {n: _means(runs, unit) for n, runs in sorted(by(group, lambda e: e.copied).items())}
+        for series, group in by(entries, lambda e: SERIES[e.method, e.relation]).items()
+    }
+    samples = max(e.samples for e in entries)
+    places = {(e.task, e.size) for e in entries}
+    control = [e for e in everything if e.method == CONTROL and (e.task, e.size) in places]
+    control = [e for e in control if e.samples == samples]
+    accuracies = {
+        t: a for t in {e.task for e in entries} if (a := _base_accuracy(t, entries, checkpoints)) is not None
+    }
+    by_unit: dict[object, Values] = {}
+    for e in entries:
+        if e.task in accuracies:
+            by_unit.setdefault(e.task if name == "run" else unit(e), {})[e.task] = accuracies[e.task]
+    digests = {e.base_digest for e in entries}
+    seen = [c.samples_seen for c in checkpoints if c.provenance.content_sha256 in digests]
+    found = LayerStudy(
+        variant,
+        name,
+        values,
+        {u: float(np.mean(list(v.values()))) for u, v in by_unit.items()},
+        _means(control, unit),
+        digits,
+        len({e.task for e in entries}),
+        len(entries),
+        samples,
+        int(np.median(seen)) if seen else 0,
+    )
+    found.effects = _effects(found)
+    found.slopes = {s: c for s in values if (c := _slope(values[s])) is not None}
+    return found
+
+
+def _means(entries: Sequence[Entry], unit: Callable[[Entry], object]) -> Values:
+    return {u: float(np.mean([e.measured for e in group])) for u, group in by(entries, unit).items()}
+
+
+def _units(entries: Sequence[Entry]) -> tuple[Callable[[Entry], object], str]:
+    """What counts as one repetition: a split in two halves if all targets pair up, else a target, a run."""
+    classes = {e.task: frozenset(e.target.class_names) for e in entries}
+    everything = frozenset().union(*classes.values())
+    splits = {task: frozenset({names, everything - names}) for task, names in classes.items()}
+    whole = all(everything - names in classes.values() for names in classes.values())
+    if whole and len(set(splits.values())) >= ENOUGH:
+        return (lambda e: splits.get(e.task)), "split"
+    if len(classes) >= ENOUGH:
+        return (lambda e: e.task), "target"
+    return (lambda e: (e.task, e.number)), "run"
+
+
+def _base_accuracy(task: str, entries: Sequence[Entry], checkpoints: Sequence[Checkpoint]) -> float | None:
+    """The test accuracy on a target of the base that was trained on it."""
+    own = [e for e in entries if e.task == task and e.relation == "own"]
+    for e in own:
+        if e.base_accuracy is not None:
+            return e.base_accuracy
+    digests = {e.base_digest for e in own}
+    for c in checkpoints:
+        if c.provenance.content_sha256 and c.provenance.content_sha256 in digests:
+            return last(c.history, "test_accuracy")
+    return None
+
+
+def _difference(first: Values, second: Values, by_target: bool) -> Comparison | None:
+    """Paired over the units that both have; where the second is one network for each target, over targets."""
+    if by_target:
+        groups = by(first, lambda u: u[0] if isinstance(u, tuple) else u)
+        first = {t: float(np.mean([first[u] for u in units])) for t, units in groups.items()}
+    units = [u for u in first if u in second]
+    if not units:
+        return None
+    return statistics.compare_means([first[u] for u in units], [second[u] for u in units])
+
+
+def _effects(study: LayerStudy) -> list[Effect]:
+    """Every family of differences at each n, and over all n."""
+    effects: list[Effect] = []
+    for name, first, second in FAMILIES:
+        family = []
+        pooled: dict[object, list[float]] = {}
+        for n in study.depths:
+            left, right = study.of(first, n), study.of(second, n)
+            if (c := _difference(left, right, False)) is not None:
+                family.append(Effect(name, first, second, n, c))
+                for u in left:
+                    if u in right:
+                        pooled.setdefault(u, []).append(left[u] - right[u])
+        for e in family:
+            e.family = len(family)
+        effects += family
+        if len(family) > 1:
+            means = [float(np.mean(d)) for d in pooled.values()]
+            effects.append(
+                Effect(name, first, second, 0, statistics.compare_means(means, np.zeros(len(means))))
+            )
+    return effects
+
+
+def _slope(series: dict[int, Values]) -> Comparison | None:
+    """The change of accuracy per further layer: a line through each unit, then a t test of the slopes."""
+    slopes = []
+    for unit in dict.fromkeys(u for units in series.values() for u in units):
+        points = [(n, units[unit]) for n, units in series.items() if unit in units]
+        if len(points) >= 2:
+            n, accuracy = np.array(sorted(points)).T
+            slopes.append(float(np.polyfit(n, accuracy, 1)[0]))
+    return statistics.compare_means(slopes, np.zeros(len(slopes))) if slopes else None
