@@ -196,7 +196,7 @@ def test_estimator_is_plain_scikit_learn():
 
 @pytest.mark.parametrize("text", ["", "0", "3-1", "a", "1,,2", "1.5", "-3", "1-99999999", "1-9999999"])
 def test_bad_expressions_of_k_are_refused(text):
-    with pytest.raises(UsageError, match="--k"):
+    with pytest.raises(UsageError, match="`k`"):
         knn.parse_ks(text)
 
 

@@ -17,6 +17,7 @@ from cli_process import ENVIRONMENT, fails, tlcli
 from tlcli import store
 from tlcli.cli import reference
 from tlcli.cli.commands import SUMMARIES, load, module
+from tlcli.errors import UsageError
 from tlcli.store.records import Dataset, Results
 
 
@@ -282,12 +283,35 @@ def test_every_option_and_argument_has_a_help_text(name):
     assert module(name).EXAMPLES
 
 
-def test_words_of_the_recipe_options_are_those_of_the_recipe():
-    from tlcli.training.recipe import OPTIMIZERS, SCHEDULES
+@pytest.mark.parametrize("name", ["train-base", "transfer"])
+def test_every_field_of_a_recipe_is_an_option(name):
+    from tlcli.training.recipe import settings
 
-    metavars = {p.name: p.metavar for p in load("train-base").params}
-    assert set(metavars["optimizer"].split("|")) == set(OPTIMIZERS)
-    assert set(metavars["schedule"].split("|")) == set(SCHEDULES)
+    options = {p.name: p for p in load(name).params}
+    assert {"optimizer", "learning_rate", "batch_size", "epochs"} <= set(settings()) <= set(options)
+    shown = {n: options[n].help.partition("[default: ")[2].rstrip("]") for n in settings()}
+    assert (shown["optimizer"], shown["batch_size"], shown["epochs"]) == ("adam", "100", "10")
+    assert shown["learning_rate"].startswith("0.001")
+    assert options["optimizer"].metavar == "adam|adamw|sgd"
+    for field, setting in settings().items():
+        assert set((options[field].metavar or "").split("|")) >= set(setting.choices)
+
+
+def test_a_parameter_is_called_by_its_flag(call):
+    """The library names the parameter of its function, the command line the option."""
+    from tlcli.training import Recipe
+
+    with pytest.raises(UsageError, match=r"^`ema`: received 2, expected a number"):
+        Recipe(ema=2, epochs=1)
+    for arguments, words in (
+        (["--ema", "2"], "--ema: received 2"),
+        (["--batch-size", "0"], "--batch-size: received 0, expected a number from 1"),
+        (["--optimizer", "adan"], "Did you mean 'adam'?"),
+        (["--epochs", "1", "--samples", "2"], "both --epochs and --samples"),
+        (["--momentum", "0.5"], "--momentum is of sgd"),
+    ):
+        fails(call("train-base", "digits-0-5.h5", "--arch", "cnn2", *arguments), 2, words)
+    fails(call("knn", "pixels.h5", "--power", "2"), 2, "--power: received 2")
 
 
 @pytest.mark.parametrize("command", [["train-base", "x.h5", "--arch", "cnn2"], ["transfer", "b.h5", "x.h5"]])

@@ -241,7 +241,7 @@ def test_images_of_another_size_are_refused(base, folder):
 
 
 def test_replay_needs_the_source_and_the_right_one(base, target_set):
-    with pytest.raises(UsageError, match="--source"):
+    with pytest.raises(UsageError, match="`source`"):
         transfer(base, [target_set], ["replay"])
     with pytest.raises(TlcliError, match="not those that the base was trained on"):
         transfer(base, [target_set], ["finetune"], source=target_set)
@@ -333,7 +333,7 @@ def test_what_would_fail_when_it_is_kept_is_refused_before(base, target_set, tmp
 
 
 def test_statistics_cannot_both_move_and_stay(base, target_set):
-    with pytest.raises(UsageError, match="--bn-statistics"):
+    with pytest.raises(UsageError, match="`bn_statistics`"):
         transfer(base, [target_set], ["anchored"], recipe=SHORT, bn_statistics="moving")
 
 

@@ -181,7 +181,7 @@ def test_a_weight_that_is_lost_behind_a_finite_loss_is_found(base, target_set, m
 
 @pytest.mark.parametrize(("seed", "runs"), [(-1, 1), (2**32, 1), (2**32 - 1, 2)])
 def test_a_seed_that_not_everything_takes_is_refused(base, target_set, seed, runs):
-    with pytest.raises(UsageError, match="--seed: received"):
+    with pytest.raises(UsageError, match="`seed`: received"):
         transfer(base, [target_set], ["scratch"], seed=seed, runs=runs)
 
 
@@ -284,7 +284,7 @@ def test_a_wrong_recipe_is_refused(wrong):
 
 
 def test_a_momentum_without_effect_is_refused():
-    with pytest.raises(UsageError, match="--momentum is of sgd"):
+    with pytest.raises(UsageError, match="`momentum` is of sgd"):
         Recipe.from_options("default", momentum=0.5)
     assert Recipe.from_options("fast", momentum=0.5).momentum == 0.5
     assert Recipe.from_options("fast", optimizer="adam").optimizer == "adam"

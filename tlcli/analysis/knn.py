@@ -36,9 +36,9 @@ def parse_ks(expression: str) -> tuple[int, ...]:
         first = int(match[1]) if match else 0
         last = int(match[2] or first) if match else 0
         if not 1 <= first <= last:
-            raise UsageError(f"--k: received '{expression}', expected numbers from 1 like 5, 1-40 or 1,3,5.")
+            raise UsageError(f"`k`: received '{expression}', expected numbers from 1 like 5, 1-40 or 1,3,5.")
         if last - first > 100_000:
-            raise UsageError(f"--k: '{item.strip()}' is too long a range; expected at most 100,000 numbers.")
+            raise UsageError(f"`k`: '{item.strip()}' is too long a range; expected at most 100,000 numbers.")
         ks.update(range(first, last + 1))
     return tuple(sorted(ks))
 
@@ -82,9 +82,9 @@ def evaluate(
     """
     _check_word("metric", metric, METRICS)
     _check_word("weights", weights, WEIGHTS)
-    _check_word("selection", select_on, ("cross-validation", "test"))
+    _check_word("select_on", select_on, ("cross-validation", "test"))
     if not 0 < power <= 1:
-        raise UsageError(f"power: received {power:g}, expected a number above 0 and up to 1.")
+        raise UsageError(f"`power`: received {power:g}, expected a number above 0 and up to 1.")
     train, test = embeddings.parts["train"], embeddings.parts["test"]
     _check_values(embeddings)
     points, queries = (_powered(part.embeddings, power) for part in (train, test))
@@ -191,10 +191,10 @@ def _usable(ks: Sequence[int] | None, images: int) -> tuple[int, ...]:
         return tuple(k for k in DEFAULT_KS if k < images)
     wanted = tuple(sorted({int(k) for k in ks}))
     if not wanted or wanted[0] < 1:
-        raise UsageError("k: expected at least one number, all from 1.")
+        raise UsageError("`k`: expected at least one number, all from 1.")
     if wanted[-1] >= images:
         raise UsageError(
-            f"k = {wanted[-1]} is too large: each of {images} training images has {images - 1} neighbours.\n"
+            f"`k`: {wanted[-1]} is too large; each of {images} training images has {images - 1} neighbours.\n"
             f"Give a k of at most {images - 1}."
         )
     return wanted
@@ -224,7 +224,7 @@ def _check_values(embeddings: Embeddings) -> None:
 
 def _check_word(what: str, value: str, allowed: Sequence[str]) -> None:
     if value not in allowed:
-        raise UsageError(f"{what}: received '{value}', expected {' or '.join(allowed)}.")
+        raise UsageError(f"`{what}`: received '{value}', expected {' or '.join(allowed)}.")
 
 
 def _parent(embeddings: Embeddings, kind: str) -> Parent | None:

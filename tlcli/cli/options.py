@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hints
 
 import typer
 
@@ -15,7 +16,7 @@ from tlcli.text import did_you_mean
 
 if TYPE_CHECKING:
     from tlcli.training.logs import RunLogs
-    from tlcli.training.recipe import Recipe
+    from tlcli.training.recipe import Recipe, Setting
 
 
 def choice(option: str, allowed: tuple[str, ...]) -> Callable[[str | None], str | None]:
@@ -119,112 +120,66 @@ RecipeName = Annotated[
         help="A recipe by name; each option below overrides one of its values.",
     ),
 ]
-Epochs = Annotated[
-    float | None, typer.Option("--epochs", metavar="N", help="Train for this many passes over the images.")
-]
-Samples = Annotated[
-    int | None,
-    typer.Option(
-        "--samples", metavar="N", help="Train until this many images have been seen, instead of --epochs."
-    ),
-]
-EvalEvery = Annotated[
-    int | None,
-    typer.Option(
-        "--eval-every",
-        metavar="SAMPLES",
-        help="Measure after every so many images seen [default: after each epoch].",
-    ),
-]
-Optimizer = Annotated[
-    str | None, chosen("--optimizer", ("sgd", "adam", "adamw"), "What steps along the gradient.")
-]
-LearningRate = Annotated[
-    float | None, typer.Option("--learning-rate", "--lr", metavar="RATE", help="Highest learning rate.")
-]
-Momentum = Annotated[float | None, typer.Option("--momentum", metavar="M", help="Momentum of sgd.")]
-Schedule = Annotated[
-    str | None,
-    chosen("--schedule", ("constant", "step", "cosine", "one-cycle"), "How the learning rate goes."),
-]
-Warmup = Annotated[
-    float | None,
-    typer.Option("--warmup", metavar="SHARE", help="Share of the training in which the rate rises."),
-]
-WeightDecay = Annotated[
-    float | None, typer.Option("--weight-decay", metavar="W", help="Decay of the weights.")
-]
-LabelSmoothing = Annotated[
-    float | None,
-    typer.Option("--label-smoothing", metavar="S", help="Share of the target spread over all classes."),
-]
-BatchSize = Annotated[int | None, typer.Option("--batch-size", metavar="N", help="Images per step.")]
-Augment = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--augment",
-        metavar="SPEC",
-        autocompletion=complete.augmentations,
-        help="flip, alternating-flip, shift:PIXELS, crop:PIXELS, rotate:DEGREES, cutout:PIXELS, mixup:ALPHA, "
-        "none; repeatable.",
-    ),
-]
-Ema = Annotated[
-    float | None,
-    typer.Option("--ema", metavar="DECAY", help="Average the weights over the steps with this decay."),
-]
-EarlyStopping = Annotated[
-    int | None,
-    typer.Option(
-        "--early-stopping",
-        metavar="N",
-        help="Stop after N measurements without gain on the validation part, and keep the best.",
-    ),
-]
-Mirrored = Annotated[
-    bool | None,
-    typer.Option(
-        "--mirrored/--no-mirrored",
-        help="Answer with the mean over each image and its mirror image. The source task's accuracy "
-        "(--source) is that of the images as they are.",
-    ),
-]
-Precision = Annotated[
-    str | None,
-    chosen(
-        "--precision",
-        ("float32", "mixed", "auto"),
-        "mixed: layers compute in bfloat16, weights and logits stay float32; auto: mixed on GPUs with tensor "
-        "cores for it (NVIDIA Ampere and later) and, with TensorFlow, on CPUs with tiles for it (AMX); "
-        "elsewhere it is slower.",
-    ),
-]
+Command = TypeVar("Command", bound=Callable[..., None])
 
-RECIPE_OPTIONS = (
-    "epochs",
-    "samples",
-    "eval_every",
-    "optimizer",
-    "learning_rate",
-    "momentum",
-    "schedule",
-    "warmup",
-    "weight_decay",
-    "label_smoothing",
-    "batch_size",
-    "augment",
-    "ema",
-    "early_stopping",
-    "mirrored",
-    "precision",
-)
+
+def with_recipe(after: str) -> Callable[[Command], Command]:
+    """Give a command the options of a training: `--recipe`, and one for each field of `Recipe`.
+
+    They come behind the parameter `after`; the command takes them as `**recipe` and asks `chosen_recipe`.
+    """
+
+    def decorate(command: Command) -> Command:
+        from tlcli.training.recipe import Recipe, settings
+
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[:-1]
+        place = 1 + next(i for i, parameter in enumerate(own) if parameter.name == after)
+        types, kind = get_type_hints(Recipe), inspect.Parameter.POSITIONAL_OR_KEYWORD
+        named = inspect.Parameter("recipe", kind, default="default", annotation=RecipeName)
+        made = [
+            inspect.Parameter(name, kind, default=None, annotation=_annotation(name, setting, types[name]))
+            for name, setting in settings().items()
+        ]
+        every = [*own[:place], named, *made, *own[place:]]
+        command.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+def _annotation(name: str, setting: Setting, kind: Any) -> Any:
+    """The option of one field of `Recipe`; None where it is not given."""
+    flag = f"--{name.replace('_', '-')}"
+    text = re.sub(r"`(\w+)`", lambda found: f"--{found[1].replace('_', '-')}", setting.help)
+    default = setting.default or _default(name)
+    text += f" [default: {default}]" if default else ""
+    if setting.choices:
+        return Annotated[str | None, chosen(flag, setting.choices, text)]
+    if kind is bool:
+        return Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=text)]
+    if name == "augment":
+        completer = complete.augmentations
+        return Annotated[
+            list[str] | None,
+            typer.Option(flag, metavar=setting.metavar, autocompletion=completer, help=text),
+        ]
+    number = next(t for t in (float, int) if t in (kind, *get_args(kind)))
+    flags = [flag, *(["--lr"] if name == "learning_rate" else [])]
+    return Annotated[number | None, typer.Option(*flags, metavar=setting.metavar, help=text)]
+
+
+def _default(name: str) -> str:
+    from tlcli.training.recipe import Recipe
+
+    value = Recipe.__dataclass_fields__[name].default
+    return "" if value is None or value is False or value == () else f"{value}".removesuffix(".0")
 
 
 def chosen_recipe(context: typer.Context) -> Recipe:
     """The recipe of this call: the named one, with the options given in place of its values."""
-    from tlcli.training.recipe import Recipe
+    from tlcli.training.recipe import Recipe, settings
 
-    given = {name: context.params[name] for name in RECIPE_OPTIONS}
+    given = {name: context.params[name] for name in settings()}
     given["augment"] = given["augment"] or None  # a list that is not given is an empty one
     return Recipe.from_options(context.params["recipe"], **given)
 

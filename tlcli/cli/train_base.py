@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,6 +24,7 @@ def more_help() -> list[tuple[str, list[str]]]:
     return o.recipe_help()
 
 
+@o.with_recipe(after="arch_option")
 def train_base(
     context: typer.Context,
     dataset: Annotated[
@@ -42,23 +43,6 @@ def train_base(
         list[str] | None,
         typer.Option("--arch-option", metavar="NAME=VALUE", help="An option of the network; repeatable."),
     ] = None,
-    epochs: o.Epochs = None,
-    samples: o.Samples = None,
-    eval_every: o.EvalEvery = None,
-    recipe: o.RecipeName = "default",
-    optimizer: o.Optimizer = None,
-    learning_rate: o.LearningRate = None,
-    momentum: o.Momentum = None,
-    schedule: o.Schedule = None,
-    warmup: o.Warmup = None,
-    weight_decay: o.WeightDecay = None,
-    label_smoothing: o.LabelSmoothing = None,
-    batch_size: o.BatchSize = None,
-    augment: o.Augment = None,
-    ema: o.Ema = None,
-    early_stopping: o.EarlyStopping = None,
-    mirrored: o.Mirrored = None,
-    precision: o.Precision = None,
     csv_log: o.CsvLog = None,
     log_dir: o.LogDir = None,
     seed: o.Seed = 0,
@@ -70,6 +54,7 @@ def train_base(
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     debug: o.Debug = False,
+    **recipe: Any,
 ) -> None:
     """Train a network on a data set: the base of a transfer.
 

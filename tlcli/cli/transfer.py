@@ -36,6 +36,7 @@ def more_help() -> list[tuple[str, list[str]]]:
     return [("Methods:", [f"{name:<{width}}  {summary}" for name, summary in listed]), *o.recipe_help()]
 
 
+@o.with_recipe(after="runs")
 def transfer(
     context: typer.Context,
     base: Annotated[
@@ -68,31 +69,15 @@ def transfer(
         ),
     ] = None,
     runs: Annotated[
-        int, typer.Option("--runs", metavar="R", help="Repeat each training with so many seeds.")
+        int, typer.Option("--runs", metavar="R", help="Repeat each training with this many seeds.")
     ] = 3,
-    epochs: o.Epochs = None,
-    samples: o.Samples = None,
-    eval_every: o.EvalEvery = None,
-    recipe: o.RecipeName = "default",
-    optimizer: o.Optimizer = None,
-    learning_rate: o.LearningRate = None,
-    momentum: o.Momentum = None,
-    schedule: o.Schedule = None,
-    warmup: o.Warmup = None,
-    weight_decay: o.WeightDecay = None,
-    label_smoothing: o.LabelSmoothing = None,
-    batch_size: o.BatchSize = None,
-    augment: o.Augment = None,
-    ema: o.Ema = None,
-    early_stopping: o.EarlyStopping = None,
-    mirrored: o.Mirrored = None,
-    precision: o.Precision = None,
     bn_statistics: Annotated[
         str,
         o.chosen(
             "--bn-statistics",
             ("frozen", "moving"),
-            "What frozen batch normalization normalises by: its own statistics, or those of the batch.",
+            "Batch norm in frozen layers: use the base's stored mean and variance (frozen) or those of each "
+            "batch (moving).",
         ),
     ] = "frozen",
     head_units: Annotated[
@@ -136,6 +121,7 @@ def transfer(
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     debug: o.Debug = False,
+    **recipe: Any,
 ) -> None:
     """Train on target data sets from a base, by one or more methods, several times each.
 

@@ -151,7 +151,7 @@ def parse_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         else:
             options[key] = _coerce(name, key, value, options[key])
     if HEAD_DROPOUT in options and HEAD_UNITS not in options:
-        raise UsageError("--head-dropout: there is no hidden layer to drop from; give --head-units too.")
+        raise UsageError("`head_dropout`: there is no hidden layer to drop from; give `head_units` too.")
     if HEAD_UNITS in options and options.get(ALL_LAYERS):
         raise UsageError(f"{ALL_LAYERS}: a head with hidden layers reads one layer; give one of the two.")
     return options
@@ -178,7 +178,7 @@ def parse_head_units(value: Any) -> str:
     """
     units = str(value).replace("-", ",").split(",")
     if not all(re.fullmatch("[0-9]{1,5}", u.strip()) and 0 < int(u) <= _MOST for u in units):
-        raise UsageError(f"--head-units: received {value!r}, expected numbers of units such as 512,256.")
+        raise UsageError(f"`head_units`: received {value!r}, expected numbers of units such as 512,256.")
     return "-".join(str(int(u)) for u in units)
 
 

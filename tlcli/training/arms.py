@@ -68,15 +68,15 @@ def parse_arms(
     common = {**COMMON, **{key: _value(key, str(value)) for key, value in (head or {}).items()}}
     arms = [arm for spec in specs for arm in _expand(spec, groups, hidden, copy, freeze, common)]
     if not arms:
-        raise UsageError("received no --method; name one or more, for example --method freeze.")
+        raise UsageError("Received no `method`; name one or more, for example freeze.")
     used = [METHODS[arm.method] for arm in arms]
     if freeze is not None and not any(one.freezes for one in used):
-        raise UsageError(f"--freeze: {used[0].name} freezes no layers; freeze is the method that does.")
+        raise UsageError(f"`freeze`: {used[0].name} freezes no layers; freeze is the method that does.")
     if copy is not None and not any(one.copies for one in used):
-        raise UsageError(f"--copy: {used[0].name} copies nothing from the base.")
+        raise UsageError(f"`copy`: {used[0].name} copies nothing from the base.")
     labels = [arm.label for arm in arms]
     if twice := {label for label in labels if labels.count(label) > 1}:
-        raise UsageError(f"--method: {sorted(twice)[0]} is there twice.")
+        raise UsageError(f"`method`: {sorted(twice)[0]} is there twice.")
     return arms
 
 
@@ -113,10 +113,10 @@ def _expand(
     below = len(groups) - 1
     _refuse(chosen, copy=copied_text if not chosen.copies else None)
     _refuse(chosen, freeze=frozen_text if not chosen.freezes else None)
-    copies = resolve_layers(copied_text or copy, groups, "--copy") if chosen.copies else [0]
+    copies = resolve_layers(copied_text or copy, groups, "`copy`") if chosen.copies else [0]
     frozen = (frozen_text or freeze) if chosen.freezes else None
     arms = []
-    freezes = resolve_layers(frozen, groups, "--freeze") if frozen else [None]
+    freezes = resolve_layers(frozen, groups, "`freeze`") if frozen else [None]
     for copied, held in itertools.product(copies, freezes):
         stays = (copied if chosen.freezes else 0) if held is None else held
         if stays > copied:
@@ -192,7 +192,7 @@ def _parse(spec: str) -> tuple[str, dict[str, str]]:
     for item in filter(None, text.split(",")):
         key, equals, value = item.partition("=")
         if not equals or not key or not value:
-            raise UsageError(f"--method {spec!r}: expected NAME or NAME:key=value,key=value.")
+            raise UsageError(f"`method` {spec!r}: expected NAME or NAME:key=value,key=value.")
         given[key.strip()] = value.strip()
     return name.strip(), given
 

@@ -64,7 +64,7 @@ def require_size(augmentation: dict[str, float], shape: tuple[int, int, int]) ->
     height, width, _ = shape
     if (reach := _reach(augmentation)) >= min(height, width):
         raise UsageError(
-            f"--augment: shifts by up to {reach} pixels need larger images; these are {height}x{width}."
+            f"`augment`: shifts by up to {reach} pixels need larger images; these are {height}x{width}."
         )
 
 

@@ -159,7 +159,7 @@ def require_validation(recipe: Recipe, dataset: Dataset) -> None:
     """
     if recipe.early_stopping and "validation" not in dataset.parts:
         raise UsageError(
-            "--early-stopping chooses on a validation part, and the dataset has none; make one with "
+            "`early_stopping` chooses on a validation part, and the dataset has none; make one with "
             "tlcli split --validation 0.2."
         )
 

@@ -68,18 +68,18 @@ def check_grid(
         )
     if source is not None and list(source.class_original) != list(base.class_original):
         raise TlcliError(
-            "--source: its classes are not those that the base was trained on "
+            "`source`: its classes are not those that the base was trained on "
             f"(received {len(source.class_names)}, expected {len(base.class_names)}: "
             f"{', '.join(base.class_names[:5])}, ...)."
         )
     if source is not None and HEAD_UNITS in base.options:
-        raise UsageError("--source: the base's own head has hidden layers and cannot stand beside another.")
+        raise UsageError("`source`: the base's own head has hidden layers and cannot stand beside another.")
     for arm in arms:
         if arm.choices and recipe.early_stopping:
-            raise UsageError("--early-stopping and alternatives (a|b) would choose on the same images.")
+            raise UsageError("`early_stopping` and alternatives (a|b) would choose on the same images.")
         for choice in arm.choices or (arm,):
             if bn_statistics == "moving" and any(phase.frozen_statistics for phase in choice.phases):
-                raise UsageError(f"--bn-statistics moving: {arm.label} keeps them as they are in the base.")
+                raise UsageError(f"`bn_statistics` moving: {arm.label} keeps them as they are in the base.")
             _check_arm(base, choice, recipe, source, below_head)
 
 
@@ -88,16 +88,16 @@ def _check_arm(base: Checkpoint, arm: Arm, recipe: Recipe, source: Dataset | Non
     if HEAD_UNITS in base.options and not hidden:
         raise UsageError(
             f"{arm.label}: the base's head has hidden layers, and what lies below a linear one is not in the "
-            "base; add all_layers=none, or name other --head-units."
+            "base; add all_layers=none, or name other `head_units`."
         )
     if any(phase.solve for phase in arm.phases) and (hidden or arm.copy != below_head):
         raise UsageError(
             f"{arm.label}: a head is solved for on the base's own features, so that it is linear and all "
-            "layers below it are copied; leave out --head-units and --copy."
+            "layers below it are copied; leave out `head_units` and `copy`."
         )
     terms = [term for phase in arm.phases for term in phase.terms]
     if source is None and any(term.source_share for term in terms):
-        raise UsageError(f"{arm.method} mixes in images of the source task; name them with --source.")
+        raise UsageError(f"{arm.method} mixes in images of the source task; name them with `source`.")
     if HEAD_UNITS in base.options and any(term.needs_source_head for term in terms):
         raise UsageError(f"{arm.method} needs the base's own head, and that has hidden layers.")
     if not base.class_names and any(term.needs_source_head or term.needs_teacher for term in terms):
@@ -108,7 +108,7 @@ def _check_arm(base: Checkpoint, arm: Arm, recipe: Recipe, source: Dataset | Non
         augmentation = recipe.augmentation()
         if not augmentation or "mixup" in augmentation:
             raise UsageError(
-                f"{arm.label}: views are kept of images augmented one by one; name how with --augment "
+                f"{arm.label}: views are kept of images augmented one by one; name how with `augment` "
                 "(not mixup, which mixes two)."
             )
         if not any(phase.frozen for phase in arm.phases):

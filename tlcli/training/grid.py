@@ -102,7 +102,7 @@ def transfer(
         save_dir: Keep each run's network there as a checkpoint.
         replace: Write networks anew that are there already, instead of refusing.
         at_once: Runs to train at the same time, each in a thread of its own: for a CPU whose cores the
-            backend has been told not to share (`--threads` sees to that).
+            backend has been told not to share (`tlcli transfer --threads` sees to that).
         progress: Called with a `Progress`.
         stop: Called after each chunk of steps; true stops.
         measured: Called with a run's key and each row of its history (a `RunLogs`, say), in the thread that
@@ -115,7 +115,7 @@ def transfer(
     """
     recipe = settled(recipe or Recipe(epochs=10))
     if bn_statistics not in ("frozen", "moving"):
-        raise UsageError(f"--bn-statistics: received {bn_statistics!r}, expected frozen or moving.")
+        raise UsageError(f"`bn_statistics`: received {bn_statistics!r}, expected frozen or moving.")
     require_seeds(seed, runs)
     whole = rebuild(base)  # whatever does not fit is found now
 

@@ -140,7 +140,7 @@ class Fit:
         less = ", or less of what the method adds to the loss" if self.step.terms else ""
         return TlcliError(
             f"the training diverged: {what} no number after {self.seen_before + steps * self.batch:,} "
-            f"samples.\nTry a lower --learning-rate (it was {self.step.recipe.rate:g}){less}."
+            f"samples.\nTry a lower `learning_rate` (it was {self.step.recipe.rate:g}){less}."
         )
 
     def _plan(self, start: int, stop: int) -> dict[str, np.ndarray]:

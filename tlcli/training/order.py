@@ -17,7 +17,7 @@ def require_seeds(seed: int, runs: int = 1) -> None:
         UsageError: one is not.
     """
     if not 0 <= seed <= SEEDS - runs:
-        raise UsageError(f"--seed: received {seed}, expected a number from 0 to {SEEDS - runs}.")
+        raise UsageError(f"`seed`: received {seed}, expected a number from 0 to {SEEDS - runs}.")
 
 
 def rng(seed: int, *words: str | int) -> np.random.Generator:

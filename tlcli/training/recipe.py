@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tlcli.errors import UsageError
+from tlcli.text import did_you_mean
 from tlcli.training.recipes import RECIPES
 
 if TYPE_CHECKING:
@@ -32,34 +33,127 @@ _LEARNING_RATES = {"adam": 1e-3, "adamw": 1e-3, "sgd": 0.05}
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Every choice of a training. Exactly one of `epochs` and `samples` says how long."""
+class Setting:
+    """What is said of a field of `Recipe`: its help, and which values it takes.
 
-    optimizer: str = "adam"
-    learning_rate: float | None = None
-    """None: 0.001 for Adam and AdamW, 0.05 for SGD."""
-    momentum: float = 0.9
-    """Of SGD, Nesterov's."""
-    schedule: str = "constant"
-    warmup: float = 0.0
-    """Share of the training over which the learning rate rises linearly (one-cycle: 0.2 when 0)."""
-    weight_decay: float = 0.0
-    """Decoupled (Loshchilov & Hutter 2019), on kernels only."""
-    label_smoothing: float = 0.0
-    batch_size: int = 100
-    epochs: float | None = None
-    samples: int | None = None
-    eval_every: int | None = None
-    """Samples between two evaluations; None: one epoch."""
-    augment: tuple[str, ...] = ()
-    ema: float | None = None
-    """Decay of the weight average that is evaluated and kept instead of the last weights; 0: no average."""
-    early_stopping: int | None = None
-    """Evaluations without a better validation loss before the training ends; keeps the best weights."""
-    mirrored: bool = False
-    """Answers are the mean of the logits of an image and of its mirror image; training is as without."""
-    precision: str = "float32"
-    """`mixed`: layers compute in bfloat16, weights and logits stay float32; `auto`: so where it pays."""
+    The options of the command line, their help, their completion and the reference are made of it.
+    """
+
+    help: str
+    metavar: str = "N"
+    default: str = ""
+    """What help texts say where the default is not the field's own."""
+    choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    above: bool = False
+    """`low` itself is too little."""
+
+    def check(self, name: str, value: Any) -> None:
+        """Refuse what the field does not take. Raises UsageError."""
+        if value is None:
+            return
+        if self.choices and value not in self.choices:
+            raise UsageError(
+                f"`{name}` takes {', '.join(self.choices[:-1])} or {self.choices[-1]}, not {value!r}."
+                f"{did_you_mean(str(value), self.choices)}"
+            )
+        if self.low is None or self.high is None:
+            return
+        enough = self.low < value if self.above else self.low <= value
+        if not (math.isfinite(value) and enough and value <= self.high):
+            least = f"above {self.low:g}" if self.above else f"from {self.low:g}"
+            raise UsageError(f"`{name}`: received {value}, expected a number {least} to {self.high:.12g}.")
+
+
+def _setting(value: Any, help: str, **more: Any) -> Any:
+    return field(default=value, metadata={"setting": Setting(help, **more)})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every choice of a training. Exactly one of `epochs` and `samples` says how long.
+
+    `settings` tells what each field means and takes.
+    """
+
+    epochs: float | None = _setting(
+        None, "Passes over the training images.", default="10", low=0, high=1_000_000, above=True
+    )
+    samples: int | None = _setting(
+        None, "Training images to see in all, instead of `epochs`.", low=1, high=10**12
+    )
+    eval_every: int | None = _setting(
+        None,
+        "Measure test loss and accuracy after every N training images.",
+        default="each epoch",
+        low=1,
+        high=10**12,
+    )
+    optimizer: str = _setting("adam", "The optimizer.", choices=OPTIMIZERS)
+    learning_rate: float | None = _setting(
+        None,
+        "Highest learning rate.",
+        metavar="RATE",
+        default="0.001; 0.05 with sgd",
+        low=0,
+        high=1000,
+        above=True,
+    )
+    momentum: float = _setting(0.9, "Nesterov momentum of sgd.", metavar="M", low=0, high=0.9999)
+    schedule: str = _setting(
+        "constant", "How the learning rate changes during the training.", choices=SCHEDULES
+    )
+    warmup: float = _setting(
+        0.0,
+        "Share of the training in which the learning rate rises from 0.",
+        metavar="SHARE",
+        default="0; 0.2 with one-cycle",
+        low=0,
+        high=0.9,
+    )
+    weight_decay: float = _setting(
+        0.0,
+        "Weight decay of kernels, apart from the gradient (Loshchilov & Hutter 2019).",
+        metavar="W",
+        low=0,
+        high=10,
+    )
+    label_smoothing: float = _setting(
+        0.0, "Share of each label that is spread over all classes.", metavar="SHARE", low=0, high=0.99
+    )
+    batch_size: int = _setting(100, "Images in each step.", low=1, high=1_000_000)
+    augment: tuple[str, ...] = _setting(
+        (),
+        "Change training images at random: flip, alternating-flip, shift:PIXELS, crop:PIXELS, "
+        "rotate:DEGREES, cutout:PIXELS, mixup:ALPHA, none; repeatable.",
+        metavar="SPEC",
+    )
+    ema: float | None = _setting(
+        None,
+        "Keep and test the average of the weights over the steps, with this decay; 0: the last weights.",
+        metavar="DECAY",
+        low=0,
+        high=0.999999,
+    )
+    early_stopping: int | None = _setting(
+        None,
+        "Stop after N measurements without a lower loss on the validation part, and keep the best weights.",
+        low=1,
+        high=1_000_000,
+    )
+    mirrored: bool = _setting(
+        False,
+        "Average the logits of each test image and its mirror image. Training, and the accuracy on the "
+        "source task, are as without.",
+    )
+    precision: str = _setting(
+        "float32",
+        "float32; mixed: layers compute in bfloat16, weights and logits are float32; auto: mixed on GPUs "
+        "with tensor cores for it (NVIDIA Ampere and later) and, with TensorFlow, on CPUs with tiles for it "
+        "(AMX), else float32.",
+        choices=PRECISIONS,
+    )
 
     def __post_init__(self) -> None:
         _check(self)
@@ -70,7 +164,7 @@ class Recipe:
         values = dict(RECIPES[name].values) if name else {}
         given = {key: value for key, value in overrides.items() if value is not None}
         if given.get("samples") is not None and given.get("epochs") is not None:
-            raise UsageError("received both --epochs and --samples; give one of them.")
+            raise UsageError("Received both `epochs` and `samples`; give one of them.")
         for one, other in (("samples", "epochs"), ("epochs", "samples")):
             if one in given:
                 values.pop(other, None)
@@ -79,7 +173,7 @@ class Recipe:
             raise UsageError(f"The recipe {name!r} sets {unknown[0]!r}; a recipe has {has}.")
         values.update(given)
         if "momentum" in given and (used := values.get("optimizer", cls.optimizer)) != "sgd":
-            raise UsageError(f"--momentum is of sgd; {used} has its own.")
+            raise UsageError(f"`momentum` is of sgd; {used} has its own.")
         if "augment" in values:
             named = (a for text in values["augment"] for a in text.split(","))
             values["augment"] = tuple(a for a in named if a not in ("", "none"))
@@ -154,48 +248,19 @@ def _parse_augmentation(text: str) -> tuple[str, float]:
     return name, value
 
 
+def settings() -> dict[str, Setting]:
+    """What is said of each field of `Recipe`, by its name."""
+    return {one.name: one.metadata["setting"] for one in dataclasses.fields(Recipe)}
+
+
 def _check(recipe: Recipe) -> None:
-    def expect(holds: bool, what: str) -> None:
-        if not holds:
-            raise UsageError(what)
-
-    def number(name: str, low: float, high: float, *, open_low: bool = False) -> None:
-        value = getattr(recipe, name)
-        if value is None:
-            return
-        inside = (low < value if open_low else low <= value) and value <= high
-        option = "--" + name.replace("_", "-")
-        expect(
-            math.isfinite(value) and inside,
-            f"{option}: received {value}, expected a number {'above' if open_low else 'from'} {low} "
-            f"to {high}.",
-        )
-
-    expect(
-        recipe.optimizer in OPTIMIZERS,
-        f"--optimizer: received {recipe.optimizer!r}, expected one of {', '.join(OPTIMIZERS)}.",
-    )
-    expect(
-        recipe.schedule in SCHEDULES,
-        f"--schedule: received {recipe.schedule!r}, expected one of {', '.join(SCHEDULES)}.",
-    )
-    expect(
-        recipe.precision in PRECISIONS,
-        f"--precision: received {recipe.precision!r}, expected one of {', '.join(PRECISIONS)}.",
-    )
-    number("learning_rate", 0, 1000, open_low=True)
-    number("momentum", 0, 0.9999)
-    number("warmup", 0, 0.9)
-    number("weight_decay", 0, 10)
-    number("label_smoothing", 0, 0.99)
-    number("batch_size", 1, 1_000_000)
-    number("epochs", 0, 1_000_000, open_low=True)
-    number("samples", 1, 10**12)
-    number("eval_every", 1, 10**12)
-    number("ema", 0, 0.999999)
-    number("early_stopping", 1, 1_000_000)
-    expect((recipe.epochs is None) != (recipe.samples is None), "give either --epochs or --samples.")
+    for name, setting in settings().items():
+        setting.check(name, getattr(recipe, name))
+    if (recipe.epochs is None) == (recipe.samples is None):
+        raise UsageError("Give either `epochs` or `samples`.")
     named = list(recipe.augmentation())
-    expect(len(named) == len(recipe.augment), "--augment: the same is there twice.")
+    if len(named) < len(recipe.augment):
+        raise UsageError("`augment`: the same is there twice.")
     for one, other in (("flip", "alternating-flip"), ("shift", "crop")):
-        expect(not {one, other} <= set(named), f"--augment: {one} and {other} are two ways to do the same.")
+        if {one, other} <= set(named):
+            raise UsageError(f"`augment`: {one} and {other} are two ways to do the same.")
