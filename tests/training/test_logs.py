@@ -9,13 +9,14 @@ import pytest
 
 from tlcli.errors import Interrupted, TlcliError
 from tlcli.training import Recipe, RunLogs, train_base, transfer
+from tlcli.training.watch import Watch
 
 COLUMNS = {
     "samples_seen": "samples_seen",
     "loss": "train_loss",
     "accuracy": "train_accuracy",
-    "val_loss": "test_loss",
-    "val_accuracy": "test_accuracy",
+    "test_loss": "test_loss",
+    "test_accuracy": "test_accuracy",
 }
 
 
@@ -28,6 +29,8 @@ def _read(path):
 def _agree(path, history, columns=COLUMNS):
     logged = _read(path)
     assert set(logged) == {"epoch", *columns}
+    images = history["samples_seen"][-1] / logged["epoch"][-1]
+    np.testing.assert_allclose(logged["epoch"], np.asarray(history["samples_seen"]) / images)
     for name, quantity in columns.items():
         np.testing.assert_array_equal(logged[name], history[quantity])
 
@@ -60,8 +63,6 @@ def test_every_run_of_a_grid_has_its_csv_file_also_when_resumed(base, target_set
         **COLUMNS,
         "val_loss": "validation_loss",
         "val_accuracy": "validation_accuracy",
-        "test_loss": "test_loss",
-        "test_accuracy": "test_accuracy",
     }
     for run in results.runs:
         _agree(tmp_path / "grid" / f"{run.key.replace('|', '--')}.csv", run.history, columns)
@@ -82,6 +83,7 @@ def test_a_resumed_training_has_its_whole_log(source_set, tmp_path):
     with RunLogs("base", csv=tmp_path) as logs:
         made = train_base(source_set, "cnn2", recipe=recipe, state_dir=state, resume=True, measured=logs)
     assert len(made.history["samples_seen"]) == 5
+    assert _read(tmp_path / "base" / "base.csv")["epoch"][-1] == 1000 / len(source_set.train)
     _agree(tmp_path / "base" / "base.csv", made.history)
 
 
@@ -94,13 +96,13 @@ def test_tensorboard_reads_what_was_measured(source_set, tmp_path):
     for _ in range(2):  # the second replaces the first
         with RunLogs("b", tensorboard=tmp_path, replace=True) as logs:
             made = train_base(source_set, "cnn2", recipe=recipe, measured=logs)
-    for part, quantity in (("train", "train_loss"), ("validation", "test_loss")):
-        (events,) = (tmp_path / "b" / "base" / part).iterdir()
+    for tag, quantity in (("epoch_loss", "train_loss"), ("epoch_test_loss", "test_loss")):
+        (events,) = (tmp_path / "b" / "base" / "train").iterdir()
         found = {
             event.step: float(MakeNdarray(value.tensor))
             for event in summary_iterator(str(events))
             for value in event.summary.value
-            if value.tag == "epoch_loss"
+            if value.tag == tag
         }
         assert found == pytest.approx(
             dict(zip(made.history["samples_seen"], made.history[quantity], strict=True)), rel=1e-6
@@ -113,3 +115,22 @@ def test_logs_are_not_overwritten_unasked(tmp_path):
     (tmp_path / "base" / "base.csv").touch()
     with pytest.raises(TlcliError, match="--force"):
         RunLogs("base", csv=tmp_path)
+
+
+def test_what_is_reported_says_what_was_measured_last():
+    said = []
+    watch = Watch(said.append, size=100)
+    watch.report(0, 1000, "cnn2")
+    row = {
+        "samples_seen": 250,
+        "train_loss": 0.5,
+        "train_accuracy": 0.8,
+        "test_loss": 1.0,
+        "test_accuracy": 0.7,
+    }
+    watch.measure(row)
+    watch.report(300, 1000, "cnn2")
+    assert [p.measured for p in said] == [
+        "",
+        "epoch 2.5, loss 0.500, accuracy 80.0 % (training), 70.0 % (test)",
+    ]

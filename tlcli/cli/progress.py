@@ -69,8 +69,8 @@ class ProgressDisplay:
                 print(self._line(done, total, detail, now), file=sys.stderr, flush=True)
 
     def report(self, progress: Any) -> None:
-        """The same for the training's `Progress`: done, total, doing."""
-        self(progress.done, progress.total, progress.doing)
+        """The same for the training's `Progress`: done, total, doing, and what was measured last."""
+        self(progress.done, progress.total, ": ".join(filter(None, (progress.doing, progress.measured))))
 
     def _rate(self, done: float, now: float) -> float:
         """Units a second since the first report."""

@@ -142,7 +142,7 @@ def train_base(
     if resume and kept and (kept.path / STATE).exists():
         fit.restore(_matching_state(kept.path / STATE, checkpoint(), dataset))
     tell = None if measured is None else partial(measured, "base")
-    watch = Watch(progress, stop, save if kept else None, tell)
+    watch = Watch(progress, stop, save if kept else None, tell, len(dataset.train))
     for row in rows(fit.history):
         watch.measure(row)
     fit.run(watch, architecture)

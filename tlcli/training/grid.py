@@ -142,9 +142,9 @@ def transfer(
     if resume:
         grid.take_kept()
     for key, run in grid.kept.items():
+        watch = Watch(measured=None if measured is None else partial(measured, key), size=run.size)
         for row in rows(run.history):
-            if measured:
-                measured(key, row)
+            watch.measure(row)
     return grid.run(progress, stop, at_once, measured)
 
 
@@ -167,11 +167,14 @@ class _Board:
     def reporter(self, cell: _Cell) -> ProgressCallback:
         """What the run calls, in its own thread."""
         number = self._cells.index(cell) + 1
-        self._latest = f"{cell.name} {cell.arm.label} run {cell.run + 1} ({number} of {len(self._cells)})"
+        label = f"{cell.name} {cell.arm.label} run {cell.run + 1} ({number} of {len(self._cells)})"
+        self._latest = label
         self._done[cell.key] = 0
 
         def report(progress: Progress) -> None:
             self._done[cell.key] = min(progress.done, self._samples[cell.key])
+            if progress.measured:
+                self._latest = f"{label}: {progress.measured}"
 
         return report
 
@@ -218,7 +221,12 @@ class _Grid:
 
         def work(worker: int, cell: _Cell) -> Run:
             tell = None if measured is None else partial(measured, cell.key)
-            watch = Watch(board.reporter(cell), lambda: workers.cancelled or asked(), measured=tell)
+            watch = Watch(
+                board.reporter(cell),
+                lambda: workers.cancelled or asked(),
+                measured=tell,
+                size=len(cell.dataset.train),
+            )
             if watch.asked_to_stop():
                 raise Interrupted("stopped between two runs.")
             return self._train(worker, cell, watch)

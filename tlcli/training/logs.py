@@ -15,9 +15,9 @@ from tlcli.errors import TlcliError
 class RunLogs:
     """Drives Keras's `CSVLogger` and `TensorBoard`, one of each per run: pass it as `measured`.
 
-    The names are Keras's own: `loss` and `accuracy` on the training images, `val_loss` and `val_accuracy` on
-    the validation part, or on the test part where there is none. The CSV's `epoch` numbers the measurements;
-    TensorBoard's step is the number of samples seen.
+    `loss` and `accuracy` are those on the training images, `val_loss` and `val_accuracy` those on the
+    validation part, as in Keras; `test_loss` and `test_accuracy` those on the test part, on which nothing is
+    chosen. `epoch` counts passes over the training images; TensorBoard's step is the number of samples seen.
 
     Args:
         name: Of the folder that all runs of one call share, below `csv` and `tensorboard`.
@@ -103,8 +103,10 @@ class _RunLog:
 
     def write(self, row: Mapping[str, float]) -> None:
         logs = keras_names(row)
+        epoch = logs.pop("epoch", self._rows)
         if self._csv is not None:
-            self._csv.on_epoch_end(self._rows, logs)
+            self._csv.keys = self._csv.keys or sorted(logs)  # else Keras adds val_ columns, without a value
+            self._csv.on_epoch_end(epoch, logs)
         if self._tensorboard is not None:
             seen = int(logs.pop("samples_seen"))
             self._tensorboard.on_epoch_end(seen, logs)
@@ -128,11 +130,14 @@ class _Uncompiled:
     optimizer = None
 
 
-_TRAIN = {"train_loss": "loss", "train_accuracy": "accuracy"}
+_NAMES = {
+    "train_loss": "loss",
+    "train_accuracy": "accuracy",
+    "validation_loss": "val_loss",
+    "validation_accuracy": "val_accuracy",
+}
 
 
 def keras_names(row: Mapping[str, float]) -> dict[str, float]:
-    """A row of a history by the names that Keras's `fit` would give."""
-    held_out = "validation" if "validation_loss" in row else "test"
-    names = {**_TRAIN, f"{held_out}_loss": "val_loss", f"{held_out}_accuracy": "val_accuracy"}
-    return {names.get(name, name): value for name, value in row.items()}
+    """A row of a history by the names that Keras's `fit` would give; the test part keeps its own."""
+    return {_NAMES.get(name, name): value for name, value in row.items()}
