@@ -46,7 +46,9 @@ def test_bases_are_ranked_by_what_they_make_of_the_training_images(records, tmp_
     assert again.rankings == results.rankings
     random, base, headless = again.rankings
     assert (base.base, base.dataset, base.size, base.width) == ("base.h5", "target", 80, 128)
-    assert base.logistic > random.logistic
+    assert base.log_me > random.log_me
+    assert base.h_score > random.h_score
+    assert base.leep > random.leep
     for name in ("logistic", "neighbours", "h_score"):
         assert getattr(headless, name) == pytest.approx(getattr(base, name), abs=1e-6)
     assert headless.leep is None
