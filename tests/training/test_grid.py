@@ -286,7 +286,7 @@ def test_runs_at_once_give_what_runs_one_by_one_give(base, target_set, source_se
 
 
 def test_arms_see_the_same_images_also_behind_a_solved_head(base, target_set, monkeypatch):
-    from tlcli.training import loop
+    from tlcli.training import plan
 
     seeds = []
 
@@ -295,7 +295,7 @@ def test_arms_see_the_same_images_also_behind_a_solved_head(base, target_set, mo
             super().__init__(size, seed, purpose)
             seeds.append(seed)
 
-    monkeypatch.setattr(loop, "SampleOrder", Recorded)
+    monkeypatch.setattr(plan, "SampleOrder", Recorded)
     transfer(base, [target_set], ["finetune", "lp-ft:probe=0", "anchored"], recipe=SHORT, seed=4)
     assert set(seeds) == {4}
     transfer(base, [target_set], ["lp-ft"], recipe=SHORT, seed=4)

@@ -1,53 +1,76 @@
-"""The same training under Keras's JAX backend, in a process of its own."""
+"""JAX against TensorFlow, one device against two, and how often a program is compiled."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
-SCRIPT = """
-import dataclasses
 import numpy as np
-from tlcli import data
-from tlcli.training import Recipe, embed, train_base, transfer
-import keras
-assert keras.backend.backend() == "jax"
-digits = data.load_source("digits")
-source = data.split(digits, range(6))
-# JAX compiles anew for every number of steps: measuring after every 8 makes that number one
-recipe = Recipe(samples=3200, batch_size=50, eval_every=400, optimizer="adamw", weight_decay=1e-3, ema=0.9,
-                schedule="one-cycle", learning_rate=0.004, augment=("shift:1",))
-base = train_base(source, "cnn2", options={"dropout": 0.2}, recipe=recipe)
-assert base.history["test_accuracy"][-1] > 0.9, base.history
-target = data.split(digits, range(6, 10), size=100)
-arms = ["freeze:copy=2", "anchored:replay=1"]
-results = transfer(base, [target], arms, recipe=Recipe(samples=1000, batch_size=20), source=source)
-assert base.recipe["backend"] == results.recipe["backend"] == "jax"
-for run in results.runs:
-    assert run.test_accuracy > 0.6, (run.arm, run.test_accuracy)
-    assert run.test_accuracy == (run.predictions == target.test.labels).mean()
-vectors = embed(base, source).parts["test"].embeddings
-logits = vectors @ base.weights["head/kernel"] + base.weights["head/bias"]
-assert (logits.argmax(1) == base.test_predictions).mean() > 0.99
-few = data.split(digits, range(6), size=60)
-for part in few.parts.values():
-    part.images = np.pad(part.images[:], ((0, 0), (2, 2), (2, 2), (0, 0)))
-for arch, options, precision in (("whitened-cnn", {"filters": "4-8-8", "depth": 1}, "float32"),
-                                 ("small-cnn", {"filters": "8-8", "blocks": "1-1"}, "mixed")):
-    recipe = Recipe(samples=120, batch_size=20, precision=precision)
-    small = train_base(few, arch, options=options, recipe=recipe)
-    assert np.abs(small.weights["conv1_bn/moving_mean"]).max() > 0
-    assert small.history["train_loss"][-1] < small.history["train_loss"][0]
-(run,) = transfer(small, [few], ["logistic"], recipe=dataclasses.replace(recipe, mirrored=True)).runs
-assert run.test_accuracy > 0.3
-assert embed(small, few).parts["test"].embeddings.dtype == np.float32
-"""
+import pytest
+from jax_process import numbers
+
+PROCESS = Path(__file__).with_name("jax_process.py")
 
 
-def test_train_transfer_and_embed_under_jax():
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=250
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("jax")
+
+
+@pytest.fixture(scope="module")
+def under_jax(folder):
+    """Run the process under JAX; programs are kept in the same folder each time."""
+
+    def run(*words: str) -> dict:
+        environment = {
+            **os.environ,
+            "KERAS_BACKEND": "jax",
+            "JAX_PLATFORMS": "cpu",
+            "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+            "TLCLI_JAX_CACHE": str(folder / "programs"),
+        }
+        done = subprocess.run(
+            [sys.executable, PROCESS, folder, *words],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=250,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def compilations(under_jax) -> dict:
+    return under_jax()
+
+
+def test_every_method_gives_what_it_gives_under_tensorflow(compilations, folder):
+    with np.load(folder / "numbers.npz") as found:
+        for name, expected in numbers().items():
+            np.testing.assert_allclose(found[name], expected, rtol=2e-3, atol=2e-4, err_msg=name)
+
+
+def test_two_devices_give_what_one_gives(compilations, folder):
+    with np.load(folder / "shared.npz") as found:
+        for name in found.files:
+            kind, key = name.split("/", 1)
+            expected = found[f"at once 1/{key}" if kind.startswith("at") else f"one/{key}"]
+            np.testing.assert_allclose(found[name], expected, rtol=1e-3, atol=1e-4, err_msg=name)
+        assert {name.split("/")[0] for name in found.files} >= {"two", "two looped", "resumed", "at once 2"}
+
+
+def test_the_loop_is_compiled_once_for_each_shape(compilations):
+    """A base and arms of two shapes, whatever the sizes, the evaluations and the lengths of the chunks."""
+    assert compilations == {"False 160": 3, "False 60": 3, "True 60": 3}
+
+
+def test_another_process_compiles_nothing(compilations, under_jax):
+    again = under_jax("again")
+    assert again["misses"] == 0
+    assert again["programs"] > 0, "it was counted"

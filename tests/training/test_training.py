@@ -10,10 +10,12 @@ import pytest
 
 from tlcli.errors import Interrupted, TlcliError, UsageError
 from tlcli.models import network as net
-from tlcli.training import Recipe, embed, train_base, transfer
+from tlcli.training import Recipe, augment, embed, train_base, transfer
 from tlcli.training.base import channel_statistics
+from tlcli.training.engines.tensorflow_engine import TensorFlowEngine
 from tlcli.training.loop import Examples, Fit
 from tlcli.training.order import SampleOrder, next_evaluation
+from tlcli.training.plan import Plans
 from tlcli.training.step import Step
 from tlcli.training.watch import Watch
 
@@ -167,14 +169,14 @@ def test_divergence_is_said(source_set):
 
 
 def test_a_weight_that_is_lost_behind_a_finite_loss_is_found(base, target_set, monkeypatch):
-    advance = Fit._advance
+    train = TensorFlowEngine.train
 
-    def poisoned(self, stop):
-        advance(self, stop)
+    def poisoned(self, data, plan):
         kernel = self.step.trainable[0]
-        kernel.assign(kernel.numpy() * np.nan)
+        kernel.assign(kernel.numpy() * np.nan)  # TensorFlow's ReLU makes zeros of it
+        return train(self, data, plan)
 
-    monkeypatch.setattr(Fit, "_advance", poisoned)
+    monkeypatch.setattr(TensorFlowEngine, "train", poisoned)
     with pytest.raises(TlcliError, match="diverged: a weight is no number after 50 samples"):
         transfer(base, [target_set], ["finetune"], recipe=Recipe(samples=50, batch_size=10))
 
@@ -228,19 +230,22 @@ def test_a_training_may_be_measured_thousands_of_times(base):
 
     class Still:
         def train(self, data, plan):
-            return np.zeros(len(plan["index"])), np.zeros(len(plan["index"]))
+            return lambda: (np.zeros(len(plan["index"])), np.zeros(len(plan["index"])), True)
 
         def outputs(self, x):
             return [np.zeros((len(x), 6), np.float32)]
 
-        def variables(self):
-            return {}
+        def write(self):
+            pass
+
+        read = write
 
     model = net.build("cnn2", base.input_shape, 6).model
     parts = {part: (np.zeros(20), np.zeros(20, int)) for part in ("test", "validation")}
     for patience in (None, 5000):
         recipe = Recipe(epochs=2000, early_stopping=patience)
-        step, examples = Step(model, [], base.mean, base.std, recipe), Examples({}, 20, parts)
+        step = Step(model, base.mean, base.std, trainable=[], recipe=recipe)
+        examples = Examples({}, 20, parts)
         fit = Fit(step, Still(), examples, model, 0, total_samples=40_000, eval_every=20)
         fit.run(Watch())
         assert fit.history["samples_seen"] == list(range(20, 40_001, 20))
@@ -344,17 +349,36 @@ def test_colors_are_jittered_in_pixels_not_in_standard_units():
 
 
 def test_alternating_flips_show_both_sides_in_two_epochs():
-    from tlcli.training import augment
-
     order = SampleOrder(30, seed=1)
-    sides = {}
+    first, sides = np.random.default_rng(4).integers(0, 2, 30), {}
     for start in range(0, 120, 40):  # stretches that straddle the epochs, as chunks of steps do
         index = order.take(start, start + 40).reshape(8, 5)
-        flips = augment.alternating_flips(index, start, 30, np.random.default_rng(4))
+        flips = augment.alternating_flips(index, start, first)
         for number, flip in zip(index.ravel(), flips.ravel(), strict=True):
             sides.setdefault(number, []).append(flip)
     assert all(seen in ([0, 1, 0, 1], [1, 0, 1, 0]) for seen in sides.values())
     assert 5 < sum(seen[0] for seen in sides.values()) < 25
+
+
+def test_what_a_step_sees_depends_on_the_seed_and_the_step_alone():
+    recipe = Recipe(
+        epochs=1, augment=("alternating-flip", "crop:2", "rotate:9", "color-jitter", "cutout:3", "mixup:0.2")
+    )
+
+    def plans(seed=5):
+        return Plans(recipe, (8, 8, 1), 30, 7, 400, seed, views=3, source=(50, 4))
+
+    whole, other = plans().take(0, 200), plans(6).take(0, 200)
+    cut, resumed = plans(), plans()
+    pieces = [cut.take(start, start + 8) for start in range(0, 200, 8)]
+    assert set(whole) == {"index", "index_source", "learning_rate", *augment.DRAWN} - {"box"}
+    for name, rows in whole.items():
+        assert np.array_equal(np.concatenate([piece[name] for piece in pieces]), rows), name
+        assert np.array_equal(resumed.take(130, 200)[name], rows[130:]), name
+        assert name == "learning_rate" or not np.array_equal(other[name], rows), name
+        assert len(np.unique(rows, axis=0)) > 100 or name == "learning_rate", f"{name} repeats itself"
+    assert np.array_equal(np.sort(whole["partner"], axis=1), np.tile(np.arange(7), (200, 1)))
+    assert set(np.unique(whole["index"] // 30)) == {0, 1, 2}
 
 
 def test_embeddings_are_what_the_head_sees(base, source_set):

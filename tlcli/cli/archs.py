@@ -65,7 +65,7 @@ def archs(
         raise UsageError("--arch-option needs the network it is for: tlcli archs NAME --arch-option ...")
     console = Console(quiet=quiet)
     if given or any(_known(arch, shape, classes) is None for arch in wanted):
-        load(console, "cpu")
+        load(console, "cpu", tell=False)
     rows: list[dict[str, Any]] = []
     with console.progress("counting", "networks") as progress:
         for arch in wanted:

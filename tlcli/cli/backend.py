@@ -1,4 +1,4 @@
-"""Loading Keras and what is under it: the device, the threads, and silence about both."""
+"""Loading Keras and what is under it: the backend, the device, the threads, and silence about all three."""
 
 from __future__ import annotations
 
@@ -6,64 +6,112 @@ import os
 import re
 
 from tlcli.cli.output import Console
+from tlcli.environment import jax_gpu_plugins, set_environment
 from tlcli.errors import TlcliError, UsageError
 from tlcli.quiet import muted
+from tlcli.training.computing import cores, gpus
 
 
-def load(console: Console, device: str = "auto", threads: int | None = None, tasks: int = 1) -> int:
+def load(
+    console: Console,
+    device: str = "auto",
+    threads: int | None = None,
+    tasks: int = 1,
+    deterministic: bool = False,
+    tell: bool = True,
+) -> int:
     """Import Keras on a device with so many threads, before the library does. Takes some seconds.
 
-    Where there are several tasks for a CPU, the threads are shared out among them: small networks leave the
-    second thread of an operation idle for most of the time. Returns how many tasks to do at once.
+    JAX computes where the user has named no backend and it sees a GPU, else TensorFlow. Where there are
+    several tasks for a CPU, TensorFlow's threads are shared out among them: small networks leave the second
+    thread of an operation idle for most of the time.
+
+    Args:
+        console: Where to say what computes.
+        device: `auto`, `cpu`, `gpu` or `gpu:N`.
+        threads: Of the CPU; None: one for each core.
+        tasks: Trainings to do.
+        deterministic: Ask a GPU for the same bits in every call.
+        tell: Say what computes.
+
+    Returns:
+        How many tasks to do at once.
+
+    Raises:
+        UsageError: a device or a number of threads that there cannot be.
+        TlcliError: a GPU is asked for, and there is none.
     """
+    _choose_device(device, threads)
+    if deterministic:
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+        os.environ["TF_DETERMINISTIC_OPS"] = "1"
+    backend = os.environ.get("KERAS_BACKEND") or _backend(device)
+    os.environ["KERAS_BACKEND"] = backend
+    at_once = min(tasks, threads or cores()) if backend == "tensorflow" else 1
+    _set_threads(threads, at_once)
+    with console.working("loading TensorFlow" if backend == "tensorflow" else f"loading {backend}"), muted():
+        import keras  # noqa: F401
+
+        seen = gpus(backend)  # makes the backend look for devices now, while it is muted
+    if threads is not None:  # what numpy was loaded with, before, does not follow the environment any more
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+        threadpool_limits(threads, "blas")
+    if device.startswith("gpu") and not seen:
+        raise TlcliError(
+            f"--device {device}: {backend} sees no such GPU. Use --device cpu or auto, or install tlcli with "
+            "pip install '.[gpu]', which brings JAX for CUDA."
+        )
+    if backend == "jax":
+        from tlcli.training.engines.program_cache import keep_programs
+
+        keep_programs(console.warn)
+        from tlcli.training.engines import workplaces
+
+        at_once = min(tasks, workplaces())
+    elif seen:
+        at_once = 1
+    if tell:
+        console.note(f"Computing with {_described(backend, seen)}.")
+    return at_once
+
+
+def _choose_device(device: str, threads: int | None) -> None:
+    """Check what was asked for, and hide the other devices from the backends."""
     match = re.fullmatch(r"auto|cpu|gpu(?::(\d{1,3}))?", device)
     if not match:
         raise UsageError(f"--device: received '{device}', expected auto, cpu, gpu or gpu:N.")
     if threads is not None and threads < 1:
         raise UsageError(f"--threads: received {threads}, expected a number from 1.")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    set_environment()
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         os.environ["JAX_PLATFORMS"] = "cpu"
     elif match[1] is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = match[1]
-    at_once = min(tasks, threads or _cores()) if backend == "tensorflow" else 1
+
+
+def _backend(device: str) -> str:
+    """Where the user has named none. No framework is imported unless JAX has a plug-in for GPUs."""
+    if device == "cpu" or not jax_gpu_plugins():
+        return "tensorflow"
+    with muted():
+        return "jax" if gpus("jax") else "tensorflow"
+
+
+def _set_threads(threads: int | None, at_once: int) -> None:
     if at_once > 1:
-        threads = (threads or _cores()) // at_once
         os.environ["TF_NUM_INTEROP_THREADS"] = str(at_once)
+        threads = (threads or cores()) // at_once
     if threads is not None:
         for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ[name] = str(threads)
-    with console.working("loading TensorFlow" if backend == "tensorflow" else f"loading {backend}"), muted():
-        import keras  # noqa: F401
-
-        found = _has_gpu(backend)
-    if threads is not None:  # what numpy was loaded with, before, does not follow the environment any more
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-        threadpool_limits(threads, "blas")
-    if device.startswith("gpu") and not found:
-        raise TlcliError(
-            "--device: no GPU is visible. Use --device cpu or auto; for a GPU, install tlcli with "
-            "`pip install '.[gpu]'` in its folder."
-        )
-    return 1 if found else at_once
 
 
-def _cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _described(backend: str, seen: list[str]) -> str:
+    from importlib.metadata import version
 
-
-def _has_gpu(backend: str) -> bool:
-    """Also makes the backend look for devices now, while what it says about them is not shown."""
-    if backend == "tensorflow":
-        import tensorflow
-
-        return bool(tensorflow.config.list_physical_devices("GPU"))
-    if backend == "jax":
-        import jax
-
-        return any(found.platform != "cpu" for found in jax.devices())
-    return False
+    name = {"tensorflow": "TensorFlow", "jax": "JAX"}.get(backend, backend)
+    where = f"{len(seen)} x {seen[0]}" if len(seen) > 1 else seen[0] if seen else "the CPU"
+    return f"{name} {version(backend)} on {where}"

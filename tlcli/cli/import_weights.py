@@ -149,7 +149,7 @@ def import_weights(
         classes = IMAGENET
     with StopSignals(console):
         if pretrained:
-            load(console, "cpu")
+            load(console, "cpu", tell=False)
             file = _published(str(arch), not headless, data_dir)
         with open_weights(str(file)) as weights:
             known = _architecture(arch, weights, str(file))
@@ -163,7 +163,7 @@ def import_weights(
                 console.warn(
                     f"--std {std}: pixels are 0...255 here; multiply by 255 what is meant for 0...1."
                 )
-            load(console, "cpu")
+            load(console, "cpu", tell=False)
             options = o.pairs("--arch-option", arch_option)
             checkpoint = _imported(weights, known, options, task, means / 255, stds / 255, bool(pretrained))
             checkpoint.channel_order = order

@@ -91,8 +91,14 @@ Device = Annotated[
     typer.Option(
         "--device",
         metavar="NAME",
-        help="Compute on auto, cpu, gpu (the first; train-base: all that are visible, together) or gpu:0, "
-        "gpu:1...",
+        help="Compute on auto (GPUs where there are any), cpu, gpu (all that are visible) or gpu:N (one).",
+    ),
+]
+Deterministic = Annotated[
+    bool,
+    typer.Option(
+        "--deterministic",
+        help="Ask a GPU for the same bits in every call, which may be slower. A CPU always gives them.",
     ),
 ]
 Threads = Annotated[

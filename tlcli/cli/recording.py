@@ -17,6 +17,7 @@ NOT_RECORDED = {
     "resume",
     "data_dir",
     "threads",
+    "deterministic",
     "save",
     "images",
     "csv_log",

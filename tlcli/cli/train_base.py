@@ -48,6 +48,7 @@ def train_base(
     seed: o.Seed = 0,
     resume: o.Resume = False,
     device: o.Device = "auto",
+    deterministic: o.Deterministic = False,
     threads: o.Threads = None,
     output: o.Output = None,
     force: o.Force = False,
@@ -79,7 +80,7 @@ def train_base(
     logs = o.run_logs(context, path)
 
     with StopSignals(console, kept) as stop:
-        load(console, device, threads)
+        load(console, device, threads, deterministic=deterministic)
         from tlcli.training import train_base as train
 
         with console.progress("training") as progress, logs:

@@ -115,6 +115,7 @@ def transfer(
     seed: o.Seed = 0,
     resume: o.Resume = False,
     device: o.Device = "auto",
+    deterministic: o.Deterministic = False,
     threads: o.Threads = None,
     output: o.Output = None,
     force: o.Force = False,
@@ -150,7 +151,7 @@ def transfer(
     logs = o.run_logs(context, path)
 
     with StopSignals(console, kept) as stop:
-        at_once = load(console, device, threads, tasks)
+        at_once = load(console, device, threads, tasks, deterministic)
         from tlcli.training import transfer as run_grid
 
         with console.progress("training") as progress, logs:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from tlcli.environment import set_environment
 from tlcli.models.registry import Architecture, architecture, architectures, parse_options
 
 __all__ = ["Architecture", "architecture", "architectures", "parameter_counts", "parse_options"]
+
+set_environment()
 
 
 def parameter_counts(

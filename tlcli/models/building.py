@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from tlcli.errors import TlcliError
+from tlcli.models import initial, keras_private
 
 BUILDING = threading.RLock()
 """Held while networks are built with another `add_weight` than Keras's."""
@@ -41,8 +42,9 @@ def noted() -> Iterator[Built]:
         add_weight, start = keras.layers.Layer.add_weight, keras.Operation.__init__
 
         def noting_weight(self: Any, *args: Any, **options: Any) -> Any:
-            variable = add_weight(self, *args, **options)
             initializer = options.get("initializer", args[1] if len(args) > 1 else None)
+            with keras_private.drawn_later():
+                variable = add_weight(self, *args, **options)
             built.initializers[id(variable)] = variable, initializer
             return variable
 
@@ -64,12 +66,8 @@ def initial_value(variable: Any, initializer: Any, words: list[int]) -> np.ndarr
         floating = keras.backend.is_float_dtype(variable.dtype)
         initializer = "glorot_uniform" if floating else "zeros"
     initializer = keras.initializers.get(initializer)
-    if isinstance(initializer, keras.initializers.Initializer):
-        config = initializer.get_config()
-        if "seed" in config:
-            config["seed"] = int(np.random.SeedSequence(words).generate_state(1)[0] & 0x7FFFFFFF)
-            initializer = type(initializer).from_config(config)
-    return keras.ops.convert_to_numpy(initializer(tuple(variable.shape), dtype=variable.dtype))
+    seed = int(np.random.SeedSequence(words).generate_state(1)[0] & 0x7FFFFFFF)
+    return initial.draw(initializer, tuple(variable.shape), seed, variable.dtype)
 
 
 def checked_logits(name: str, outputs: Any, classes: int, head: str, built: Built) -> Any:
@@ -85,7 +83,7 @@ def checked_logits(name: str, outputs: Any, classes: int, head: str, built: Buil
         raise TlcliError(
             f"The network {name!r} gave {received}; expected the logits, a tensor of shape {(None, classes)}."
         )
-    last = outputs._keras_history.operation
+    last = keras_private.producer(outputs)
     if not isinstance(last, keras.layers.Dense) or last.activation is not keras.activations.linear:
         activation = getattr(getattr(last, "activation", None), "__name__", "")
         activated = f" with {activation}" if activation not in ("", "linear") else ""
@@ -123,13 +121,13 @@ def _operations(outputs: Any) -> list[Any]:
     stack = [(outputs, False)]
     while stack:
         tensor, inputs_done = stack.pop()
-        operation, node, _ = tensor._keras_history
+        operation, node, inputs = keras_private.call(tensor)
         if inputs_done:
             found.setdefault(id(operation), operation)
         elif (id(operation), node) not in seen:
             seen.add((id(operation), node))
             stack.append((tensor, True))
-            stack += [(below, False) for below in reversed(operation._inbound_nodes[node].input_tensors)]
+            stack += [(below, False) for below in reversed(inputs)]
     return list(found.values())
 
 

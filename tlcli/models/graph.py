@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from tlcli.models.building import is_seed
+from tlcli.models.keras_private import calls, producer
 
 
 @dataclass
@@ -78,14 +79,9 @@ def _fixed(
     return fixed, _ancestors(frozen_layers & fixed, parents)
 
 
-def _nodes(model: keras.Model) -> list[Any]:
-    """The calls of its layers; a layer has others, too, in the networks that were cut from this one."""
-    return [node for nodes in model._nodes_by_depth.values() for node in nodes]
-
-
 def _called_again(model: keras.Model) -> set[str]:
     """The layers that a network uses in several places: their output is several tensors."""
-    called = Counter(node.operation.name for node in _nodes(model))
+    called = Counter(operation.name for operation, _ in calls(model))
     return {name for name, times in called.items() if times > 1}
 
 
@@ -94,16 +90,11 @@ def _is_random(layer: Any) -> bool:
     return not layer.weights and any(is_seed(v) for v in layer.variables)
 
 
-def producer(tensor: Any) -> Any:
-    """The layer or operation whose output a tensor is."""
-    return tensor._keras_history.operation
-
-
 def parent_layers(model: keras.Model) -> dict[str, list[str]]:
     """The layers, and operations such as `x + y`, that each takes its input from."""
     parents: dict[str, list[str]] = {operation.name: [] for operation in model.operations}
-    for node in _nodes(model):
-        parents[node.operation.name] += [producer(t).name for t in node.input_tensors]
+    for operation, inputs in calls(model):
+        parents[operation.name] += [producer(t).name for t in inputs]
     return parents
 
 

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from tlcli.errors import TlcliError
+from tlcli.models import keras_private
 from tlcli.models.building import (
     Built,
     checked_logits,
@@ -21,7 +22,8 @@ from tlcli.models.building import (
     number_unnamed,
     variable_names,
 )
-from tlcli.models.graph import parent_layers, producer
+from tlcli.models.graph import parent_layers
+from tlcli.models.keras_private import producer
 from tlcli.models.registry import (
     ALL_LAYERS,
     HEAD_DROPOUT,
@@ -108,7 +110,7 @@ def build(
     arch = architecture(name)
     values = parse_options(name, options or {})
     try:
-        with noted() as built:
+        with noted() as built, keras_private.uncompiled_variables():
             model, own = _models(arch, values, input_shape, classes, built)
     except (TlcliError, MemoryError):
         raise
@@ -292,7 +294,7 @@ def assign(model: keras.Model, values: Mapping[str, np.ndarray], what: str = "th
                 f"{what}: {key} has shape {value.shape}, the network expects {tuple(places[key].shape)}."
             )
     for key, value in values.items():
-        places[key].assign(np.asarray(value, dtype=places[key].dtype))
+        places[key].assign(keras_private.on_device(np.asarray(value, dtype=places[key].dtype)))
 
 
 def initial_weights(network: Network, seed: int, purpose: str) -> dict[str, np.ndarray]:
@@ -343,7 +345,8 @@ def reset_seed_states(model: keras.Model, seed: int) -> None:
     """Start every dropout from the seed."""
     for name, state in seed_states(model).items():
         words = np.random.SeedSequence([seed, *name.encode()]).generate_state(1)
-        state.assign(np.array([words[0] & 0x7FFFFFFF, 0], dtype=state.dtype))
+        value = np.array([words[0] & 0x7FFFFFFF, 0], dtype=state.dtype)
+        state.assign(keras_private.on_device(value))
 
 
 def in_groups(groups: Iterable[tuple[str, ...]], key: str) -> bool:

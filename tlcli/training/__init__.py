@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tlcli.environment import set_environment
 from tlcli.training.logs import RunLogs
 from tlcli.training.recipe import Recipe
 from tlcli.training.recipes import RECIPES
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from tlcli.training.ranking import rank
 
 __all__ = ["RECIPES", "Progress", "Recipe", "RunLogs", "embed", "rank", "train_base", "transfer"]
+
+set_environment()
 
 _LAZY = {
     "train_base": "base",

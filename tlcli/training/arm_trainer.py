@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tlcli.models import graph
+from tlcli.models import graph, keras_private
 from tlcli.models import network as net
 from tlcli.models.registry import with_head
 from tlcli.store.records import Checkpoint, Dataset
@@ -19,6 +19,7 @@ from tlcli.training import augment
 from tlcli.training.arms import Arm
 from tlcli.training.engines import Engine, make_engine
 from tlcli.training.features import FeatureStore, Frozen
+from tlcli.training.inference import Inference
 from tlcli.training.loop import Examples, Fit
 from tlcli.training.methods import Context, Phase
 from tlcli.training.recipe import Recipe
@@ -149,6 +150,7 @@ class ArmTrainer:
         found = SOLVERS[how](problem)
         weights = {f"{net.HEAD}/kernel": found.kernel, f"{net.HEAD}/bias": found.bias}
         net.assign(self.network.model, weights, "the solved head")
+        fit.engine.read()
         return found.chosen
 
     def weights(self) -> dict[str, np.ndarray]:
@@ -157,21 +159,17 @@ class ArmTrainer:
 
     def source_logits(self, dataset: Dataset) -> np.ndarray:
         """The answers of the source head on the source's test part: float32, N x source classes."""
-        engine = self._source_engine()
-        images = engine.put(np.asarray(dataset.test.images[:]))
-        return np.asarray(engine.outputs(images)[1])
-
-    def _source_engine(self) -> Engine:
         if not hasattr(self, "_whole"):
-            step = Step(self.model, [], self.base.mean, self.base.std, Recipe(samples=1))
-            self._whole = make_engine(step)
-        return self._whole
+            base = self.base
+            self._whole = Inference(self.model, base.mean, base.std, base.channel_order)
+        return self._whole(dataset.test.images[:])[1]
 
     def _with_source_head(self) -> keras.Model:
         """The network with the base's head beside its own; and, where its head takes other features, with
         the layers between the two."""
         features = self.network.features(self.base.options)
-        head = keras.layers.Dense(len(self.base.class_names), name=SOURCE_HEAD)(features)
+        with keras_private.uncompiled_variables():
+            head = keras.layers.Dense(len(self.base.class_names), name=SOURCE_HEAD)(features)
         return keras.Model(self.network.model.inputs, [self.network.model.outputs[0], head])
 
     def _start(self, copied: list[tuple[str, ...]], seed: int, dataset: Dataset) -> None:
@@ -244,10 +242,11 @@ class ArmTrainer:
         context = Context(base, self.network, trainable, self.copied)
         step = Step(
             cut.above,
-            trainable,
             base.mean,
             base.std,
-            recipe,
+            base.channel_order,
+            trainable=trainable,
+            recipe=recipe,
             terms=[factory.term(context) for factory in phase.terms],
             rate_scales=self._rate_scales(phase, trainable),
         )
@@ -326,9 +325,11 @@ class ArmTrainer:
     def _views(self, stage: _Stage, dataset: Dataset, seed: int) -> Iterator[Any]:
         """What the frozen layers make of augmented views of the training images, one view after the other."""
         assert stage.below is not None
+        base = self.base
+        grey = (v if base.channel_order == "rgb" else v[::-1] for v in (base.mean, base.std))
         images, augmentation = np.asarray(dataset.train.images[:]), self.recipe.augmentation()
         for number in range(stage.phase.views):
-            view = augment.view(images, augmentation, number, seed, self.base.mean, self.base.std)
+            view = augment.view(images, augmentation, number, seed, *grey)
             yield stage.below.outputs(stage.engine.put(view))
 
     def _train_accuracy(self, fit: Fit, dataset: Dataset, sample: int = 2_000) -> float:

@@ -19,38 +19,50 @@ DRAWN = ("flip", "offset", "angle", "box", "color", "corner", "partner", "weight
 
 
 def draw(
-    augmentation: dict[str, float], batch: int, shape: tuple[int, int, int], rng: np.random.Generator
+    augmentation: dict[str, float],
+    images: tuple[int, ...],
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
-    """What happens to each image of one batch.
+    """What happens to each of some images.
+
+    Args:
+        augmentation: By name, with its strength.
+        images: How many: of one batch, or of several (batches x images), each mixed within itself.
+        shape: Of an image.
+        rng: Draws.
 
     Returns:
-        `flip` (float32, 0 or 1), `offset` (int32, batch x 2, pixels down and right), `angle` (float32,
-        radians), `box` (float32, batch x 4: upper edge, left edge, height and width of the part that is
-        enlarged, as shares), `color` (float32, batch x 3: factors on brightness, contrast and saturation),
-        `corner` (int32, batch x 2: the upper left corner of the cut-out), `partner` (int32) and
+        `flip` (float32, 0 or 1), `offset` (int32, images x 2, pixels down and right), `angle` (float32,
+        radians), `box` (float32, images x 4: upper edge, left edge, height and width of the part that is
+        enlarged, as shares), `color` (float32, images x 3: factors on brightness, contrast and saturation),
+        `corner` (int32, images x 2: the upper left corner of the cut-out), `partner` (int32, a
+        place in the same batch) and
         `weight` (float32) of mixup; only those that the augmentation has.
     """
     plan: dict[str, np.ndarray] = {}
     height, width, _ = shape
     if "flip" in augmentation:
-        plan["flip"] = (rng.random(batch) < augmentation["flip"]).astype(np.float32)
+        plan["flip"] = (rng.random(images) < augmentation["flip"]).astype(np.float32)
     if reach := _reach(augmentation):
-        plan["offset"] = rng.integers(-reach, reach + 1, (batch, 2)).astype(np.int32)
+        plan["offset"] = rng.integers(-reach, reach + 1, (*images, 2)).astype(np.int32)
     if "rotate" in augmentation:
         limit = math.radians(augmentation["rotate"])
-        plan["angle"] = rng.uniform(-limit, limit, batch).astype(np.float32)
+        plan["angle"] = rng.uniform(-limit, limit, images).astype(np.float32)
     if "resized-crop" in augmentation:
-        plan["box"] = _boxes(augmentation["resized-crop"], batch, rng)
+        plan["box"] = _boxes(augmentation["resized-crop"], images, rng)
     if "color-jitter" in augmentation:
         most = augmentation["color-jitter"]
-        plan["color"] = rng.uniform(1 - most, 1 + most, (batch, 3)).astype(np.float32)
+        plan["color"] = rng.uniform(1 - most, 1 + most, (*images, 3)).astype(np.float32)
     if "cutout" in augmentation:
         half = int(augmentation["cutout"]) // 2
-        centre = rng.integers(0, (height, width), (batch, 2))
+        centre = rng.integers(0, (height, width), (*images, 2))
         plan["corner"] = (centre - half).astype(np.int32)
     if "mixup" in augmentation:
-        plan["partner"] = rng.permutation(batch).astype(np.int32)
-        weight = rng.beta(augmentation["mixup"], augmentation["mixup"], batch)
+        plan["partner"] = rng.permuted(np.broadcast_to(np.arange(images[-1]), images), axis=-1).astype(
+            np.int32
+        )
+        weight = rng.beta(augmentation["mixup"], augmentation["mixup"], images)
         plan["weight"] = np.maximum(weight, 1 - weight).astype(np.float32)
     return plan
 
@@ -68,7 +80,7 @@ def require_size(augmentation: dict[str, float], shape: tuple[int, int, int]) ->
         )
 
 
-def alternating_flips(index: np.ndarray, start: int, size: int, rng: np.random.Generator) -> np.ndarray:
+def alternating_flips(index: np.ndarray, start: int, sides: np.ndarray) -> np.ndarray:
     """Which images of a stretch of the stream are mirrored: drawn for the first epoch, in turn thereafter.
 
     An image is so seen from both sides in any two epochs (Jordan 2024, section 3.6).
@@ -76,11 +88,10 @@ def alternating_flips(index: np.ndarray, start: int, size: int, rng: np.random.G
     Args:
         index: The images' numbers, steps x batch.
         start: Where in the stream the stretch begins.
-        size: Of an epoch.
-        rng: The same for every stretch of a training.
+        sides: 0 or 1 for each image: whether it is mirrored in the first epoch.
     """
-    epoch = (start + np.arange(index.size).reshape(index.shape)) // size
-    return ((rng.integers(0, 2, size)[index] + epoch) % 2).astype(np.float32)
+    epoch = (start + np.arange(index.size).reshape(index.shape)) // len(sides)
+    return ((sides[index] + epoch) % 2).astype(np.float32)
 
 
 def view(
@@ -108,7 +119,7 @@ def view(
     for start in range(0, len(images), 1_000):
         some = slice(start, start + 1_000)
         batch = images[some]
-        plan = draw(augmentation, len(batch), batch.shape[1:], rng(seed, "view", number, start))
+        plan = draw(augmentation, (len(batch),), batch.shape[1:], rng(seed, "view", number, start))
         if "alternating-flip" in augmentation:
             plan["flip"] = ((sides[some] + number) % 2).astype(np.float32)
         pixels = (batch.astype(np.float32) / 255.0 - mean) / std
@@ -211,16 +222,16 @@ def _rotate(images: Any, angle: Any) -> Any:
     )
 
 
-def _boxes(least: float, batch: int, rng: np.random.Generator) -> np.ndarray:
+def _boxes(least: float, images: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Parts of an image: of its area a share from `least` to 1, with sides of a ratio from 3/4 to 4/3.
 
     Szegedy et al., "Going deeper with convolutions", CVPR 2015, section 6; a side is the image's at most.
     """
-    area = rng.uniform(least, 1, batch)
-    ratio = np.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3), batch))
+    area = rng.uniform(least, 1, images)
+    ratio = np.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3), images))
     height, width = np.minimum(np.sqrt(area / ratio), 1), np.minimum(np.sqrt(area * ratio), 1)
     top, left = rng.uniform(0, 1 - height), rng.uniform(0, 1 - width)
-    return np.stack([top, left, height, width], axis=1).astype(np.float32)
+    return np.stack([top, left, height, width], axis=-1).astype(np.float32)
 
 
 def _enlarge(images: Any, box: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from tlcli.store.owned import OwnedFolder
 from tlcli.store.records import Checkpoint, Dataset, Provenance
 from tlcli.training import augment
 from tlcli.training.computing import computed_by, same_computer
-from tlcli.training.engines import Engine, make_engine, several_devices
+from tlcli.training.engines import Engine, make_engine, shared_devices
 from tlcli.training.loop import Examples, Fit, as_history
 from tlcli.training.order import require_seeds
 from tlcli.training.precision import settled
@@ -64,7 +64,7 @@ def train_base(
     progress: ProgressCallback | None = None,
     stop: StopCallback | None = None,
     measured: MeasuredCallback | None = None,
-    devices: Sequence[str] | None = None,
+    devices: int | None = None,
 ) -> Checkpoint:
     """Train a network on a dataset from random weights.
 
@@ -82,7 +82,7 @@ def train_base(
         stop: Called without arguments after each chunk of steps; true stops the training.
         measured: Called with `base` and each row of the history (a `RunLogs`, say); on resuming, first with
             those that were measured before.
-        devices: Share each batch among these (`GPU:0`, `GPU:1`); by default all GPUs that TensorFlow sees.
+        devices: Share each batch among at most so many, evenly; by default all GPUs that JAX sees.
 
     Raises:
         Interrupted: after `stop`; `state_dir` holds the state.
@@ -94,10 +94,10 @@ def train_base(
     require_validation(recipe, dataset)
     augment.require_size(recipe.augmentation(), dataset.image_shape)
     mean, std = _preprocessing(architecture, dataset)
-    with several_devices(devices, min(recipe.batch_size, len(dataset.train))) as sharing:
-        network = net.build(architecture, dataset.image_shape, dataset.classes, options, recipe.precision)
-        step = Step(network.model, network.model.trainable_variables, mean, std, recipe)
-        engine = make_engine(step)
+    network = net.build(architecture, dataset.image_shape, dataset.classes, options, recipe.precision)
+    step = Step(network.model, mean, std, trainable=network.model.trainable_variables, recipe=recipe)
+    sharing = shared_devices(devices, min(recipe.batch_size, len(dataset.train)))
+    engine = make_engine(step, sharing)
     fit = Fit(
         step,
         engine,

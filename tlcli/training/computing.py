@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import keras
-
 
 def computed_by(precision: str, devices: int = 1) -> dict[str, Any]:
     """The backend, the device and what it computes in; on a CPU also the threads of one operation.
@@ -16,13 +14,18 @@ def computed_by(precision: str, devices: int = 1) -> dict[str, Any]:
         devices: How many share a batch.
 
     Returns:
-        `backend`, `device` (`cpu` or `gpu`), `precision`; `threads` on a CPU; `devices` where several do.
+        `backend`, `device` (`cpu`, or the name of the GPU), `precision`; `threads` on a CPU; on a GPU `tf32`,
+        whether products of float32 are rounded to 10 bits; `devices` where several do.
     """
+    import keras
+
     backend = keras.backend.backend()
     device = _device(backend)
     found: dict[str, Any] = {"backend": backend, "device": device, "precision": precision}
     if device == "cpu":
         found["threads"] = int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0) or cores()
+    else:
+        found["tf32"] = _tf32(backend)
     return found | ({"devices": devices} if devices > 1 else {})
 
 
@@ -36,13 +39,32 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _device(backend: str) -> str:
+def gpus(backend: str) -> list[str]:
+    """The names of the GPUs that a backend sees."""
     if backend == "tensorflow":
-        import tensorflow
+        import tensorflow as tf
 
-        return "gpu" if tensorflow.config.get_visible_devices("GPU") else "cpu"
+        found = map(tf.config.experimental.get_device_details, tf.config.get_visible_devices("GPU"))
+        return [str(details.get("device_name", "gpu")) for details in found]
     if backend == "jax":
         import jax
 
-        return str(jax.default_backend())
-    return "cpu"
+        try:
+            return [str(device.device_kind) for device in jax.devices() if device.platform != "cpu"]
+        except RuntimeError:  # it has been told of platforms that are not here
+            return []
+    return []
+
+
+def _device(backend: str) -> str:
+    return next(iter(gpus(backend)), "cpu")
+
+
+def _tf32(backend: str) -> bool:
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.experimental.tensor_float_32_execution_enabled())
+    import jax
+
+    return jax.config.jax_default_matmul_precision in (None, "default", "tensorfloat32")

@@ -11,9 +11,7 @@ from tlcli.models.rebuilt import only_what_is_stored
 from tlcli.models.registry import NETWORKS
 from tlcli.store.records import ALL, Checkpoint, Dataset, EmbeddingPart, Embeddings, ImageArray, Provenance
 from tlcli.training.computing import computed_by
-from tlcli.training.engines import make_engine
-from tlcli.training.recipe import Recipe
-from tlcli.training.step import Step
+from tlcli.training.inference import Inference
 from tlcli.training.watch import ProgressCallback, Watch
 
 
@@ -102,8 +100,7 @@ def embed(
         raise UsageError(f"{network.architecture} has no layer {name!r}; its layers: {has}.")
     output = net.all_layers(network.model) if name == ALL else network.model.get_layer(name).output
     model = keras.Model(network.model.inputs, keras.layers.Flatten(name="embedding")(output))
-    recipe = Recipe(samples=1)
-    engine = make_engine(Step(model, [], checkpoint.mean, checkpoint.std, recipe))
+    infer = Inference(model, checkpoint.mean, checkpoint.std, checkpoint.channel_order)
     watch, total = Watch(progress), sum(len(part) for part in dataset.parts.values())
     parts, done = {}, 0
     for part_name, part in dataset.parts.items():
@@ -112,7 +109,7 @@ def embed(
         for start in range(0, len(part), block):
             images = np.asarray(part.images[start : start + block])
             views = [images, images[:, :, ::-1]] if mirrored else [images]
-            made = [np.asarray(engine.outputs(engine.put(np.ascontiguousarray(view)))[0]) for view in views]
+            made = [infer(view)[0] for view in views]
             blocks.append(made[0] if len(made) == 1 else (made[0] + made[1]) / 2)
             done += len(blocks[-1])
             watch.report(done, total, f"embedding {part_name}")

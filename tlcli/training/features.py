@@ -15,10 +15,9 @@ from tlcli.models import graph
 from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training.augment import both_sides
 from tlcli.training.embedding import block_size
-from tlcli.training.engines import Engine, make_engine
+from tlcli.training.engines import Engine
+from tlcli.training.inference import Inference
 from tlcli.training.parallel import TRACING
-from tlcli.training.recipe import Recipe
-from tlcli.training.step import Step
 
 
 class Frozen:
@@ -29,8 +28,8 @@ class Frozen:
 
     def __init__(self, model: keras.Model, base: Checkpoint) -> None:
         self._model, self._base = model, base
-        self._whole = Step(model, [], base.mean, base.std, Recipe(samples=1))
-        self._engines: dict[str | None, Engine] = {None: make_engine(self._whole)}
+        self._whole = Inference(model, base.mean, base.std, base.channel_order)
+        self._from: dict[str | None, Inference] = {None: self._whole}
         self.layers = graph.passed_layers(model)
         """Those that every path passes, from the cut down to the first."""
 
@@ -43,16 +42,14 @@ class Frozen:
         """The activations at the cut: of images, or of those behind a layer that every path passes."""
         if behind == self.cut:
             return x
-        if behind not in self._engines:
+        base = self._base
+        if behind not in self._from:
             with TRACING:
-                self._engines[behind] = make_engine(self._above(behind))
-        return self._engines[behind].outputs(x)[0]
-
-    def _above(self, layer: str | None) -> Step:
-        model = keras.Model(self._model.get_layer(layer).output, self._model.output, name="between")
-        return Step(
-            model, [], self._base.mean, self._base.std, Recipe(samples=1), largest=self._whole.largest
-        )
+                model = keras.Model(self._model.get_layer(behind).output, self._model.output, name="between")
+                self._from[behind] = Inference(
+                    model, base.mean, base.std, base.channel_order, largest=self._whole.largest
+                )
+        return self._from[behind].outputs(x)[0]
 
 
 class FeatureStore:
@@ -133,10 +130,8 @@ class FeatureStore:
             from tlcli.training.embedding import rebuild
 
             with TRACING:
-                step = Step(rebuild(base).model, [], base.mean, base.std, Recipe(samples=1))
-            engine = make_engine(step)
-            images = engine.put(np.asarray(dataset.train.images[:]))
-            return np.asarray(engine.outputs(images)[0])
+                infer = Inference(rebuild(base).model, base.mean, base.std, base.channel_order)
+            return infer(dataset.train.images[:])[0]
 
         return self._once(self._teachers, id(dataset), compute)
 

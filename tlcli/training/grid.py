@@ -22,9 +22,10 @@ from tlcli.training.arms import Arm, parse_arms
 from tlcli.training.compatible import check_grid, relation, target_name
 from tlcli.training.computing import computed_by
 from tlcli.training.embedding import rebuild
-from tlcli.training.engines import make_engine
+from tlcli.training.engines import workplace, workplaces
 from tlcli.training.features import FeatureStore
 from tlcli.training.finished import FinishedRuns, safe_name
+from tlcli.training.inference import Inference
 from tlcli.training.loop import as_history, score
 from tlcli.training.methods import METHODS
 from tlcli.training.needs import memory_needed
@@ -33,7 +34,6 @@ from tlcli.training.parallel import TRACING, Workers
 from tlcli.training.precision import settled
 from tlcli.training.recipe import Recipe
 from tlcli.training.selection import held_out
-from tlcli.training.step import Step
 from tlcli.training.watch import MeasuredCallback, Progress, ProgressCallback, StopCallback, Watch, rows
 
 
@@ -204,7 +204,7 @@ class _Grid:
         self.finished = FinishedRuns(state_dir, [cell.key for cell in self.cells], self._parents())
         self.kept: dict[str, Run] = {}
         self.trainers: dict[Any, ArmTrainer] = {}
-        self.features = FeatureStore(recipe.mirrored)
+        self.features = [FeatureStore(recipe.mirrored) for _ in range(workplaces())]
 
     def run(
         self,
@@ -229,7 +229,8 @@ class _Grid:
             )
             if watch.asked_to_stop():
                 raise Interrupted("stopped between two runs.")
-            return self._train(worker, cell, watch)
+            with workplace(worker):
+                return self._train(worker, cell, watch)
 
         def keep(cell: _Cell, run: Run) -> None:
             self.kept[cell.key] = run
@@ -265,9 +266,10 @@ class _Grid:
         self, worker: int, arm: Arm, dataset: Dataset, seed: int, watch: Watch, keep: Sequence[Dataset] = ()
     ) -> tuple[ArmTrainer, Outcome]:
         """Train an arm; the features of `keep` stay for what comes next."""
+        features = self.features[worker % len(self.features)]
         trainer = self._trainer(worker, arm, dataset.classes)
-        self.features.keep_for(worker, [dataset, *keep, self.source], trainer.cut_layers)
-        return trainer, trainer.run(arm, dataset, seed, watch, self.features, self.source)
+        features.keep_for(worker, [dataset, *keep, self.source], trainer.cut_layers)
+        return trainer, trainer.run(arm, dataset, seed, watch, features, self.source)
 
     def _select(self, worker: int, cell: _Cell, seed: int, watch: Watch) -> tuple[Arm, dict[str, Any]]:
         """The candidate that is best on held-out training images (accuracy, then loss); and for the run
@@ -284,7 +286,7 @@ class _Grid:
                 watch.report(0, total, f"{arm.label} on {what}")
             loss, accuracy = np.mean(scored, axis=0).tolist()
             tried[arm.label] = {"accuracy": accuracy, "loss": loss}
-        self.features.forget(folds)
+        self.features[worker % len(self.features)].forget(folds)
         scores = {label: (found["accuracy"], -found["loss"]) for label, found in tried.items()}
         best = max(cell.arm.choices, key=lambda arm: scores[arm.label])
         return best, {"selected": best.label, "selected_on": what, "candidates": tried}
@@ -350,11 +352,11 @@ class _Grid:
         """The base's accuracy on the source's test part."""
         if not hasattr(self, "_before"):
             assert self.source is not None
-            model = rebuild(self.base, self.recipe.precision).model
-            step = Step(model, [], self.base.mean, self.base.std, Recipe(samples=1))
-            engine = make_engine(step)
-            logits = engine.outputs(engine.put(np.asarray(self.source.test.images[:])))[0]
-            answers = np.asarray(logits).argmax(axis=1)
+            base = self.base
+            model = rebuild(base, self.recipe.precision).model
+            infer = Inference(model, base.mean, base.std, base.channel_order)
+            (logits,) = infer(self.source.test.images[:])
+            answers = logits.argmax(axis=1)
             self._before = float((answers == self.source.test.labels).mean())
         return self._before
 

@@ -11,10 +11,11 @@ import keras
 import numpy as np
 
 from tlcli.errors import Interrupted, TlcliError
+from tlcli.models import keras_private
 from tlcli.models import network as net
-from tlcli.training import augment
-from tlcli.training.engines import Engine
-from tlcli.training.order import SampleOrder, next_evaluation, rng
+from tlcli.training.engines import Engine, Measured
+from tlcli.training.order import next_evaluation
+from tlcli.training.plan import Plans
 from tlcli.training.step import Step
 from tlcli.training.watch import Watch
 
@@ -60,16 +61,28 @@ class Fit:
     pending: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     """Since the last evaluation: sum of the losses, samples right, samples."""
     best: dict[str, np.ndarray] = field(default_factory=dict)
-    _measured: np.ndarray | None = None
-    """Logits of the test part at the last evaluation; None where the weights have changed since."""
+    _test_logits: np.ndarray | None = None
+    """At the last evaluation; None where the weights have changed since."""
+    _unread: list[tuple[int, Measured]] = field(default_factory=list)
+    """What has been begun and not been waited for: how many steps, and what they measure."""
+    _finite: bool = True
+    """Whether all weights were, after the last steps that have been waited for."""
 
     def __post_init__(self) -> None:
         recipe = self.step.recipe
         self.batch = min(recipe.batch_size, self.examples.size)
         self.total = max(1, -(-self.total_samples // self.batch))
         self.sides = 2 if recipe.mirrored else 1
-        self.order = SampleOrder(self.examples.size, self.seed)
-        self.source_order = SampleOrder(max(1, self.examples.source_size), self.seed, "source")
+        self.plans = Plans(
+            recipe,
+            tuple(self.step.model.inputs[0].shape[1:]),
+            self.examples.size,
+            self.batch,
+            self.total,
+            self.seed,
+            self.examples.views,
+            (self.examples.source_size, self.examples.source_batch),
+        )
 
     def run(self, watch: Watch, doing: str = "") -> None:
         """Train to the end, from wherever it stands.
@@ -78,29 +91,35 @@ class Fit:
             Interrupted: `watch.stop` said so; the state has been given to `watch.save`.
             TlcliError: the loss or a weight is no number any more.
         """
-        chunk, saved = 8, time.monotonic()
-        while self.done < self.total and not self._stopped_early():
-            started, before = time.monotonic(), self.done
-            point = next_evaluation(before, self.total, self.eval_every, self.batch)
-            self._advance(min(before + chunk, point))
+        chunk, now = 8, time.monotonic()
+        saved, plan = now, self._plan(chunk)
+        while plan and not self._stopped_early():
+            started, point = now, next_evaluation(self.done, self.total, self.eval_every, self.batch)
+            self._begin(plan)
+            plan = self._plan(chunk)  # while the device works
+            steps = self._settle(leave=1)
             if self.done == point:
+                steps += self._settle()
+                self._require_finite()
                 watch.measure(self._evaluate())
-            watch.report(self.seen_before + self.done * self.batch, self.total * self.batch, doing)
+            watch.report(self.seen_before + self._measured_steps * self.batch, self.total * self.batch, doing)
             now = time.monotonic()
-            steps = self.done - before
-            chunk = max(1, min(4 * steps, int(steps * _CHUNK_SECONDS / max(now - started, 1e-3))))
+            if steps:
+                chunk = max(1, min(4 * steps, int(steps * _CHUNK_SECONDS / max(now - started, 1e-3))))
             if watch.asked_to_stop():
                 if watch.save:
                     watch.save(self.state())
                 raise Interrupted(f"stopped after {self.done * self.batch:,} samples.")
             if watch.save and now - saved > _SAVE_SECONDS:
                 watch.save(self.state())
-                saved = time.monotonic()
+                saved = now
         if self.best:
             net.assign(self.model, self.best)
-            self._measured = None
+            self.engine.read()
+            self._test_logits = None
         elif self.step.recipe.ema:
-            self._swap_average()
+            self.engine.swap_average()
+        self.engine.write()
 
     def record_kept(self, watch: Watch) -> None:
         """After early stopping: a last row for the weights that are kept, those of the best row before."""
@@ -120,20 +139,41 @@ class Fit:
         self.seen_before += self.examples.size
         return self._evaluate()
 
-    def _advance(self, stop: int) -> None:
-        losses, right = self.engine.train(self.examples.train, self._plan(self.done, stop))
-        if not np.isfinite(losses).all():
-            steps = self.done + int(np.isfinite(losses).argmin()) + 1
-            raise self._diverged("its loss is", steps)
-        for loss, count in zip(losses.tolist(), right.tolist(), strict=True):
-            self.pending[0] += loss * self.batch
-            self.pending[1] += count
-            self.pending[2] += self.batch
-        self.done = stop
+    def _plan(self, steps: int) -> dict[str, np.ndarray] | None:
+        """The rows of the next steps, up to the next evaluation; None at the end."""
+        if self.done == self.total:
+            return None
+        point = next_evaluation(self.done, self.total, self.eval_every, self.batch)
+        return self.plans.take(self.done, min(self.done + steps, point))
+
+    def _begin(self, plan: dict[str, np.ndarray]) -> None:
+        """Let the device begin on the next steps; what they measure is read later, while it does others."""
+        steps = len(plan["learning_rate"])
+        self._unread.append((steps, self.engine.train(self.examples.train, plan)))
+        self.done += steps
+
+    @property
+    def _measured_steps(self) -> int:
+        return self.done - sum(steps for steps, _ in self._unread)
+
+    def _settle(self, leave: int = 0) -> int:
+        """Wait for the steps that have been begun, all but the last so many calls; return how many."""
+        before = self._measured_steps
+        while len(self._unread) > leave:
+            losses, right, self._finite = self._unread[0][1]()
+            if not np.isfinite(losses).all():
+                steps = self._measured_steps + int(np.isfinite(losses).argmin()) + 1
+                raise self._diverged("its loss is", steps)
+            for loss, count in zip(losses.tolist(), right.tolist(), strict=True):
+                self.pending[0] += loss * self.batch
+                self.pending[1] += count
+                self.pending[2] += self.batch
+            del self._unread[0]
+        return self._measured_steps - before
 
     def _require_finite(self) -> None:
         """Weights can be lost while the loss stays finite: a maximum or a ReLU lets no NaN through."""
-        if not all(np.isfinite(v.numpy()).all() for v in self.step.averaged):
+        if not self._finite:
             raise self._diverged("a weight is", self.done)
 
     def _diverged(self, what: str, steps: int) -> TlcliError:
@@ -143,36 +183,9 @@ class Fit:
             f"samples.\nTry a lower `learning_rate` (it was {self.step.recipe.rate:g}){less}."
         )
 
-    def _plan(self, start: int, stop: int) -> dict[str, np.ndarray]:
-        steps, batch = stop - start, self.batch
-        plan = {
-            "index": self.order.take(start * batch, stop * batch).reshape(steps, batch),
-            "learning_rate": self.step.recipe.learning_rates(start, stop, self.total),
-        }
-        if (views := self.examples.views) > 1:
-            plan["index"] += self.examples.size * self._drawn_views(start, steps, views)
-        if share := self.examples.source_batch:
-            plan["index_source"] = self.source_order.take(start * share, stop * share).reshape(steps, share)
-        if self.step.augmentation:
-            shape = tuple(self.step.model.inputs[0].shape[1:])
-            drawn = [
-                augment.draw(self.step.augmentation, batch, shape, rng(self.seed, "augment", number))
-                for number in range(start, stop)
-            ]
-            plan.update({key: np.stack([d[key] for d in drawn]) for key in drawn[0]})
-        if "alternating-flip" in self.step.augmentation:
-            sides = rng(self.seed, "side")
-            plan["flip"] = augment.alternating_flips(plan["index"], start * batch, self.examples.size, sides)
-        return plan
-
-    def _drawn_views(self, start: int, steps: int, views: int) -> np.ndarray:
-        draws = [rng(self.seed, "view", start + n).integers(0, views, self.batch) for n in range(steps)]
-        return np.stack(draws)
-
     def _evaluate(self) -> dict[str, float]:
-        self._require_finite()
         if self.step.recipe.ema:
-            self._swap_average()
+            self.engine.swap_average()
         row: dict[str, float] = {"samples_seen": self.seen_before + self.done * self.batch}
         loss, right, seen = self.pending
         row["train_loss"], row["train_accuracy"] = loss / seen, right / seen
@@ -180,14 +193,15 @@ class Fit:
             logits = self.answers(part)
             row[f"{part}_loss"], row[f"{part}_accuracy"] = score(logits, labels)
             if part == "test":
-                self._measured = logits
+                self._test_logits = logits
         for key, value in row.items():
             self.history.setdefault(key, []).append(value)
         self.pending = [0.0, 0.0, 0.0]
         if self.step.recipe.early_stopping and self._waited() == 0:
+            self.engine.write()
             self.best = net.weights(self.model)
         if self.step.recipe.ema:
-            self._swap_average()
+            self.engine.swap_average()
         return row
 
     def predict(self, x: Any) -> np.ndarray:
@@ -202,9 +216,9 @@ class Fit:
 
     def test_logits(self) -> np.ndarray:
         """Logits of the test part with the final weights, as last evaluated: float32, N x classes."""
-        if self._measured is None:
-            self._measured = self.answers("test")
-        return self._measured
+        if self._test_logits is None:
+            self._test_logits = self.answers("test")
+        return self._test_logits
 
     def _waited(self) -> int:
         """Evaluations since the best validation loss, which lies at most `early_stopping` rows back."""
@@ -217,19 +231,13 @@ class Fit:
         measured = len(self.history.get("validation_loss", [])) > self.rows_before
         return bool(patience and measured and self._waited() >= patience)
 
-    def _swap_average(self) -> None:
-        """Exchange the weights and their average (twice is nothing)."""
-        average = [v for key, v in self.engine.variables().items() if key.startswith("average/")]
-        for a, v in zip(average, self.step.averaged, strict=True):
-            held = v.numpy()
-            v.assign(a.value if isinstance(a, keras.Variable) else a)
-            a.assign(held)
-
     def state(self) -> dict[str, np.ndarray]:
         """Everything that a resumed training needs, as arrays by name."""
+        self._settle()
+        self.engine.write()
         state = {f"weights/{key}": value for key, value in net.weights(self.model).items()}
         state.update({f"best/{key}": value for key, value in self.best.items()})
-        state.update({key: np.asarray(v.numpy()) for key, v in self.engine.variables().items()})
+        state.update(self.engine.state())
         state.update({f"dropout/{key}": v.numpy() for key, v in net.seed_states(self.model).items()})
         state.update({f"history/{key}": np.asarray(values) for key, values in self.history.items()})
         state["loop/done"] = np.array(self.done)
@@ -244,10 +252,10 @@ class Fit:
 
         net.assign(self.model, under("weights/"), "the saved state")
         self.best = under("best/")
-        for key, variable in self.engine.variables().items():
-            variable.assign(state[key])
         for key, variable in net.seed_states(self.model).items():
-            variable.assign(state[f"dropout/{key}"])
+            variable.assign(keras_private.on_device(state[f"dropout/{key}"]))
+        self.engine.read()
+        self.engine.restore(state)
         self.history = {key: values.tolist() for key, values in under("history/").items()}
         self.done = int(state["loop/done"])
         self.pending = [float(v) for v in state["loop/pending"]]

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import keras
-import numpy as np
 from keras import ops
 
 from tlcli.training import augment
+from tlcli.training.forward import Forward
 from tlcli.training.recipe import Recipe
 
 Batch = dict[str, Any]
@@ -21,8 +21,8 @@ class Term(Protocol):
     def __call__(self, outputs: list[Any], batch: Batch) -> Any: ...
 
 
-@dataclass
-class Step:
+@dataclass(kw_only=True)
+class Step(Forward):
     """A model, the variables that a training may change, and the loss.
 
     The data of a training are arrays by name, all gathered by the same indices: `x` (uint8 images or
@@ -30,33 +30,18 @@ class Step:
     belongs to a second stream with its own indices: the replayed source task.
     """
 
-    model: keras.Model
     trainable: list[Any]
-    mean: np.ndarray
-    std: np.ndarray
     recipe: Recipe
     terms: list[Term] = field(default_factory=list)
     rate_scales: dict[str, float] = field(default_factory=dict)
     """By variable path: factor on the learning rate (discriminative learning rates)."""
-    largest: int = 0
-    """Bytes of an image's largest activation, which sets the batches outside training; 0: of this model."""
 
     def __post_init__(self) -> None:
-        if not self.largest:
-            shapes = [layer.output.shape[1:] for layer in self.model.layers[1:]]
-            self.largest = 4 * max(int(np.prod(shape)) for shape in shapes)
+        super().__post_init__()
         self.augmentation = self.recipe.augmentation()
         normalizations = [m for m in self.model.layers if isinstance(m, keras.layers.BatchNormalization)]
         moving = [m for m in normalizations if m.trainable]  # a frozen one keeps its statistics
         self.statistics = [v for m in moving for v in (m.moving_mean, m.moving_variance)]
-        inputs = self.model.inputs[0].shape
-        self.takes_images = len(inputs) == 4 and self.model.layers[0].name == "images"
-        if self.takes_images:
-            # (pixel / 255 - mean) / std in two passes, and as large as an image: a broadcast along three
-            # channels takes TensorFlow ten times as long as one along the images.
-            std = np.broadcast_to(self.std.astype(np.float64), inputs[1:])
-            self._scale = (1 / (255 * std)).astype(np.float32)
-            self._shift = (self.mean / std).astype(np.float32)
 
     @property
     def averaged(self) -> list[Any]:
@@ -71,7 +56,7 @@ class Step:
         adam: type[keras.optimizers.Adam] = keras.optimizers.Adam,
         sgd: type[keras.optimizers.SGD] = keras.optimizers.SGD,
     ) -> keras.optimizers.Optimizer:
-        """A new optimizer; weight decay is decoupled and touches kernels only.
+        """A new optimizer, not built yet; weight decay is decoupled and touches kernels only.
 
         An engine may pass its own, faster classes for the two. AdamW is Adam with decoupled decay, which is
         the only kind there is here.
@@ -84,19 +69,7 @@ class Step:
             made = adam(float(r.rate), weight_decay=decay)
         if r.weight_decay:
             made.exclude_from_weight_decay([v for v in self.trainable if v.name != "kernel"])
-        made.build(self.trainable)
         return made
-
-    def prepare(self, x: Any) -> Any:
-        """uint8 pixels to standardised float32; features pass through."""
-        if not self.takes_images:
-            return x
-        return ops.cast(x, "float32") * self._scale - self._shift
-
-    def outputs(self, x: Any, training: bool) -> list[Any]:
-        """The model's outputs on prepared inputs: the target's logits first."""
-        outputs = self.model(x, training=training)
-        return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
 
     def presented(self, batch: Batch) -> Batch:
         """A batch as the loss takes it: `x` standardised and augmented, and `target`, the probability of
@@ -137,15 +110,16 @@ class Step:
         return target
 
 
-def split_plan(key: str) -> bool:
-    """Does a name of a plan hold indices (and not what is done to the batch)?"""
-    return key in ("index", "index_source")
+INDICES = ("index", "index_source")
+"""The names of a plan that hold numbers of images, and not what is done to the batch."""
 
 
 def gather(data: dict[str, Any], row: dict[str, Any]) -> Batch:
-    """The batch that one row of a plan means."""
-    batch = {key: value for key, value in row.items() if not split_plan(key) and key != "learning_rate"}
-    for key, array in data.items():
-        index = row["index_source" if key.endswith("_source") else "index"]
-        batch[key] = ops.take(array, index, axis=0)
-    return batch
+    """The batch that one row of a plan means: the images named, and what is drawn for them."""
+    batch = {key: value for key, value in row.items() if key not in INDICES and key != "learning_rate"}
+    return batch | {key: ops.take(array, row[index_name(key)], axis=0) for key, array in data.items()}
+
+
+def index_name(key: str) -> str:
+    """By which indices of a plan an array of the data is gathered."""
+    return "index_source" if key.endswith("_source") else "index"

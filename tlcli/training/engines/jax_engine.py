@@ -1,88 +1,255 @@
-"""The training loop compiled by JAX: a scan over the steps, the state passed in and out."""
+"""The training loop compiled by JAX: one program for all lengths, its state kept on the device."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from tlcli.training.step import Step, gather
+from tlcli.models import keras_private
+from tlcli.training.engines.engine import Measured
+from tlcli.training.engines.program_cache import keep_programs
+from tlcli.training.forward import Forward
+from tlcli.training.step import INDICES, Step, index_name
 
-INFERENCE_BATCH = 500
+keep_programs()
+
+BLOCK, SMALL_BLOCK = 512, 128
+"""Images per call outside training; the small one where few images would fill little of the other."""
+STEPS = 512
+"""At most so many steps per call: how many it does is an argument, its arrays are as long as this."""
+BYTES = 256 << 20
+"""At most so many of images per call, and of the largest activations outside training."""
+NO_BATCH = (*INDICES, "learning_rate")
+
+LOOPED: bool | None = None
+"""Do many steps in one call? None: on a GPU. In a loop on a CPU convolutions take XLA five times as long."""
+
+State = tuple[list[Any], list[Any], list[Any], list[Any]]
+"""Trained variables, the model's others, the optimizer's, the average."""
+Waits = Callable[[], list[np.ndarray]]
+"""Waits for steps, then gives some calls' losses and numbers right: 2 x steps each."""
 
 
-class JaxEngine:
-    """Runs a `Step` with `jax.lax.scan`; Keras's variables are read before a call and set after it."""
+class JaxPredictor:
+    """Runs a network outside training, compiled once for each size of a block."""
 
-    def __init__(self, step: Step) -> None:
-        self.step = step
-        self.optimizer = step.optimizer()
-        self._first = [np.asarray(v.value) for v in self.optimizer.variables]
-        changing = {id(v) for v in step.trainable}
-        self._others = [v for v in step.model.variables if id(v) not in changing]
-        statistics = {id(v) for v in step.statistics}
-        self._statistics = [number for number, v in enumerate(self._others) if id(v) in statistics]
-        self._average = (
-            [keras.Variable(v.value, trainable=False, name=v.name) for v in step.averaged]
-            if step.recipe.ema
-            else []
-        )
-        places = [id(v) for v in self.optimizer.variables]
-        self._rate = places.index(id(self.optimizer._learning_rate))
-        self._train = jax.jit(self._scan)
+    def __init__(self, forward: Forward, devices: int = 1) -> None:
+        self._network = forward
+        self._mesh = Mesh(jax.local_devices()[:devices], "batch") if devices > 1 else None
         self._forward = jax.jit(self._outputs)
 
     def put(self, array: np.ndarray) -> jax.Array:
-        return jnp.asarray(array)
-
-    def train(self, data: dict[str, Any], plan: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        state = self._state()
-        state, (losses, right) = self._train(state, data, {k: jnp.asarray(v) for k, v in plan.items()})
-        for variables, values in zip(self._variables(), state, strict=True):
-            for variable, value in zip(variables, values, strict=True):
-                variable.assign(value)
-        return np.asarray(losses), np.asarray(right)
+        return jax.device_put(array, self._everywhere)
 
     def outputs(self, x: Any) -> list[jax.Array]:
-        weights = [v.value for v in self.step.model.variables]
-        blocks = [x[start : start + INFERENCE_BATCH] for start in range(0, len(x), INFERENCE_BATCH)]
-        found = [self._forward(weights, block) for block in blocks]
-        return [jnp.concatenate(parts) for parts in zip(*found, strict=True)]
+        block = BLOCK if len(x) > 3 * SMALL_BLOCK else SMALL_BLOCK
+        block = max(1, min(block, BYTES // self._network.largest))
+        starts = range(0, max(1, len(x)), block)
+        found = [self._forward(self._weights(), _cut(x, start, block)) for start in starts]
+        return [_join(parts, len(x)) for parts in zip(*found, strict=True)]
 
-    def variables(self) -> dict[str, Any]:
-        named = {f"optimizer/{number:03d}": v for number, v in enumerate(self.optimizer.variables)}
-        named.update({f"average/{number:03d}": v for number, v in enumerate(self._average)})
-        return named
+    def _weights(self) -> list[Any]:
+        return [v.value for v in self._variables()]
+
+    def _variables(self) -> list[Any]:
+        """In the order of `_weights`."""
+        return list(self._network.model.variables)
+
+    @property
+    def _everywhere(self) -> NamedSharding | None:
+        return NamedSharding(self._mesh, PartitionSpec()) if self._mesh else None
+
+    def _shared(self, rank: int, axis: int) -> NamedSharding | None:
+        """Shares an array out along the axis of its images."""
+        spec = PartitionSpec(*[None] * axis, "batch") if axis < rank else PartitionSpec()
+        return NamedSharding(self._mesh, spec) if self._mesh else None
+
+    def _outputs(self, weights: list[Any], x: Any) -> list[Any]:
+        if self._mesh:
+            x = lax.with_sharding_constraint(x, self._shared(x.ndim, 0))
+        with keras.StatelessScope(list(zip(self._variables(), weights, strict=True))):
+            outputs = self._network.outputs(self._network.prepare(x), training=False)
+        return [output.astype("float32") for output in outputs]
+
+
+@partial(jax.jit, static_argnames="block")
+def _cut(x: Any, start: int, block: int) -> Any:
+    """So many images from one on; of the last of them where fewer are left, and zeros where there are."""
+    if len(x) < block:
+        x = jnp.pad(x, [(0, block - len(x))] + [(0, 0)] * (x.ndim - 1))
+    return lax.dynamic_slice_in_dim(x, start, block)
+
+
+@partial(jax.jit, static_argnames="size")
+def _join(blocks: tuple[Any, ...], size: int) -> Any:
+    """The outputs for all images: the last block ends with the last of them."""
+    *before, last = blocks
+    left = size - sum(map(len, before))
+    return jnp.concatenate([*before, last[len(last) - left :] if before else last[:left]])
+
+
+@jax.jit
+def _gather(data: dict[str, Any], index: dict[str, Any]) -> dict[str, Any]:
+    return {key: jnp.take(x, index[index_name(key)], axis=0) for key, x in data.items()}
+
+
+@jax.jit
+def _copied(values: Any) -> Any:
+    return jax.tree.map(jnp.copy, values)
+
+
+class JaxEngine(JaxPredictor):
+    """Runs a `Step`. The steps change a state of its own, which is copied from and to Keras's variables."""
+
+    def __init__(self, step: Step, devices: int = 1) -> None:
+        super().__init__(step, devices)
+        self.step = step
+        self._changing = {id(v) for v in step.trainable}
+        self._others = [v for v in step.model.variables if id(v) not in self._changing]
+        places = {id(v): number for number, v in enumerate(self._others)}
+        self._statistics = [places[id(v)] for v in step.statistics]
+        self.optimizer = step.optimizer()
+        with keras_private.uncompiled_variables():
+            self.optimizer.build(step.trainable)
+        self._first = [np.asarray(v.value) for v in self.optimizer.variables]
+        names = [id(v) for v in self.optimizer.variables]
+        self._rate = names.index(id(keras_private.rate_variable(self.optimizer)))
+        self._state: State | None = None
+        self._own: tuple[list[Any], list[Any]] = self._first, []
+        self._looped = jax.default_backend() != "cpu" if LOOPED is None else LOOPED
+        compiled = partial(jax.jit, donate_argnums=0, out_shardings=self._everywhere)
+        self._loop, self._step = compiled(self._steps), compiled(self._one)
+        self._finite = jax.jit(self._all_finite)
+
+    def train(self, data: dict[str, Any], plan: dict[str, np.ndarray]) -> Measured:
+        advance = self._train_in_loop if self._looped else self._train_one_by_one
+        measured = advance(data, plan)
+        finite = self._finite(self._state)
+
+        def read() -> tuple[np.ndarray, np.ndarray, bool]:
+            losses, right = (np.concatenate(column) for column in zip(*measured(), strict=True))
+            return losses, right, bool(finite)
+
+        return read
+
+    def _train_one_by_one(self, data: dict[str, Any], plan: dict[str, np.ndarray]) -> Waits:
+        found = []
+        for number, rate in enumerate(plan["learning_rate"]):
+            batch = {key: value[number] for key, value in plan.items() if key not in NO_BATCH}
+            for key, x in data.items():  # numpy gathers faster than XLA does on a CPU
+                batch[key] = np.asarray(x)[plan[index_name(key)][number]]
+            self._state, measured = self._step(self._taken(), self._placed(batch, 0), rate)
+            found.append(measured)
+        return lambda: [np.array(jax.device_get(found), np.float32).T]
+
+    def _train_in_loop(self, data: dict[str, Any], plan: dict[str, np.ndarray]) -> Waits:
+        most, found = self._capacity(data, plan), []
+        for start in range(0, len(plan["learning_rate"]), most):
+            rows = {key: value[start : start + most] for key, value in plan.items()}
+            count = len(rows["learning_rate"])
+            rows = {key: _padded(value, most) for key, value in rows.items()}
+            index = {key: value.astype(np.int32) for key, value in rows.items() if key in INDICES}
+            drawn = {key: value for key, value in rows.items() if key not in NO_BATCH}
+            batches = self._placed(_gather(data, index) | drawn, 1)
+            self._state, measured = self._loop(self._taken(), batches, rows["learning_rate"], count)
+            found.append((count, measured))
+        return lambda: [np.array(jax.device_get(both))[:, :count] for count, both in found]
+
+    def write(self) -> None:
+        if self._state is None:
+            return
+        trained, others = _copied(self._state[:2])
+        for variables, values in ((self.step.trainable, trained), (self._others, others)):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+
+    def read(self) -> None:
+        if self._state is not None:
+            self._own = _copied(self._state[2:])
+            self._state = None
+
+    def swap_average(self) -> None:
+        trained, others, optimizer, average = self._taken()
+        count, others = len(trained), list(others)
+        held = [*trained, *(others[place] for place in self._statistics)]
+        for place, value in zip(self._statistics, average[count:], strict=True):
+            others[place] = value
+        self._state = average[:count], others, optimizer, held
 
     def reset(self) -> None:
-        for variable, value in zip(self.optimizer.variables, self._first, strict=True):
-            variable.assign(value)
-        for average, variable in zip(self._average, self.step.averaged, strict=False):
-            average.assign(variable.value)
+        self._state = None
+        average = [v.value for v in self.step.averaged] if self.step.recipe.ema else []
+        self._own = self._first, average
 
-    def _variables(self) -> tuple[list[Any], ...]:
-        return self.step.trainable, self._others, self.optimizer.variables, self._average
+    def state(self) -> dict[str, np.ndarray]:
+        optimizer, average = jax.device_get(self._own if self._state is None else self._state[2:])
+        named = {f"optimizer/{number:03d}": value for number, value in enumerate(optimizer)}
+        return named | {f"average/{number:03d}": value for number, value in enumerate(average)}
 
-    def _state(self) -> tuple[list[Any], ...]:
-        return tuple([v.value for v in variables] for variables in self._variables())
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        self._state = None
+        optimizer, average = self._own
+        self._own = (
+            [state[f"optimizer/{number:03d}"] for number in range(len(optimizer))],
+            [state[f"average/{number:03d}"] for number in range(len(average))],
+        )
 
-    def _scan(self, state: Any, data: dict[str, Any], plan: dict[str, Any]) -> Any:
-        def one(carry: Any, row: dict[str, Any]) -> Any:
-            return self._one(carry, self.step.presented(gather(data, row)), row)
+    def _weights(self) -> list[Any]:
+        return super()._weights() if self._state is None else [*self._state[0], *self._state[1]]
 
-        return jax.lax.scan(one, state, plan)
+    def _variables(self) -> list[Any]:
+        return [*self.step.trainable, *self._others]
 
-    def _one(self, state: Any, batch: dict[str, Any], row: dict[str, Any]) -> Any:
+    def _taken(self) -> State:
+        """The state that the next step starts from. Its arrays are given away: none belongs to Keras too."""
+        if self._state is None:
+            present = [[v.value for v in group] for group in (self.step.trainable, self._others)]
+            self._state = tuple(_copied((*present, *self._own)))
+            if self._mesh:
+                self._state = jax.device_put(self._state, self._everywhere)
+        assert self._state is not None
+        return self._state
+
+    def _capacity(self, data: dict[str, Any], plan: dict[str, np.ndarray]) -> int:
+        """How many steps the arrays of a call have room for: the same for all calls of one training."""
+        images = (plan[index_name(key)].shape[1] * x.nbytes // max(1, len(x)) for key, x in data.items())
+        return int(np.clip(BYTES // max(1, sum(images)), 1, STEPS))
+
+    def _placed(self, batches: dict[str, Any], axis: int) -> dict[str, Any]:
+        """Batches shared out among the devices along the axis of their images."""
+        if self._mesh is None:
+            return batches
+        return {key: jax.device_put(value, self._shared(value.ndim, axis)) for key, value in batches.items()}
+
+    def _steps(self, state: State, batches: dict[str, Any], rates: Any, count: Any) -> Any:
+        def one(number: Any, carry: Any) -> Any:
+            state, losses, right = carry
+            batch = {k: lax.dynamic_index_in_dim(v, number, keepdims=False) for k, v in batches.items()}
+            state, (loss, correct) = self._one(state, batch, rates[number])
+            return state, losses.at[number].set(loss), right.at[number].set(correct)
+
+        nothing = jnp.zeros(len(rates), "float32")
+        state, *measured = lax.fori_loop(0, count, one, (state, nothing, nothing))
+        return state, measured
+
+    def _all_finite(self, state: State) -> Any:
+        changed = [*state[0], *(state[1][place] for place in self._statistics)]
+        return jnp.all(jnp.stack([jnp.isfinite(v).all() for v in changed]))
+
+    def _one(self, state: State, batch: dict[str, Any], rate: Any) -> Any:
         trainable, others, optimizer, average = state
+        batch = self.step.presented(batch)
 
         def loss(trainable: list[Any]) -> Any:
-            mapping = [
-                *zip(self.step.trainable, trainable, strict=True),
-                *zip(self._others, others, strict=True),
-            ]
+            mapping = list(zip(self._variables(), [*trainable, *others], strict=True))
             with keras.StatelessScope(state_mapping=mapping) as scope:
                 total, cross_entropy, right = self.step.loss(batch)
             after = [scope.get_current_value(v) for v in self._others]
@@ -91,7 +258,7 @@ class JaxEngine:
 
         gradients, (cross_entropy, right, others) = jax.grad(loss, has_aux=True)(trainable)
         optimizer = list(optimizer)
-        optimizer[self._rate] = row["learning_rate"]
+        optimizer[self._rate] = rate
         moved, optimizer = self.optimizer.stateless_apply(optimizer, gradients, trainable)
         scales = [self.step.rate_scales.get(v.path, 1.0) for v in self.step.trainable]
         moved = [
@@ -101,12 +268,13 @@ class JaxEngine:
         if average:
             step = optimizer[0].astype("float32")
             decay = jnp.minimum(self.step.recipe.ema, (1.0 + step) / (10.0 + step))
-            present = [*moved, *(others[number] for number in self._statistics)]
+            present = [*moved, *(others[place] for place in self._statistics)]
             average = [decay * a + (1.0 - decay) * v for a, v in zip(average, present, strict=True)]
         return (moved, others, optimizer, average), (cross_entropy, right)
 
-    def _outputs(self, weights: list[Any], x: Any) -> list[Any]:
-        mapping = list(zip(self.step.model.variables, weights, strict=True))
-        with keras.StatelessScope(state_mapping=mapping):
-            outputs = self.step.outputs(self.step.prepare(x), training=False)
-        return [output.astype("float32") for output in outputs]
+
+def _padded(rows: np.ndarray, most: int) -> np.ndarray:
+    """Rows of zeros behind those of the steps: they are not looked at."""
+    made = np.zeros((most, *rows.shape[1:]), rows.dtype)
+    made[: len(rows)] = rows
+    return made

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tlcli.models import keras_private
+from tlcli.training.engines.engine import Measured
+from tlcli.training.forward import Forward
 from tlcli.training.parallel import TRACING
 from tlcli.training.step import Step, gather
 
@@ -19,11 +22,11 @@ class FusedAdam(keras.optimizers.Adam):
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         step = tf.cast(self.iterations.value + 1, variable.dtype)
-        index = self._get_variable_index(variable)
+        mean, square = keras_private.adam_moments(self, variable)
         tf.raw_ops.ResourceApplyAdam(
             var=_handle(variable),
-            m=_handle(self._momentums[index]),
-            v=_handle(self._velocities[index]),
+            m=_handle(mean),
+            v=_handle(square),
             beta1_power=tf.pow(tf.cast(self.beta_1, variable.dtype), step),
             beta2_power=tf.pow(tf.cast(self.beta_2, variable.dtype), step),
             lr=tf.cast(learning_rate, variable.dtype),
@@ -41,7 +44,7 @@ class FusedSGD(keras.optimizers.SGD):
         if not (self.momentum and self.nesterov):
             super().update_step(gradient, variable, learning_rate)
             return
-        momentum = self.momentums[self._get_variable_index(variable)]
+        momentum = keras_private.sgd_momentum(self, variable)
         tf.raw_ops.ResourceApplyKerasMomentum(
             var=_handle(variable),
             accum=_handle(momentum),
@@ -84,27 +87,16 @@ def _handle(variable: Any) -> Any:
     return variable.handle  # of a Keras variable and of TensorFlow's own alike
 
 
-class TensorFlowEngine:
-    """Runs a `Step` as one graph with the loop inside; variables are changed in place."""
+class TensorFlowPredictor:
+    """Runs a network outside training as one graph with the loop over batches inside."""
 
-    def __init__(self, step: Step) -> None:
-        self.step = step
-        self.optimizer = step.optimizer(FusedAdam, FusedSGD)
-        self._first = [v.numpy() for v in self.optimizer.variables]
-        decay = step.recipe.ema
-        self.average = [tf.Variable(v.value, trainable=False) for v in step.averaged] if decay else []
-        self._scales = [step.rate_scales.get(v.path, 1.0) for v in step.trainable]
-        self._train: dict[Any, Any] = {}
+    def __init__(self, forward: Forward) -> None:
+        self._network = forward
         self._infer: Any = None
-        self._inference_batch = inference_batch(step.largest)
+        self._inference_batch = inference_batch(forward.largest)
 
     def put(self, array: np.ndarray) -> tf.Tensor:
         return tf.convert_to_tensor(array)
-
-    def train(self, data: dict[str, Any], plan: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        tensors = {key: tf.convert_to_tensor(value) for key, value in plan.items()}
-        losses, right = self._compiled(data, tensors)(data, tensors)
-        return losses.numpy(), right.numpy()
 
     def outputs(self, x: Any) -> list[tf.Tensor]:
         if self._infer is None:
@@ -113,16 +105,68 @@ class TensorFlowEngine:
                 self._infer = graph(self._forward).get_concrete_function(*specs)
         return list(self._infer(x, tf.constant(self._inference_batch)))
 
-    def variables(self) -> dict[str, Any]:
-        named = {f"optimizer/{number:03d}": v for number, v in enumerate(self.optimizer.variables)}
-        named.update({f"average/{number:03d}": v for number, v in enumerate(self.average)})
-        return named
+    def _forward(self, x: Any, batch: Any) -> list[Any]:
+        count = tf.shape(x)[0]
+        steps = tf.maximum(1, (count + batch - 1) // batch)  # none, too, gives arrays of a shape
+        heads = len(self._network.model.outputs)
+        found = [tf.TensorArray(tf.float32, size=steps, infer_shape=False) for _ in range(heads)]
+
+        def body(i: Any, *found: Any) -> tuple[Any, ...]:
+            inputs = self._network.prepare(x[i * batch : (i + 1) * batch])
+            outputs = self._network.outputs(inputs, training=False)
+            return i + 1, *(a.write(i, tf.cast(o, tf.float32)) for a, o in zip(found, outputs, strict=True))
+
+        _, *found = tf.while_loop(lambda i, *_: i < steps, body, (0, *found), parallel_iterations=1)
+        return [a.concat() for a in found]
+
+
+class TensorFlowEngine(TensorFlowPredictor):
+    """Runs a `Step` as one graph with the loop inside; Keras's variables are changed in place."""
+
+    def __init__(self, step: Step) -> None:
+        super().__init__(step)
+        self.step = step
+        self.optimizer = step.optimizer(FusedAdam, FusedSGD)
+        self.optimizer.build(step.trainable)
+        self._first = [v.numpy() for v in self.optimizer.variables]
+        decay = step.recipe.ema
+        self._average = [tf.Variable(v.value, trainable=False) for v in step.averaged] if decay else []
+        self._scales = [step.rate_scales.get(v.path, 1.0) for v in step.trainable]
+        self._train: dict[Any, Any] = {}
+
+    def train(self, data: dict[str, Any], plan: dict[str, np.ndarray]) -> Measured:
+        tensors = {key: tf.convert_to_tensor(value) for key, value in plan.items()}
+        losses, right, finite = self._compiled(data, tensors)(data, tensors)
+        return lambda: (losses.numpy(), right.numpy(), bool(finite))
+
+    def write(self) -> None:
+        """Nothing to do: it is Keras's variables that are trained."""
+
+    read = write
+
+    def swap_average(self) -> None:
+        for average, variable in zip(self._average, self.step.averaged, strict=True):
+            held = tf.identity(variable.value)
+            variable.assign(average)
+            average.assign(held)
 
     def reset(self) -> None:
         for variable, value in zip(self.optimizer.variables, self._first, strict=True):
             variable.assign(value)
-        for average, variable in zip(self.average, self.step.averaged, strict=False):
+        for average, variable in zip(self._average, self.step.averaged, strict=False):
             average.assign(variable.value)
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {key: variable.numpy() for key, variable in self._own().items()}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        for key, variable in self._own().items():
+            variable.assign(state[key])
+
+    def _own(self) -> dict[str, Any]:
+        named = {f"optimizer/{number:03d}": v for number, v in enumerate(self.optimizer.variables)}
+        named.update({f"average/{number:03d}": v for number, v in enumerate(self._average)})
+        return named
 
     def _compiled(self, data: dict[str, Any], plan: dict[str, Any]) -> Any:
         """The traced loop for these kinds of arrays, whatever their lengths."""
@@ -134,7 +178,7 @@ class TensorFlowEngine:
                 self._train[key] = graph(self._loop).get_concrete_function(*specs)
         return self._train[key]
 
-    def _loop(self, data: dict[str, Any], plan: dict[str, Any]) -> tuple[Any, Any]:
+    def _loop(self, data: dict[str, Any], plan: dict[str, Any]) -> tuple[Any, Any, Any]:
         steps = tf.shape(plan["learning_rate"])[0]
         losses = tf.TensorArray(tf.float32, size=steps)
         right = tf.TensorArray(tf.float32, size=steps)
@@ -147,50 +191,32 @@ class TensorFlowEngine:
         _, losses, right = tf.while_loop(
             lambda i, *_: i < steps, body, (0, losses, right), parallel_iterations=1
         )
-        return losses.stack(), right.stack()
+        with tf.control_dependencies([losses.flow]):
+            finite = [tf.reduce_all(tf.math.is_finite(v.value)) for v in self.step.averaged]
+        return losses.stack(), right.stack(), tf.reduce_all(finite)
 
     def _advance(self, data: dict[str, Any], row: dict[str, Any]) -> tuple[Any, Any]:
         """The step that a row of the plan means; its cross-entropy and the number right."""
-        found = self._one(self.step.presented(gather(data, row)), row["learning_rate"])
-        self._follow()
-        return found
-
-    def _one(self, batch: dict[str, Any], rate: Any, weight: Any = None) -> tuple[Any, Any]:
-        """A step on a presented batch, which may be a share of one: `weight` is then that share."""
+        batch, variables = self.step.presented(gather(data, row)), self.step.trainable
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([v.value for v in self.step.trainable])
+            tape.watch([v.value for v in variables])
             total, cross_entropy, right = self.step.loss(batch)
-            if weight is not None:
-                total *= weight
-        variables = self.step.trainable
         gradients = tape.gradient(total, [v.value for v in variables])
-        self.optimizer.learning_rate.assign(rate)
+        self.optimizer.learning_rate.assign(row["learning_rate"])
         pairs = zip(variables, self._scales, strict=True)
         before = [tf.identity(v.value) if scale != 1 else None for v, scale in pairs]
         self.optimizer.apply(gradients, variables)
         for v, old, scale in zip(variables, before, self._scales, strict=True):
             if old is not None:
                 v.assign(old + scale * (v.value - old))
+        self._follow()
         return cross_entropy, right
 
     def _follow(self) -> None:
         """Move the average: slowly later, quickly at the start, when there is little to average."""
-        if not self.average:
+        if not self._average:
             return
         step = tf.cast(self.optimizer.iterations.value, tf.float32)
         decay = tf.minimum(self.step.recipe.ema, (1.0 + step) / (10.0 + step))
-        for average, v in zip(self.average, self.step.averaged, strict=True):
+        for average, v in zip(self._average, self.step.averaged, strict=True):
             average.assign(decay * average + (1.0 - decay) * v.value)
-
-    def _forward(self, x: Any, batch: Any) -> list[Any]:
-        count = tf.shape(x)[0]
-        steps = tf.maximum(1, (count + batch - 1) // batch)  # none, too, gives arrays of a shape
-        heads = len(self.step.model.outputs)
-        found = [tf.TensorArray(tf.float32, size=steps, infer_shape=False) for _ in range(heads)]
-
-        def body(i: Any, *found: Any) -> tuple[Any, ...]:
-            outputs = self.step.outputs(self.step.prepare(x[i * batch : (i + 1) * batch]), training=False)
-            return i + 1, *(a.write(i, tf.cast(o, tf.float32)) for a, o in zip(found, outputs, strict=True))
-
-        _, *found = tf.while_loop(lambda i, *_: i < steps, body, (0, *found), parallel_iterations=1)
-        return [a.concat() for a in found]

@@ -1,0 +1,99 @@
+"""Where JAX keeps what it has compiled, so that the next process need not compile it again.
+
+JAX runs what lies in that folder, so it must be the user's alone.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+VARIABLE = "TLCLI_JAX_CACHE"
+"""Names another folder, or is `off`."""
+MOST_BYTES = 1 << 30
+"""Beyond this the programs that have not been used for longest are removed."""
+
+
+def keep_programs(tell: Callable[[str], None] = lambda text: None) -> Path | None:
+    """Let JAX keep its programs in the user's folder; say so once, when it is made, or why it is not used.
+
+    A folder that the user has told JAX itself (`JAX_COMPILATION_CACHE_DIR`) stays as it is.
+
+    Returns:
+        The folder, or None where no programs are kept.
+    """
+    import jax
+
+    if os.environ.get(VARIABLE, "").lower() == "off" or jax.config.jax_compilation_cache_dir:
+        return None
+    folder = _folder()
+    new = not os.path.lexists(folder)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fault = fault_of(folder)
+    except OSError as error:
+        fault = error.strerror or str(error)
+    if fault:
+        tell(
+            f"compiled programs are not kept: {folder} {fault}. Name another folder with {VARIABLE}, "
+            f"or set {VARIABLE}=off."
+        )
+        return None
+    if new:
+        tell(f"compiled programs are kept in {folder} from now on; {VARIABLE}=off keeps none.")
+    remove_oldest(folder, MOST_BYTES)
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    return folder
+
+
+def fault_of(folder: Path) -> str:
+    """Why programs in a folder could be others': it, or a folder that it lies in, can be changed by others.
+
+    Empty where nothing is wrong.
+    """
+    status = os.lstat(folder)
+    if stat.S_ISLNK(status.st_mode):
+        return "is a symbolic link"
+    if not stat.S_ISDIR(status.st_mode):
+        return "is no folder"
+    if not hasattr(os, "geteuid"):
+        return ""
+    if status.st_uid != os.geteuid():
+        return "belongs to another user"
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return "can be written by other users"
+    for above in folder.resolve().parents:
+        status = os.stat(above)
+        if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+            return f"lies in {above}, which other users can write"
+    return ""
+
+
+def remove_oldest(folder: Path, most: int) -> None:
+    """Remove the programs that were used longest ago until the rest takes at most so many bytes."""
+    files = []
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = Path(place, name)
+            try:
+                status = path.lstat()
+            except OSError:  # another process was quicker
+                continue
+            files.append((max(status.st_atime, status.st_mtime), status.st_size, path))
+    left = sum(size for _, size, _ in files)
+    for _, size, path in sorted(files):
+        if left <= most:
+            return
+        path.unlink(missing_ok=True)
+        left -= size
+
+
+def _folder() -> Path:
+    if named := os.environ.get(VARIABLE):
+        return Path(named).expanduser().absolute()
+    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(home).expanduser() / "tlcli" / "jax"
