@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from tlcli.report.sections import layers as layer_section
@@ -24,7 +25,7 @@ def title(study: Study) -> str:
     if study.options.title:
         return clean(study.options.title)
     targets = list(dict.fromkeys(clean(e.target.source) for e in study.entries if e.target.source))
-    sources = list(dict.fromkeys(s for c in study.checkpoints if (s := clean_or_none(c.source))))
+    sources = list(dict.fromkeys(_sources(study)))
     networks = list(
         dict.fromkeys(
             [clean(e.identity.architecture) for e in study.entries if e.identity.architecture]
@@ -40,8 +41,15 @@ def title(study: Study) -> str:
     return ", ".join(p for p in parts if p)
 
 
-def clean_or_none(name: str) -> str:
-    return clean(name) if name else ""
+def _sources(study: Study) -> Iterable[str]:
+    """The published sets that the bases were trained on: as they say, else as their data sets were split."""
+    yield from (clean(c.source) for c in study.checkpoints if c.source)
+    bases = {e.base_digest for e in study.entries}
+    for r in study.records:
+        above = {a.content_sha256: a for a in r.provenance.ancestry}
+        for parent in (p for digest in bases if digest in above for p in above[digest].parents):
+            if parent in above and (found := re.search(r"--dataset (\S+)", above[parent].command)):
+                yield clean(found.group(1))
 
 
 def subtitle(study: Study) -> str:
@@ -134,7 +142,7 @@ def _extent(contrasts: Sequence[Contrast], reference: str, digits: int) -> str:
 
 def _as_data(contrasts: Sequence[Contrast], reference: str) -> str:
     """What the best arm is worth in images of the reference, at the smallest size where that is known."""
-    for size in sorted({c.first.size for c in contrasts}):
+    for size in sorted({c.first.size for c in contrasts if c.second.method == CONTROL}):
         best = max((c for c in contrasts if c.first.size == size), key=lambda c: c.first.mean)
         found = worth(best.first, reference)
         if found is not None and best.difference > 0 and size < found.largest:

@@ -152,4 +152,6 @@ def _class(column: Column, text: str = "") -> str:
         return ' class="digest"'
     if len(text) > LONG:
         return ' class="long"'
-    return ' class="name"' if column.key in ("arm", "variant", "first", "second", "name", "version") else ""
+    return (
+        ' class="name"' if column.key in ("arm", "variant", "against", "name", "version", "verdict") else ""
+    )

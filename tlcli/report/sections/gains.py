@@ -68,7 +68,8 @@ def _chart(study: Study, task: Task, contrasts: Sequence[Contrast], reference: s
 
 def _table(task: Task, contrasts: Sequence[Contrast], reference: str, place: int) -> Table:
     d = task.digits
-    worths = {id(c): worth(c.first, reference) if c.difference > 0 else None for c in contrasts}
+    control = _is_control(task, reference)
+    worths = {id(c): worth(c.first, reference) if control and c.difference > 0 else None for c in contrasts}
     known = any(worths.values())
     columns = [
         *cell_columns(task),
@@ -120,8 +121,10 @@ def worth_text(found: Worth, size: int, arm: str, reference: str) -> str:
 
 
 def _worths(task: Task, contrasts: Sequence[Contrast], reference: str) -> Iterable[str]:
-    """The best arm's worth at each size but the largest, where it is known."""
+    """The best arm's worth in training from scratch at each size but the largest, where it is known."""
     parts = []
+    if not _is_control(task, reference):
+        return
     for size, group in by(contrasts, lambda c: c.first.size).items():
         best = max(group, key=lambda c: c.first.mean)
         found = worth(best.first, reference)
