@@ -310,3 +310,25 @@ def test_a_signal_while_hdf5_writes_is_not_lost(
             assert os.listdir(tmp_path) == ["x.h5"]
     finally:
         signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_where_there_are_no_locks_the_file_is_closed_before_it_is_renamed(tmp_path, monkeypatch, force):
+    """Windows renames and removes no file that is open."""
+    publish, told = atomic._publish, []
+
+    def closed(temporary, target, replaces):
+        links = [Path(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd")]
+        held = [os.readlink(link) for link in links if link.is_symlink()]
+        told.append(str(temporary) in held)
+        publish(temporary, target, replaces)
+
+    monkeypatch.setattr(atomic, "fcntl", None)
+    monkeypatch.setattr(atomic, "_publish", closed)
+    with atomic.atomic_file(tmp_path / "a.txt", force=force) as temporary:
+        temporary.write_bytes(b"whole")
+    assert told == [False]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    with pytest.raises(ZeroDivisionError), atomic.atomic_file(tmp_path / "b.txt") as temporary:
+        raise ZeroDivisionError
+    assert not temporary.exists()

@@ -141,13 +141,20 @@ def atomic_file(path: str | Path, force: bool = False, *, follow: bool = True) -
             if force:
                 keep_permissions(target, descriptor)
             os.fsync(descriptor)
+            if fcntl is None:  # nor a lock to keep: Windows renames no file that is open
+                os.close(descriptor)
+                descriptor = -1
             _publish(temporary, target, force)
         except OSError as error:
             raise write_error(target, error) from error
     finally:
+        if descriptor >= 0 and fcntl is None:
+            os.close(descriptor)
+            descriptor = -1
         with contextlib.suppress(OSError):
             temporary.unlink()
-        os.close(descriptor)
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def temporary_name(target: Path, ending: str = "") -> Path:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -69,5 +71,7 @@ def in_words(row: Mapping[str, float]) -> str:
 
 def rows(history: Mapping[str, Sequence[float] | np.ndarray]) -> Iterator[dict[str, float]]:
     """The measurements of a history, one after the other."""
+    import numpy as np
+
     for values in zip(*(np.asarray(column).tolist() for column in history.values()), strict=True):
         yield dict(zip(history, values, strict=True))
