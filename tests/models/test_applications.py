@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from tlcli import store
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models import exchange, published
 from tlcli.models import network as net
@@ -18,6 +19,7 @@ from tlcli.models.layerspec import resolve_layers
 from tlcli.models.registry import NETWORKS, architecture
 from tlcli.store.records import Checkpoint, Dataset, Part
 from tlcli.store.weights import open_weights
+from tlcli.training import Recipe, transfer
 from tlcli.training.embedding import embed
 
 NAME, SIDE = "keras:MobileNetV3Small", 48
@@ -126,6 +128,29 @@ def test_weights_saved_by_keras_give_its_features(plain: keras.Model, tmp_path: 
         assert [*headless.weights] == [key for key in weights if not key.startswith("head/")]
     with pytest.raises(TlcliError, match=r"lacks head"):
         base_of(tmp_path / "notop.h5")
+
+
+def test_the_chain_from_a_network_of_keras(plain: keras.Model, tmp_path: Path) -> None:
+    """Heads, frozen layers up to a block, and all layers tuned; the kept network is the trained one."""
+    plain.save(tmp_path / "whole.h5")
+    base = base_of(tmp_path / "whole.h5", classes=0)
+    rng = np.random.default_rng(2)
+    parts = {
+        name: Part(
+            rng.integers(0, 256, (16, SIDE, SIDE, 3)).astype(np.uint8), np.arange(16) % 2, np.arange(16)
+        )
+        for name in ("train", "test")
+    }
+    dataset = Dataset(parts, ["a", "b"], np.arange(2))
+    arms = ["logistic", "freeze:freeze=expanded_conv_3", "finetune"]
+    recipe = Recipe(samples=16, batch_size=8)
+    results = transfer(base, [dataset], arms, recipe=recipe, save_dir=tmp_path / "networks")
+    logistic, frozen, tuned = results.runs
+    assert frozen.freeze < tuned.copy == logistic.copy
+    assert logistic.trainable_parameters < frozen.trainable_parameters < tuned.trainable_parameters
+    kept = store.read(next((tmp_path / "networks").glob("*finetune*")), Checkpoint)
+    logits = embed(kept, dataset, "head").parts["test"].embeddings
+    assert np.array_equal(logits.argmax(axis=1), tuned.predictions)
 
 
 def test_published_weights_are_checked(plain: keras.Model, tmp_path: Path, monkeypatch) -> None:

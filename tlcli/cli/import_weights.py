@@ -226,7 +226,8 @@ def _architecture(arch: str | None, weights: WeightsFile | TensorFile, file: str
         return architecture(arch)
     named = weights.model.casefold()
     for name in NETWORKS.all_names():
-        if named in (name.casefold(), name.casefold().removeprefix("keras:")):
+        short = name.casefold()
+        if named in (short, short.replace(":", "-"), short.removeprefix("keras:")):
             return architecture(name)
     said = (
         f"names a model {weights.model!r:.60}, which is none of ours"

@@ -135,13 +135,14 @@ def _models(
     images = _resized(inputs, values[RESIZE]) if RESIZE in values else inputs
     logits = checked_logits(arch.name, arch.build(images, classes, **options), classes, HEAD, built)
     number_unnamed(logits, built.unnamed)
-    own = keras.Model(inputs, logits, name=arch.name)
+    name = arch.name.replace(":", "-")  # TensorFlow makes scopes of it
+    own = keras.Model(inputs, logits, name=name)
     if HEAD_UNITS in values:
         units = [int(number) for number in values[HEAD_UNITS].split("-")]
         return _with_hidden_head(own, units, values.get(HEAD_DROPOUT, 0.0), classes), own
     if values.get(ALL_LAYERS):
         outputs = keras.layers.Dense(classes, name=HEAD)(all_layers(own))
-        return keras.Model(own.inputs, outputs, name=arch.name), own
+        return keras.Model(own.inputs, outputs, name=name), own
     return own, own
 
 
