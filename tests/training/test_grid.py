@@ -328,8 +328,9 @@ def test_what_would_fail_when_it_is_kept_is_refused_before(base, target_set, tmp
     odd = dataclasses.replace(
         target_set, provenance=dataclasses.replace(target_set.provenance, name="x<1>.h5")
     )
-    with pytest.raises(TlcliError, match="another name"):
-        transfer(base, [target_set, odd], ["ridge"], recipe=SHORT, save_dir=tmp_path / "others")
+    results = transfer(base, [odd], ["ridge"], recipe=SHORT, save_dir=tmp_path / "others")
+    assert store.write(tmp_path / "odd.h5", results).runs[0].dataset == "x<1>"
+    assert [path.name[:7] for path in (tmp_path / "others").iterdir()] == ["x_1_--r"]
 
 
 def test_statistics_cannot_both_move_and_stay(base, target_set):

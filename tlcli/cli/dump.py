@@ -25,7 +25,8 @@ def dump(
         typer.Option(
             "--table",
             metavar="NAME",
-            help="Of results: runs, history, neighbours, sweeps (accuracy for each k), targets, predictions; "
+            help="Of results: runs, history, neighbours, sweeps (accuracy for each k), rankings, "
+            "targets, predictions; "
             "of a checkpoint: history; of a data set and embeddings: images. [default: the first that is not "
             "empty]",
         ),

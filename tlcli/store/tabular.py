@@ -117,6 +117,11 @@ def _sweeps(record: Results) -> Iterator[Row]:
             }
 
 
+def _rankings(record: Results) -> Iterator[Row]:
+    for ranking in record.rankings:
+        yield {name: _known(getattr(ranking, name)) for name in columns("rankings")}
+
+
 def _targets(record: Results) -> Iterator[Row]:
     for target in record.targets.values():
         yield {
@@ -169,6 +174,7 @@ _TABLES: dict[str, dict[str, Callable[[Any], Iterable[Row]]]] = {
         "history": _history,
         "neighbours": _neighbours,
         "sweeps": _sweeps,
+        "rankings": _rankings,
         "targets": _targets,
         "predictions": _predictions,
     },
