@@ -27,7 +27,7 @@ from fuzzing.measuring import in_child, opened
 from PIL import Image
 
 import tlcli
-from tlcli.data import decoding, image_room, load_source, matlab, split, unpickle
+from tlcli.data import decoding, image_room, load_source, matlab, split, tables, unpickle
 from tlcli.data.decoding import UnreadableError, decode_one
 from tlcli.data.image_room import scans
 from tlcli.data.safe_npz import read_npz
@@ -388,3 +388,15 @@ def test_no_pixel_takes_more_memory_than_is_promised(tmp_path, mode):
     found = in_child(lambda: opened(decode_one, tmp_path / "x.png"))
     assert found["outcome"] == "read"
     assert found["memory"] <= image_room.PIXEL_MEMORY * 2000 * 2000 + (8 << 20)
+
+
+def test_rows_of_a_table_are_counted(tmp_path, monkeypatch):
+    """Each two bytes make a row; and a path of many steps is not compared step by step from its beginning."""
+    (tmp_path / "x.csv").write_text("file,label\n" + "x,\n" * 3000)
+    monkeypatch.setattr(budget, "FLOOR", 100_000)
+    monkeypatch.setattr(budget, "RATIO", 1)
+    with pytest.raises(TlcliError, match=r"the rows of the table x\.csv would take more"):
+        tables.read_table(tmp_path / "x.csv", "x.csv", Budget("x"))
+    began = time.process_time()
+    assert tables._find("a/" * 60_000 + "x.png", {"x.png": 3}) == 3
+    assert time.process_time() - began < 0.2

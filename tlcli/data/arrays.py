@@ -17,6 +17,7 @@ from tlcli.data.scale import find_whites, to_bytes
 from tlcli.data.source import Raw, Request, Source, complete, shown
 from tlcli.data.tables import LabelTable, read_table
 from tlcli.errors import TlcliError
+from tlcli.store.budget import Budget
 
 _MOST_CLASSES = 10_000
 _BLOCK = 1 << 22
@@ -161,7 +162,11 @@ def _read_pairs(file: ArrayFile, request: Request, raw: Raw) -> tuple[dict[str, 
 
 
 def _table(request: Request, raw: Raw) -> LabelTable | None:
-    return None if request.table is None else read_table(request.table, request.table.name)
+    return (
+        None
+        if request.table is None
+        else read_table(request.table, request.table.name, Budget(request.table.name))
+    )
 
 
 def _from_table(table: LabelTable, raw: Raw, parts: int) -> np.ndarray:

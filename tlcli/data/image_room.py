@@ -31,7 +31,7 @@ def room_to_decode(budget: Budget, file: Any, opened: IO[bytes], image: Image) -
     proportion to the files. Raises ValueError for an image that there can never be room for, and TlcliError
     where the budget is used up.
     """
-    pixels, size = image.width * image.height, _size(file)
+    pixels, size = image.width * image.height, size_of(file)
     room = pixels * PIXEL_MEMORY + size
     if room > budget.room_size:
         raise ValueError(f"declares {image.width} x {image.height} pixels")
@@ -64,5 +64,6 @@ def scans(opened: IO[bytes]) -> int:
     return max(1, count)
 
 
-def _size(file: Any) -> int:
+def size_of(file: Any) -> int:
+    """Bytes of a file, or of a member of an archive when it is unpacked."""
     return file.stat().st_size if isinstance(file, Path) else file.size()

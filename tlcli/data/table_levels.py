@@ -11,14 +11,15 @@ from tlcli.data.parts import PARTS, assign
 from tlcli.data.source import listed, shown
 from tlcli.data.tables import find_annotations, match_images, read_table
 from tlcli.errors import TlcliError
+from tlcli.store.budget import Budget
 
 
-def read_by_table(tree: Folder, path: Path, warnings: list[str]) -> Reading:
+def read_by_table(tree: Folder, path: Path, warnings: list[str], budget: Budget) -> Reading:
     """What a table says: its labels, its parts or else those of the folders, and its groups.
 
     Raises TlcliError for a group that stands in two parts.
     """
-    table = read_table(path, path.name)
+    table = read_table(path, path.name, budget)
     found = match_images(table, tree, warnings)
     if found.without_row:
         warnings.append(
@@ -51,13 +52,13 @@ def read_by_table(tree: Folder, path: Path, warnings: list[str]) -> Reading:
     return Reading(known, told=told, groups=groups)
 
 
-def read_annotated(folder: Folder, classes: set[str], warnings: list[str]) -> Files | None:
+def read_annotated(folder: Folder, classes: set[str], warnings: list[str], budget: Budget) -> Files | None:
     """The images of a part by the table that lies in its folder; None where there is none of these
     classes."""
     file = find_annotations(folder)
     if file is None:
         return None
-    table = read_table(file, str(file.name))
+    table = read_table(file, str(file.name), budget)
     if not classes & set(table.labels):
         return None
     found = match_images(table, folder, warnings)

@@ -7,18 +7,21 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tlcli.data.decoding import Readable
+from tlcli.data.image_room import size_of
 from tlcli.data.listing import Folder, is_image
 from tlcli.data.parts import part_of
 from tlcli.data.source import listed, shown
 from tlcli.errors import TlcliError
+from tlcli.store.budget import ROW_RATIO, Budget
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 
-_LARGEST = 1 << 28
-"""Bytes of a table."""
+_LONGEST_PATH = 64
+"""Steps of a path; the last ones of a longer one are compared."""
 
 _COLUMNS = {
     "file": "file filename file_name filepath path image image_id image_name image_path img name id",
@@ -44,19 +47,21 @@ class LabelTable:
         return len(self.labels)
 
 
-def read_table(file: Readable, name: str) -> LabelTable:
+def read_table(file: Readable, name: str, budget: Budget) -> LabelTable:
     """Read a table separated by commas, semicolons, tabs or spaces, with or without names of columns.
 
     Without names, the first column is the file and the second the label; others are passed by. Raises
     TlcliError for a table that is none.
     """
     try:
+        size = size_of(file)
+        if isinstance(file, Path):
+            budget.grow(size)
+        budget.take(size * ROW_RATIO, f"the rows of the table {shown(name)}")
         with file.open("rb") as opened:
-            content = opened.read(_LARGEST + 1)
+            content = opened.read(size)
     except OSError as error:
         raise TlcliError(f"The table {shown(name)} cannot be read: {error.strerror}.") from None
-    if len(content) > _LARGEST:
-        raise TlcliError(f"The table {shown(name)} has more than {_LARGEST} bytes.")
     text = content.decode("utf-8-sig", "replace").replace("\0", "\ufffd")
     first = text.split("\n", 1)[0]
     separator = next((sign for sign in "\t;," if sign in first), " ")
@@ -207,7 +212,8 @@ def _by_ending(paths: Iterable[str]) -> dict[str, int]:
 
 
 def _find(cell: str, index: dict[str, int]) -> int | None:
-    path = cell.replace("\\", "/").removeprefix("./").strip("/")
+    steps = cell.replace("\\", "/").removeprefix("./").strip("/").split("/")
+    path = "/".join(steps[-_LONGEST_PATH:])
     while path:
         if path in index:
             return index[path]

@@ -32,6 +32,8 @@ OBJECT = 1024
 """What an object of a file or a member of an archive is counted as, beside its bytes."""
 TEXT = 128
 """What a text is counted as that is one of many."""
+ROW_RATIO = 128
+"""What each byte of a table of labels is counted as: a row of two bytes becomes several objects."""
 LABEL = 1024
 """What an entry of a vector is counted as, which may be the label of an image."""
 OPCODE = 128

@@ -40,10 +40,10 @@ def load(path: Path, request: Request) -> Source:
     budget = Budget(path.name)
     roots = [_root(path, budget)]
     tree = list_tree(roots[0], raw.warnings)
-    reading = _read(tree, request, raw)
+    reading = _read(tree, request, raw, budget)
     if request.test_path is not None:
         roots.append(_root(request.test_path, budget))
-        reading = _with_test(reading, list_tree(roots[1], raw.warnings), request, raw)
+        reading = _with_test(reading, list_tree(roots[1], raw.warnings), request, raw, budget)
     raw.told.append(reading.told)
     for part, folder in reading.unlabelled.items():
         raw.warnings.append(
@@ -65,21 +65,21 @@ def load(path: Path, request: Request) -> Source:
     return complete(raw, request)
 
 
-def _read(tree: Folder, request: Request, raw: Raw) -> Reading:
+def _read(tree: Folder, request: Request, raw: Raw, budget: Budget) -> Reading:
     if request.table is not None:
-        return read_by_table(tree, request.table, raw.warnings)
+        return read_by_table(tree, request.table, raw.warnings, budget)
     reading = read_levels(tree, raw.warnings)
     for part in list(reading.unlabelled):
-        files = read_annotated(reading.unlabelled[part], set(reading.parts["train"]), raw.warnings)
+        files = read_annotated(reading.unlabelled[part], set(reading.parts["train"]), raw.warnings, budget)
         if files is not None:
             reading.parts[part] = files
             del reading.unlabelled[part]
     return reading
 
 
-def _with_test(reading: Reading, tree: Folder, request: Request, raw: Raw) -> Reading:
+def _with_test(reading: Reading, tree: Folder, request: Request, raw: Raw, budget: Budget) -> Reading:
     """The reading with the whole of another tree as its test part."""
-    other = _read(tree, request, raw)
+    other = _read(tree, request, raw, budget)
     chosen = next((part for part in ("test", "train") if part in other.parts), "validation")
     parts = {part: files for part, files in reading.parts.items() if part != "test"}
     parts["test"] = other.parts[chosen]
