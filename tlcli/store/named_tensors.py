@@ -7,7 +7,9 @@ import hashlib
 import io
 import math
 import pickle
+import struct
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -32,7 +34,10 @@ _SUFFIXES = {
 }
 """What PyTorch calls a variable of Keras."""
 _UNUSED = ".num_batches_tracked"
-_DAMAGED = (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError)
+_DAMAGED = (
+    *(pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError),
+    *(struct.error, zlib.error),
+)
 
 
 class TensorFile(ABC):
@@ -316,15 +321,22 @@ def _zipped(path: Path, archive: zipfile.ZipFile, budget: Budget) -> _Torch:
         raise TlcliError(f"{path} is a zip archive without weights of PyTorch (data.pkl) or Keras in it.")
     folder = described[0].removesuffix("data.pkl")
     order = f"{folder}byteorder"
-    if order in archive.namelist() and archive.read(order) != b"little":
+    if order in archive.namelist() and _member(archive, order) != b"little":
         raise TlcliError(f"{path} was written on a machine of another byte order.")
-    with archive.open(described[0]) as file:
-        value = _TorchUnpickler(file, budget).load()
+    value = _TorchUnpickler(io.BytesIO(_member(archive, described[0])), budget).load()
 
     def numbers(storage: _Storage) -> bytes:
-        return archive.read(f"{folder}data/{storage.key}")
+        return _member(archive, f"{folder}data/{storage.key}")
 
     return _Torch(path.name, PYTORCH, lambda: file_digest(path), value, numbers, budget)
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """The content of a member. Raises BadZipFile where it is said to lie outside the file."""
+    try:
+        return archive.read(name)
+    except OSError as error:
+        raise zipfile.BadZipFile(str(error)) from error
 
 
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
