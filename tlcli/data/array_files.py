@@ -199,6 +199,22 @@ def _open_stl10(path: Path) -> ArrayFile:
     return ArrayFile(path, {ONLY: shape}, read, layout="cwh" if images else None)
 
 
+def published_names(path: Path) -> dict[int, str]:
+    """The class names by label in a file beside: EMNIST's `…-mapping.txt`, STL-10's `class_names.txt`."""
+    emnist = path.name.partition("-train-" if "-train-" in path.name else "-test-")[0] + "-mapping.txt"
+    try:
+        if _is_stl10(path) and (beside := path.with_name("class_names.txt")).is_file():
+            return dict(enumerate(beside.read_text()[:_LONGEST_TEXT].split(), start=1))
+        if "emnist" in emnist and (beside := path.with_name(emnist)).is_file():
+            rows = [line.split() for line in beside.read_text()[:_LONGEST_TEXT].splitlines() if line.strip()]
+            return {int(row[0]): chr(int(row[1])) for row in rows}
+    except (OSError, ValueError, IndexError, OverflowError):
+        return {}  # labels go by their numbers
+    return {}
+
+
+_LONGEST_TEXT = 1 << 20
+
 _KINDS: tuple[tuple[Callable[[Path], bool], Callable[[Path], ArrayFile]], ...] = (
     (lambda path: path.suffix.lower() == ".npz", _open_npz),
     (lambda path: path.suffix.lower() == ".npy", _open_npy),

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tlcli.data.array_choice import choose_arrays, nothing_found, test_file_beside
-from tlcli.data.array_files import ArrayFile, open_array_file
+from tlcli.data.array_files import ArrayFile, open_array_file, published_names
 from tlcli.data.array_names import CLASS_NAMES
 from tlcli.data.layout import arrange
 from tlcli.data.scale import find_whites, to_bytes
@@ -18,6 +18,9 @@ from tlcli.data.source import Raw, Request, Source, complete, shown
 from tlcli.data.tables import LabelTable, read_table
 from tlcli.errors import TlcliError
 from tlcli.store.budget import Budget
+
+Names = list[str] | dict[int, str] | None
+"""The names of the classes along the labels, or by label; None where only labels are known."""
 
 _MOST_CLASSES = 10_000
 _BLOCK = 1 << 22
@@ -66,7 +69,7 @@ def load_arrays(path: Path, request: Request) -> Source:
     return complete(raw, request)
 
 
-def assemble(raw: Raw, pairs: dict[str, Pair], request: Request, names: list[str] | None) -> None:
+def assemble(raw: Raw, pairs: dict[str, Pair], request: Request, names: Names) -> None:
     """Bring images and labels of all parts to one form, and name the classes.
 
     With names, labels count along them; without, the labels that occur are the classes, their values the
@@ -74,8 +77,10 @@ def assemble(raw: Raw, pairs: dict[str, Pair], request: Request, names: list[str
     """
     labels = {part: pair.labels for part, pair in pairs.items()}
     if all(y.dtype.kind == "U" for y in labels.values()):
-        names = names or sorted({str(n) for y in labels.values() for n in y.ravel()})
-        labels = {part: _positions(y, names, raw.name) for part, y in labels.items()}
+        texts = (
+            names if isinstance(names, list) else sorted({str(n) for y in labels.values() for n in y.ravel()})
+        )
+        labels, names = {part: _positions(y, texts, raw.name) for part, y in labels.items()}, texts
     labels = {part: as_labels(y, f"The {part} labels of {raw.name}") for part, y in labels.items()}
     whites = find_whites(
         {pair.where: pair.images for pair in pairs.values()}, raw.name, request.white, raw.warnings, raw.told
@@ -96,8 +101,10 @@ def assemble(raw: Raw, pairs: dict[str, Pair], request: Request, names: list[str
         raise TlcliError(
             f"The images of {raw.name} differ in shape: {shapes}; give --image-size to bring all to one."
         )
-    _name_digits(raw, images["train"], labels, names)
-    if not raw.class_names:
+    if isinstance(names, dict):
+        raw.class_numbers = [int(value) for value in _occurring(labels, raw.name)]
+        raw.class_names = [names.get(number, str(number)) for number in raw.class_numbers]
+    elif not _name_digits(raw, images["train"], labels, names):
         raw.class_names = names or _occurring(labels, raw.name)
         raw.class_numbers = _numbers(labels, raw.class_names, named=names is not None, name=raw.name)
     index = {number: label for label, number in enumerate(raw.class_numbers)}
@@ -141,7 +148,7 @@ def as_labels(labels: np.ndarray, where: str) -> np.ndarray:
     return flat.astype(np.int64)
 
 
-def _read_pairs(file: ArrayFile, request: Request, raw: Raw) -> tuple[dict[str, Pair], list[str] | None]:
+def _read_pairs(file: ArrayFile, request: Request, raw: Raw) -> tuple[dict[str, Pair], Names]:
     """The arrays of each part of a file, and the class names that it has."""
     choice = choose_arrays(file, request)
     raw.told += choice.told
@@ -158,7 +165,7 @@ def _read_pairs(file: ArrayFile, request: Request, raw: Raw) -> tuple[dict[str, 
         columns = file.columns and not (emnist := key.startswith("dataset/"))
         layout = "whc" if file.columns and emnist and arrays[key].ndim == 2 else file.layout
         pairs[part] = Pair(arrays[key], labels, where, layout, columns)
-    return pairs, _class_names(file, choice.images, raw)
+    return pairs, _class_names(file, choice.images)
 
 
 def _table(request: Request, raw: Raw) -> LabelTable | None:
@@ -187,24 +194,30 @@ def _from_table(table: LabelTable, raw: Raw, parts: int) -> np.ndarray:
     return np.array(table.labels)
 
 
-def _class_names(file: ArrayFile, images: dict[str, str], raw: Raw) -> list[str] | None:
-    """The names of the classes, from an array or from a file beside that a published set has."""
+def _class_names(file: ArrayFile, images: dict[str, str]) -> Names:
+    """The names of the classes, from an array, or from what the sets EMNIST and STL-10 bring along."""
+    mapping = next((name for name in file.shapes if name.rpartition("/")[2] == "mapping"), None)
+    if mapping is not None:
+        return {int(row[0]): chr(int(row[1])) for row in file.read([mapping])[mapping]}
+    published = published_names(file.path)
+    if published:
+        return published
     key = next((k for name in CLASS_NAMES for k in file.shapes if k.lower() == name), None)
     if key is not None and key not in images.values():
         return [str(name) for name in file.read([key])[key].ravel()]
     return None
 
 
-def _name_digits(
-    raw: Raw, images: np.ndarray, labels: dict[str, np.ndarray], names: list[str] | None
-) -> None:
-    """SVHN calls the digit 0 the class 10: give it its number and its name."""
+def _name_digits(raw: Raw, images: np.ndarray, labels: dict[str, np.ndarray], names: Names) -> bool:
+    """SVHN calls the digit 0 the class 10: give it its number and its name. Returns whether it is SVHN."""
     occurring = {int(value) for y in labels.values() for value in np.unique(y)}
-    if names is None and images.shape[1:] == (32, 32, 3) and occurring == set(range(1, 11)):
-        for part, y in labels.items():
-            labels[part] = np.where(y == 10, 0, y)
-        raw.class_names, raw.class_numbers = [str(digit) for digit in range(10)], list(range(10))
-        raw.told.append(f"{raw.name} has the labels 1 to 10 of SVHN: 10 is the digit 0.")
+    if names is not None or images.shape[1:] != (32, 32, 3) or occurring != set(range(1, 11)):
+        return False
+    for part, y in labels.items():
+        labels[part] = np.where(y == 10, 0, y)
+    raw.class_names, raw.class_numbers = [str(digit) for digit in range(10)], list(range(10))
+    raw.told.append(f"{raw.name} has the labels 1 to 10 of SVHN: 10 is the digit 0.")
+    return True
 
 
 def _from_one_hot(labels: np.ndarray, where: str) -> np.ndarray:
