@@ -12,6 +12,7 @@ from tlcli.errors import Interrupted, TlcliError, UsageError
 from tlcli.models import network as net
 from tlcli.training import Recipe, augment, embed, train_base, transfer
 from tlcli.training.base import channel_statistics
+from tlcli.training.engines.memory import with_smaller_blocks
 from tlcli.training.engines.tensorflow_engine import TensorFlowEngine
 from tlcli.training.loop import Examples, Fit
 from tlcli.training.order import SampleOrder, next_evaluation
@@ -178,6 +179,29 @@ def test_a_weight_that_is_lost_behind_a_finite_loss_is_found(base, target_set, m
 
     monkeypatch.setattr(TensorFlowEngine, "train", poisoned)
     with pytest.raises(TlcliError, match="diverged: a weight is no number after 50 samples"):
+        transfer(base, [target_set], ["finetune"], recipe=Recipe(samples=50, batch_size=10))
+
+
+def test_a_device_without_memory_takes_smaller_blocks_or_is_told(base, target_set, monkeypatch):
+    import tensorflow as tf
+
+    def full(*arguments):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
+
+    tried = []
+
+    def compute(block):
+        tried.append(block)
+        return full() if block > 60 else "made"
+
+    assert with_smaller_blocks(compute, 500) == ("made", 31)
+    assert tried == [500, 250, 125, 62, 31]
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        with_smaller_blocks(full, 4)
+    with pytest.raises(KeyError):
+        with_smaller_blocks(lambda block: {}[block], 4)
+    monkeypatch.setattr(TensorFlowEngine, "train", full)
+    with pytest.raises(TlcliError, match="too little memory for training with 10 images per step"):
         transfer(base, [target_set], ["finetune"], recipe=Recipe(samples=50, batch_size=10))
 
 

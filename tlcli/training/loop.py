@@ -14,6 +14,7 @@ from tlcli.errors import Interrupted, TlcliError
 from tlcli.models import keras_private
 from tlcli.models import network as net
 from tlcli.training.engines import Engine, Measured
+from tlcli.training.engines.memory import told_in_words
 from tlcli.training.order import next_evaluation
 from tlcli.training.plan import Plans
 from tlcli.training.step import Step
@@ -89,8 +90,12 @@ class Fit:
 
         Raises:
             Interrupted: `watch.stop` said so; the state has been given to `watch.save`.
-            TlcliError: the loss or a weight is no number any more.
+            TlcliError: the loss or a weight is no number any more, or the device has too little memory.
         """
+        with told_in_words(self.batch):
+            self._run(watch, doing)
+
+    def _run(self, watch: Watch, doing: str) -> None:
         chunk, now = 8, time.monotonic()
         saved, plan = now, self._plan(chunk)
         while plan and not self._stopped_early():

@@ -15,6 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from tlcli.models import keras_private
 from tlcli.training.engines.engine import Measured
+from tlcli.training.engines.memory import with_smaller_blocks
 from tlcli.training.engines.program_cache import keep_programs
 from tlcli.training.forward import Forward
 from tlcli.training.step import INDICES, Step, index_name
@@ -45,16 +46,25 @@ class JaxPredictor:
         self._network = forward
         self._mesh = Mesh(jax.local_devices()[:devices], "batch") if devices > 1 else None
         self._forward = jax.jit(self._outputs)
+        self._most: int | None = None
+        """Images per block that fit into memory, where larger blocks did not."""
 
     def put(self, array: np.ndarray) -> jax.Array:
         return jax.device_put(array, self._everywhere)
 
     def outputs(self, x: Any) -> list[jax.Array]:
         block = BLOCK if len(x) > 3 * SMALL_BLOCK else SMALL_BLOCK
-        block = max(1, min(block, BYTES // self._network.largest))
+        most = max(1, BYTES // self._network.largest) if self._most is None else self._most
+        found, taken = with_smaller_blocks(partial(self._in_blocks, x), min(block, most))
+        if taken < min(block, most):
+            self._most = taken
+        return found
+
+    def _in_blocks(self, x: Any, block: int) -> list[jax.Array]:
         starts = range(0, max(1, len(x)), block)
         found = [self._forward(self._weights(), _cut(x, start, block)) for start in starts]
-        return [_join(parts, len(x)) for parts in zip(*found, strict=True)]
+        joined = [_join(parts, len(x)) for parts in zip(*found, strict=True)]
+        return joined if jax.default_backend() == "cpu" else jax.block_until_ready(joined)
 
     def _weights(self) -> list[Any]:
         return [v.value for v in self._variables()]

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tlcli.models import keras_private
 from tlcli.training.engines.engine import Measured
+from tlcli.training.engines.memory import with_smaller_blocks
 from tlcli.training.forward import Forward
 from tlcli.training.parallel import TRACING
 from tlcli.training.step import Step, gather
@@ -103,7 +104,10 @@ class TensorFlowPredictor:
             specs = tf.TensorSpec([None, *x.shape[1:]], x.dtype), tf.TensorSpec([], tf.int32)
             with TRACING:
                 self._infer = graph(self._forward).get_concrete_function(*specs)
-        return list(self._infer(x, tf.constant(self._inference_batch)))
+        found, self._inference_batch = with_smaller_blocks(
+            lambda batch: list(self._infer(x, tf.constant(batch))), self._inference_batch
+        )
+        return found
 
     def _forward(self, x: Any, batch: Any) -> list[Any]:
         count = tf.shape(x)[0]
