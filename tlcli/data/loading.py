@@ -102,7 +102,7 @@ def _labels(text: str) -> tuple[str, Path | None, str | None]:
 
 
 def _load(name_or_path: str, request: Request) -> Source:
-    if name_or_path in SOURCES:
+    if name_or_path in SOURCES or name_or_path.endswith(".py"):  # whose message says what to type
         entry = SOURCES[name_or_path]
         _refuse_unused(request, entry.options, name_or_path)
         loaded = entry.load(request)
