@@ -2,8 +2,8 @@
 
 from tlcli.data import classes
 from tlcli.data.classes import ClassExpression
+from tlcli.data.digit_halves import write_mat
 from tlcli.data.joining import join
-from tlcli.data.lab import write_mat
 from tlcli.data.loading import load_source
 from tlcli.data.naming import default_name
 from tlcli.data.source import Source, SourceInfo, class_part, published_classes, sources

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tlcli.data import lab, matlab
+from tlcli.data import digit_halves, matlab
 from tlcli.data.array_files import is_array_file
 from tlcli.data.arrays import load_arrays
 from tlcli.data.source import Request, Source, path_reader
@@ -14,8 +14,8 @@ OPTIONS = ("white", "layout", "test", "table", "test_path", "images_key", "label
 
 @path_reader(is_array_file, options=OPTIONS)
 def load(path: Path, request: Request) -> Source:
-    """The variables of the transfer lab (see `lab`) where a MATLAB file has them, else any images and
-    labels."""
-    if matlab.is_mat(path) and lab.is_lab(matlab.shapes(path)):
-        return lab.read_lab(path, request)
+    """Two halves of the digits (see `digit_halves`) where a MATLAB file has their variables, else any images
+    and labels."""
+    if matlab.is_mat(path) and digit_halves.is_halves(matlab.shapes(path)):
+        return digit_halves.read_halves(path, request)
     return load_arrays(path, request)

@@ -1,4 +1,6 @@
-"""The variables of the MNIST transfer lab: `X_trn69_P`, `t_trn69_P`, `X_tst69`, `t_tst69`, and so on.
+"""Two halves of the digits in one MATLAB file, as SML2016, computer lab 3, has them.
+
+Its variables are `X_trn69_P`, `t_trn69_P`, `X_tst69`, `t_tst69`, and so on.
 
 The digits are the first and the last class of a set, P the share of its training images that a variable
 has. X are pixels of 0 to 1 (N x height x width, x 3 for colour), t is one-hot (N x classes). Files written
@@ -38,12 +40,12 @@ class _ClassSet:
     parts: dict[str, Part]
 
 
-def is_lab(names: Iterable[str]) -> bool:
-    """Whether variables are named as in the lab."""
+def is_halves(names: Iterable[str]) -> bool:
+    """Whether variables are named as there."""
     return any(_TRAIN.fullmatch(name) for name in names)
 
 
-def read_lab(path: Path, request: Request) -> Source:
+def read_halves(path: Path, request: Request) -> Source:
     """All sets of classes in the file as one source; of several training sets of one the largest.
 
     Rows of pixels run row by row, unless `request` has another layout.
@@ -89,7 +91,7 @@ def read_lab(path: Path, request: Request) -> Source:
 
 
 def write_mat(datasets: Dataset | Sequence[Dataset], path: str | Path, *, force: bool = False) -> None:
-    """Write one or several datasets of the same published set as a MATLAB file in the lab's layout.
+    """Write one or several datasets of the same published set as a MATLAB file in that layout.
 
     Byte-identical for the same datasets. Raises TlcliError where two want to store different images under
     one name, where a variable would be too large for the format, and what `store.atomic_file` raises.
