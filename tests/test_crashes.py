@@ -43,6 +43,20 @@ def test_killed_stopped_and_refused_writers_lose_nothing(tmp_path: Path) -> None
     assert json.loads(done.stdout)["kills"] == 15
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the harness forks")
+def test_calls_that_fail_lose_nothing(tmp_path: Path) -> None:
+    """A few of the hundreds of calls that `harnesses/faults.py` makes fail, spread over all kinds."""
+    command = [sys.executable, str(TESTS / "harnesses" / "faults.py"), "--commands", "split"]
+    done = subprocess.run(
+        [*command, "--most", "3", "--points", "15", "--folder", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["faults"] >= 10
+
+
 def test_two_commands_with_one_output(tmp_path: Path) -> None:
     """One wins, the others say so, and the file is whole."""
     arguments = [*TLCLI, "split", "--dataset", "digits", "-o", "x.h5"]

@@ -198,7 +198,12 @@ def _first_line(error: BaseException) -> str:
     return lines[0][:200] if lines else "no message"
 
 
-_OUT_OF_MEMORY = ("ResourceExhaustedError", "RESOURCE_EXHAUSTED", "OOM when allocating")
+_OUT_OF_MEMORY = (
+    "can't start new thread",
+    "ResourceExhaustedError",
+    "RESOURCE_EXHAUSTED",
+    "OOM when allocating",
+)
 """What TensorFlow and JAX say for it, in the name of an error or in its text."""
 
 _ADVICE = {

@@ -139,5 +139,5 @@ class StopSignals:
 
     def _how_to_go_on(self) -> str:
         if self.kept is None or not self.kept.holds_state:
-            return "nothing was saved."
+            return "nothing was saved. Give the command again."
         return f"what was done is saved. To go on:\n  {resume_command()}"

@@ -50,7 +50,7 @@ class Sink:
     def __init__(self, raw: io.FileIO | io.BytesIO, held: HeldSignals) -> None:
         self._raw = raw
         self._held = held
-        self.error: OSError | None = None
+        self.error: OSError | MemoryError | None = None
 
     def check(self) -> None:
         """Raise the error that a write met; let signals that arrived meanwhile do their work."""
@@ -69,7 +69,7 @@ class Sink:
         while rest and self.error is None:
             try:
                 rest = rest[self._raw.write(rest) :]
-            except OSError as error:
+            except (OSError, MemoryError) as error:
                 self.error = error
         return len(data)
 
@@ -77,7 +77,7 @@ class Sink:
         if self.error is None:
             try:
                 self._raw.truncate(size)
-            except OSError as error:
+            except (OSError, MemoryError) as error:
                 self.error = error
         return size
 
