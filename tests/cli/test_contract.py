@@ -380,10 +380,11 @@ def test_the_examples_of_light_commands_run(call, work):
 
 def test_the_examples_of_the_other_commands_run(call):
     """Likewise those of the commands that load TensorFlow, in one process; pipes are tested elsewhere."""
-    names = ("train-base", "transfer", "embed", "export-weights", "import-weights", "archs")
+    names = ("train-base", "transfer", "embed", "export-weights", "import-weights", "rank", "archs")
     examples = [line for name in names for line in module(name).EXAMPLES]
     examples = [line for line in examples if "|" not in line and "cifar100vgg" not in line]
-    assert len(examples) >= 9
+    examples = [line for line in examples if "--pretrained" not in line]  # which is downloaded
+    assert len(examples) >= 11
     for line in examples:
         trains = "train-base" in line or "transfer" in line
         short = ["--epochs", "1"] if trains and "--epochs" not in line and "--samples" not in line else []

@@ -13,8 +13,8 @@ from tlcli.cli.output import Console, choose_output, count, percent, stem
 from tlcli.cli.recording import recorded_command
 
 EXAMPLES = [
-    "tlcli rank base.h5 imagenet.h5 --target digits-6-9.h5",
-    "tlcli rank networks/*.h5 --target digits-6-9.h5 -o ranking.h5 --json",
+    "tlcli rank base.h5 again.h5 --target digits-6-9.h5",
+    "tlcli rank base.h5 --target digits-6-9.h5 -o ranking.h5 --json",
 ]
 
 
