@@ -14,9 +14,9 @@ from tlcli import data, store
 from tlcli.training import Recipe, embed, train_base, transfer
 
 AUGMENTED = Recipe(
-    samples=600,
+    samples=300,
     batch_size=50,
-    eval_every=200,
+    eval_every=150,
     optimizer="adamw",
     weight_decay=1e-3,
     label_smoothing=0.1,
@@ -46,7 +46,7 @@ def numbers() -> dict[str, np.ndarray]:
     found = {f"base/{name}": values for name, values in base.weights.items()}
     found.update({f"base/{name}": values for name, values in base.history.items()})
     found["embeddings"] = embed(base, target).parts["test"].embeddings
-    small = Recipe(samples=150, batch_size=20, eval_every=50)
+    small = Recipe(samples=100, batch_size=20, eval_every=50)
     results = transfer(base, [target], METHODS, recipe=small, source=source)
     for run in results.runs:
         found.update({f"{run.arm}/{name}": values for name, values in run.history.items()})
@@ -85,7 +85,7 @@ def grid(eval_every: int) -> object:
     sets = [data.split(digits, range(6, 10), size=n, seed=n) for n in (40, 60, 100, 140)]
     for number, one in enumerate(sets):
         object.__setattr__(one.provenance, "name", f"{number}.h5")
-    recipe = Recipe(samples=160, batch_size=20, eval_every=eval_every)
+    recipe = Recipe(samples=80, batch_size=20, eval_every=eval_every)
     return transfer(base, sets, ["scratch", "freeze:copy=2", "finetune"], recipe=recipe, runs=2)
 
 
@@ -95,7 +95,7 @@ def counted() -> dict[str, object]:
     from tlcli.training.engines import jax_engine
 
     compilations, found = Compilations(), {}
-    for looped, every, seconds in ((False, 160, 0.7), (False, 60, 0.001), (True, 60, 0.001)):
+    for looped, every, seconds in ((False, 80, 0.7), (False, 30, 0.001), (True, 30, 0.001)):
         jax_engine.LOOPED, loop._CHUNK_SECONDS = looped, seconds
         results = grid(every)
         found[f"{looped} {every}"] = compilations.take("_steps", "_one")
@@ -148,7 +148,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     if sys.argv[2:] == ["again"]:
         compilations = Compilations()
-        grid(60)
+        grid(30)
         print(json.dumps({"misses": compilations.misses, "programs": sum(compilations.by_name.values())}))
         return
     np.savez(folder / "numbers.npz", **numbers())
