@@ -36,13 +36,13 @@ def _from_folder(folder: Path, sizes: Mapping[str, int], budget: Budget) -> dict
             continue
         size = path.stat().st_size
         if size > limit:
-            raise TlcliError(f"{name} has {size} bytes: expected {limit} at most")
+            raise TlcliError(f"{name} has {size} bytes: expected {limit} at most.")
         budget.grow(size)
         budget.take(size, name)
         try:
             found[name] = path.read_bytes()
         except OSError as error:
-            raise TlcliError(f"cannot read {name}: {error.strerror}") from None
+            raise TlcliError(f"Cannot read {name}: {error.strerror}.") from None
     return found
 
 
@@ -60,7 +60,7 @@ def _from_tar(path: Path, sizes: Mapping[str, int], budget: Budget) -> dict[str,
                 if not budget.allows(member.size):
                     raise TlcliError(f"{path.name} is refused: {budget.refusal(what, member.size)}.")
                 if member.kind not in FILES + FOLDERS:
-                    raise TlcliError(f"{path.name} holds {member.name!r:.100}, a link or device: refused")
+                    raise TlcliError(f"{path.name} holds {member.name!r:.100}, a link or device: refused.")
                 name = PurePosixPath(member.name).name
                 if member.kind in FOLDERS or name not in sizes or name in found:
                     stream.skip(member.padded)
@@ -68,13 +68,13 @@ def _from_tar(path: Path, sizes: Mapping[str, int], budget: Budget) -> dict[str,
                 if member.size > sizes[name]:
                     raise TlcliError(
                         f"{member.name!r:.100} in {path.name} has {member.size} bytes: "
-                        f"expected {sizes[name]} at most"
+                        f"expected {sizes[name]} at most."
                     )
                 found[name] = stream.take(member.padded)[: member.size]
     except TlcliError:
         raise
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise TlcliError(f"{path.name} cannot be read as a tar archive: {error}") from None
+        raise TlcliError(f"{path.name} cannot be read as a tar archive: {error}.") from None
     return found
 
 
@@ -82,7 +82,7 @@ def check_member(archive: str, name: str) -> None:
     """Raise TlcliError for a member of an archive whose name leaves the folder it is unpacked in."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if ".." in parts or name.startswith(("/", "\\")) or (parts and parts[0].endswith(":")):
-        raise TlcliError(f"{archive} holds {name!r:.100}, which points outside the archive: refused")
+        raise TlcliError(f"{archive} holds {name!r:.100}, which points outside the archive: refused.")
 
 
 FILES, FOLDERS = (b"0", b"\0", b"7"), (b"5",)

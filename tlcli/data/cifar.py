@@ -60,7 +60,7 @@ def load(layout: Layout, request: Request) -> Source:
     folder = fetch_all(layout.info.name, [layout.download], request)
     source = _read(layout, folder / layout.download.name, True)
     if source is None:
-        raise TlcliError(f"{layout.download.name} does not hold the files of {layout.info.name}")
+        raise TlcliError(f"{layout.download.name} does not hold the files of {layout.info.name}.")
     return source
 
 
@@ -100,7 +100,7 @@ def _read(layout: Layout, container: Path, binary: bool) -> Source | None:
     if missing:
         raise TlcliError(
             f"{container.name} has {len(contents)} of the {len(sizes)} files of "
-            f"{layout.info.name}: {missing[0]} is missing"
+            f"{layout.info.name}: {missing[0]} is missing."
         )
     decode = _from_binary if binary else partial(_from_python, budget)
     total = sum(n for _, n in layout.train)
@@ -126,7 +126,7 @@ def _from_binary(layout: Layout, name: str, content: bytes, n: int) -> tuple[np.
     if len(content) != n * width:
         raise TlcliError(
             f"{name} has {len(content)} bytes: expected {n * width}, {n} records of {width}; "
-            "it is damaged or was not downloaded in full"
+            "it is damaged or was not downloaded in full."
         )
     records = np.frombuffer(content, np.uint8).reshape(n, width)
     return _images(records[:, layout.label_columns :]), _labels(layout, name, records[:, layout.label_column])
@@ -139,17 +139,17 @@ def _from_python(
         batch = {_key(k): v for k, v in unpickle.load(io.BytesIO(content), budget).items()}
         data, labels = unpickle.array(batch["data"]), batch[layout.label_key]
     except unpickle.UnsafePickleError as error:
-        raise TlcliError(f"{name} is a pickle that is refused: {error}") from None
+        raise TlcliError(f"{name} is a pickle that is refused: {error}.") from None
     except TlcliError:
         raise
     except Exception as error:  # the unpickler raises nearly anything on a damaged file
         why = str(error) or type(error).__name__
-        raise TlcliError(f"{name} is no batch of CIFAR's python version: {why}") from None
+        raise TlcliError(f"{name} is no batch of CIFAR's python version: {why}.") from None
     if type(labels) is not list or any(type(label) is not int for label in labels):
-        raise TlcliError(f"{name} has labels that are no list of whole numbers")
+        raise TlcliError(f"{name} has labels that are no list of whole numbers.")
     if data.shape != (n, PIXELS) or len(labels) != n:
         raise TlcliError(
-            f"{name} has data of shape {data.shape} and {len(labels)} labels: expected {(n, PIXELS)} and {n}"
+            f"{name} has data of shape {data.shape} and {len(labels)} labels: expected {(n, PIXELS)} and {n}."
         )
     return _images(data), _labels(layout, name, np.array(labels))
 
@@ -161,7 +161,7 @@ def _images(planes: np.ndarray) -> np.ndarray:
 def _labels(layout: Layout, name: str, labels: np.ndarray) -> np.ndarray:
     last = len(layout.class_names) - 1
     if labels.dtype.kind not in "ui" or labels.min() < 0 or labels.max() > last:
-        raise TlcliError(f"{name} has labels outside 0 to {last}, such as {labels.max()}")
+        raise TlcliError(f"{name} has labels outside 0 to {last}, such as {labels.max()}.")
     return labels.astype(np.int64)
 
 

@@ -230,8 +230,8 @@ def _append(spool: IO[bytes], block: np.ndarray) -> None:
         spool.write(block.data)
     except OSError as error:
         raise TlcliError(
-            f"cannot keep decoded images in {tempfile.gettempdir()}: {error.strerror}; "
-            "make room or set TMPDIR to another folder"
+            f"Cannot keep decoded images in {tempfile.gettempdir()}: {error.strerror}; "
+            "make room or set TMPDIR to another folder."
         ) from None
 
 

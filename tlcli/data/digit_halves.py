@@ -101,7 +101,7 @@ def write_mat(datasets: Dataset | Sequence[Dataset], path: str | Path, *, force:
     for dataset in given:
         for name, array in _variables(dataset).items():
             if name in variables and not np.array_equal(variables[name], array):
-                raise TlcliError(f"two datasets differ in what {name} would be: write them into two files")
+                raise TlcliError(f"Two datasets differ in what {name} would be: write them into two files.")
             variables[name] = array
     matlab.write(Path(path), variables, force=force)
 
@@ -190,8 +190,8 @@ def _check_one_shape(path: Path, shapes: Sequence[tuple[int, ...]]) -> None:
     different = sorted(set(shapes))
     if len(different) > 1:
         raise TlcliError(
-            f"the images of {path.name} differ in shape: "
-            f"{', '.join(' x '.join(map(str, shape)) for shape in different)}"
+            f"The images of {path.name} differ in shape: "
+            f"{', '.join(' x '.join(map(str, shape)) for shape in different)}."
         )
 
 
@@ -199,7 +199,7 @@ def _class_numbers(path: Path, key: str, arrays: dict[str, np.ndarray]) -> list[
     if f"classes{key}" in arrays:
         return [int(n) for n in as_labels(arrays[f"classes{key}"], f"classes{key} of {path.name}")]
     if not key.isdigit() or key[0] > key[1]:
-        raise TlcliError(f"{path.name} has no variable classes{key} that says which classes X_trn{key} has")
+        raise TlcliError(f"{path.name} has no variable classes{key} that says which classes X_trn{key} has.")
     return list(range(int(key[0]), int(key[1]) + 1))
 
 
@@ -219,7 +219,7 @@ def _part(
     if labels.max() >= len(numbers):
         raise TlcliError(
             f"{where} has a label {labels.max()}: expected 0 to {len(numbers) - 1}, or the "
-            f"classes {numbers[0]} to {numbers[-1]} themselves"
+            f"classes {numbers[0]} to {numbers[-1]} themselves."
         )
     images = as_images(arrays[f"X_{suffix}"], len(labels), white, f"X_{suffix} of {path.name}", layout)
     return class_part(images, labels, _positions(path, f"i_{suffix}", arrays, len(labels)))
@@ -231,7 +231,7 @@ def _positions(path: Path, variable: str, arrays: dict[str, np.ndarray], n: int)
         return np.arange(n)
     index = as_labels(arrays[variable].ravel(), f"{variable} of {path.name}")
     if len(index) != n:
-        raise TlcliError(f"{variable} of {path.name} has {len(index)} values: expected {n}")
+        raise TlcliError(f"{variable} of {path.name} has {len(index)} values: expected {n}.")
     return index
 
 

@@ -157,7 +157,7 @@ def _data_dir(given: str | Path | None) -> Path | None:
         return None
     folder = Path(text).expanduser()
     if not folder.is_dir():
-        raise UsageError(f"the data folder {str(text)!r} does not exist: check --data-dir or TLCLI_DATA_DIR")
+        raise UsageError(f"The data folder {str(text)!r} does not exist: check --data-dir or TLCLI_DATA_DIR.")
     return folder
 
 

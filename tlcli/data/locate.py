@@ -68,8 +68,8 @@ def fetch_all(set_name: str, downloads: Sequence[Download], request: Request) ->
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise TlcliError(
-                f"cannot keep {set_name} in {folder}: {error.strerror}; "
-                "set TLCLI_CACHE_DIR to a writable folder"
+                f"Cannot keep {set_name} in {folder}: {error.strerror}; "
+                "set TLCLI_CACHE_DIR to a writable folder."
             ) from None
         _fetch(set_name, download, target, downloads, request.progress)
     return folder

@@ -89,7 +89,7 @@ def write(path: Path, variables: Mapping[str, np.ndarray], *, force: bool = Fals
         if array.nbytes > _LONGEST:
             raise TlcliError(
                 f"{name} would have {array.nbytes} bytes, and a .mat file holds {_LONGEST} per "
-                "variable at most; ask for fewer images, or for an .h5 file"
+                "variable at most; ask for fewer images, or for an .h5 file."
             )
     with store.atomic_file(path, force) as temporary, open(temporary, "r+b") as file:
         scipy.io.savemat(file, dict(variables), do_compression=True, oned_as="column")
@@ -103,7 +103,7 @@ def _is_v73(path: Path) -> bool:
     if start not in (HEADER_V5, HEADER_V73):
         raise TlcliError(
             f"{path.name} begins with {start[:8]!r}: expected a MATLAB file of version 5 or "
-            "7.3; save it again with -v7 or -v7.3"
+            "7.3; save it again with -v7 or -v7.3."
         )
     return start == HEADER_V73
 
@@ -134,7 +134,7 @@ def _load(path: Path, names: Sequence[str]) -> dict[str, Any]:
         with open(path, "rb") as file:
             return scipy.io.loadmat(file, variable_names=list(names))
     except MemoryError:
-        raise TlcliError(f"{path.name} declares more data than there is memory for") from None
+        raise TlcliError(f"{path.name} declares more data than there is memory for.") from None
     except Exception as error:  # scipy raises nearly anything on a damaged file
         why = str(error).split("\n")[0] or type(error).__name__
-        raise TlcliError(f"{path.name} cannot be read as a MATLAB file: {why:.200}") from None
+        raise TlcliError(f"{path.name} cannot be read as a MATLAB file: {why:.200}.") from None

@@ -40,7 +40,7 @@ def read_npz(
         missing = [name for name in names if name + ".npy" not in members]
         if missing:
             held = listed(member.removesuffix(".npy") for member in members)
-            raise TlcliError(f"{path.name} has no array {missing[0]!r}: it holds {held}")
+            raise TlcliError(f"{path.name} has no array {missing[0]!r}: it holds {held}.")
         return {name: _read(archive, path, name, kinds, budget) for name in names}
 
 
@@ -91,21 +91,21 @@ def _read(archive: zipfile.ZipFile, path: Path, name: str, kinds: str, budget: B
             shape, fortran, dtype = _header(file)  # type: ignore[arg-type]
             if dtype.hasobject:
                 raise TlcliError(
-                    f"{where} holds Python objects, which could run code: save it again as numbers"
+                    f"{where} holds Python objects, which could run code: save it again as numbers."
                 )
             if dtype.kind not in kinds:
-                raise TlcliError(f"{where} is of type {dtype}: expected numbers")
+                raise TlcliError(f"{where} is of type {dtype}: expected numbers.")
             size = _size(shape, dtype, member.file_size, where)
             budget.take(array_cost(shape, size), f"array {name!r:.100}")
             content = file.read(size)
         if len(content) != size:
-            raise TlcliError(f"{where} ends early: {len(content)} of {size} bytes")
+            raise TlcliError(f"{where} ends early: {len(content)} of {size} bytes.")
         array = np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
         return _as_text(array, content) if dtype.kind in "US" else array
     except TlcliError:
         raise
     except Exception as error:  # as above
-        raise TlcliError(f"{where} cannot be read: {error!s:.200}") from None
+        raise TlcliError(f"{where} cannot be read: {error!s:.200}.") from None
 
 
 def _as_text(array: np.ndarray, content: bytes) -> np.ndarray:
@@ -122,9 +122,9 @@ def _size(shape: tuple[int, ...], dtype: np.dtype, held: int, where: str) -> int
     """The bytes of an array, if that many are there."""
     size = math.prod(shape) * dtype.itemsize
     if any(n < 0 for n in shape):
-        raise TlcliError(f"{where} declares the shape {shape}: expected sizes from 0")
+        raise TlcliError(f"{where} declares the shape {shape}: expected sizes from 0.")
     if size > held:
-        raise TlcliError(f"{where} declares {shape} {dtype}, {size} bytes: more than the file holds")
+        raise TlcliError(f"{where} declares {shape} {dtype}, {size} bytes: more than the file holds.")
     return size
 
 

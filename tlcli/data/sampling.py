@@ -23,7 +23,7 @@ TEST_SHARE = 0.2
 def generator(seed: int, *stream: int) -> np.random.Generator:
     """The stream of chance number `stream` of a seed; raises UsageError for a negative seed."""
     if seed < 0:
-        raise UsageError(f"seed {seed}: expected 0 or more")
+        raise UsageError(f"Seed {seed}: expected 0 or more.")
     return np.random.default_rng([seed, *stream])
 
 
@@ -121,22 +121,22 @@ def subset_size(
     values out of range and TlcliError where nothing would be left.
     """
     if proportion is not None and size is not None:
-        raise UsageError("a proportion and a size were given: expected one of them")
+        raise UsageError("A proportion and a size were given: expected one of them.")
     if multiple_of < 1:
-        raise UsageError(f"multiple of {multiple_of}: expected 1 or more")
+        raise UsageError(f"Multiple of {multiple_of}: expected 1 or more.")
     if proportion is not None and not 0 < proportion <= 1:
-        raise UsageError(f"proportion {proportion}: expected more than 0 and at most 1")
+        raise UsageError(f"Proportion {proportion}: expected more than 0 and at most 1.")
     if size is not None and size < 1:
-        raise UsageError(f"size {size}: expected 1 or more")
+        raise UsageError(f"Size {size}: expected 1 or more.")
     if size is not None and size > total:
-        raise TlcliError(f"size {size}: the chosen classes have only {total} training images")
+        raise TlcliError(f"Size {size}: the chosen classes have only {total} training images.")
     share = Fraction(str(proportion)) if proportion is not None else Fraction(1)
     wanted = size if size is not None else int(total * share)
     rounded = wanted // multiple_of * multiple_of
     if rounded == 0:
         raise TlcliError(
-            f"nothing is left of {total} training images: {wanted} rounded down to a multiple "
-            f"of {multiple_of} is 0; ask for more"
+            f"Nothing is left of {total} training images: {wanted} rounded down to a multiple "
+            f"of {multiple_of} is 0; ask for more."
         )
     return rounded
 
@@ -245,7 +245,7 @@ def draw_sklearn(
         try:
             first, second = train_test_split(index, train_size=size, random_state=seed, stratify=strata)
         except ValueError as error:
-            raise TlcliError(f"scikit-learn cannot draw {size} of {len(index)} images: {error}") from None
+            raise TlcliError(f"scikit-learn cannot draw {size} of {len(index)} images: {error}.") from None
         return first, second
 
     chosen, _ = draw(np.arange(len(labels)), n)

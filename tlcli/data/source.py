@@ -272,14 +272,14 @@ def check_class_names(names: Sequence[str], source: str) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise TlcliError(f"{source} has two classes named {name!r:.100}: class names must differ")
+            raise TlcliError(f"{source} has two classes named {name!r:.100}: class names must differ.")
         if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in name):
-            raise TlcliError(f"{source} has a class named {name!r:.100}: expected no control characters")
+            raise TlcliError(f"{source} has a class named {name!r:.100}: expected no control characters.")
         seen.add(name)
     if not names:
-        raise TlcliError(f"{source} has no classes")
+        raise TlcliError(f"{source} has no classes.")
     if "" in seen:
-        raise TlcliError(f"{source} has a class without a name")
+        raise TlcliError(f"{source} has a class without a name.")
 
 
 def shown(name: str, longest: int = 80) -> str:

@@ -45,11 +45,11 @@ def split(
     Warnings of the reading are in `source.warnings` afterwards, and in the dataset's options (`notes`).
     """
     if sampling not in draws.SAMPLINGS:
-        raise UsageError(f"unknown sampling {sampling!r}: expected {', '.join(draws.SAMPLINGS)}")
+        raise UsageError(f"Unknown sampling {sampling!r}: expected {', '.join(draws.SAMPLINGS)}.")
     if not 0 <= validation < 1:
-        raise UsageError(f"validation {validation}: expected a share of at least 0 and less than 1")
+        raise UsageError(f"Validation {validation}: expected a share of at least 0 and less than 1.")
     if validation and source.validation is not None:
-        raise UsageError(f"{source.name} already has a validation part: leave the validation share out")
+        raise UsageError(f"{source.name} already has a validation part: leave the validation share out.")
     groups = _groups_of(classes)
     _check_known(source, [number for group in groups for number in group])
     chosen = [group[0] for group in groups]

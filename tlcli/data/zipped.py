@@ -65,7 +65,7 @@ class ZipEntry:
         for number, step in enumerate(steps, start=1):
             last = number == len(steps)
             if here._children is None:
-                raise TlcliError(f"{self.name} holds {here._path!r:.100} as a file and as a folder: refused")
+                raise TlcliError(f"{self.name} holds {here._path!r:.100} as a file and as a folder: refused.")
             if step not in here._children:
                 path = f"{here._path}/{step}".lstrip("/")
                 here._children[step] = ZipEntry(self._archive, path, step, folder=folder or not last)
