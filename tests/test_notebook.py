@@ -93,7 +93,7 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys, fig
     assert {arm: run.trainable_parameters for arm, run in arms.items()} == {
         "scratch": arms["scratch"].parameters,
         "freeze": 256 * 2 + 2,
-        "freeze(freeze=4)": 256 * 2 + 2 + 8 * 8 * 64 * 256 + 256,
+        "freeze:freeze=4": 256 * 2 + 2 + 8 * 8 * 64 * 256 + 256,
     }
     _check_plots(figures(), [names["network_a"].history, *map(names["histories"], names["STRATEGIES"])])
 

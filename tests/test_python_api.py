@@ -39,7 +39,7 @@ def test_every_block_of_the_page_runs(tmp_path, monkeypatch, capsys, registers):
     assert read("results.h5", Results).provenance.ancestry
     assert (tmp_path / "report" / "report.html").exists()
     assert "epoch,accuracy,loss,samples_seen,test_accuracy,test_loss" in told
-    assert "['thaw(head=0.3)', 'thaw(head=0.3)']" in told
+    assert "['thaw:head=0.3', 'thaw:head=0.3']" in told
     assert names["tuned"].runs[0].test_accuracy > 0.9
     assert names["classifier"].score(names["test"].embeddings, names["test"].labels) == pytest.approx(
         names["neighbours"].test_accuracy, abs=0.02
