@@ -104,6 +104,7 @@ def _replace(temporary: Path, folder: Path) -> None:
     except BaseException:
         os.rename(old, folder)
         raise
+    atomic.sync_folder(folder.parent)  # else a loss of power could bring back the name of what goes now
     owned.remove(old)
 
 
