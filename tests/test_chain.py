@@ -111,7 +111,7 @@ def test_heads_and_neighbours_on_all_layers_and_both_sides(work, tmp_path):
     assert arms["plain.h5"] == "knn:layer=all,mirrored=1"
     assert arms["power.h5"] == "knn:power=0.5,layer=all,mirrored=1"
     grid = ["--method", "ridge", "--method", "ridge:all_layers=0", "--all-layers", "--mirrored"]
-    tlcli("transfer", base, target, *grid, "-o", str(tmp_path / "heads.h5"), cwd=work)
+    tlcli("transfer", base, target, *grid, "--runs", "1", "-o", str(tmp_path / "heads.h5"), cwd=work)
     heads = store.read(tmp_path / "heads.h5", Results)
     assert [run.arm for run in heads.runs] == ["ridge:all_layers=1", "ridge:all_layers=0"]
     assert [run.trainable_parameters for run in heads.runs] == [193 * 4, 129 * 4]
@@ -244,6 +244,8 @@ def test_save_keeps_each_network(work, tmp_path):
         "freeze",
         "--samples",
         "200",
+        "--runs",
+        "1",
     ]
     tlcli(*arguments, "--save", str(tmp_path / "kept"), "-o", str(tmp_path / "r.h5"), cwd=work)
     (kept,) = (tmp_path / "kept").iterdir()

@@ -110,7 +110,7 @@ def test_inspect_says_what_it_sees_and_fails_only_where_there_is_nothing_to_see(
         (["--validation", "1"], 2, "validation"),
         (["--seed", "-1"], 2, "seed"),
         (["--data-dir", "nowhere"], 2, "nowhere"),
-        (["--image-size", "8"], 2, "size"),
+        (["--image-size", "0"], 2, "size"),
     ],
 )
 def test_impossible_splits(call, work, arguments, code, word):

@@ -48,7 +48,7 @@ def test_every_kind_of_arm_answers_with_both_sides(base, source_set, target_set,
     plain = transfer(base, [target_set], arms, recipe=PLAIN, **how)
     found = transfer(base, [target_set], arms, recipe=MIRRORED, save_dir=tmp_path, **how)
     assert found.recipe["mirrored"]
-    assert "mirrored" not in plain.recipe
+    assert not plain.recipe["mirrored"]
     kept = {n.recipe["method"]: n for n in (store.read(path, Checkpoint) for path in tmp_path.iterdir())}
     for run, other in zip(found.runs, plain.runs, strict=True):
         expected = mean_logits(kept[run.arm], target_set.test.images)

@@ -326,7 +326,7 @@ class ArmTrainer:
         """What the frozen layers make of augmented views of the training images, one view after the other."""
         assert stage.below is not None
         base = self.base
-        grey = (v if base.channel_order == "rgb" else v[::-1] for v in (base.mean, base.std))
+        grey = [v if base.channel_order == "rgb" else v[::-1] for v in (base.mean, base.std)]
         images, augmentation = np.asarray(dataset.train.images[:]), self.recipe.augmentation()
         for number in range(stage.phase.views):
             view = augment.view(images, augmentation, number, seed, *grey)
