@@ -28,7 +28,8 @@ def tlcli(
 
 
 def fails(done: subprocess.CompletedProcess[bytes], code: int, *words: str) -> str:
-    """Assert a clean failure: the code, no result, a few plain lines with these words. Returns them."""
+    """Assert a clean failure: the code, no result, a few plain lines with these words, in either case.
+    Returns the lines."""
     message = done.stderr.decode()
     assert done.returncode == code, message
     assert done.stdout == b""
@@ -36,5 +37,5 @@ def fails(done: subprocess.CompletedProcess[bytes], code: int, *words: str) -> s
     assert message.startswith("tlcli: ")
     assert len(message.strip().splitlines()) <= 3, message
     for word in words:
-        assert word in message, message
+        assert word.lower() in message.lower(), message
     return message

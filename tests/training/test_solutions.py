@@ -275,6 +275,7 @@ def test_kept_views_are_augmented_images_seen_by_the_frozen_layers(base, target_
     """A head trained on kept views is the head that plain training on those very images gives."""
     from tlcli.training import augment
     from tlcli.training.order import SampleOrder, rng
+    from tlcli.training.plan import SEGMENT
 
     recipe = dataclasses.replace(SHORT, augment=("shift:1",))
     (run,) = transfer(base, [target_set], ["freeze:views=2"], recipe=recipe, save_dir=tmp_path, seed=3).runs
@@ -302,8 +303,9 @@ def test_kept_views_are_augmented_images_seen_by_the_frozen_layers(base, target_
     start = net.initial_weights(net.build("cnn2", target_set.image_shape, 4), 3, "run")
     model.set_weights([start["head/kernel"], start["head/bias"]])
     model.compile(keras.optimizers.Adam(0.001), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    drawn = rng(3, "view", 0).integers(0, 3, (SEGMENT, 50))
     for number, batch in enumerate(SampleOrder(n, 3).take(0, 300).reshape(6, 50)):
-        rows = batch + n * rng(3, "view", number).integers(0, 3, 50)
+        rows = batch + n * drawn[number]
         model.train_on_batch(x[rows], target_set.train.labels[batch])
     kept = saved(tmp_path, "freeze").weights
     np.testing.assert_allclose(kept["head/kernel"], model.get_weights()[0], atol=1e-5)
