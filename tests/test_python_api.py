@@ -46,13 +46,6 @@ def test_every_block_of_the_page_runs(tmp_path, monkeypatch, capsys, registers):
     )
 
 
-def test_the_block_of_the_readme_runs():
-    (block,) = blocks(ROOT / "README.md")
-    names: dict[str, object] = {}
-    exec(compile(block, "README.md", "exec"), names)
-    assert len(names["results"].runs) == 4
-
-
 def test_importing_it_costs_nothing():
     code = (
         "import sys, tlcli; light = set(sys.modules)\n"
