@@ -60,3 +60,9 @@ def _brief(value: Any) -> str:
         text = repr(value)
     size = f"{len(value)} in a " if hasattr(value, "__len__") else ""
     return text if 0 < len(text) <= 300 else f"<{size}{type(value).__name__}>"
+
+
+def escape_csv(text: object) -> str:
+    """Text that a spreadsheet will not run as a formula."""
+    plain = str(text)
+    return "'" + plain if plain[:1] in ("=", "+", "-", "@", "\t", "\r") else plain

@@ -28,8 +28,7 @@ def tlcli(
 
 
 def fails(done: subprocess.CompletedProcess[bytes], code: int, *words: str) -> str:
-    """Assert a clean failure: the code, no result, a few plain lines with these words, in either case.
-    Returns the lines."""
+    """Assert a clean failure: the code, no result, a few plain lines with these words. Returns them."""
     message = done.stderr.decode()
     assert done.returncode == code, message
     assert done.stdout == b""
@@ -37,5 +36,5 @@ def fails(done: subprocess.CompletedProcess[bytes], code: int, *words: str) -> s
     assert message.startswith("tlcli: ")
     assert len(message.strip().splitlines()) <= 3, message
     for word in words:
-        assert word.lower() in message.lower(), message
+        assert word in message, message
     return message

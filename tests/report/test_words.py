@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tlcli.report.words import escape_csv, escape_markdown, number, points, show, slug
+from tlcli.report.words import escape_markdown, number, points, show, slug
+from tlcli.text import escape_csv
 
 
 def test_numbers_and_names() -> None:

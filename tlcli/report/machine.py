@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from tlcli.report.document import Block, Chart, Column, Document, Table, Text
-from tlcli.report.words import MINUS, escape_csv, number, slug
+from tlcli.report.words import MINUS, number, slug
+from tlcli.text import escape_csv
 
 FILES_ONLY = ("runs", "curves", "map", "confusion")
 """Tables that JSON names by their file and leaves their rows to it."""

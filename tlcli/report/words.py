@@ -43,12 +43,6 @@ def escape_markdown(text: object) -> str:
     return re.sub(r"^(\s*)([-+=]|\d+[.)])(?=\s|$)", r"\1\\\2", escaped)
 
 
-def escape_csv(text: object) -> str:
-    """Text that a spreadsheet will not run as a formula."""
-    plain = str(text)
-    return "'" + plain if plain[:1] in ("=", "+", "-", "@", "\t", "\r") else plain
-
-
 def count(n: int | float) -> str:
     """12345 as 12,345."""
     return f"{int(n):,}"

@@ -17,6 +17,7 @@ from tlcli.errors import UsageError
 from tlcli.store.records import Checkpoint, Neighbours, Record, Results, Run
 from tlcli.store.results import neighbours_row, run_row
 from tlcli.store.tables import columns
+from tlcli.text import escape_csv
 
 Row = dict[str, Any]
 Table = dict[str, list[Any]]
@@ -62,8 +63,8 @@ def _text(value: Any) -> str:
         return str(int(value))
     if isinstance(value, dict | list):
         return json.dumps(value, sort_keys=True)
-    if isinstance(value, str):  # a name out of a file, which no spreadsheet must take for a formula
-        return f"'{value}" if value[:1] in ("=", "+", "-", "@") else value
+    if isinstance(value, str):
+        return escape_csv(value)
     return repr(value)
 
 
