@@ -1,6 +1,6 @@
 """A pretrained network against plain Keras: embedding, and a frozen arm of 20 epochs.
 
-    python tests/benchmarks/pretrained.py [--network MobileNetV2] [--images 400] [--side 96] [--epochs 20]
+    python tests/benchmarks/pretrained.py [--network MobileNetV2] [--images 1500] [--side 96] [--epochs 20]
 
 Both run in this process, one after the other, with the same random weights, which take the same time. The
 first call of each, which compiles, is not counted for embedding and is counted for the frozen arm.
@@ -74,7 +74,7 @@ def said(what: str, plain: tuple[float, float], ours: tuple[float, float]) -> No
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--network", default="MobileNetV2")
-    parser.add_argument("--images", type=int, default=400)
+    parser.add_argument("--images", type=int, default=1500)
     parser.add_argument("--side", type=int, default=96)
     parser.add_argument("--epochs", type=int, default=20)
     arguments = parser.parse_args()
