@@ -161,6 +161,8 @@ def test_suggestions_are_slips_of_the_keyboard():
     assert similar("vgg", networks) == ["vgg16"]
     assert similar("cnn22", networks) == ["cnn2"]
     assert similar("x", networks) == []
+    assert similar("--tset", ["--quiet", "--dataset", "--test"]) == ["--test"]
+    assert similar("--test", ["--quiet", "--select-on-test"]) == similar("--source", ["--force"]) == []
     with pytest.raises(UsageError, match="is a file"):
         NETWORKS["mynet.py"]
 

@@ -10,8 +10,8 @@ from typing import Any
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'x'?` where a known name is a likely slip for the one received, else nothing.
 
-    Likely are names that differ by a typing error or two, and names that begin with, or contain, what was
-    typed. The part of a name after its colon (`keras:ResNet50`) counts like the whole.
+    Likely are names that differ by a typing error or two, and names that begin with what was typed. The part
+    of a name after its colon (`keras:ResNet50`) counts like the whole; the dashes of options do not count.
     """
     near = similar(name, known)
     return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
@@ -21,14 +21,15 @@ def similar(name: str, known: Iterable[str], most: int = 2) -> list[str]:
     """The known names that are a likely slip for the one received, the nearest first."""
     from difflib import get_close_matches
 
-    wanted = name.casefold()
+    wanted = name.casefold().lstrip("-")
     folded: dict[str, str] = {}
     for full in known:
-        folded.setdefault(full.casefold(), full)
-        folded.setdefault(full.casefold().rpartition(":")[2], full)
+        plain = full.casefold().lstrip("-")
+        folded.setdefault(plain, full)
+        folded.setdefault(plain.rpartition(":")[2], full)
     near = get_close_matches(wanted, folded, n=most, cutoff=0.75)
     if not near and len(wanted) > 1:
-        near = [k for k in folded if k.startswith(wanted)] or [k for k in folded if wanted in k]
+        near = [k for k in folded if k.startswith(wanted)]
     return list(dict.fromkeys(folded[n] for n in near))[:most]
 
 

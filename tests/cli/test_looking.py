@@ -207,7 +207,7 @@ def test_verify_finds_a_flipped_bit(call, work, where):
     assert done.returncode == 1
     assert done.stdout.startswith(b"BAD   digits-0-5.h5\n")
     assert b"ok    digits-6-9.h5" in done.stdout
-    assert b"tlcli: 1 file of 2 not as recorded." in done.stderr
+    assert b"tlcli: 1 of 2 files differ" in done.stderr
 
 
 def test_datasets_and_their_json(call):

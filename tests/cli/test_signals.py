@@ -145,7 +145,7 @@ def fail_after_a_signal(number, error, kept=None):
 
 @pytest.mark.parametrize(("number", "code"), ENDS)
 @pytest.mark.parametrize(
-    "error", [RuntimeError("INTERNAL: ptxas exited with code 15"), Interrupted("stopped")]
+    "error", [RuntimeError("INTERNAL: ptxas exited with code 15"), Interrupted("Stopped")]
 )
 @pytest.mark.parametrize("state", [True, False])
 def test_an_error_of_the_engine_after_a_signal_is_that_stop(
@@ -160,7 +160,7 @@ def test_an_error_of_the_engine_after_a_signal_is_that_stop(
     with pytest.raises(Interrupted) as found:
         fail_after_a_signal(number, error, kept)
     assert found.value.exit_code == code
-    assert str(found.value).startswith(f"stopped by {'Ctrl-C' if code == 130 else number.name}")
+    assert str(found.value).startswith(f"Stopped by {'Ctrl-C' if code == 130 else number.name}")
     assert ("tlcli train-base a.h5 -o b.h5 --resume" in str(found.value)) == state
     assert ("nothing was saved" in str(found.value)) != state
 

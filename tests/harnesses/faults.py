@@ -130,7 +130,7 @@ class Faults(Harness):
         said = f"{where}: {ended.stderr[-2000:]}"
         assert ended.code in (0, 1), f"{said}: exit code {ended.code}"
         assert "Traceback" not in ended.stderr, said
-        assert "internal error" not in ended.stderr, said
+        assert "fault in tlcli" not in ended.stderr, said
         assert ended.code == 0 or ended.stderr.strip(), f"{where}: not told"
         found = content(folder / command.output)
         assert found == command.bytes or (ended.code == 1 and found == before), f"{said}: something is lost"

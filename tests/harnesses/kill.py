@@ -262,7 +262,7 @@ class Harness:
                     f"{where}: exit code {ended.code}"
                 )
                 assert "Traceback" not in ended.stderr, where
-                assert "internal error" not in ended.stderr, where
+                assert "fault in tlcli" not in ended.stderr, where
                 found = content(place / command.output)
                 if ended.code:
                     assert len(ended.stderr.strip().splitlines()) <= 12, where

@@ -328,7 +328,7 @@ ATTACKS: dict[str, tuple[Callable[[h5py.File], None], str]] = {
     "not_json": (text_attribute("options", b"{'a': 1}"), "not valid JSON"),
     "deep_json": (text_attribute("options", b"[" * 50_000), "not valid JSON"),
     "infinite_json": (text_attribute("options", b'{"a": 1e999}'), "not valid JSON"),
-    "wrong_json": (text_attribute("options", b"[]"), "is no json object"),
+    "wrong_json": (text_attribute("options", b"[]"), "expected json object"),
     "long_integer": (text_attribute("options", b'{"a": ' + b"9" * 10_000 + b"}"), "not valid JSON"),
 }
 

@@ -120,7 +120,7 @@ def forge(tmp_path: Path, record: store.Record, change: Callable[[tree.Tree], No
         ("dataset", lambda t: t.datasets.update({"classes/names": ["a", "a", "b"]}), "more than once"),
         ("dataset", lambda t: t.datasets.update({"train/labels": np.zeros(19, np.int64)}), "expected N = 20"),
         ("dataset", lambda t: t.datasets.update({"ancestry": '[{"name": 1}]'}), "another form"),
-        ("dataset", lambda t: t.datasets.update({"ancestry": "{}"}), "ancestry is no list"),
+        ("dataset", lambda t: t.datasets.update({"ancestry": "{}"}), "is not a list"),
         ("dataset", lambda t: t.set("", "extra", 1), "unknown attribute 'extra'"),
         ("dataset", lambda t: t.set("train", "extra", 1), "unknown attribute 'extra'"),
         ("dataset", lambda t: t.datasets.update({"train/code": np.zeros(3)}), "unknown dataset 'train/code'"),

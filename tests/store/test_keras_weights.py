@@ -332,7 +332,7 @@ def test_no_hdf5_at_all(tmp_path: Path, content: bytes, words: str) -> None:
 
 def test_neither_layout(tmp_path: Path, checkpoint: store.Checkpoint) -> None:
     store.write(tmp_path / "base.h5", checkpoint)
-    with pytest.raises(TlcliError, match="is no weights file of Keras"):
+    with pytest.raises(TlcliError, match="is not a weights file of Keras"):
         read(tmp_path / "base.h5")
     keras_files.legacy(tmp_path / "none.h5", {"activation_1": {}})
     with pytest.raises(TlcliError, match="holds no layers with weights"):

@@ -178,7 +178,7 @@ def test_a_weight_that_is_lost_behind_a_finite_loss_is_found(base, target_set, m
         return train(self, data, plan)
 
     monkeypatch.setattr(TensorFlowEngine, "train", poisoned)
-    with pytest.raises(TlcliError, match="diverged: a weight is no number after 50 samples"):
+    with pytest.raises(TlcliError, match="a weight is NaN or infinite after 50 images"):
         transfer(base, [target_set], ["finetune"], recipe=Recipe(samples=50, batch_size=10))
 
 

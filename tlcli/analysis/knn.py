@@ -186,7 +186,7 @@ def _weights(distances: np.ndarray, weights: str) -> np.ndarray:
 def _usable(ks: Sequence[int] | None, images: int) -> tuple[int, ...]:
     """The numbers of neighbours, ascending, each less than the number of training images."""
     if images < 2:
-        raise TlcliError(f"the embeddings have {images} training image; neighbours need at least 2.")
+        raise TlcliError(f"The embeddings have {images} training image; neighbours need at least 2.")
     if ks is None:
         return tuple(k for k in DEFAULT_KS if k < images)
     wanted = tuple(sorted({int(k) for k in ks}))
@@ -209,7 +209,7 @@ def _check_values(embeddings: Embeddings) -> None:
     widths = {part.embeddings.shape[1] for part in embeddings.parts.values()}
     if len(widths) > 1:
         raise TlcliError(
-            f"the parts have embeddings of {' and '.join(map(str, sorted(widths)))} numbers; "
+            f"The parts have embeddings of {' and '.join(map(str, sorted(widths)))} numbers; "
             "expected the same in all."
         )
     for name in ("train", "test"):
@@ -217,7 +217,7 @@ def _check_values(embeddings: Embeddings) -> None:
         # Of two reductions neither makes a copy; NaN shows in both.
         if not (np.min(values) > -_LARGEST and np.max(values) < _LARGEST):
             raise TlcliError(
-                f"the {name} embeddings hold NaN, infinite or huge values; expected numbers below "
+                f"The {name} embeddings hold NaN, infinite or huge values; expected numbers below "
                 f"{_LARGEST:g}. Check the network that made them."
             )
 

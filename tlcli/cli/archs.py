@@ -36,9 +36,7 @@ def archs(
             "--input", metavar="HxWxC", help="Count for images of this size, not that it was made for."
         ),
     ] = None,
-    classes: Annotated[
-        int | None, typer.Option("--classes", metavar="N", help="Count for so many classes.")
-    ] = None,
+    classes: o.ClassCount = None,
     arch_option: Annotated[
         list[str] | None,
         typer.Option("--arch-option", metavar="NAME=VALUE", help="An option of the network; repeatable."),
@@ -53,16 +51,16 @@ def archs(
     Options are set with --arch-option, here and in `tlcli train-base`.
     """
     from tlcli.cli.backend import load
-    from tlcli.models import architecture, architectures
+    from tlcli.models import architecture, architectures, parse_options
 
     chosen = [name for pattern in names or [] for name in matching(pattern)]
     wanted = [architecture(name) for name in chosen] if names else list(architectures().values())
     shape = None if input_shape is None else parse_shape(input_shape)
-    if classes is not None and classes < 1:
-        raise UsageError(f"--classes: received {classes}, expected a number from 1.")
     given = o.pairs("--arch-option", arch_option)
     if given and len(wanted) > 1:
         raise UsageError("--arch-option needs the network it is for: tlcli archs NAME --arch-option ...")
+    for arch in wanted:
+        parse_options(arch.name, given)
     console = Console(quiet=quiet)
     if given or any(_known(arch, shape, classes) is None for arch in wanted):
         load(console, "cpu", tell=False)

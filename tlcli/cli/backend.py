@@ -38,10 +38,10 @@ def load(
         How many tasks to do at once.
 
     Raises:
-        UsageError: a device or a number of threads that there cannot be.
+        UsageError: a device that there cannot be.
         TlcliError: a GPU is asked for, and there is none.
     """
-    _choose_device(device, threads)
+    _choose_device(device)
     if deterministic:
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
@@ -73,17 +73,15 @@ def load(
     elif seen:
         at_once = 1
     if tell:
-        console.note(f"Computing with {_described(backend, seen)}.")
+        console.note(f"This computes with {_described(backend, seen)}.")
     return at_once
 
 
-def _choose_device(device: str, threads: int | None) -> None:
+def _choose_device(device: str) -> None:
     """Check what was asked for, and hide the other devices from the backends."""
     match = re.fullmatch(r"auto|cpu|gpu(?::(\d{1,3}))?", device)
     if not match:
         raise UsageError(f"--device: received '{device}', expected auto, cpu, gpu or gpu:N.")
-    if threads is not None and threads < 1:
-        raise UsageError(f"--threads: received {threads}, expected a number from 1.")
     set_environment()
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"

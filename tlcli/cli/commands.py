@@ -83,5 +83,7 @@ class CommandGroup(TyperGroup):
             args = [*args[1:], "--help"]
         name = args[0]
         if name not in SUMMARIES and not name.startswith("-") and not ctx.resilient_parsing:
-            raise UsageError(f"no such command: {name}.{did_you_mean(name, SUMMARIES)}\nSee `tlcli --help`.")
+            raise UsageError(
+                f"There is no command {name}.{did_you_mean(name, SUMMARIES)}\nSee `tlcli --help`."
+            )
         return super().resolve_command(ctx, args)

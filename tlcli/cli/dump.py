@@ -68,5 +68,5 @@ def dump(
     with store.atomic_file(csv, force) as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
     rows = len(next(iter(found.values())))
-    console.note(f"{csv}: {count(rows, 'row')} of the table {chosen}, {count(len(found), 'column')}.")
+    console.note(f"{csv} holds the table {chosen}: {count(rows, 'row')} and {count(len(found), 'column')}.")
     console.result(csv, "table", table=chosen, rows=rows, columns=list(found))

@@ -75,7 +75,7 @@ def embed(
     width = embeddings.parts["train"].embeddings.shape[1]
     console.made(
         path,
-        f"layer {embeddings.layer} of {network.architecture}, {width:,} numbers for each of "
+        f"holds the layer {embeddings.layer} of {network.architecture}: {width:,} numbers for each of "
         f"{count(sum(sizes.values()), 'image')}.",
         "tlcli knn {}",
     )

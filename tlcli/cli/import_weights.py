@@ -81,10 +81,7 @@ def import_weights(
             "a file that `tlcli split` wrote.",
         ),
     ] = None,
-    classes: Annotated[
-        int | None,
-        typer.Option("--classes", metavar="N", help="The number of classes, instead of --dataset."),
-    ] = None,
+    classes: o.ClassCount = None,
     headless: Annotated[
         bool,
         typer.Option("--headless", help="Leave the head out: a base without classes, to transfer from."),
@@ -140,6 +137,7 @@ def import_weights(
     from tlcli import store
     from tlcli.cli.backend import load
     from tlcli.cli.signals import StopSignals
+    from tlcli.models import parse_options
     from tlcli.store.weights import open_weights
 
     console = Console(as_json=as_json, quiet=quiet)
@@ -163,8 +161,9 @@ def import_weights(
                 console.warn(
                     f"--std {std}: pixels are 0...255 here; multiply by 255 what is meant for 0...1."
                 )
-            load(console, "cpu", tell=False)
             options = o.pairs("--arch-option", arch_option)
+            parse_options(known.name, options)
+            load(console, "cpu", tell=False)
             checkpoint = _imported(weights, known, options, task, means / 255, stds / 255, bool(pretrained))
             checkpoint.channel_order = order
     accuracy = None if task.test is None else _accuracy(checkpoint, task.test)
@@ -173,16 +172,16 @@ def import_weights(
     )
 
     if assumed:
-        console.note(assumed + (" Channels: blue, green, red." if order == "bgr" else ""))
+        console.note(assumed + (" The channels are blue, green, red." if order == "bgr" else ""))
     if weights.left_out:
-        console.note(f"Left out of {weights.name}: {', '.join(weights.left_out[:5])}.")
+        console.note(f"Arrays of {weights.name} are left out: {', '.join(weights.left_out[:5])}.")
     if accuracy is not None:
-        console.note(f"Test accuracy on {dataset}: {percent(accuracy)}.")
+        console.note(f"The test accuracy on {dataset} is {percent(accuracy)}.")
     parameters = sum(array.size for array in checkpoint.weights.values())
     named = count(len(task.class_names), "class", "classes") if task.class_names else "no head"
     console.made(
         path,
-        f"{known.name} with {parameters:,} parameters and {named}, out of {weights.layout}.",
+        f"holds {known.name} with {parameters:,} parameters and {named}, out of {weights.layout}.",
         "tlcli transfer {} DATASET",
     )
     console.result(
@@ -298,8 +297,6 @@ class Task:
             self.class_names = []
             self.input_shape = parse_shape(input_shape) if input_shape else arch.input_shape
         elif classes is not None:
-            if not 1 <= classes <= 100_000:
-                raise UsageError(f"--classes: received {classes}, expected a number from 1.")
             self.class_names = [str(number) for number in range(classes)]
             self.input_shape = parse_shape(input_shape) if input_shape else arch.input_shape
         elif (published := data.published_classes(str(dataset))) is not None:

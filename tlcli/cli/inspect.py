@@ -70,7 +70,7 @@ def inspect(
         from tlcli.cli.sheet import write_sheet
 
         write_sheet(store.read(file, store.Dataset), images, force=force)
-        console.note(f"{images}: sample images, one row for each class.")
+        console.note(f"{images} shows sample images, one row for each class.")
 
 
 def _check_sheet(file: str, images: str, force: bool) -> None:

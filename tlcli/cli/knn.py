@@ -88,7 +88,8 @@ def knn(
     how = "on the test part itself" if select_on_test else "by leave-one-out on the training part"
     console.made(
         path,
-        f"with k = {found.k} of {len(found.ks)} tried (chosen {how}), {percent(accuracy)} of "
+        f"holds the test accuracy for {count(len(found.ks), 'value')} of k. "
+        f"With k = {found.k} (chosen {how}), {percent(accuracy)} of "
         f"{count(len(found.predictions), 'test image')} are classified right.",
         "tlcli report {}",
     )

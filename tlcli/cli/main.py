@@ -154,21 +154,21 @@ def explain(error: BaseException, arguments: list[str]) -> tuple[int, str | None
     if isinstance(error, USAGE_ERROR):
         return 2, _usage_message(error, arguments)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        return 130, "interrupted; what was not complete has not been written."
+        return 130, "Interrupted: what was not complete is not written."
     if isinstance(error, Terminated):
-        stopped = f"stopped by {NAMES[error.number]}; what was not complete has not been written."
+        stopped = f"Stopped by {NAMES[error.number]}: what was not complete is not written."
         return exit_code(error.number), stopped
     if isinstance(error, BrokenPipeError):
         return 1, None  # the reader, say `head`, has had enough
     if isinstance(error, MemoryError) or any(word in repr(error) for word in _OUT_OF_MEMORY):
-        return 1, "not enough memory for this. Take fewer images, or a machine with more memory."
+        return 1, "There is not enough memory. Take fewer images, or a machine with more memory."
     if isinstance(error, OSError):
         return 1, _system_message(error)
     if isinstance(error, SystemExit):
         return (error.code if isinstance(error.code, int) else 1), None
     return 1, (
-        f"internal error ({type(error).__name__}: {_first_line(error)}). "
-        "This is a fault in tlcli; run again with --debug and report what it prints."
+        f"The program failed ({type(error).__name__}: {_first_line(error)}). "
+        "This is a fault in tlcli: run again with --debug and report what it prints."
     )
 
 
@@ -210,20 +210,19 @@ _ADVICE = {
     errno.ENOSPC: "the disk is full. Free some space or write elsewhere with -o.",
     errno.EDQUOT: "your disk quota is used up. Free some space or write elsewhere with -o.",
     errno.EFBIG: "the file would be larger than the system allows. Raise the limit or write elsewhere.",
-    errno.EACCES: "no permission. Check the permissions or write elsewhere with -o.",
-    errno.EPERM: "no permission. Check the permissions or write elsewhere with -o.",
+    errno.EACCES: "permission is denied. Check the permissions or write elsewhere with -o.",
+    errno.EPERM: "permission is denied. Check the permissions or write elsewhere with -o.",
     errno.EROFS: "the file system is read-only. Write elsewhere with -o.",
-    errno.ENOENT: "no such file or folder.",
+    errno.ENOENT: "a file or folder does not exist. Check the names.",
     errno.EISDIR: "this is a folder; a file was expected.",
     errno.ENAMETOOLONG: "the name is too long. Choose a shorter one with -o.",
-    errno.EMFILE: "too many open files.",
+    errno.EMFILE: "too many files are open. Give fewer at once.",
 }
 
 
 def _system_message(error: OSError) -> str:
-    what = f"'{error.filename}': " if error.filename else ""
-    advice = _ADVICE.get(error.errno or 0)
-    return what + (advice or f"{error.strerror or _first_line(error)}.")
+    advice = _ADVICE.get(error.errno or 0) or f"the system says: {error.strerror or _first_line(error)}."
+    return f"'{error.filename}': {advice}" if error.filename else advice[0].upper() + advice[1:]
 
 
 def _usage_message(error: Any, arguments: list[str]) -> str:
@@ -235,18 +234,18 @@ def _usage_message(error: Any, arguments: list[str]) -> str:
     if option and possibilities is not None:
         from tlcli.text import did_you_mean
 
-        message = f"no such option: {option}.{did_you_mean(option, possibilities)}"
+        message = f"There is no option {option}.{did_you_mean(option, possibilities)}"
         if named := _network_option(option, context, arguments):
-            message = f"no such option: {option}. It is one of the network: --arch-option {named}"
+            message = f"There is no option {option}. It is one of the network: --arch-option {named}."
         elif option == "--with":
-            message = "--with stands before the command: tlcli --with FILE.py COMMAND ..."
+            message = "--with comes before the command: tlcli --with FILE.py COMMAND ..."
     elif option and type(error).__name__ == "NoSuchOption":
-        message = f"no such option: {option}."
+        message = f"There is no option {option}."
     else:
         message = " ".join(error.format_message().split())
-        message = message[:1].lower() + message[1:]
         message = re.sub(r"Input should be ([^,]*),.*", r"expected \1", message)
-        message += _received(getattr(error, "param", None), arguments, message)
+        message = re.sub(r"^Missing (argument|option) ('.*')\.?$", r"The \1 \2 is missing", message)
+        message = message.rstrip(".") + _received(getattr(error, "param", None), arguments, message) + "."
     return f"{message}\nSee `{path} --help`."
 
 

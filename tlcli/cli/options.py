@@ -33,6 +33,17 @@ def choice(option: str, allowed: tuple[str, ...]) -> Callable[[str | None], str 
     return check
 
 
+def in_range(option: str, low: int, high: int) -> Callable[[int | None], int | None]:
+    """A check that the value of `option` is one of the numbers `low` to `high`."""
+
+    def check(value: int | None) -> int | None:
+        if value is not None and not low <= value <= high:
+            raise UsageError(f"{option}: received {value}, expected a number from {low} to {high}.")
+        return value
+
+    return check
+
+
 def chosen(
     option: str, allowed: tuple[str, ...], text: str, panel: str | None = None
 ) -> typer.models.OptionInfo:
@@ -71,7 +82,13 @@ Debug = Annotated[
 
 # What several commands have.
 Seed = Annotated[
-    int, typer.Option("--seed", metavar="N", help="Everything random is drawn from this number.")
+    int,
+    typer.Option(
+        "--seed",
+        metavar="N",
+        callback=in_range("--seed", 0, 2**32 - 1),
+        help="Everything random is drawn from this number.",
+    ),
 ]
 DataDir = Annotated[
     str | None,
@@ -102,7 +119,23 @@ Deterministic = Annotated[
     ),
 ]
 Threads = Annotated[
-    int | None, typer.Option("--threads", metavar="N", help="CPU threads [default: one per core].")
+    int | None,
+    typer.Option(
+        "--threads",
+        metavar="N",
+        callback=in_range("--threads", 1, 1024),
+        help="CPU threads [default: one per core].",
+    ),
+]
+
+ClassCount = Annotated[
+    int | None,
+    typer.Option(
+        "--classes",
+        metavar="N",
+        callback=in_range("--classes", 1, 100_000),
+        help="The number of classes of the head.",
+    ),
 ]
 
 CsvLog = Annotated[

@@ -33,11 +33,14 @@ class Console:
                 print_to(sys.stderr, *lines)
 
     def made(self, path: str | Path, what: str, then: str | None) -> None:
-        """What was made, and what a user may want to do next; `{}` in that stands for the path."""
+        """Say what was made and what a user may do next.
+
+        `what` begins with a verb (`holds 3 runs.`); `{}` in `then` stands for the path.
+        """
         if str(path) == "-":
-            self.note(f"stdout: {what}")
+            self.note(f"The output {what}")
         else:
-            self.note(f"{path}: {what}")
+            self.note(f"{path} {what}")
             if then is not None:
                 program = shlex.join(["tlcli", *(word for file in GIVEN_WITH for word in ("--with", file))])
                 command = then.replace("tlcli ", f"{program} ", 1) if then.startswith("tlcli ") else then
@@ -200,8 +203,8 @@ def choose_output(output: str | None, default: str, *, force: bool, as_json: boo
             )
         return path
     if not path.strip():
-        raise UsageError("the output has an empty name. Give a path after -o.")
+        raise UsageError("The output has an empty name. Give a path after -o.")
     if path.endswith(os.sep):
-        raise UsageError(f"the output '{path}' is the name of a folder. Give that of a file after -o.")
+        raise UsageError(f"The output '{path}' is the name of a folder. Give that of a file after -o.")
     store.check_output(path, force)
     return path

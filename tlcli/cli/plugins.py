@@ -50,7 +50,9 @@ def plugins(
     if as_json:
         print_json({"plugins": rows})
     elif not rows:
-        console.note("No plug-ins. tlcli --with FILE.py loads one; tlcli plugins --all lists tlcli's own.")
+        console.note(
+            "There are no plug-ins. tlcli --with FILE.py loads one; tlcli plugins --all lists tlcli's own."
+        )
     else:
         header = ("kind", "name", "from", "SHA-256", "summary")
         print_table(

@@ -79,7 +79,7 @@ def report(
     inputs = [name for file in files for name in done.get(file, [file])]
     check_inputs(*inputs)
     if output == "-":
-        raise UsageError("a report is a folder, which cannot go to stdout. Give a path after -o.")
+        raise UsageError("A report is a folder, which cannot go to stdout. Give a path after -o.")
     path = Path(f"{stem(files[0])}-report" if output is None else output)
     store.check_folder(path, force)
 
@@ -105,7 +105,7 @@ def report(
     console.note(summary.headline)
     console.made(
         path,
-        f"{count(len(summary.tables), 'table')} and {count(len(summary.figures), 'figure file')}.",
+        f"holds {count(len(summary.tables), 'table')} and {count(len(summary.figures), 'figure file')}.",
         "open {}/report.html in a browser.",
     )
     console.result(

@@ -104,12 +104,12 @@ class StopSignals:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if not self._begun:
-            self._say(f"stopped by {NAMES[number]} before it began; nothing is lost. Give the command again.")
+            self._say(f"Stopped by {NAMES[number]} before it began; nothing is lost. Give the command again.")
             os._exit(exit_code(number))
         self.received = number
         self._give_back()
         if not (self.console.quiet or self._complete):
-            self._say("stopping; what was done is being saved (a second signal ends at once).")
+            self._say("Stopping: what was done is being saved (a second signal ends the command at once).")
 
     def _say(self, text: str) -> None:
         with contextlib.suppress(OSError):  # not print: the signal may have come in the middle of one
@@ -128,12 +128,12 @@ class StopSignals:
         if self.received is None or not isinstance(error, Exception):
             return
         if isinstance(error, Interrupted):
-            where = " " + str(error).removeprefix("stopped ").rstrip(".")
+            where = " " + str(error).removeprefix("Stopped ").rstrip(".")
         elif isinstance(error, TlcliError):
             return
         else:
             where = ", and the engine with it"
-        stopped = Interrupted(f"stopped by {NAMES[self.received]}{where}; {self._how_to_go_on()}")
+        stopped = Interrupted(f"Stopped by {NAMES[self.received]}{where}; {self._how_to_go_on()}")
         stopped.exit_code = exit_code(self.received)
         raise stopped from error
 

@@ -224,7 +224,7 @@ def _tell(console: Console, path: str, cut: Dataset, figures: dict[str, str]) ->
     sizes = {name: len(part) for name, part in cut.parts.items()}
     console.made(
         path,
-        f"{count(cut.classes, 'class', 'classes')} of {cut.source}, "
+        f"holds {count(cut.classes, 'class', 'classes')} of {cut.source}: "
         + ", ".join(f"{number:,} {name}" for name, number in sizes.items())
         + " images.",
         None

@@ -105,8 +105,8 @@ def train_base(
         parameters = sum(array.size for array in checkpoint.weights.values())
         console.made(
             path,
-            f"{arch} with {parameters:,} parameters, trained on {checkpoint.samples_seen:,} samples; "
-            f"{percent(accuracy)} of the test images are classified right.",
+            f"holds {arch} with {parameters:,} parameters, trained on {checkpoint.samples_seen:,} samples. "
+            f"It classifies {percent(accuracy)} of the test images right.",
             "tlcli transfer {} DATASET --method scratch --method freeze --method finetune",
         )
         console.result(

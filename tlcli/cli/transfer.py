@@ -12,7 +12,6 @@ from tlcli.cli import options as o
 from tlcli.cli.inputs import check_inputs
 from tlcli.cli.output import Console, choose_output, count, percent, stem
 from tlcli.cli.recording import recorded_command
-from tlcli.errors import UsageError
 
 if TYPE_CHECKING:
     from tlcli.store import Results
@@ -69,7 +68,13 @@ def transfer(
         ),
     ] = None,
     runs: Annotated[
-        int, typer.Option("--runs", metavar="R", help="Repeat each training with this many seeds.")
+        int,
+        typer.Option(
+            "--runs",
+            metavar="R",
+            callback=o.in_range("--runs", 1, 10_000),
+            help="Repeat each training with this many seeds.",
+        ),
     ] = 3,
     bn_statistics: Annotated[
         str,
@@ -139,8 +144,6 @@ def transfer(
     console = Console(as_json=as_json, quiet=quiet)
     check_inputs(base, *datasets, source)
     method = method or [RECOMMENDED]
-    if runs < 1:
-        raise UsageError(f"--runs: received {runs}, expected a number from 1.")
     tasks = count_arms(method, copy, freeze) * len(datasets) * runs
     how = o.chosen_recipe(context)
     path = choose_output(output, default_name(base, datasets), force=force, as_json=as_json)
@@ -192,7 +195,7 @@ def transfer(
                 for a in arms
             ],
         )
-        console.made(path, f"{count(len(results.runs), 'run')}.", "tlcli report {}")
+        console.made(path, f"holds {count(len(results.runs), 'run')}.", "tlcli report {}")
         console.result(
             path,
             "results",

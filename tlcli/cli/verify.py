@@ -43,8 +43,8 @@ def verify(
     else:
         print_lines(*(line for v in verdicts for line in lines(v)))
     if wrong:
-        raise TlcliError(f"{count(len(wrong), 'file')} of {len(verdicts)} not as recorded.")
-    console.note(f"{count(len(verdicts), 'file')} checked: all as recorded.")
+        raise TlcliError(f"{len(wrong)} of {count(len(verdicts), 'file')} differ from what was recorded.")
+    console.note(f"{count(len(verdicts), 'file')} checked: all are as recorded.")
 
 
 def collect(files: list[str], progress: Callable[[int, int, str], None]) -> dict[str, VerifyReport]:

@@ -99,9 +99,8 @@ def _idx_header(file: BinaryIO, path: Path) -> tuple[np.dtype, tuple[int, ...]]:
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _IDX_TYPES or not 1 <= magic[3] <= 4:
         raise TlcliError(
-            f"{path.name} is no idx file: it begins with {magic.hex() or 'nothing'}, expected 0000, a type "
-            "of "
-            "08 to 0e, and 01 to 04 dimensions."
+            f"{path.name} is not an idx file: it begins with {magic.hex() or 'nothing'}, expected 0000, a "
+            "type of 08 to 0e, and 01 to 04 dimensions."
         )
     sides = file.read(4 * magic[3])
     if len(sides) < 4 * magic[3]:

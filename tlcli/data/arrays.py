@@ -137,7 +137,7 @@ def as_labels(labels: np.ndarray, where: str) -> np.ndarray:
     if labels.dtype.kind not in "buif":
         raise TlcliError(f"{where} are of type {labels.dtype}: expected whole numbers.")
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        raise TlcliError(f"{where} hold values that are no numbers (NaN or infinite).")
+        raise TlcliError(f"{where} hold values that are not numbers (NaN or infinite).")
     if not labels.size or (labels.ndim > 2 and labels.size != max(labels.shape)):
         raise TlcliError(f"{where} have shape {labels.shape}: expected one label per image.")
     if labels.ndim == 2 and 1 not in labels.shape:

@@ -144,9 +144,9 @@ def _from_python(
         raise
     except Exception as error:  # the unpickler raises nearly anything on a damaged file
         why = str(error) or type(error).__name__
-        raise TlcliError(f"{name} is no batch of CIFAR's python version: {why}.") from None
+        raise TlcliError(f"{name} is not a batch of CIFAR's python version: {why}.") from None
     if type(labels) is not list or any(type(label) is not int for label in labels):
-        raise TlcliError(f"{name} has labels that are no list of whole numbers.")
+        raise TlcliError(f"{name} has labels that are not a list of whole numbers.")
     if data.shape != (n, PIXELS) or len(labels) != n:
         raise TlcliError(
             f"{name} has data of shape {data.shape} and {len(labels)} labels: expected {(n, PIXELS)} and {n}."

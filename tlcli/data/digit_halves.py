@@ -147,8 +147,8 @@ def _largest(shapes: dict[str, tuple[int, ...]], key: str, tails: list[str], war
     chosen = max(tails, key=lambda tail: (images(tail), tail))
     if len(tails) > 1:
         warnings.append(
-            f"of {len(tails)} training sets of the classes {key}, the largest is read: "
-            f"{shown(f'X_trn{key}{chosen}')} with {images(chosen)} images"
+            f"Of {len(tails)} training sets of the classes {key}, the largest is read: "
+            f"{shown(f'X_trn{key}{chosen}')} with {images(chosen)} images."
         )
     return chosen
 

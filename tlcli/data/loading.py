@@ -143,9 +143,8 @@ def _reader(path: Path) -> PathReader:
         if reader.accepts(path):
             return reader
     raise TlcliError(
-        f"{shown(path.name)} is no source of images: expected a folder with a folder of images per class, an "
-        "archive "
-        "of one, an .npz, .npy, .mat, .h5 or idx file, or a tlcli dataset file."
+        f"{shown(path.name)} is not a source of images: expected a folder with a folder of images per class, "
+        "an archive of one, an .npz, .npy, .mat, .h5 or idx file, or a tlcli dataset file."
     )
 
 

@@ -114,7 +114,7 @@ def _as_text(array: np.ndarray, content: bytes) -> np.ndarray:
         return np.char.decode(array, "utf-8")
     signs = np.frombuffer(content, np.dtype("u4").newbyteorder(array.dtype.byteorder))
     if signs.max(initial=0) > sys.maxunicode:
-        raise ValueError("it holds numbers that are no Unicode characters")
+        raise ValueError("it holds numbers that are not Unicode characters")
     return array
 
 

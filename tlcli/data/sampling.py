@@ -118,7 +118,7 @@ def subset_size(
     multiple.
 
     The arithmetic is that of the decimal number as written, so that 0.1 of 30 is 3. Raises UsageError for
-    values out of range and TlcliError where nothing would be left.
+    values out of range, and where nothing would be left.
     """
     if proportion is not None and size is not None:
         raise UsageError("A proportion and a size were given: expected one of them.")
@@ -129,12 +129,12 @@ def subset_size(
     if size is not None and size < 1:
         raise UsageError(f"Size {size}: expected 1 or more.")
     if size is not None and size > total:
-        raise TlcliError(f"Size {size}: the chosen classes have only {total} training images.")
+        raise UsageError(f"Size {size}: the chosen classes have only {total} training images.")
     share = Fraction(str(proportion)) if proportion is not None else Fraction(1)
     wanted = size if size is not None else int(total * share)
     rounded = wanted // multiple_of * multiple_of
     if rounded == 0:
-        raise TlcliError(
+        raise UsageError(
             f"Nothing is left of {total} training images: {wanted} rounded down to a multiple "
             f"of {multiple_of} is 0; ask for more."
         )

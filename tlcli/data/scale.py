@@ -44,7 +44,7 @@ def range_of(pixels: np.ndarray, where: str) -> Range:
         return Range(low, high, True)
     if not (np.isfinite(low) and np.isfinite(high)):
         bad = pixels.size - int(np.isfinite(pixels).sum())
-        raise TlcliError(f"{where} hold {bad} pixels that are no numbers (NaN or infinite).")
+        raise TlcliError(f"{where} hold {bad} pixels that are not numbers (NaN or infinite).")
     flat = pixels.reshape(-1) if pixels.flags.c_contiguous else pixels.ravel(order="K")
     whole = all(
         bool((block == np.floor(block)).all())
@@ -62,8 +62,8 @@ def find_white(found: Range, where: str) -> tuple[int, str]:
     """
     low, high, reach = found.low, found.high, f"reach from {found.low:g} to {found.high:g}"
     ask = (
-        f"{where} {reach}, which is no known scale of pixels: say with --white which value is white (black "
-        "is 0)."
+        f"{where} {reach}, which is not a known scale of pixels: say with --white which value is white "
+        "(black is 0)."
     )
     if low < -_TOLERANCE * max(1.0, high):
         raise TlcliError(
@@ -99,7 +99,7 @@ def find_whites(
     if given is not None:
         highest = max(found.high for found in ranges.values())
         if highest > given * (1 + _TOLERANCE) or min(found.low for found in ranges.values()) < 0:
-            raise TlcliError(f"--white {given:g}: the pixels of {name} reach to {highest:g}, beyond white.")
+            raise UsageError(f"--white {given:g}: the pixels of {name} reach to {highest:g}, beyond white.")
         return dict.fromkeys(arrays, given)
     whites: dict[str, float] = {}
     for whole in (True, False):

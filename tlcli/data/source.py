@@ -284,7 +284,7 @@ def check_class_names(names: Sequence[str], source: str) -> None:
 
 def shown(name: str, longest: int = 80) -> str:
     """A name out of somebody's file as a message may have it: on one line, and not of any length."""
-    text = printable(name)
+    text = printable(name) or "."
     return text if len(text) <= longest else text[:longest] + "..."
 
 

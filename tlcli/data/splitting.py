@@ -41,7 +41,7 @@ def split(
     "sklearn-column": the very images and order of scikit-learn's `train_test_split` (see
     `sampling.draw_sklearn`). The test part is whole. Training images whose very pixels are in it are counted
     in the warnings, or with `no_duplicates` left out before any are drawn. Images are brought to
-    `source.fit`. Raises UsageError for values out of range, TlcliError where a class would be empty.
+    `source.fit`. Raises UsageError for values out of range, and where a class would be empty.
     Warnings of the reading are in `source.warnings` afterwards, and in the dataset's options (`notes`).
     """
     if sampling not in draws.SAMPLINGS:
@@ -60,12 +60,10 @@ def split(
         burst = _drop_duplicates(source, pools, burst)
     source.gather()
     pool = pools["train"]
-    _check_full(pool.labels, names, f"{source.name} has no readable training image of class {{}}.")
-    _check_full(
-        pools["test"].labels,
-        names,
-        f"{source.name} has no test image of class {{}}: leave that class out of the classes.",
-    )
+    if empty := _empty_class(pool.labels, names):
+        raise TlcliError(f"{source.name} has no readable training image of class {empty}.")
+    if empty := _empty_class(pools["test"].labels, names):
+        raise TlcliError(f"{source.name} has no test image of class {empty}: leave that class out.")
 
     n = draws.subset_size(len(pool), proportion=proportion, size=size, multiple_of=multiple_of)
     if sampling == "nested":
@@ -77,19 +75,16 @@ def split(
             )
         published = np.array(chosen)[pool.labels]
         train, held = draws.draw_sklearn(published, n, validation, seed, sampling == "sklearn-column")
-    _check_full(
-        pool.labels[train],
-        names,
-        f"{n} of {len(pool)} training images is so small a part that class {{}} would be empty; ask for "
-        "more.",
-    )
-    if validation:
-        _check_full(
-            pool.labels[held],
-            names,
-            f"a validation share of {validation} of {n} images is so small "
-            "that class {} would be empty; ask for more.",
+    if empty := _empty_class(pool.labels[train], names):
+        raise UsageError(
+            f"{n} of {len(pool)} training images are so few that class {empty} would be empty; ask for more."
         )
+    if validation:
+        if empty := _empty_class(pool.labels[held], names):
+            raise UsageError(
+                f"A validation share of {validation} of {n} images is so small that class {empty} would be "
+                "empty; ask for more."
+            )
         pools["validation"] = take(pool, held)
     elif "validation" in pools and not len(pools["validation"]):
         del pools["validation"]
@@ -187,7 +182,7 @@ def _check_known(source: Source, chosen: Sequence[int]) -> None:
         raise UsageError(f"{source.name} has no class {unknown[0]}.")
 
 
-def _check_full(labels: np.ndarray, names: Sequence[str], message: str) -> None:
+def _empty_class(labels: np.ndarray, names: Sequence[str]) -> str:
+    """The first class that none of the labels has, quoted; empty where each has some."""
     counts = np.bincount(labels, minlength=len(names))
-    if not counts.all():
-        raise TlcliError(message.format(repr(names[int(np.argmin(counts))])))
+    return "" if counts.all() else repr(names[int(np.argmin(counts))])

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tlcli.errors import TlcliError
+from tlcli.errors import TlcliError, UsageError
 from tlcli.models import keras_private
 from tlcli.models.building import (
     Built,
@@ -100,7 +100,7 @@ def build(
 
     Raises:
         UsageError: an unknown architecture or option.
-        TlcliError: images that it cannot take.
+        UsageError: images that it cannot take.
     """
     if precision == "mixed":
         with _policy("mixed_bfloat16"):
@@ -167,7 +167,7 @@ def _cannot_build(
     smallest = max(arch.input_shape[:2])
     if min(input_shape[:2]) < smallest and takes(smallest):
         smallest = bisect.bisect_left(range(1, smallest), True, key=takes) + 1
-        return TlcliError(
+        return UsageError(
             f"{arch.name} cannot take images of {size}; smallest: {smallest}x{smallest}.\n"
             f"Use larger images (tlcli split --image-size {smallest}) or another network (tlcli archs)."
         )

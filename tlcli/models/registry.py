@@ -209,5 +209,6 @@ def _coerce(name: str, key: str, value: Any, default: Any) -> Any:
         whole = f"a whole number from 1 to {_MOST:,}"
         expected = {bool: "true or false", int: whole, float: "a number from 0 to below 1"}
         raise UsageError(
-            f"{name}: {key}={value!r} is no {expected.get(kind, f'value like {default}')}; default {default}."
+            f"{name}: received {key}={value}, expected {expected.get(kind, f'a value like {default}')} "
+            f"(default {default})."
         ) from None

@@ -23,7 +23,7 @@ def check_folder(folder: Path, force: bool = False) -> None:
         if not folder.parent.is_dir():
             raise TlcliError(f"{folder.parent} is not a folder. Make it first, or give another -o.")
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            raise TlcliError(f"{folder} is there already and is no folder. Give another -o.")
+            raise TlcliError(f"{folder} is there already and is not a folder. Give another -o.")
         there = folder.is_dir() and any(folder.iterdir())
     except (OSError, ValueError) as error:
         raise atomic.write_error(folder, error) from error

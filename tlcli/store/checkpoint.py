@@ -47,7 +47,9 @@ def from_tree(tree: Tree) -> Checkpoint:
     names, original = ([], np.zeros(0, np.int64)) if headless else take_classes(tree)
     order = tree.get("", "channel_order")
     if order not in CHANNEL_ORDERS:
-        raise TlcliError(f"channel_order is {order!r:.60}; expected {' or '.join(CHANNEL_ORDERS)}.")
+        raise TlcliError(
+            f"The attribute 'channel_order' is {order!r:.60}; expected {' or '.join(CHANNEL_ORDERS)}."
+        )
     check_counts({name: tree.get("", name) for name in ("seed", "samples_seen")}, "the file")
     predictions = tree.datasets.get("test/predictions")
     if predictions is not None:
@@ -79,5 +81,7 @@ def from_tree(tree: Tree) -> Checkpoint:
 def _input_shape(value: Any, channels: int) -> tuple[int, int, int]:
     fine = len(value) == 3 and all(type(n) is int and 0 < n < 2**20 for n in value) and value[2] == channels
     if not fine:
-        raise TlcliError(f"input_shape is {value!r:.60}; expected height, width and {channels} channels.")
+        raise TlcliError(
+            f"The attribute 'input_shape' is {value!r:.60}; expected height, width and {channels} channels."
+        )
     return value[0], value[1], value[2]

@@ -29,7 +29,7 @@ def check_outline(
     rules = Rules(kind)
     empty = set(groups) - _groups_of(outline) - {"", *attributes}
     if empty:
-        raise TlcliError(f"it holds an unknown group {min(empty)!r:.80}.")
+        raise TlcliError(f"It holds an unknown group {min(empty)!r:.80}.")
     dimensions: dict[tuple[str, str], tuple[int, str]] = {}
     for path, (dtype, shape) in outline.items():
         rule = rules.array(path)
@@ -89,7 +89,7 @@ class Rules:
         for pattern, rule in self._arrays:
             if pattern.fullmatch(path):
                 return rule
-        raise TlcliError(f"it holds an unknown dataset {path!r:.80}.")
+        raise TlcliError(f"It holds an unknown dataset {path!r:.80}.")
 
     def check_complete(self, outline: Outline, attributes: Iterable[str]) -> None:
         """Every required array is there, in every part or target that has begun."""
@@ -108,12 +108,12 @@ class Rules:
             expected = self._expected(path, outline)
             for name, value in found.items():
                 if name not in expected:
-                    raise TlcliError(f"{path or 'the file'} has an unknown attribute {name!r:.80}.")
+                    raise TlcliError(f"{path or 'The file'} has an unknown attribute {name!r:.80}.")
                 _check_type(expected[name], path, value)
             for name, rule in expected.items():
                 long = rule.type.startswith("json") and f"{path}/{name}".lstrip("/") in outline
                 if name not in found and not long:
-                    raise TlcliError(f"{path or 'the file'} lacks the attribute {name!r}.")
+                    raise TlcliError(f"{path or 'The file'} lacks the attribute {name!r}.")
 
     def _expected(self, path: str, outline: Outline) -> dict[str, Attribute]:
         if path in outline:
@@ -138,11 +138,11 @@ def _check_type(rule: Attribute, path: str, value: Any) -> None:
     if type(value) is not (int if rule.type == "int" else str):
         found = {int: "whole number", float: "number", str: "text"}[type(value)]
         raise TlcliError(
-            f"the attribute {rule.name!r} of {path or 'the file'} is a {found}; expected {rule.type}."
+            f"The attribute {rule.name!r} of {path or 'the file'} is a {found}; expected {rule.type}."
         )
     if isinstance(value, str) and UNPRINTABLE.search(value):
         raise TlcliError(
-            f"the attribute {rule.name!r} of {path or 'the file'} holds control characters; "
+            f"The attribute {rule.name!r} of {path or 'the file'} holds control characters; "
             "expected printable text."
         )
     if rule.type.startswith("json"):
@@ -152,7 +152,9 @@ def _check_type(rule: Attribute, path: str, value: Any) -> None:
 def _check_json(rule: Attribute, path: str, text: Any) -> None:
     expected = dict if rule.type == "json object" else list
     if not isinstance(from_json(text, rule.name), expected):
-        raise TlcliError(f"the attribute {rule.name!r} of {path or 'the file'} is no {rule.type}.")
+        raise TlcliError(
+            f"The attribute {rule.name!r} of {path or 'the file'} has another type; expected {rule.type}."
+        )
 
 
 def check_values(kind: Format, datasets: dict[str, Any]) -> None:

@@ -44,7 +44,7 @@ def check_counts(counts: Mapping[str, int], where: str) -> None:
     """Refuse counts below 0."""
     for name, value in counts.items():
         if value < 0:
-            raise TlcliError(f"the attribute {name!r} of {where} is {value}; expected 0 or more.")
+            raise TlcliError(f"The attribute {name!r} of {where} is {value}; expected 0 or more.")
 
 
 def check_labels(labels: np.ndarray, classes: int, where: str) -> None:

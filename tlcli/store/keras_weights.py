@@ -152,13 +152,13 @@ class WeightsFile:
                 continue  # the optimizer; the random state of dropout
             if len(rest) < 3 or rest[-2] != "vars" or not re.fullmatch("[0-9]{1,3}", rest[-1]):
                 raise TlcliError(
-                    f"{self._file.name} holds {item.path!r:.80}, which is no array of a layer; expected "
+                    f"{self._file.name} holds {item.path!r:.80}, which is not an array of a layer; expected "
                     "'layers/.../vars/0'."
                 )
             below.setdefault("/".join([root, *rest[:-2]]), []).append((int(rest[-1]), item))
         if not below:
             raise TlcliError(
-                f"{self._file.name} is no weights file of Keras: expected an attribute 'layer_names', or "
+                f"{self._file.name} is not a weights file of Keras: expected an attribute 'layer_names', or "
                 "groups 'layers/.../vars'."
             )
         ordered = {path: sorted(found, key=lambda numbered: numbered[0]) for path, found in below.items()}

@@ -218,7 +218,7 @@ class _TorchUnpickler(RestrictedUnpickler):
     def persistent_load(self, pid: Any) -> _Storage:
         kind, dtype, key, _, numel = pid[:5]
         if kind not in ("storage", b"storage") or not isinstance(dtype, _StorageType):
-            raise UnsafePickleError("it refers to something that is no storage of numbers")
+            raise UnsafePickleError("it refers to something that is not a storage of numbers")
         if type(numel) is not int or not 0 <= numel < 2**40:
             raise UnsafePickleError("it has a storage of no valid length")
         return _Storage(str(dtype), key.decode() if isinstance(key, bytes) else str(key), numel)
@@ -350,7 +350,7 @@ def _legacy(path: Path, file: BinaryIO, budget: Budget) -> _Torch:
 
     if file.read(2) != b"\x80\x02":
         raise TlcliError(
-            f"{path} is no weights file; expected one of Keras (.h5, .weights.h5, .keras), safetensors or "
+            f"{path} is not a weights file; expected one of Keras (.h5, .weights.h5, .keras), safetensors or "
             "PyTorch (.pt, .pth)."
         )
     file.seek(0)

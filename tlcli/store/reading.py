@@ -40,7 +40,7 @@ def read_any(path: str | Path, kinds: tuple[type, ...] | None = None) -> Record:
     try:
         return build(tree, base_name(path))
     except TlcliError as error:
-        raise TlcliError(f"{name} is not a sound {found.noun} file: {error}") from error
+        raise TlcliError(f"{name} is not a sound {found.noun} file. {error}") from error
 
 
 def file_format(path: str | Path) -> str:
@@ -85,7 +85,7 @@ def load_tree(file: OpenFile, kind: Format) -> Tree:
     try:
         checks.check_outline(kind, outline, attributes, groups)
     except TlcliError as error:
-        raise TlcliError(f"{file.name} is not a sound {kind.noun} file: {error}") from error
+        raise TlcliError(f"{file.name} is not a sound {kind.noun} file. {error}") from error
     return Tree(kind.name, {path: file.load(item) for path, item in stored.items()}, attributes)
 
 
@@ -100,9 +100,9 @@ def check_digests(tree: Tree) -> None:
     """Recompute both digests. Raises TlcliError when one does not fit."""
     data = {path: digest.data_digest(values) for path, values in tree.datasets.items()}
     if digest.content_digest(tree, data) != tree.get("", "content_sha256"):
-        raise TlcliError("its content does not fit its digest; it was changed or damaged since.")
+        raise TlcliError("Its content does not fit its digest: it was changed or damaged. Make it again.")
     if digest.provenance_digest(tree) != tree.get("", "provenance_sha256"):
-        raise TlcliError("its provenance does not fit its digest; it was changed or damaged since.")
+        raise TlcliError("Its provenance does not fit its digest: it was changed or damaged. Make it again.")
 
 
 def take_provenance(tree: Tree, name: str) -> Provenance:
@@ -121,7 +121,7 @@ def take_provenance(tree: Tree, name: str) -> Provenance:
 def _computed_by(value: Any) -> dict[str, Any]:
     plain = isinstance(value, dict) and all(isinstance(v, str | int | float) for v in value.values())
     if not plain:
-        raise TlcliError("computed_by has another form than expected: names with texts or numbers.")
+        raise TlcliError("'computed_by' has another form; expected names with texts or numbers.")
     return value
 
 
@@ -140,19 +140,19 @@ def _ancestor(value: Any) -> Ancestor:
     _check_texts(texts, _ANCESTOR, "ancestry")
     above = _list(value.get("parents"))
     if not all(isinstance(text, str) for text in above):
-        raise TlcliError("ancestry has an entry of another form than expected.")
+        raise TlcliError("'ancestry' has an entry of another form than expected.")
     return Ancestor(**texts, parents=tuple(above), computed_by=_computed_by(value.get("computed_by", {})))
 
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise TlcliError("ancestry is no list.")
+        raise TlcliError("'ancestry' is not a list.")
     return value
 
 
 def _check_texts(value: Any, names: set[str], where: str) -> None:
     fine = isinstance(value, dict) and set(value) == names
     if not fine or not all(isinstance(text, str) for text in value.values()):
-        raise TlcliError(f"{where} has an entry of another form than expected.")
+        raise TlcliError(f"'{where}' has an entry of another form than expected.")
     if not re.fullmatch("[0-9a-f]{64}", value["content_sha256"]):
-        raise TlcliError(f"{where} has an entry without a SHA-256.")
+        raise TlcliError(f"'{where}' has an entry without a SHA-256.")

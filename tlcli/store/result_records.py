@@ -250,5 +250,5 @@ class Results:
         try:
             import pandas
         except ImportError as error:
-            raise TlcliError("to_dataframe needs pandas; install it with pip install pandas.") from error
+            raise TlcliError("`to_dataframe` needs pandas; install it with pip install pandas.") from error
         return pandas.DataFrame(tabular.table(self, table))

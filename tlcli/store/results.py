@@ -127,7 +127,9 @@ def from_tree(tree: Tree) -> Results:
 
 def _take_ranking(row: dict[str, Any], number: int, targets: dict[str, Target]) -> Ranking:
     if row["dataset"] not in targets:
-        raise TlcliError(f"rankings/dataset: row {number} names {row['dataset']!r:.60}, which is no target.")
+        raise TlcliError(
+            f"Row {number} of 'rankings/dataset' names {row['dataset']!r:.60}, which is not a target."
+        )
     return Ranking(**row)
 
 
@@ -138,7 +140,7 @@ def _by_number(tree: Tree, group: str, rows: int) -> list[Tree]:
     for path, data in tree.below(group).items():
         number, _, rest = path.partition("/")
         if number not in names:
-            raise TlcliError(f"it holds {group}/{number}, but the table has {rows} rows.")
+            raise TlcliError(f"It holds {group}/{number}, but the table has {rows} rows.")
         names[number].datasets[rest] = data
     return parts
 

@@ -200,7 +200,7 @@ class _Values:
         value = self._values.get(name)
         if value is not None and not fits(value):
             raise TlcliError(
-                f"the attribute {name!r} of {self._where} is {value!r:.60}; expected {expected}."
+                f"The attribute {name!r} of {self._where} is {value!r:.60}; expected {expected}."
             )
         return value
 

@@ -65,7 +65,10 @@ def parse_arms(
     Raises:
         UsageError: an unknown method, option or layer; the same arm twice.
     """
-    common = {**COMMON, **{key: _value(key, str(value)) for key, value in (head or {}).items()}}
+    common = {
+        **COMMON,
+        **{key: _value(key, str(value), f"`{key}`: received ") for key, value in (head or {}).items()},
+    }
     arms = [arm for spec in specs for arm in _expand(spec, groups, hidden, copy, freeze, common)]
     if not arms:
         raise UsageError("Received no `method`; name one or more, for example freeze.")
@@ -211,14 +214,14 @@ def _alternatives(chosen: Method, given: dict[str, str], common: Options) -> lis
         if key not in known:
             has = ", ".join(["copy"] * chosen.copies + ["freeze"] * chosen.freezes + list(known))
             raise UsageError(f"{chosen.name} has no option {key!r}; its options: {has}.")
-        values[key] = [_value(key, each, f"{chosen.name}: ") for each in text.split("|")]
+        values[key] = [_value(key, each, f"{chosen.name}: received {key}=") for each in text.split("|")]
     combined = [dict(zip(values, each, strict=True)) for each in itertools.product(*values.values())]
     if len(combined) > 100:
         raise UsageError(f"{chosen.name}: {len(combined)} combinations of options are too many; 100 at most.")
     return combined
 
 
-def _value(key: str, text: str, where: str = "") -> float | str:
+def _value(key: str, text: str, received: str) -> float | str:
     if key == HEAD_UNITS:
         return "" if text in ("0", "none") else parse_head_units(text)
     if key == ALL_LAYERS and text == "none":
@@ -226,12 +229,13 @@ def _value(key: str, text: str, where: str = "") -> float | str:
     try:
         value = float(text)
     except ValueError:
-        raise UsageError(f"{where}{key}={text!r} is no number.") from None
+        raise UsageError(f"{received}{text}, expected a number.") from None
     if key in (AUGMENT, ALL_LAYERS) and value not in (0, 1):
-        raise UsageError(f"{where}{key}={text}: expected 0 or 1.")
+        raise UsageError(f"{received}{text}, expected 0 or 1.")
     limit = 1 if key == HEAD_DROPOUT else 100 if key == VIEWS else 1e6
     if not 0 <= value < limit or (key == RATE and not value):
-        raise UsageError(f"{where}{key}={text} is out of range.")
+        least = "above 0" if key == RATE else "from 0"
+        raise UsageError(f"{received}{text}, expected a number {least} to below {limit:,}.")
     if key == VIEWS and value != int(value):
-        raise UsageError(f"{where}{key}={text}: expected a whole number.")
+        raise UsageError(f"{received}{text}, expected a whole number.")
     return value

@@ -61,7 +61,7 @@ def check_grid(
             raise TlcliError(f"{target_name(dataset)} has one class; there is nothing to tell apart.")
     names = [target_name(d) for d in datasets]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise UsageError(f"two datasets are called {sorted(twice)[0]!r}; give them different file names.")
+        raise UsageError(f"Two data sets are called {sorted(twice)[0]!r}; give them different file names.")
     if source is not None and not base.class_names:
         raise UsageError(
             "--source: the base has no head, so that what is forgotten of its classes cannot be measured."

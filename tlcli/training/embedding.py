@@ -46,7 +46,7 @@ def rebuild(checkpoint: Checkpoint, precision: str = "float32") -> net.Network:
         wanted = {key for key in wanted if not net.in_groups(network.groups[-1:], key)}
     missing = wanted - set(checkpoint.weights)
     if missing:
-        raise TlcliError(f"the checkpoint lacks {sorted(missing)[0]!r}, which {network.architecture} needs.")
+        raise TlcliError(f"The checkpoint lacks {sorted(missing)[0]!r}, which {network.architecture} needs.")
     net.assign(network.model, checkpoint.weights)
     return network
 

@@ -228,7 +228,7 @@ class _Grid:
                 size=len(cell.dataset.train),
             )
             if watch.asked_to_stop():
-                raise Interrupted("stopped between two runs.")
+                raise Interrupted("Stopped between two runs.")
             with workplace(worker):
                 return self._train(worker, cell, watch)
 
@@ -248,7 +248,7 @@ class _Grid:
         try:
             workers.run(keep, lambda: board.show(progress))
         except Interrupted:
-            raise Interrupted(f"stopped after {len(self.kept) - before} of {len(todo)} runs.") from None
+            raise Interrupted(f"Stopped after {len(self.kept) - before} of {len(todo)} runs.") from None
         return self._results([self.kept[cell.key] for cell in self.cells])
 
     def _train(self, worker: int, cell: _Cell, watch: Watch) -> Run:

@@ -90,7 +90,7 @@ class Fit:
 
         Raises:
             Interrupted: `watch.stop` said so; the state has been given to `watch.save`.
-            TlcliError: the loss or a weight is no number any more, or the device has too little memory.
+            TlcliError: the loss or a weight is NaN or infinite, or the device has too little memory.
         """
         with told_in_words(self.batch):
             self._run(watch, doing)
@@ -114,7 +114,7 @@ class Fit:
             if watch.asked_to_stop():
                 if watch.save:
                     watch.save(self.state())
-                raise Interrupted(f"stopped after {self.done * self.batch:,} samples.")
+                raise Interrupted(f"Stopped after {self.done * self.batch:,} samples.")
             if watch.save and now - saved > _SAVE_SECONDS:
                 watch.save(self.state())
                 saved = now
@@ -184,8 +184,9 @@ class Fit:
     def _diverged(self, what: str, steps: int) -> TlcliError:
         less = ", or less of what the method adds to the loss" if self.step.terms else ""
         return TlcliError(
-            f"the training diverged: {what} no number after {self.seen_before + steps * self.batch:,} "
-            f"samples.\nTry a lower `learning_rate` (it was {self.step.recipe.rate:g}){less}."
+            f"The training diverged: {what} NaN or infinite after "
+            f"{self.seen_before + steps * self.batch:,} images.\n"
+            f"Try a lower `learning_rate` (it was {self.step.recipe.rate:g}){less}."
         )
 
     def _evaluate(self) -> dict[str, float]:

@@ -234,17 +234,17 @@ def _parse_augmentation(text: str) -> tuple[str, float]:
         "mixup": 0.2,
     }
     if name not in default:
-        raise UsageError(f"there is no augmentation {name!r}. They are: {', '.join(default)}.")
+        raise UsageError(f"There is no augmentation {name!r}; there are {', '.join(default)}.")
     try:
         value = float(strength) if strength else float(default[name])
     except ValueError:
-        raise UsageError(f"augmentation {text!r}: expected a number after the colon.") from None
+        raise UsageError(f"`augment`: received {text}, expected a number after the colon.") from None
     whole = name in ("shift", "crop", "cutout")
     share = name in ("flip", "resized-crop", "color-jitter")
     if not 0 < value < 1000 or (share and value > 1) or (whole and value != int(value)):
-        raise UsageError(f"augmentation {text!r}: the number is out of range.")
+        raise UsageError(f"`augment`: received {text}, whose number is out of range.")
     if name == "alternating-flip" and strength:
-        raise UsageError(f"augmentation {text!r}: it takes no number.")
+        raise UsageError(f"`augment`: received {text}, but alternating-flip takes no number.")
     return name, value
 
 

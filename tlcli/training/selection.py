@@ -33,7 +33,7 @@ def held_out(dataset: Dataset, seed: int) -> tuple[list[Dataset], str]:
     folds = min(FOLDS, int(np.bincount(labels, minlength=dataset.classes).min()))
     if folds < 2:
         raise TlcliError(
-            "alternatives (a|b) are chosen on held-out training images, and a class has only one image.\n"
+            "Alternatives (a|b) are chosen on held-out training images, and a class has only one image.\n"
             "Give one value, or a data set with a validation part (tlcli split --validation)."
         )
     cuts = StratifiedKFold(folds, shuffle=True, random_state=seed).split(np.zeros(len(labels)), labels)

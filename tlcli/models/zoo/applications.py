@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tlcli.errors import TlcliError, UsageError
+from tlcli.errors import UsageError
 from tlcli.models.registry import NETWORKS, Architecture, Pretrained
 from tlcli.text import did_you_mean
 
@@ -96,7 +96,7 @@ def application(name: str) -> Architecture:
 
         height, width, channels = inputs.shape[1:]
         if min(height, width) < family.smallest:
-            raise TlcliError(
+            raise UsageError(
                 f"{name} cannot take images of {height}x{width}x{channels}; smallest: "
                 f"{family.smallest}x{family.smallest}.\n"
                 f"Use larger images, or enlarge them in the network with --arch-option resize={side}."

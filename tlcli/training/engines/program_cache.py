@@ -59,7 +59,7 @@ def fault_of(folder: Path) -> str:
     if stat.S_ISLNK(status.st_mode):
         return "is a symbolic link"
     if not stat.S_ISDIR(status.st_mode):
-        return "is no folder"
+        return "is not a folder"
     if not hasattr(os, "geteuid"):
         return ""
     if status.st_uid != os.geteuid():

@@ -15,6 +15,8 @@ def lp_ft(copy: int, freeze: int, *, probe: float = 0.5, rate: float = 1.0) -> l
     optimum however few there are. The history counts every training image once for it.
     """
     if probe >= 1:
-        raise UsageError(f"lp-ft: probe={probe:g} leaves no samples for the second phase; expected below 1.")
+        raise UsageError(
+            f"`probe`: received {probe:g}, expected below 1: the second phase needs samples, too."
+        )
     first = Phase(frozen=copy, share=probe) if probe else Phase(frozen=copy, share=0.0, solve="logistic")
     return [first, Phase(frozen=0, share=1 - probe, rate=rate)]
