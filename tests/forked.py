@@ -7,6 +7,7 @@ anything. The harnesses and the tests of crashes, resuming and fuzzing share thi
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import importlib
 import mmap
 import os
@@ -62,6 +63,27 @@ def until_cut_off() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+MOST_SECONDS = 900.0
+"""Seconds of the processor after which a command hangs; the longest takes a tenth of them."""
+IDLE_SECONDS = 120.0
+"""Seconds in which it neither computes nor waits for the processor. A busy machine alone is no hang."""
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process and its threads have used of the processor."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def is_runnable(pid: int) -> bool:
+    """Whether a thread of a process computes, waits for the processor or the disk, or has been stopped."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # a thread that has ended
+            if (thread / "stat").read_text().rpartition(")")[2].split()[0] in "RDTt":
+                return True
+    return False
+
+
 @dataclass
 class Ended:
     """How a child ended."""
@@ -73,6 +95,8 @@ class Ended:
     stdout: str
     stderr: str
     seconds: float
+    late: float
+    """Seconds of the processor that it took after the signal that it was sent."""
 
 
 @dataclass
@@ -82,34 +106,53 @@ class Child:
     pid: int
     folder: Path
     started: float = field(default_factory=time.monotonic)
+    used: float = 0.0
+    """Seconds of the processor when it was sent a signal, and later in all."""
 
-    def wait(self, limit: float = 600.0) -> Ended:
-        """Its end; after `limit` seconds it is killed and counted as a hang."""
+    def wait(self) -> Ended:
+        """Its end. One that hangs is killed, and an AssertionError says where its threads were."""
+        before = self.used
         try:
-            status = self._status(limit)
-        except CutOff:
+            status = self._status()
+        except (CutOff, KeyboardInterrupt):
             os.kill(self.pid, signal.SIGKILL)
             raise
-        texts = [
-            (self.folder.parent / f"{self.folder.name}.{name}").read_text("utf-8", "replace")
-            for name in ("stdout", "stderr")
-        ]
-        seconds = time.monotonic() - self.started
-        return Ended(os.waitstatus_to_exitcode(status), PHASES[_phase[0]], texts[0], texts[1], seconds)
+        code, seconds = os.waitstatus_to_exitcode(status), time.monotonic() - self.started
+        phase, late = PHASES[_phase[0]], self.used - before
+        return Ended(code, phase, self._said("stdout"), self._said("stderr"), seconds, late)
 
-    def _status(self, limit: float) -> int:
+    def _said(self, name: str) -> str:
+        return (self.folder.parent / f"{self.folder.name}.{name}").read_text("utf-8", "replace")
+
+    def _status(self) -> int:
+        used, since = 0.0, time.monotonic()
+        looked = since
         while True:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
             if pid:
+                self.used = usage.ru_utime + usage.ru_stime
                 return status
-            if time.monotonic() - self.started > limit:
-                os.kill(self.pid, signal.SIGKILL)
-                os.waitpid(self.pid, 0)
-                raise AssertionError(f"no end after {limit} seconds")
+            now = time.monotonic()
+            if now - looked > 1:
+                looked, before, used = now, used, processor_seconds(self.pid)
+                since = now if used > before + 0.02 or is_runnable(self.pid) else since
+                if used > MOST_SECONDS or now - since > IDLE_SECONDS:
+                    self._end_hang(used, now - since)
             time.sleep(0.002)
+
+    def _end_hang(self, used: float, idle: float) -> None:
+        os.kill(self.pid, signal.SIGABRT)  # faulthandler tells where it is
+        time.sleep(1)
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        raise AssertionError(
+            f"it hangs in {PHASES[_phase[0]]}: {used:.0f} s of the processor, the last {idle:.0f} s idle\n"
+            f"{self._said('stderr')[-8000:]}"
+        )
 
     def send(self, number: int) -> None:
         """A signal; nothing when it has ended already."""
+        self.used = processor_seconds(self.pid)
         os.kill(self.pid, number)  # not waited for yet: the number is still its own
 
 
@@ -139,6 +182,7 @@ def _run(arguments: Sequence[str], folder: Path, prepare: Callable[[], Any] | No
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), number)
         os.chdir(folder)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        faulthandler.enable(2)
         sys.argv = ["tlcli", *arguments]
         from tlcli.cli import main
 

@@ -220,6 +220,26 @@ def test_linked_folders_do_not_run_in_circles(folder):
     assert len(everything(root)[1].train) == 8
 
 
+def test_links_that_lead_out_of_the_folder_are_counted(folder, tmp_path):
+    """Images may be links into a store; but nobody else's file becomes part of a data set unsaid."""
+    root, away = folder(["cat", "dog"]), tmp_path / "away"
+    assert not everything(root)[0].warnings
+    (root / "dog").rename(away)
+    (root / "dog").symlink_to("../away")
+    (root / "cat" / "inside.png").symlink_to("0.png")
+    (tmp_path / "photos-2.png").write_bytes((away / "0.png").read_bytes())
+    (root / "cat" / "outside.png").symlink_to(tmp_path / "photos-2.png")
+    (tmp_path / "linked").symlink_to(root)
+    for path in (root, tmp_path / "linked"):
+        source, cut = everything(path)
+        (said,) = (warning for warning in source.warnings if "out of" in warning)
+        assert said == (
+            "2 links lead out of the folder photos, and what lies there is read as part of it: "
+            "cat/outside.png, dog."
+        )
+        assert len(cut.train) + len(cut.test) == 12
+
+
 def test_a_zip_is_read_where_it_is(folder, tmp_path):
     import shutil
     import zipfile

@@ -3,6 +3,7 @@
     python tests/harnesses/fuzz.py --cases 12000
 
 Each case is drawn from (seed, kind, number), so that any can be made again: `--kind K --first N --cases 1`.
+`--slice 1/12` to `--slice 12/12` are together what one run of all kinds is.
 Allowed is what the file holds, or an error in a line or two. A traceback is not, nor is a case that takes
 longer than TIME_LIMIT, or more memory than its kind may, nor one that ends the interpreter: cases run in
 worker processes, so that even this is counted and the next case goes on.
@@ -24,12 +25,12 @@ import time
 import traceback
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from forked import until_cut_off
 from fuzzing import hdf5, hostile, sources, weights  # noqa: F401  they register their kinds
 from fuzzing.kinds import KINDS, PIXEL_MEMORY, Kind, mutate
 
@@ -116,45 +117,45 @@ def work(kind: str, seed: int, first: int, last: int, folder: str) -> None:
         print(json.dumps([number, cases.run(number)]), flush=True)
 
 
-def run_kind(kind: str, seed: int, first: int, count: int, folder: Path) -> dict[int, str]:
-    """All cases of a kind, in as many workers as it takes."""
-    outcomes: dict[int, str] = {}
-    while first + len(outcomes) < first + count:
-        number = first + len(outcomes)
-        outcomes.update(_run_worker(kind, seed, number, first + count, folder))
-    return outcomes
+def run_kind(kind: str, seed: int, first: int, count: int, folder: Path, outcomes: dict[int, str]) -> None:
+    """All cases of a kind, in as many workers as it takes; `outcomes` gets them, by number."""
+    while len(outcomes) < count:
+        _run_worker(kind, seed, first + len(outcomes), first + count, folder, outcomes)
 
 
-def _run_worker(kind: str, seed: int, first: int, last: int, folder: Path) -> dict[int, str]:
+def _run_worker(kind: str, seed: int, first: int, last: int, folder: Path, outcomes: dict[int, str]) -> None:
     """Until the worker ends, whichever way. Outcomes come for all numbers from `first` on, without a gap."""
     command = [sys.executable, __file__, "--worker", kind, str(seed), str(first), str(last), str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        outcomes: dict[int, str] = {}
-        running, why = None, ""
-        pending = b""
-        while True:
-            ready = select.select([process.stdout], [], [], 600 if running is None else HANG)[0]
-            if not ready:
-                process.kill()
-                why = f"WRONG: no end after {HANG:.0f} s"
-                break
-            block = os.read(process.stdout.fileno(), 65536)
-            if not block:
-                break
-            *lines, pending = (pending + block).split(b"\n")
-            for line in lines:
-                number, *outcome = json.loads(line)
-                running = None if outcome else number
-                if outcome:
-                    outcomes[number] = outcome[0]
+        try:
+            running, why = _listen(process, outcomes)
+        except BaseException:
+            process.kill()
+            raise
         code = process.wait()
         if running is not None:
             outcomes[running] = why or f"WRONG: the interpreter ended with {code}"
-        elif code or not outcomes:
+        elif code or first not in outcomes:
             said = process.stderr.read().decode() if process.stderr else ""
             raise RuntimeError(f"the worker for {kind} failed: {said}")
-        return outcomes
+
+
+def _listen(process: subprocess.Popen[bytes], outcomes: dict[int, str]) -> tuple[int | None, str]:
+    """Note what a worker says. Returns the number of the case that it has not ended, and why not."""
+    assert process.stdout is not None
+    running, pending = None, b""
+    while select.select([process.stdout], [], [], 600 if running is None else HANG)[0]:
+        block = os.read(process.stdout.fileno(), 65536)
+        if not block:
+            return running, ""
+        *lines, pending = (pending + block).split(b"\n")
+        for line in lines:
+            number, *outcome = json.loads(line)
+            running = None if outcome else number
+            if outcome:
+                outcomes[number] = outcome[0]
+    process.kill()
+    return running, f"WRONG: no end after {HANG:.0f} s"
 
 
 def main() -> int:
@@ -164,24 +165,38 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kind", action="append", choices=list(KINDS))
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--slice", default="1/1", help="Which part of the kinds, for example 1/12.")
     options = parser.parse_args()
-    kinds, started = options.kind or list(KINDS), time.monotonic()
-    figures: dict[str, Any] = {}
-    wrong = 0
-    for place, kind in enumerate(kinds):
-        count = options.cases // len(kinds) + (place < options.cases % len(kinds))
-        with tempfile.TemporaryDirectory(prefix="tlcli-fuzz-") as folder:
-            outcomes = run_kind(kind, options.seed, options.first, count, Path(folder)) if count else {}
-        tally = collections.Counter(o if not o.startswith("WRONG") else "wrong" for o in outcomes.values())
-        figures[kind] = dict(tally)
-        for number, outcome in outcomes.items():
-            if outcome.startswith("WRONG"):
-                wrong += 1
-                print(f"{kind}, case {number}: {outcome}", file=sys.stderr, flush=True)
-    total = sum(sum(tally.values()) for tally in figures.values())
-    figures = {"cases": total, "wrong": wrong, "seconds": round(time.monotonic() - started), "kinds": figures}
+    started = time.monotonic()
+    outcomes: dict[str, dict[int, str]] = {}
+    with until_cut_off():
+        for kind, count in planned(options.kind or list(KINDS), options.cases, options.slice):
+            found = outcomes.setdefault(kind, {})
+            with tempfile.TemporaryDirectory(prefix="tlcli-fuzz-") as folder:
+                run_kind(kind, options.seed, options.first, count, Path(folder), found)
+            tell_wrong(kind, found)
+    tallies = {
+        kind: dict(collections.Counter(o if o in ("read", "refused") else "wrong" for o in found.values()))
+        for kind, found in outcomes.items()
+    }
+    wrong = sum(tally.get("wrong", 0) for tally in tallies.values())
+    total = sum(map(len, outcomes.values()))
+    figures = {"cases": total, "wrong": wrong, "seconds": round(time.monotonic() - started), "kinds": tallies}
     print(json.dumps(figures, indent=1))
     return 1 if wrong else 0
+
+
+def planned(kinds: list[str], cases: int, which: str) -> list[tuple[str, int]]:
+    """The kinds of a slice, each with its number of cases."""
+    number, of = map(int, which.split("/"))
+    counts = [cases // len(kinds) + (place < cases % len(kinds)) for place in range(len(kinds))]
+    return [(kind, count) for kind, count in zip(kinds, counts, strict=True) if count][number - 1 :: of]
+
+
+def tell_wrong(kind: str, outcomes: dict[int, str]) -> None:
+    for number, outcome in outcomes.items():
+        if outcome.startswith("WRONG"):
+            print(f"{kind}, case {number}: {outcome}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

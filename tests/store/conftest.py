@@ -49,8 +49,8 @@ def make_checkpoint() -> store.Checkpoint:
         complete=False,
         history={
             "samples_seen": steps,
-            "train_loss": np.array([1.0, 0.5, np.nan, 0.1]),
-            "test_accuracy": np.array([0.1, 0.5, np.nan, 1.0]),
+            "train_loss": np.array([1.0, 0.5, 0.25, 0.1]),
+            "test_accuracy": np.array([0.1, 0.5, 0.75, 1.0]),
         },
         test_predictions=rng.integers(0, 3, 7),
         state={"dropout/seed": np.array([1, 2], np.uint32), "empty": np.zeros((0, 3), np.float32)},

@@ -152,9 +152,20 @@ def forge(tmp_path: Path, record: store.Record, change: Callable[[tree.Tree], No
         ("results", lambda t: t.datasets["runs/dataset"].__setitem__(0, "none"), "names the dataset 'none'"),
         ("results", lambda t: t.datasets.pop("runs/seed"), "runs/seed is missing"),
         ("results", lambda t: t.datasets.update({"runs/seed": np.arange(2)}), "expected runs = 3"),
-        ("checkpoint", lambda t: t.datasets["history/test_accuracy"].fill(np.nan), "ends in NaN"),
-        ("checkpoint", lambda t: t.datasets["history/train_loss"].fill(np.nan), "ends in NaN"),
-        ("checkpoint", lambda t: t.datasets["history/train_loss"].__setitem__(0, np.inf), "is infinite"),
+        ("checkpoint", lambda t: t.datasets["history/test_accuracy"].__setitem__(1, np.nan), "holds NaN or"),
+        ("checkpoint", lambda t: t.datasets["history/train_loss"].__setitem__(1, np.nan), "holds NaN or"),
+        ("checkpoint", lambda t: t.datasets["history/train_loss"].__setitem__(0, np.inf), "holds NaN or"),
+        (
+            "results",
+            lambda t: t.datasets["trainings/0/history/test_accuracy"].__setitem__(0, np.nan),
+            "trainings/0/history/test_accuracy holds NaN or",
+        ),
+        (
+            "results",
+            lambda t: t.datasets["trainings/0/test/logits"].__setitem__((0, 0), np.nan),
+            "trainings/0/test/logits holds NaN or",
+        ),
+        ("results", lambda t: t.datasets["runs/test_loss"].__setitem__(0, np.inf), "holds infinite values"),
         ("checkpoint", lambda t: t.datasets["history/samples_seen"].__setitem__(-1, 2**63 - 1), "above"),
         (
             "checkpoint",

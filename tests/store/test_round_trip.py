@@ -186,12 +186,17 @@ def test_pipe(embeddings: store.Embeddings, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(FIXTURES.glob("*/*.h5")), ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_every_version_stays_readable(path: Path, tmp_path: Path) -> None:
-    """What was written once can be read, described, verified and written anew."""
+    """What was written once can be read, described, verified and written anew; without the NaN that a history
+    of version 1 may hold."""
     record = store.read_any(path)
     assert store.verify(path).ok
     description = store.describe(path)
     assert not description.problems
     assert description.provenance == record.provenance
+    if path.match("v1/checkpoint.h5"):
+        with pytest.raises(TlcliError, match="history/train_loss holds NaN"):
+            store.write(tmp_path / "x.h5", record)
+        record.history = {name: np.nan_to_num(values) for name, values in record.history.items()}
     store.write(tmp_path / "x.h5", record)
     assert_same(store.read_any(tmp_path / "x.h5"), record)
     assert store.describe(tmp_path / "x.h5").sentence == description.sentence
@@ -313,9 +318,6 @@ def test_shortened_logits_keep_the_softmax_and_the_answer() -> None:
     assert (np.abs(kept - exact) <= np.abs(exact) * 2**-12).all()
     np.testing.assert_array_equal(shortened(kept), kept)
     assert not (kept.view(np.uint32) & 0xFFF).any()
-    nothing = shortened(np.array([[np.nan, 1], [np.inf, 0], [-np.inf, 0]], np.float32))
-    assert np.isnan(nothing[0]).all()
-    assert np.isneginf([nothing[1, 1], nothing[2, 0]]).all()
 
 
 def test_page_is_up_to_date() -> None:

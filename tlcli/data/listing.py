@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tlcli.data.decoding import SUFFIXES, Readable
-from tlcli.data.source import shown
+from tlcli.data.source import listed, shown
 from tlcli.errors import TlcliError
 
 
@@ -75,9 +75,14 @@ def list_tree(root: Container, warnings: list[str]) -> Folder:
     """The tree below a folder, hidden entries left out.
 
     A linked folder is followed once, and only where what it leads to has not been read: links can run in
-    circles. Raises TlcliError for a folder that cannot be looked into.
+    circles. Links that lead out of the root are followed, counted and named in the warnings. Raises
+    TlcliError for a folder that cannot be looked into.
     """
     tree = Folder(shown(root.resolve().name if isinstance(root, Path) else root.name), "")
+    inside, leading_out = (
+        os.path.join(os.path.realpath(root), "") if isinstance(root, Path) else "",
+        list[str](),
+    )
     read = {_identity(root)}
     linked: list[tuple[Any, Folder]] = []
     order = [tree]
@@ -94,6 +99,9 @@ def list_tree(root: Container, warnings: list[str]) -> Folder:
             pending.append((entry, folder))
         here, folder = pending.pop()
         for entry in _entries(here):
+            is_link = isinstance(entry, Path) and entry.is_symlink()
+            if is_link and not os.path.realpath(entry).startswith(inside):
+                leading_out.append(f"{folder.path}/{entry.name}".lstrip("/"))
             if not entry.is_dir():
                 files = folder.entries if is_image(entry.name) else folder.others
                 files.append(entry)
@@ -101,11 +109,17 @@ def list_tree(root: Container, warnings: list[str]) -> Folder:
             child = Folder(entry.name, f"{folder.path}/{entry.name}".lstrip("/"))
             folder.entries.append(child)
             order.append(child)
-            if hasattr(entry, "is_symlink") and entry.is_symlink():
+            if is_link:
                 linked.append((entry, child))
             else:
                 read.add(_identity(entry))
                 pending.append((entry, child))
+    if leading_out:
+        links = "1 link leads" if len(leading_out) == 1 else f"{len(leading_out):,} links lead"
+        warnings.append(
+            f"{links} out of the folder {tree.name}, and what lies there is read as part of it: "
+            f"{listed(leading_out)}."
+        )
     for folder in reversed(order):  # those below before those above
         folder.count = len(folder.images) + sum(child.count for child in folder.folders)
     return tree

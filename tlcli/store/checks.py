@@ -195,6 +195,21 @@ def _samples(path: str, data: np.ndarray) -> None:
         raise TlcliError(f"{path} holds numbers that fall, or above {MOST_SAMPLES:,}; expected rising ones.")
 
 
+def _share(path: str, data: np.ndarray) -> None:
+    _finite(path, data)
+    _share_or_nan(path, data)
+
+
+def _finite_or_nan(path: str, data: np.ndarray) -> None:
+    if np.isinf(data).any():
+        raise TlcliError(f"{path} holds infinite values; expected finite numbers, or NaN for unknown.")
+
+
+def _share_or_nan(path: str, data: np.ndarray) -> None:
+    if ((data < 0) | (data > 1)).any():
+        raise TlcliError(f"{path} holds values outside 0...1.")
+
+
 def _measured(path: str, data: np.ndarray) -> None:
     if np.isinf(data).any() or np.isnan(data[-1:]).any():
         raise TlcliError(
@@ -202,14 +217,9 @@ def _measured(path: str, data: np.ndarray) -> None:
         )
 
 
-def _share(path: str, data: np.ndarray) -> None:
-    if ((data < 0) | (data > 1)).any():
-        raise TlcliError(f"{path} holds values outside 0...1.")
-
-
 def _measured_share(path: str, data: np.ndarray) -> None:
     _measured(path, data)
-    _share(path, data)
+    _share_or_nan(path, data)
 
 
 def _text(path: str, data: list[str]) -> None:
@@ -241,13 +251,15 @@ def _json(path: str, data: str) -> None:
 
 _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "finite": _finite,
+    "finite?": _finite_or_nan,
     "positive": _positive,
     "index": _index,
     "count": _count,
     "samples": _samples,
+    "share": _share,
+    "share?": _share_or_nan,
     "measured": _measured,
     "measured share": _measured_share,
-    "share": _share,
     "text": _text,
     "objects": _objects,
     "names": _names,

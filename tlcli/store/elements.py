@@ -31,9 +31,9 @@ class Array:
     shape: names of dimensions, equal names for equal lengths; None for any shape; () for a scalar.
     scope: how many leading names of the path a dimension's value holds within.
     values: a check of the values: `finite`, `positive`, `index` (0 or more), `count` (0 or more, or -1 for
-        unknown), `share` (0...1 or NaN), `samples` (rising), `measured` and `measured share` (finite, NaN in
-        between: the last is a number), `text` (printable), `names` (unique, not empty), `json`, `objects` (a
-        JSON object in each row).
+        unknown), `share` (0...1), `finite?` and `share?` (the same, or NaN), `samples` (rising), `measured`
+        and `measured share` (finite, NaN in between: the last is a number), `text` (printable), `names`
+        (unique, not empty), `json`, `objects` (a JSON object in each row).
     required: `always`, `with its group` (where anything else of the part or table is), `no`.
     packed: compressed with gzip where that saves space.
     ordered: carries an attribute `position`, so that its order among its kind is kept.

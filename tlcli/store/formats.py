@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tlcli.store import checkpoint, checks, dataset, digest, embeddings, results, schema
+from tlcli.store import checkpoint, checks, dataset, digest, embeddings, results, schema, version_1
 from tlcli.store.records import Checkpoint, Dataset, Embeddings, Record, Results
 from tlcli.store.tree import Tree
 
@@ -32,7 +32,8 @@ def to_tree(record: Record) -> Tree:
 
 def from_tree(tree: Tree) -> Record:
     """The record of a tree whose outline has been checked. Raises TlcliError for wrong values."""
-    checks.check_values(schema.FORMATS[tree.format], tree.datasets)
+    old = tree.has("", "format_version") and tree.get("", "format_version") == 1
+    checks.check_values((version_1.TRANSLATED if old else schema.FORMATS)[tree.format], tree.datasets)
     return _FROM_TREE[tree.format](tree)
 
 

@@ -89,13 +89,12 @@ def shortened(logits: np.ndarray) -> np.ndarray:
 
     The softmax does not change, and the largest stays the largest: it becomes 0 before anything is rounded.
     """
-    with np.errstate(invalid="ignore"):  # of a training that came to nothing
-        shifted = np.asarray(logits - logits.max(axis=1, keepdims=True), np.float32)
+    shifted = np.asarray(logits - logits.max(axis=1, keepdims=True), np.float32)
     dropped = 24 - KEPT_BITS
     bits = shifted.view(np.uint32)
     half = np.uint32((1 << (dropped - 1)) - 1) + ((bits >> np.uint32(dropped)) & np.uint32(1))
     kept = np.uint32(0xFFFFFFFF << dropped & 0xFFFFFFFF)
-    return np.where(np.isfinite(shifted), ((bits + half) & kept).view(np.float32), shifted)
+    return ((bits + half) & kept).view(np.float32)
 
 
 def _put_sweep(tree: Tree, group: str, found: Neighbours) -> None:

@@ -107,14 +107,14 @@ def _embeddings(name: str, required: str) -> Array:
 
 _HISTORY = (
     ("samples_seen", "int64", "samples", "Training samples seen so far."),
-    ("*_loss", "float64", "measured", "`train_loss`, `test_loss`: mean cross-entropy, in nats."),
+    ("*_loss", "float64", "finite", "`train_loss`, `test_loss`: mean cross-entropy, in nats."),
     (
         "*_accuracy",
         "float64",
-        "measured share",
+        "share",
         "`train_accuracy`, `test_accuracy`: share classified right, 0...1.",
     ),
-    ("*", "number", "measured", "Any other quantity of the same steps."),
+    ("*", "number", "finite", "Any other quantity of the same steps."),
 )
 
 
@@ -266,24 +266,24 @@ _RUNS = _table(
     ("seed", "int64", "index", "Its seed."),
     ("parameters", "int64", "index", "Parameters of the network in all."),
     ("trainable_parameters", "int64", "index", "Those that were trained."),
-    ("test_accuracy", "float64", "share", "The last of its history; NaN where it was not measured."),
-    ("test_loss", "float64", "", "Likewise: mean cross-entropy, in nats."),
-    ("train_accuracy", "float64", "share", "In inference mode, on up to 2,000 training images; or NaN."),
+    ("test_accuracy", "float64", "share?", "The last of its history; NaN where it was not measured."),
+    ("test_loss", "float64", "finite?", "Likewise: mean cross-entropy, in nats."),
+    ("train_accuracy", "float64", "share?", "In inference mode, on up to 2,000 training images; or NaN."),
     ("samples", "int64", "count", "Training samples seen; or -1."),
     ("batch_size", "int64", "count", "Images per step; or -1."),
     ("copy", "int64", "count", "Weighted layers copied from the base, from the input on; or -1."),
     ("freeze", "int64", "count", "Those of them that stay frozen at first; or -1."),
     ("head_units", "string", "text", "Hidden layers of the new head, as `512,256`; empty: none."),
-    ("head_dropout", "float64", "share", "Dropout in such a head; NaN: none."),
+    ("head_dropout", "float64", "share?", "Dropout in such a head; NaN: none."),
     ("all_layers", "int64", "count", "1: the new head reads all layers, 0: one; -1: as the base's does."),
     ("architecture", "string", "text", "The registered name of the network; empty where unknown."),
     ("architecture_options", "string", "objects", "Its options, as JSON."),
     ("base", "string", "text", "The file name of the base; empty where unknown."),
     ("base_sha256", "string", "text", "The content digest of the base."),
-    ("base_accuracy", "float64", "share", "The base's accuracy on its own test part; or NaN."),
+    ("base_accuracy", "float64", "share?", "The base's accuracy on its own test part; or NaN."),
     ("relation", "string", "text", "`own`: images the base was trained on; `other`; empty: unknown."),
-    ("source_accuracy_before", "float64", "share", "The base's accuracy on the source's test part; or NaN."),
-    ("source_accuracy_after", "float64", "share", "The run's, with the base's head; or NaN."),
+    ("source_accuracy_before", "float64", "share?", "The base's accuracy on the source's test part; or NaN."),
+    ("source_accuracy_after", "float64", "share?", "The run's, with the base's head; or NaN."),
     ("selected", "string", "text", "Which of several alternatives it took, as an arm; empty: none."),
     ("selected_on", "string", "text", "The images that they were compared on."),
     ("candidates", "string", "objects", "Held-out accuracy and loss of each alternative, as JSON."),
@@ -301,11 +301,11 @@ _NEIGHBOURS = _table(
     ("k", "int64", "index", "How many of them vote."),
     ("metric", "string", "text", "`euclidean` or `cosine`."),
     ("weights", "string", "text", "`uniform` or `distance`."),
-    ("power", "float64", "", "Each number x counts as sign(x) |x|^power."),
+    ("power", "float64", "positive", "Each number x counts as sign(x) |x|^power."),
     ("layer", "string", "text", "The layer that was embedded; empty where unknown."),
     ("mirrored", "int64", "index", "1: embeddings are means of an image's and its mirror image's."),
-    ("test_accuracy", "float64", "share", "On the test part with this k; NaN where it was not measured."),
-    ("cv_accuracy", "float64", "share", "On training images left out one at a time, with this k; or NaN."),
+    ("test_accuracy", "float64", "share?", "On the test part with this k; NaN where it was not measured."),
+    ("cv_accuracy", "float64", "share?", "On training images left out one at a time, with this k; or NaN."),
     ("selected_on", "string", "text", "What k was chosen on: `cross-validation` or `test`; or empty."),
     ("left_out", "int64", "count", "Training images that were left out in turn; or -1."),
     ("base", "string", "text", "The file name of the network that was embedded; empty where unknown."),
@@ -325,9 +325,9 @@ _RANKINGS = _table(
     ("images", "int64", "index", "Those that were scored."),
     ("logistic", "float64", "share", "Accuracy of a logistic head on held-out training images."),
     ("neighbours", "float64", "share", "That of the nearest neighbours, each image left out in turn."),
-    ("log_me", "float64", "", "LogME: the evidence of linear regression, per image and class."),
-    ("h_score", "float64", "", "The H-score, with the covariance shrunk."),
-    ("leep", "float64", "", "LEEP, in nats per image; NaN for a base without a head."),
+    ("log_me", "float64", "finite", "LogME: the evidence of linear regression, per image and class."),
+    ("h_score", "float64", "finite", "The H-score, with the covariance shrunk."),
+    ("leep", "float64", "finite?", "LEEP, in nats per image; NaN for a base without a head."),
 )
 
 _PREDICTIONS = "The class given to each image of the target's test part."
@@ -348,13 +348,17 @@ RESULTS = _format(
             ("N", "classes"),
             "What the softmax takes, less the largest of each image; 12 significant bits.",
             "no",
+            values="finite",
             scope=2,
         ),
         *_NEIGHBOURS,
         Array("sweeps/*/k", "int64", ("K",), "Every k that was tried.", "no", values="index", scope=2),
         *(
-            Array(f"sweeps/*/{name}_accuracy", "float64", ("K",), meaning, "no", values="share", scope=2)
-            for name, meaning in (("cv", "Leave-one-out accuracy for each k."), ("test", "On the test part."))
+            Array(f"sweeps/*/{name}_accuracy", "float64", ("K",), meaning, "no", "share?", scope=2)
+            for name, meaning in (
+                ("cv", "Leave-one-out accuracy for each k."),
+                ("test", "On the test part; NaN for a k that was not measured."),
+            )
         ),
         Array("sweeps/*/predictions", "int64", ("N",), _PREDICTIONS, "no", values="index", scope=2),
         *_RANKINGS,

@@ -1,7 +1,8 @@
 """Files of format version 1: what they hold, and what that is in version 2. They are read for good.
 
 In version 1 a run was a group with a name, its further values one JSON object, an arm was written
-`freeze(copy=2)`, and a classification by neighbours was a run without parameters.
+`freeze(copy=2)`, and a classification by neighbours was a run without parameters. A history could hold NaN,
+but not end in it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _RESULTS_ARRAYS = (
     *schema.COMMON_ARRAYS,
     _array("runs/*/history/samples_seen", "int64", "T", values="index"),
     _array("runs/*/history/*_loss", "float64", "T"),
-    _array("runs/*/history/*_accuracy", "float64", "T", values="share"),
+    _array("runs/*/history/*_accuracy", "float64", "T", values="share?"),
     _array("runs/*/history/*", "number", "T"),
     _array("runs/*/curves/*", "number", "any"),
     _array("runs/*/test/predictions", "int64", "N", values="index"),
@@ -72,6 +73,22 @@ FORMATS = {
         _old(schema.RESULTS, _RESULTS_ARRAYS, _RESULTS_ATTRIBUTES),
     )
 }
+
+_MEASURED = {"finite": "measured", "share": "measured share", "samples": "samples"}
+"""The check of a history in version 1, by that of version 2."""
+
+
+def _translated_rule(rule: Array) -> Array:
+    if "history/" in rule.path:
+        return dataclasses.replace(rule, values=_MEASURED[rule.values])
+    return rule
+
+
+TRANSLATED = {
+    kind.name: dataclasses.replace(kind, arrays=tuple(map(_translated_rule, kind.arrays)))
+    for kind in schema.FORMATS.values()
+}
+"""What holds for the values of a translated tree."""
 
 
 def translated(tree: Tree) -> Tree:

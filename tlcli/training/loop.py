@@ -197,6 +197,8 @@ class Fit:
         row["train_loss"], row["train_accuracy"] = loss / seen, right / seen
         for part, (_, labels) in self.examples.evaluated.items():
             logits = self.answers(part)
+            if not np.isfinite(logits).all():
+                raise self._diverged(f"an output on the {part} part is", self.done)
             row[f"{part}_loss"], row[f"{part}_accuracy"] = score(logits, labels)
             if part == "test":
                 self._test_logits = logits

@@ -82,7 +82,9 @@ def _ranking(base: Checkpoint, target: Dataset, name: str, seed: int, report: Pr
     try:
         scores = transferability.score(features, labels, logits, seed)
     except np.linalg.LinAlgError:
-        raise TlcliError(f"{base.provenance.name} gives embeddings that cannot be scored.") from None
+        scores = None
+    if scores is None or not np.isfinite([scores.log_me, scores.h_score]).all():
+        raise TlcliError(f"{base.provenance.name} gives embeddings that cannot be scored.")
     return Ranking(
         dataset=name,
         size=len(labels),
