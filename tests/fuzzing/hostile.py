@@ -394,6 +394,24 @@ def _tensors() -> list[bytes]:
     return [path.read_bytes() for path in sorted(folder.glob("*.p*")) if path.name != "model.pth"]
 
 
+def empty_tensors(n: int) -> bytes:
+    """So many thousand tensors of safetensors without numbers."""
+    listed = ",".join(f'"{i}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}' for i in range(n * 1000))
+    header = f"{{{listed}}}".encode()
+    return struct.pack("<Q", len(header)) + header
+
+
+def _safetensors() -> list[bytes]:
+    from safetensors.numpy import save
+
+    rng = np.random.default_rng(0)
+    return [
+        save({"a.weight": rng.random((4, 3, 3, 3), np.float32), "a.bias": np.zeros(4, np.float16)}),
+        save({f"{i}.weight": np.ones((i, 2)) for i in range(6)}),
+    ]
+
+
+KINDS["safetensors"] = Kind("safetensors", ".safetensors", _safetensors, _open_tensors)
 KINDS["PyTorch weights"] = Kind("PyTorch weights", ".pth", _tensors, _open_tensors)
 
 
@@ -403,6 +421,7 @@ HOSTILE = [
     Hostile("hostile: PNG in a tar", ".tar.gz", blank_png_in_tar, (25, 100), "npz", PIXEL_MEMORY, seconds=5),
     Hostile("hostile: structures", ".mat", structures_in_mat, (20, 80), "npz", per_byte=4000),
     Hostile("hostile: one storage", ".pth", one_storage_for_tensors, (100, 400), "PyTorch weights"),
+    Hostile("hostile: empty tensors", ".safetensors", empty_tensors, (5, 20), "safetensors"),
     Hostile("hostile: blank PNG", ".png", blank_png, (16, 64), "PNG", PIXEL_MEMORY, 6000),
     Hostile(
         "hostile: scans of a JPEG", ".jpg", jpeg_of_scans, (100, 400), "JPEG", PIXEL_MEMORY, per_megabyte=40

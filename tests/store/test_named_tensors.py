@@ -147,3 +147,17 @@ def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:
     save(tensors, tmp_path / "nan.safetensors")
     with pytest.raises(TlcliError, match=r"'bn\.bias' holds NaN"):
         read(tmp_path / "nan.safetensors")
+
+
+@pytest.mark.parametrize("limit", [1000, 4000])
+def test_bytes_are_taken_from_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    """Those of the list of tensors, and those of each tensor."""
+    save = pytest.importorskip("safetensors.numpy").save_file
+    save({"conv.weight": np.zeros((100, 100), np.float16)}, tmp_path / "x.safetensors")
+    monkeypatch.setenv("TLCLI_MAX_BYTES", str(limit))
+    what = "list of its tensors" if limit == 1000 else "tensor 'conv.weight'"
+    with (
+        pytest.raises(TlcliError, match=f"the {what} would take more than the {limit:,} bytes"),
+        open_weights(tmp_path / "x.safetensors") as file,
+    ):
+        file.array("conv.weight")  # type: ignore[union-attr]

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, ClassVar
 import numpy as np
 
 from tlcli.errors import TlcliError
-from tlcli.store.budget import Budget
+from tlcli.store.budget import TEXT_RATIO, Budget
 from tlcli.store.keras_weights import ADVICE, Place
 from tlcli.store.unpickling import RestrictedUnpickler, UnsafePickleError
 from tlcli.store.zips import open_archive
@@ -128,8 +128,12 @@ def _with_axes(array: np.ndarray, kind: str, axes: tuple[int, ...], shape: tuple
     return array.transpose(axes)
 
 
+_FLOATS = {"F16": 2, "F32": 4, "F64": 8}
+"""Bytes of a number, by its type in safetensors."""
+
+
 class _Safetensors(TensorFile):
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, budget: Budget) -> None:
         try:
             from safetensors import SafetensorError, safe_open
         except ImportError:
@@ -138,6 +142,10 @@ class _Safetensors(TensorFile):
             ) from None
 
         super().__init__(path.name, SAFETENSORS, lambda: file_digest(path))
+        self._budget = budget
+        with path.open("rb") as file:
+            described = int.from_bytes(file.read(8), "little")
+        budget.take(min(described, path.stat().st_size) * TEXT_RATIO, "the list of its tensors")
         try:
             self._file = safe_open(path, framework="numpy")
         except (SafetensorError, OSError, ValueError) as error:
@@ -147,9 +155,11 @@ class _Safetensors(TensorFile):
         return {name: tuple(self._file.get_slice(name).get_shape()) for name in self._file.keys()}  # noqa: SIM118
 
     def array(self, name: str) -> np.ndarray:
-        kind = str(self._file.get_slice(name).get_dtype())
-        if kind not in ("F16", "F32", "F64"):
+        stored = self._file.get_slice(name)
+        kind = str(stored.get_dtype())
+        if kind not in _FLOATS:
             raise TlcliError(f"{self.name}: {name!r} holds {kind}; expected F16, F32 or F64.")
+        self._budget.take(_FLOATS[kind] * math.prod(stored.get_shape()), f"the tensor {name!r:.100}")
         return np.asarray(self._file.get_tensor(name))
 
 
@@ -293,7 +303,7 @@ def open_tensors(path: Path, budget: Budget) -> Iterator[TensorFile]:
     with path.open("rb") as file:
         start = file.read(16)
     if start[8:9] == b"{":
-        yield _Safetensors(path)
+        yield _Safetensors(path, budget)
     elif start[:2] == b"PK":
         with _plain_words(path), open_archive(path, budget) as archive:
             yield _zipped(path, archive, budget)
