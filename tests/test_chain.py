@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -12,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 
 from tlcli import store
@@ -19,17 +19,14 @@ from tlcli.store.records import Checkpoint, Embeddings, Results
 
 ROOT = Path(__file__).resolve().parent.parent
 TLCLI = [sys.executable, "-m", "tlcli.cli.main"]
-ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("TLCLI")}
 RECIPE = ["--batch-size", "20", "--eval-every", "500"]
 
 
 def tlcli(*arguments: str, cwd: Path, code: int = 0) -> str:
-    done = subprocess.run(
-        [*TLCLI, *arguments], cwd=cwd, capture_output=True, text=True, timeout=200, env=ENVIRONMENT
-    )
+    done = processes.tlcli(*arguments, cwd=cwd, timeout=200)
     assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout.strip()
+    assert b"Traceback" not in done.stderr
+    return done.stdout.decode().strip()
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +85,7 @@ def test_a_real_pipe_and_nested_commands(work):
         capture_output=True,
         text=True,
         timeout=200,
-        env=ENVIRONMENT,
+        env=processes.ENVIRONMENT,
     )
     assert piped.stdout.strip() == "piped.h5", piped.stderr
     assert (store.read(work / "piped.h5", Results).neighbours[0].test_accuracy or 0) > 0.8
@@ -216,23 +213,16 @@ def test_killed_and_resumed_it_ends_in_the_same_bytes(work, tmp_path, arguments)
     assert not Path(f"{output}.resume").exists()
 
 
-def stopped(arguments: list[str], work: Path, number: int, *, after: float) -> tuple[int, str]:
+def stopped(arguments: list[str], work: Path, number: int, *, after: float) -> tuple[int | None, str]:
     """Start a command and send it a signal; the exit code and what it said. It must end within seconds."""
-    process = subprocess.Popen(
-        [*TLCLI, *arguments],
-        cwd=work,
-        env=ENVIRONMENT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    command = processes.Command(tuple(arguments), work)
     time.sleep(after)
-    process.send_signal(number)
+    command.send_signal(number)
     sent = time.monotonic()
-    _, said = process.communicate(timeout=60)
+    _, said = command.communicate(timeout=60)
     assert time.monotonic() - sent < 10
-    assert "Traceback" not in said
-    return process.returncode, said
+    assert b"Traceback" not in said
+    return command.returncode, said.decode()
 
 
 def test_save_keeps_each_network(work, tmp_path):
@@ -283,10 +273,10 @@ def test_the_digits_example_is_made_in_parallel_and_not_made_twice(tmp_path):
         "RUNS=1",
         "SIZES=20 100",
     ]
-    done = subprocess.run(make, capture_output=True, text=True, timeout=280, env=ENVIRONMENT)
+    done = subprocess.run(make, capture_output=True, text=True, timeout=280, env=processes.ENVIRONMENT)
     assert done.returncode == 0, done.stderr
     page = tmp_path / "out" / "report" / "report.html"
     assert str(page) in done.stdout
     assert page.exists()
-    again = subprocess.run(make, capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+    again = subprocess.run(make, capture_output=True, text=True, timeout=60, env=processes.ENVIRONMENT)
     assert "transfer" not in again.stdout

@@ -10,13 +10,12 @@ import textwrap
 import time
 from pathlib import Path
 
+import processes
 import pytest
 
 from tlcli import store
 
 TESTS = Path(__file__).parent
-TLCLI = [sys.executable, "-m", "tlcli.cli.main"]
-ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("TLCLI")}
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the harness forks")
@@ -38,7 +37,7 @@ def test_killed_stopped_and_refused_writers_lose_nothing(tmp_path: Path) -> None
         "--folder",
         str(tmp_path),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+    done = subprocess.run(command, capture_output=True, text=True, env=processes.ENVIRONMENT)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["kills"] == 15
 
@@ -51,7 +50,7 @@ def test_calls_that_fail_lose_nothing(tmp_path: Path) -> None:
         [*command, "--most", "3", "--points", "15", "--folder", str(tmp_path)],
         capture_output=True,
         text=True,
-        env=ENVIRONMENT,
+        env=processes.ENVIRONMENT,
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["faults"] >= 10
@@ -59,24 +58,14 @@ def test_calls_that_fail_lose_nothing(tmp_path: Path) -> None:
 
 def test_two_commands_with_one_output(tmp_path: Path) -> None:
     """One wins, the others say so, and the file is whole."""
-    arguments = [*TLCLI, "split", "--dataset", "digits", "-o", "x.h5"]
-    together = [
-        subprocess.Popen(
-            [*arguments, "--seed", str(seed)],
-            cwd=tmp_path,
-            env=ENVIRONMENT,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        for seed in range(4)
-    ]
-    said = [process.communicate(timeout=120) for process in together]
-    codes = [process.returncode for process in together]
+    arguments = ["split", "--dataset", "digits", "-o", "x.h5"]
+    together = [processes.Command((*arguments, "--seed", str(seed)), tmp_path) for seed in range(4)]
+    said = [command.communicate() for command in together]
+    codes = [command.returncode for command in together]
     assert sorted(codes) == [0, 1, 1, 1]
     for code, (out, err) in zip(codes, said, strict=True):
-        assert out == ("x.h5\n" if code == 0 else "")
-        assert code == 0 or "exists already" in err or "made by another program meanwhile" in err
+        assert out == (b"x.h5\n" if code == 0 else b"")
+        assert code == 0 or b"exists already" in err or b"made by another program meanwhile" in err
     assert store.verify(tmp_path / "x.h5").ok
     winner = codes.index(0)
     assert store.read(tmp_path / "x.h5", store.Dataset).options["seed"] == winner

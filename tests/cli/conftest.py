@@ -13,7 +13,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from cli_process import Run, tlcli
+from processes import Run, tlcli
 
 from tlcli import store
 from tlcli.cli import main, signals

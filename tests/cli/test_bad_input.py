@@ -11,8 +11,8 @@ import sys
 import h5py
 import numpy as np
 import pytest
-from cli_process import ENVIRONMENT, fails
 from failing_writes import without_powers
+from processes import ENVIRONMENT, fails
 
 READERS = {
     "split": ["split", "--dataset", "{}", "-o", "out.h5"],

@@ -12,7 +12,7 @@ import time
 
 import h5py
 import pytest
-from cli_process import ENVIRONMENT, fails, tlcli
+from processes import ENVIRONMENT, fails, tlcli
 
 from tlcli import store
 from tlcli.cli import reference

@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from cli_process import fails
+from processes import fails
 
 from tlcli import store
 from tlcli.cli.inspect import origin

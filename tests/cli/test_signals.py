@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from cli_process import ENVIRONMENT
+from processes import ENVIRONMENT
 
 from tlcli.cli.output import Console
 from tlcli.cli.resume import Resumable

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from cli_process import fails
+from processes import fails
 
 from tlcli import store
 from tlcli.store import owned

@@ -13,7 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from cli_process import ENVIRONMENT, fails
+from processes import ENVIRONMENT, fails
 
 from tlcli import store
 from tlcli.cli.commands import module
