@@ -42,6 +42,7 @@ def check(path, train=X, numbers=Y, test=None, **options):
             "train_set_x train_set_y",
             "train_dataset train_labels",
         ),
+        *("trainX trainy", "samples classes", "trainimages trainlabels"),
         *("X_trn t_trn", "XTrain YTrain", "train_images train_labels", "training_data training_target"),
     ],
 )
@@ -57,7 +58,7 @@ def test_names_of_arrays(tmp_path, names):
 
 
 @pytest.mark.parametrize(
-    "name", ["class_weights", "x_train_mean", "t10k", "fine_labels", "train_test", "testy"]
+    "name", ["class_weights", "x_train_mean", "t10k", "fine_labels", "train_test", "testify"]
 )
 def test_names_that_say_something_else(name):
     named = read_name(name)
@@ -65,7 +66,7 @@ def test_names_that_say_something_else(name):
 
 
 def test_parts_and_positions_of_arrays(tmp_path):
-    for names in ("trainX trainY testX testY", "Xtr Ytr Xte Yte"):
+    for names in ("trainX trainY testX testY", "trainX trainy testX testy", "Xtr Ytr Xte Yte"):
         np.savez(tmp_path / "a.npz", **dict(zip(names.split(), (X, Y, X[:7], Y[:7]), strict=True)))
         check(tmp_path / "a.npz", test=X[:7])
     for order in ((X, Y, X[:7], Y[:7]), (X, X[:7], Y, Y[:7])):

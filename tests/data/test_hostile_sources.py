@@ -25,6 +25,7 @@ import pytest
 import scipy.io
 from fuzzing.measuring import in_child, opened
 from PIL import Image
+from sixteen_bits import png_of_16_bits
 
 import tlcli
 from tlcli.data import decoding, image_room, load_source, matlab, split, tables, unpickle
@@ -337,6 +338,20 @@ def test_threads_share_the_room_to_decode_in(tmp_path, monkeypatch):
         load_source(str(tmp_path))
 
 
+@pytest.mark.timeout(30)
+def test_threads_that_look_for_white_wait_for_nobody(tmp_path, monkeypatch):
+    """Each image takes most of the room, and the first to be met needs the range of all of them."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(10):
+            deep = np.full((60, 60), 100 * i, np.uint16)
+            Image.fromarray(deep).save(tmp_path / name / f"{i}.png")
+    monkeypatch.setattr(budget, "ROOM", 80_000)
+    monkeypatch.setattr(decoding, "_THREADS", 8)
+    cut = split(load_source(str(tmp_path), test="every-fifth"), [0, 1])
+    assert cut.train.images[5][0, 0, 0] == round(600 * 255 / 1023)
+
+
 def test_decoded_images_are_counted_while_they_are_there(tmp_path, monkeypatch):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -367,6 +382,8 @@ def test_scans_of_a_jpeg_are_counted(tmp_path):
 def in_mode(mode: str, path: Path, side: int = 2000) -> None:
     if mode == "I;16":
         Image.fromarray(np.full((side, side), 40_000, np.uint16)).save(path, "PNG")
+    elif mode in ("RGB;16", "RGBA;16"):
+        path.write_bytes(png_of_16_bits(np.full((side, side, 3 + (mode == "RGBA;16")), 40_000, np.uint16)))
     elif mode == "P, transparent":
         Image.new("RGB", (side, side)).quantize(2).save(path, "PNG", transparency=0)
     elif mode == "turned":
@@ -379,7 +396,8 @@ def in_mode(mode: str, path: Path, side: int = 2000) -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is measured as Linux tells it")
 @pytest.mark.parametrize(
-    "mode", ["1", "L", "LA", "P", "P, transparent", "RGB", "RGBA", "I;16", "CMYK", "turned"]
+    "mode",
+    ["1", "L", "LA", "P", "P, transparent", "RGB", "RGBA", "I;16", "RGB;16", "RGBA;16", "CMYK", "turned"],
 )
 def test_no_pixel_takes_more_memory_than_is_promised(tmp_path, mode):
     """Whatever an image is converted from: `image_room.PIXEL_MEMORY` is what all room is reckoned by."""

@@ -7,8 +7,10 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from sixteen_bits import png_of_16_bits, tiff_of_16_bits
 
 from tlcli.data import join, load_source, split
+from tlcli.data.decoding import decode_one
 from tlcli.errors import TlcliError, UsageError
 
 RNG = np.random.default_rng(7)
@@ -246,6 +248,41 @@ def test_16_bit_images_have_one_scale(tmp_path):
             for i, x in zip(part.source_index, part.images[:], strict=True):
                 assert (x == round(values[i % n] * 255 / white)).all()
         assert f"white is {white}" in " ".join(source.told)
+
+
+@pytest.mark.parametrize("highest", [65535, 4095])
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_colour_of_16_bits_keeps_them(tmp_path, channels, highest):
+    """Pillow alone would keep the upper eight: 12 bits would be black."""
+    deep = RNG.integers(0, highest + 1, (12, 5, 4, channels))
+    deep[0, 0, 0, 0] = highest
+    if channels != 3:
+        deep[..., -1] = 65535
+    files = [("png", png_of_16_bits(x)) for x in deep]
+    if channels != 2:
+        packs = [("<", False), ("<", True), (">", False), (">", True)]
+        files[4:8] = [
+            ("tif", tiff_of_16_bits(x, o, packed=p)) for x, (o, p) in zip(deep[4:8], packs, strict=True)
+        ]
+    for i, (suffix, content) in enumerate(files):
+        path = tmp_path / "deep" / "ab"[i // 6] / f"{i:02}.{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    source = load_source(str(tmp_path / "deep"), test="every-fifth")
+    cut = split(source, [0, 1])
+    assert f"white is {highest}" in " ".join(source.told)
+    wanted = np.rint(deep[..., : 1 if channels == 2 else 3] * (255 / highest))
+    for part in cut.parts.values():
+        assert np.array_equal(part.images, wanted[part.source_index])
+
+
+def test_transparency_of_16_bits_is_over_white(tmp_path):
+    deep = np.full((2, 1, 1, 4), 65535, np.uint16)
+    deep[1] = (0, 65535, 0, 0x8080)
+    for name, x in zip("ab", deep, strict=True):
+        (tmp_path / f"{name}.png").write_bytes(png_of_16_bits(x))
+    assert decode_one(tmp_path / "a.png").tolist() == [[[255, 255, 255]]]
+    assert decode_one(tmp_path / "b.png").tolist() == [[[127, 255, 127]]]
 
 
 @pytest.mark.parametrize("suffix", ["tif", "ppm", "pgm", "gif"])

@@ -66,6 +66,11 @@ def choose_arrays(file: ArrayFile, request: Request) -> Choice:
 
 def nothing_found(file: ArrayFile) -> str:
     """What a file holds, and what was expected of it."""
+    if file.single:
+        return (
+            f"{shown(file.path.name)} holds one array, and no file beside it, or more than one, is called "
+            "like its labels: name them with --labels FILE, an array or a table."
+        )
     skipped = f" Not read are {listed(file.skipped)}." if file.skipped else ""
     return (
         f"{shown(file.path.name)} holds {listed(file.shapes)}: expected x_train, y_train, x_test and y_test, "

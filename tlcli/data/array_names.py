@@ -20,7 +20,12 @@ CLASS_NAMES = ("class_names", "classes", "label_names", "names", "target_names",
 
 _SHORT = {"tr": "train", "te": "test", "va": "validation"}
 """Names of parts that only arrays have (`Xtr`)."""
-_STUCK = re.compile(r"([xyt])(train|test|val|valid|trn|tst|tr|te|va)")
+_STUCK = re.compile(
+    "(?:([xyt])({0})|({0})([xyt]|{1}))".format(
+        "train|test|valid|val|trn|tst|tr|te|va", "|".join(word for role in _ROLES.values() for word in role)
+    )
+)
+"""`xtrain`, `trainy`, `trainlabels`."""
 _POSITIONAL = re.compile(r"arr_(\d{1,3})")
 _UNKNOWN = len(_ROLES[IMAGES])
 
@@ -42,7 +47,7 @@ def read_name(name: str) -> Named | None:
     words: list[str] = []
     for word in words_of(name):
         stuck = _STUCK.fullmatch(word)
-        words += stuck.groups() if stuck else [word]
+        words += [piece for piece in stuck.groups() if piece] if stuck else [word]
     parts = [(word, _SHORT.get(word) or (part_of(word) or ("",))[0]) for word in words]
     known = {part for _, part in parts if part}
     rest = [word for word, part in parts if not part]

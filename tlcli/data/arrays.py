@@ -165,7 +165,8 @@ def _read_pairs(file: ArrayFile, request: Request, raw: Raw) -> tuple[dict[str, 
         columns = file.columns and not (emnist := key.startswith("dataset/"))
         layout = "whc" if file.columns and emnist and arrays[key].ndim == 2 else file.layout
         pairs[part] = Pair(arrays[key], labels, where, layout, columns)
-    return pairs, _class_names(file, choice.images)
+    taken = {*choice.images.values(), *(name for _, name in choice.labels.values())}
+    return pairs, _class_names(file, taken)
 
 
 def _table(request: Request, raw: Raw) -> LabelTable | None:
@@ -194,7 +195,7 @@ def _from_table(table: LabelTable, raw: Raw, parts: int) -> np.ndarray:
     return np.array(table.labels)
 
 
-def _class_names(file: ArrayFile, images: dict[str, str]) -> Names:
+def _class_names(file: ArrayFile, taken: set[str]) -> Names:
     """The names of the classes, from an array, or from what the sets EMNIST and STL-10 bring along."""
     mapping = next((name for name in file.shapes if name.rpartition("/")[2] == "mapping"), None)
     if mapping is not None:
@@ -203,7 +204,7 @@ def _class_names(file: ArrayFile, images: dict[str, str]) -> Names:
     if published:
         return published
     key = next((k for name in CLASS_NAMES for k in file.shapes if k.lower() == name), None)
-    if key is not None and key not in images.values():
+    if key is not None and key not in taken:
         return [str(name) for name in file.read([key])[key].ravel()]
     return None
 

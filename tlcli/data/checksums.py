@@ -14,13 +14,21 @@ from tlcli.data.source import listed, shown
 from tlcli.errors import TlcliError
 
 # SHA-256 of the unpacked files. MNIST: of the files whose gzipped form has the publisher's checksum.
-# Fashion-MNIST:
-# of the label files in the publisher's repository (zalandoresearch/fashion-mnist, data/fashion).
+# Fashion-MNIST: of the files that Debian packs (dataset-fashion-mnist); the labels have the checksums of
+# those in the publisher's repository (zalandoresearch/fashion-mnist, data/fashion).
 _CONTENT = {
     "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db": ("mnist", "train-images-idx3-ubyte"),
     "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5": ("mnist", "train-labels-idx1-ubyte"),
     "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7": ("mnist", "t10k-images-idx3-ubyte"),
     "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2": ("mnist", "t10k-labels-idx1-ubyte"),
+    "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888": (
+        "fashion-mnist",
+        "train-images-idx3-ubyte",
+    ),
+    "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b": (
+        "fashion-mnist",
+        "t10k-images-idx3-ubyte",
+    ),
     "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9": (
         "fashion-mnist",
         "train-labels-idx1-ubyte",

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 
 from tlcli.data import scale
+from tlcli.data.deep import deep_form, has_alpha, read_deep
 from tlcli.data.fitting import Fit, resize
 from tlcli.data.image_room import room_to_decode
 from tlcli.data.source import Progress
@@ -21,7 +22,9 @@ from tlcli.store.budget import Budget
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM", "GIF")
@@ -98,7 +101,13 @@ def decode_one(
     """
     fit = fit or Fit()
 
-    def read(image: Image) -> np.ndarray:
+    def ask(image: ImageFile) -> tuple[str, float | None]:
+        form = deep_form(image)
+        if callable(white):
+            return form, white() if form else None
+        return form, white
+
+    def read(image: ImageFile, opened: IO[bytes], answer: tuple[str, float | None]) -> np.ndarray:
         from PIL import Image as Pillow
 
         orientation = _orientation(image)
@@ -106,7 +115,7 @@ def decode_one(
         if target and image.format == "JPEG":
             # The decoder halves the resolution by itself, as often as leaves twice what is needed.
             image.draft(None, (2 * target[0], 2 * target[1]))
-        pixels = _grey_or_colour(image, white)
+        pixels = _grey_or_colour(image, opened, *answer)
         if fit.channels == 1:
             pixels = pixels.convert("L")
         if target:
@@ -115,28 +124,41 @@ def decode_one(
             pixels = pixels.transpose(Pillow.Transpose[_TURNS[orientation]])
         return np.asarray(pixels)
 
-    return _opened(file, read, budget)
+    return _opened(file, ask, read, budget)
 
 
 def range_of_deep(files: Sequence[Readable], budget: Budget) -> scale.Range | None:
     """The range of those images that have more than 8 bits a channel; None where none has, or can be read."""
 
-    def read(image: Image) -> scale.Range | None:
-        return scale.range_of(np.asarray(image), "the pixels") if _is_deep(image) else None
+    def read(image: ImageFile, opened: IO[bytes], form: str) -> scale.Range | None:
+        if not form:
+            return None
+        pixels = read_deep(image, form, opened)
+        return scale.range_of(pixels[..., :-1] if has_alpha(form) else pixels, "the pixels")
 
     found: scale.Range | None = None
     for file in files:
         if str(file).lower().endswith(_DEEP_SUFFIXES):
             try:
-                one = _opened(file, read, budget)
+                one = _opened(file, deep_form, read, budget)
             except UnreadableError:
                 continue
             found = found.joined(one) if found and one else one or found
     return found
 
 
-def _opened(file: Readable, read: Callable[[Image], T], budget: Budget | None) -> T:
-    """What `read` makes of an image. Raises UnreadableError, whatever goes wrong."""
+def _opened(
+    file: Readable,
+    ask: Callable[[ImageFile], S],
+    read: Callable[[ImageFile, IO[bytes], S], T],
+    budget: Budget | None,
+) -> T:
+    """What `read` makes of an image, its file and the answer of `ask`. Raises UnreadableError, whatever goes
+    wrong.
+
+    `ask` may itself read images: it is called before the image has room to be decoded in, since who has room
+    and waits for more could wait for ever.
+    """
     from PIL import Image, UnidentifiedImageError
 
     budget = budget or Budget(str(file))
@@ -147,8 +169,9 @@ def _opened(file: Readable, read: Callable[[Image], T], budget: Budget | None) -
             if not opened.read(1):
                 raise UnreadableError("empty file")
             image = Image.open(opened, formats=FORMATS)
+            answer = ask(image)
             with room_to_decode(budget, file, opened, image):
-                return read(image)
+                return read(image, opened, answer)
     except (UnreadableError, TlcliError):
         raise
     except UnidentifiedImageError:
@@ -246,19 +269,20 @@ def _orientation(image: Image) -> int:
     return int(image.getexif().get(_ORIENTATION, 1)) if image.format in ("JPEG", "WEBP", "PNG") else 1
 
 
-def _is_deep(image: Image) -> bool:
-    return image.mode.startswith(("I", "F"))
-
-
-def _grey_or_colour(image: Image, white: White | float | None) -> Image:
-    """The decoded image in mode L or RGB."""
+def _grey_or_colour(image: ImageFile, opened: IO[bytes], form: str, white: float | None) -> Image:
+    """The decoded image in mode L or RGB. `form` is that of more than 8 bits a channel, if it has them."""
     from PIL import Image as Pillow
 
-    if _is_deep(image):
-        value = white() if callable(white) else 65535 if white is None else white
-        return Pillow.fromarray(scale.to_bytes(np.asarray(image), value))
+    if form:
+        deep = read_deep(image, form, opened)
+        values = scale.to_bytes(deep, 65535 if white is None else white)
+        if has_alpha(form):
+            values[..., -1] = deep[..., -1] >> 8
+        found = Pillow.fromarray(values)
+        del deep, values  # their memory is needed for what follows
+        return _eight_bits(found)
     pixels = _eight_bits(image)
-    if isinstance(white, int | float) and white != 255:
+    if white is not None and white != 255:
         return pixels.point(
             [min(255, round(value * 255 / white)) for value in range(256)] * len(pixels.getbands())
         )
@@ -266,7 +290,6 @@ def _grey_or_colour(image: Image, white: White | float | None) -> Image:
 
 
 def _eight_bits(image: Image) -> Image:
-
     mode = image.mode
     if mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
         return _over_white(image, "L" if mode.startswith("L") else "RGB")
@@ -280,7 +303,7 @@ def _over_white(image: Image, mode: str) -> Image:
     from PIL import Image as Pillow
 
     opaque = Pillow.new(mode, image.size)
-    step = max(1, _BLOCK_BYTES // (16 * image.width))
+    step = max(1, _BLOCK_BYTES // (64 * image.width))
     for top in range(0, image.height, step):
         rows = image.crop((0, top, image.width, min(top + step, image.height))).convert("RGBA")
         white = Pillow.new("RGBA", rows.size, "white")

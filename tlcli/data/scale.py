@@ -17,7 +17,7 @@ _SMALL = (1, 15, 16)
 """White of black-and-white images, of 4 bits, and of scikit-learn's digits: taken where it is reached."""
 _TOLERANCE = 1e-3
 """Of white: resizing overshoots by rounding errors."""
-_BLOCK = 1 << 22
+_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
