@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tlcli
 
-SENTENCES = {"TlcliError", "UsageError", "Interrupted", "note", "warn", "made", "_say"}
+SENTENCES = {"TlcliError", "UsageError", "Interrupted", "note", "warn", "made", "told", "_say"}
 """What is called with whole sentences; so is `append` of a list in `LISTS`."""
 
 CLAUSES = {"UnsafeError", "UnsafePickleError", "UnreadableError"}
@@ -38,11 +38,16 @@ FILLER = "Thing"
 
 MODULES = {path: ast.parse(path.read_text()) for path in sorted(Path(tlcli.__file__).parent.rglob("*.py"))}
 
+FUNCTIONS: dict[str, list[ast.FunctionDef]] = {}
+for found in (n for module in MODULES.values() for n in ast.walk(module)):
+    if isinstance(found, ast.FunctionDef) and (found.returns is None or "str" in ast.unparse(found.returns)):
+        FUNCTIONS.setdefault(found.name, []).append(found)
+
 
 def texts(node: ast.AST, module: ast.Module, depth: int = 3) -> Iterator[str]:
     """The texts that an expression may be, with a word in place of what is filled in.
 
-    A call is followed to what functions of that name in the module return, a name to what is assigned to it.
+    A call is followed to what functions of that name return, a name to what is assigned to it in the module.
     """
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
@@ -55,6 +60,9 @@ def texts(node: ast.AST, module: ast.Module, depth: int = 3) -> Iterator[str]:
         yield from texts(node.orelse, module, depth)
     elif isinstance(node, ast.Starred):
         yield from texts(node.value, module, depth)
+    elif isinstance(node, ast.Tuple):
+        for element in node.elts:
+            yield from texts(element, module, depth)
     elif depth and isinstance(node, ast.Name | ast.Call):
         yield from found_elsewhere(node, module, depth - 1)
 
@@ -79,14 +87,18 @@ def filler(node: ast.expr) -> str:
 def found_elsewhere(node: ast.Name | ast.Call, module: ast.Module, depth: int) -> Iterator[str]:
     if isinstance(node, ast.Name):
         assigned = [n for n in ast.walk(module) if isinstance(n, ast.Assign)]
-        made = [n.value for n in assigned if any(getattr(t, "id", "") == node.id for t in n.targets)]
+        made = [n.value for n in assigned if any(node.id in names_in(t) for t in n.targets)]
     else:
-        name = name_of(node.func)
-        functions = [n for n in ast.walk(module) if isinstance(n, ast.FunctionDef) and n.name == name]
+        functions = FUNCTIONS.get(name_of(node.func), [])
         returns = [n for f in functions for n in ast.walk(f) if isinstance(n, ast.Return)]
         made = [n.value for n in returns if n.value is not None]
     for value in made:
         yield from texts(value, module, depth)
+
+
+def names_in(target: ast.expr) -> set[str]:
+    """The names that an assignment gives values to: one, or those of a tuple."""
+    return {name_of(part) for part in getattr(target, "elts", [target])}
 
 
 def name_of(node: ast.expr | None) -> str:
@@ -104,7 +116,8 @@ def messages(wanted: set[str], lists: set[str]) -> Iterator[tuple[str, str]]:
                 before = f"{FILLER} " if name == "made" else ""
                 for argument in node.args[:2]:
                     for text in texts(argument, module):
-                        yield f"{path.name}:{node.lineno}", before + text
+                        if text.strip() and text[0] != " ":  # not what is added to a message
+                            yield f"{path.name}:{node.lineno}", before + text
 
 
 def faults(text: str) -> Iterator[str]:
