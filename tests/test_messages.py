@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tlcli
 
-SENTENCES = {"TlcliError", "UsageError", "Interrupted", "note", "warn", "made", "told", "_say"}
+SENTENCES = {"TlcliError", "UsageError", "Interrupted", "note", "warn", "tell_output", "told", "_say"}
 """What is called with whole sentences; so is `append` of a list in `LISTS`."""
 
 CLAUSES = {"UnsafeError", "UnsafePickleError", "UnreadableError"}
@@ -113,7 +113,7 @@ def messages(wanted: set[str], lists: set[str]) -> Iterator[tuple[str, str]]:
             name = name_of(node.func)
             listed = name == "append" and name_of(getattr(node.func, "value", None)) in lists
             if listed or name in wanted:
-                before = f"{FILLER} " if name == "made" else ""
+                before = f"{FILLER} " if name == "tell_output" else ""
                 for argument in node.args[:2]:
                     for text in texts(argument, module):
                         if text.strip() and text[0] != " ":  # not what is added to a message

@@ -49,9 +49,9 @@ def test_a_file_registers_under_its_name_and_digest(write):
     assert NETWORKS.owner("mynet") == owner
     assert NETWORKS.plugin("mynet") == ("mynet.py", owner.sha256)
     assert NETWORKS.plugin("cnn2") == ("", "")
-    assert NETWORKS.required("mynet", "mynet.py", owner.sha256, "base.h5") is NETWORKS["mynet"]
+    assert NETWORKS.require("mynet", "mynet.py", owner.sha256, "base.h5") is NETWORKS["mynet"]
     with pytest.raises(UsageError, match=r"base.h5 was made --with mynet.py \(0{8}...\); mynet.py here is"):
-        NETWORKS.required("mynet", "mynet.py", "0" * 64, "base.h5")
+        NETWORKS.require("mynet", "mynet.py", "0" * 64, "base.h5")
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_what_a_file_was_made_with_is_told_where_it_is_missing():
         "__main__": r"base.h5 was made in a notebook \(12ab",
     }.items():
         with pytest.raises(UsageError, match=words):
-            register.required("mynet", plugin, "12ab" * 16, "base.h5")
+            register.require("mynet", plugin, "12ab" * 16, "base.h5")
 
 
 def test_suggestions_are_slips_of_the_keyboard():

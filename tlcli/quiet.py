@@ -13,7 +13,7 @@ def import_keras() -> None:
     """Import Keras and what is under it without a word on stderr, unless that fails."""
     if "keras" not in sys.modules:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        with muted():
+        with mute():
             import keras
 
             if keras.backend.backend() == "tensorflow":
@@ -23,7 +23,7 @@ def import_keras() -> None:
 
 
 @contextlib.contextmanager
-def muted() -> Iterator[None]:
+def mute() -> Iterator[None]:
     """Keep what native libraries write to stderr from the user, unless the block fails."""
     if sys.stderr is None:
         yield

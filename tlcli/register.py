@@ -110,10 +110,10 @@ class Register(Generic[T]):
             )
         there = self._entries.get(name)
         if there is not None and (there.module, there.function) != made_by:
-            raise UsageError(self._taken(name, there.owner, owner))
+            raise UsageError(self._taken_message(name, there.owner, owner))
         announced = self._announced.get(name)
         if announced is not None and _package_of(announced) != owner:
-            raise UsageError(self._taken(name, _package_of(announced), owner))
+            raise UsageError(self._taken_message(name, _package_of(announced), owner))
         self._entries[name] = _Entry(value, owner, *made_by)
 
     def add_family(self, prefix: str, names: Callable[[], Iterable[str]], make: Callable[[str], T]) -> None:
@@ -138,7 +138,7 @@ class Register(Generic[T]):
         if name in self.problems:
             raise UsageError(self.problems[name])
         if name not in self._entries:
-            raise UsageError(self._unknown(name))
+            raise UsageError(self._unknown_message(name))
         return self._entries[name].value
 
     def __contains__(self, name: str) -> bool:
@@ -177,7 +177,7 @@ class Register(Generic[T]):
         label = Path(file).name if owner.kind == "program" and file else owner.name
         return label, owner.sha256 or (sha256_of(Path(file).read_bytes()) if file else "")
 
-    def required(self, name: str, plugin: str, sha256: str, path: str) -> T:
+    def require(self, name: str, plugin: str, sha256: str, path: str) -> T:
         """The entry that a file asks for.
 
         Args:
@@ -229,7 +229,7 @@ class Register(Generic[T]):
             if other is None or other == _package_of(point):
                 self._announced[point.name] = point
             else:
-                self.problems[point.name] = self._taken(point.name, other, _package_of(point))
+                self.problems[point.name] = self._taken_message(point.name, other, _package_of(point))
 
     def _load(self, name: str) -> None:
         """Import the installed package that announces a name; what goes wrong becomes its problem."""
@@ -247,13 +247,13 @@ class Register(Generic[T]):
                     f"The {self.noun} {name!r} is announced by {owner}, which registers none of that name."
                 )
 
-    def _taken(self, name: str, first: Owner, second: Owner) -> str:
+    def _taken_message(self, name: str, first: Owner, second: Owner) -> str:
         return (
             f"The {self.noun} {name!r} belongs to {first}; {second} registers another of that name. "
             "Rename one of them."
         )
 
-    def _unknown(self, name: str) -> str:
+    def _unknown_message(self, name: str) -> str:
         if name.endswith(".py"):
             return (
                 f"{name!r} is a file; expected the name of a {self.noun} that it registers.\n"

@@ -315,12 +315,12 @@ def test_a_parameter_is_called_by_its_flag(call):
 
 @pytest.mark.parametrize("command", [["train-base", "x.h5", "--arch", "cnn2"], ["transfer", "b.h5", "x.h5"]])
 def test_a_named_recipe_holds_but_for_the_options_given(command):
-    from tlcli.cli.options import chosen_recipe
+    from tlcli.cli.options import read_recipe
     from tlcli.training.recipe import Recipe
     from tlcli.training.recipes import RECIPES
 
     def chosen(*options: str) -> Recipe:
-        return chosen_recipe(load(command[0]).make_context(command[0], [*command[1:], *options]))
+        return read_recipe(load(command[0]).make_context(command[0], [*command[1:], *options]))
 
     for name in RECIPES:
         assert chosen("--recipe", name) == Recipe.from_options(name)
@@ -332,7 +332,7 @@ def test_a_named_recipe_holds_but_for_the_options_given(command):
 
 def test_the_reference_is_up_to_date():
     text = reference.README.read_text(encoding="utf-8")
-    assert reference.updated(text) == text, "run: python -m tlcli.cli.reference"
+    assert reference.update(text) == text, "run: python -m tlcli.cli.reference"
 
 
 @pytest.mark.parametrize(

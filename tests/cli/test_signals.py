@@ -64,8 +64,8 @@ def test_a_signal_while_the_result_is_told_of_changes_nothing(work, number):
     program = (
         "import os, sys\n"
         "from tlcli.cli import output\n"
-        "told = output.Console.made\n"
-        f"output.Console.made = lambda *all: (os.kill(os.getpid(), {int(number)}), told(*all))\n"
+        "told = output.Console.tell_output\n"
+        f"output.Console.tell_output = lambda *all: (os.kill(os.getpid(), {int(number)}), told(*all))\n"
         "sys.argv = ['tlcli', 'train-base', 'digits-0-5.h5', '--arch', 'cnn2', '--samples', '100', '-o',\n"
         f"            'told-{int(number)}.h5', '--force']\n"
         "from tlcli.cli.main import main\n"

@@ -154,12 +154,12 @@ def test_the_chain_from_a_network_of_keras(plain: keras.Model, tmp_path: Path) -
 
 
 def test_published_weights_are_checked(plain: keras.Model, tmp_path: Path, monkeypatch) -> None:
-    asked = published.published(NAME, head=False)
+    asked = published.published_file(NAME, head=False)
     assert asked.name.endswith(".h5")
     assert asked.url.startswith("https://")
     assert len(asked.digest) in (32, 64)
     with pytest.raises(UsageError, match="--headless"):
-        published.published(NAME, head=True)
+        published.published_file(NAME, head=True)
     with pytest.raises(TlcliError, match=f"holds no {asked.name}"):
         published.find(asked, tmp_path)
     (tmp_path / asked.name).write_bytes(b"something else")

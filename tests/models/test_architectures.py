@@ -212,14 +212,14 @@ def test_the_fused_layers_equal_kerass_own():
 def test_patch_whitening_decorrelates_the_images_it_was_made_from():
     import keras
 
-    from tlcli.models.network import adapted_weights, assign, build
+    from tlcli.models.network import adapt_weights, assign, build
 
     rng = np.random.default_rng(0)
     smooth = rng.normal(size=(60, 5, 5, 3)).cumsum(axis=1).cumsum(axis=2)  # neighbours resemble each other
     images = np.clip(128 + 20 * smooth, 0, 255).astype(np.uint8)
     mean, std = np.float32([0.5, 0.5, 0.5]), np.float32([0.2, 0.2, 0.2])
     network = build("whitened-cnn", (32, 32, 3), 10, {"filters": "4-4-4"})
-    made = adapted_weights(network.model, images, mean, std)
+    made = adapt_weights(network.model, images, mean, std)
     assert list(made) == ["whiten/kernel"]
     assign(network.model, made)
     kernel = made["whiten/kernel"]

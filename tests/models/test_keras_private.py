@@ -41,10 +41,10 @@ def test_variables_that_are_not_compiled_hold_the_constants_that_are_asked_for(m
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     monkeypatch.setattr(keras_private, "on_device", lambda value: value)
     before = keras.Variable._initialize_with_initializer
-    with keras_private.uncompiled_variables():
+    with keras_private.initialize_with_numpy():
         layer = keras.layers.Dense(3, bias_initializer=keras.initializers.Constant(0.5))
         layer.build((None, 4))
-        with keras_private.drawn_later():
+        with keras_private.draw_later():
             later = keras.layers.Dense(3)
             later.build((None, 4))
     assert np.array_equal(layer.bias.numpy(), [0.5] * 3)

@@ -250,7 +250,7 @@ def test_a_killed_writer_leaves_nothing_that_stays(tmp_path: Path, embeddings: s
     (held,) = os.listdir(tmp_path)
     assert held.startswith(".x.h5.")
     assert held.endswith(".tlcli-tmp")
-    atomic.remove_left_over(tmp_path / "x.h5")
+    atomic.remove_leftovers(tmp_path / "x.h5")
     assert os.listdir(tmp_path) == [held]
     writer.send_signal(signal.SIGKILL)
     writer.wait()

@@ -112,7 +112,7 @@ def test_a_list_names_only_what_is_inside(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / owned.LIST).write_text(owned.text(["../victim", "/etc/hostname", "a/../../victim", "link"]))
     (folder / "link").symlink_to("../victim")
-    assert owned.listed(folder) == {"link"}
+    assert owned.list_files(folder) == {"link"}
     with pytest.raises(TlcliError, match="'link', which tlcli has not put there"):
         atomic_folder.write_folder(folder, NEW, force=True)
     owned.remove(folder)

@@ -259,7 +259,7 @@ def test_version_1_with_wrong_values(attributes: dict[str, Any], words: str) -> 
     run = next(path for path in tree.attributes if path.endswith("|0"))
     tree.set_json(run, "attributes", attributes)
     with pytest.raises(TlcliError, match=words):
-        version_1.translated(tree)
+        version_1.translate(tree)
 
 
 def test_results_are_tables(results: store.Results, tmp_path: Path) -> None:

@@ -368,7 +368,7 @@ def test_whitening_filters_come_from_the_images_that_train_them(source_set, targ
     model = net.build("whitened-cnn", source.image_shape, 4, {"filters": "4-4-4"}).model
 
     def made_from(dataset: Dataset) -> np.ndarray:
-        return net.adapted_weights(model, dataset.train.images, base.mean, base.std)["whiten/kernel"]
+        return net.adapt_weights(model, dataset.train.images, base.mean, base.std)["whiten/kernel"]
 
     assert np.array_equal(base.weights["whiten/kernel"], made_from(source))
     assert np.array_equal(saved(tmp_path, "scratch").weights["whiten/kernel"], made_from(target))

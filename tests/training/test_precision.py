@@ -7,7 +7,7 @@ import pytest
 
 from tlcli.models import kernels
 from tlcli.training import Recipe, embed, precision, train_base, transfer
-from tlcli.training.precision import settled
+from tlcli.training.precision import resolve_precision
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_auto_is_mixed_on_a_cpu_with_tiles_for_it(monkeypatch, tmp_path):
         cpuinfo.write_text(f"processor\t: 0\nflags\t\t: {flags}\n\n")
         monkeypatch.setattr(precision, "CPUINFO", cpuinfo)
         monkeypatch.setattr(precision, "_compute_capabilities", list)
-        assert settled(Recipe(epochs=1, precision="auto")).precision == chosen
+        assert resolve_precision(Recipe(epochs=1, precision="auto")).precision == chosen
     cpuinfo.unlink()
-    assert settled(Recipe(epochs=1, precision="auto")).precision == "float32"
+    assert resolve_precision(Recipe(epochs=1, precision="auto")).precision == "float32"
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 3), (2, 5)])
@@ -150,5 +150,5 @@ def test_auto_is_mixed_where_every_gpu_has_the_cores_for_it(monkeypatch, capabil
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: capabilities)
     monkeypatch.setattr(tf.config.experimental, "get_device_details", details)
     monkeypatch.setattr(precision, "_tiles", lambda: False)
-    assert settled(Recipe(epochs=1, precision="auto")).precision == chosen
-    assert settled(Recipe(epochs=1, precision="mixed")).precision == "mixed"
+    assert resolve_precision(Recipe(epochs=1, precision="auto")).precision == chosen
+    assert resolve_precision(Recipe(epochs=1, precision="mixed")).precision == "mixed"

@@ -141,7 +141,7 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
     """
     from scipy.special import bdtr
 
-    first, second = _paired(first, second, 1)
+    first, second = _as_pair(first, second, 1)
     only_first = int(np.sum(first & ~second))
     only_second = int(np.sum(second & ~first))
     n = only_first + only_second
@@ -158,7 +158,7 @@ def compare(first: np.ndarray, second: np.ndarray) -> Comparison:
     One run (R = 1) leaves the chance of the runs unknown: the comparison is then of two networks, by
     McNemar's exact test; of shares it is a t test over the images.
     """
-    first, second = _paired(first, second, 2)
+    first, second = _as_pair(first, second, 2)
     d = first.astype(np.float64) - second.astype(np.float64)
     runs, images = d.shape
     mean = float(d.mean())
@@ -170,7 +170,7 @@ def compare(first: np.ndarray, second: np.ndarray) -> Comparison:
 
 def compare_means(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> Comparison:
     """Student's paired t test of accuracies, for repetitions that do not share their test images."""
-    first, second = _paired(np.asarray(first, np.float64), np.asarray(second, np.float64), 1)
+    first, second = _as_pair(np.asarray(first, np.float64), np.asarray(second, np.float64), 1)
     s = summary(first - second)
     error = None if s.sd is None else s.sd / sqrt(s.n)
     return Comparison(s.mean, error, float(max(s.n - 1, 1)), s.n, 0, "paired t")
@@ -231,7 +231,7 @@ def draws_of_mean(s: Summary, draws: int, rng: np.random.Generator) -> np.ndarra
     return s.mean + s.sd / sqrt(s.n) * rng.standard_t(s.n - 1, draws)
 
 
-def _paired(first: np.ndarray, second: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
+def _as_pair(first: np.ndarray, second: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
     first, second = np.asarray(first), np.asarray(second)
     if first.shape != second.shape or first.ndim != dimensions or first.size == 0:
         raise TlcliError(

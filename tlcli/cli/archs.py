@@ -62,13 +62,13 @@ def archs(
     for arch in wanted:
         parse_options(arch.name, given)
     console = Console(quiet=quiet)
-    if given or any(_known(arch, shape, classes) is None for arch in wanted):
+    if given or any(_registered_counts(arch, shape, classes) is None for arch in wanted):
         load(console, "cpu", tell=False)
     rows: list[dict[str, Any]] = []
     with console.progress("counting", "networks") as progress:
         for arch in wanted:
             progress(len(rows), len(wanted), arch.name)
-            rows.append(counted(arch, shape or arch.input_shape, classes or arch.classes, given))
+            rows.append(count_parameters(arch, shape or arch.input_shape, classes or arch.classes, given))
     if as_json:
         print_json({"architectures": rows})
         return
@@ -107,14 +107,14 @@ def matching(pattern: str) -> list[str]:
     return found
 
 
-def counted(
+def count_parameters(
     arch: Architecture, shape: tuple[int, int, int], classes: int, given: dict[str, str]
 ) -> dict[str, Any]:
     """What is listed of a network."""
     from tlcli.models import parameter_counts, parse_options
 
     options = parse_options(arch.name, given)
-    known = None if given else _known(arch, shape, classes)
+    known = None if given else _registered_counts(arch, shape, classes)
     in_all, trainable = known or parameter_counts(arch.name, shape, classes, options)
     return {
         "name": arch.name,
@@ -127,7 +127,7 @@ def counted(
     }
 
 
-def _known(
+def _registered_counts(
     arch: Architecture, shape: tuple[int, int, int] | None, classes: int | None
 ) -> tuple[int, int] | None:
     """The numbers of parameters, where they are registered for these images and classes."""

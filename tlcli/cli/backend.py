@@ -8,7 +8,7 @@ import re
 from tlcli.cli.output import Console
 from tlcli.environment import jax_gpu_plugins, set_environment
 from tlcli.errors import TlcliError, UsageError
-from tlcli.quiet import muted
+from tlcli.quiet import mute
 from tlcli.training.computing import cores, gpus
 
 
@@ -50,7 +50,7 @@ def load(
     os.environ["KERAS_BACKEND"] = backend
     at_once = min(tasks, threads or cores()) if backend == "tensorflow" else 1
     _set_threads(threads, at_once)
-    with console.working("loading TensorFlow" if backend == "tensorflow" else f"loading {backend}"), muted():
+    with console.working("loading TensorFlow" if backend == "tensorflow" else f"loading {backend}"), mute():
         import keras  # noqa: F401
 
         seen = gpus(backend)  # makes the backend look for devices now, while it is muted
@@ -73,7 +73,7 @@ def load(
     elif seen:
         at_once = 1
     if tell:
-        console.note(f"This computes with {_described(backend, seen)}.")
+        console.note(f"This computes with {_describe(backend, seen)}.")
     return at_once
 
 
@@ -94,7 +94,7 @@ def _backend(device: str) -> str:
     """Where the user has named none. No framework is imported unless JAX has a plug-in for GPUs."""
     if device == "cpu" or not jax_gpu_plugins():
         return "tensorflow"
-    with muted():
+    with mute():
         return "jax" if gpus("jax") else "tensorflow"
 
 
@@ -107,7 +107,7 @@ def _set_threads(threads: int | None, at_once: int) -> None:
             os.environ[name] = str(threads)
 
 
-def _described(backend: str, seen: list[str]) -> str:
+def _describe(backend: str, seen: list[str]) -> str:
     from importlib.metadata import version
 
     name = {"tensorflow": "TensorFlow", "jax": "JAX"}.get(backend, backend)

@@ -73,7 +73,7 @@ def embed(
 
     sizes = {name: len(part) for name, part in embeddings.parts.items()}
     width = embeddings.parts["train"].embeddings.shape[1]
-    console.made(
+    console.tell_output(
         path,
         f"holds the layer {embeddings.layer} of {network.architecture}: {width:,} numbers for each of "
         f"{count(sum(sizes.values()), 'image')}.",

@@ -57,7 +57,9 @@ def import_weights(
     ] = None,
     pretrained: Annotated[
         str | None,
-        o.chosen("--pretrained", ("imagenet",), "Take the weights that Keras publishes, instead of FILE."),
+        o.choice_option(
+            "--pretrained", ("imagenet",), "Take the weights that Keras publishes, instead of FILE."
+        ),
     ] = None,
     data_dir: Annotated[
         str | None,
@@ -113,7 +115,7 @@ def import_weights(
     ] = None,
     channel_order: Annotated[
         str | None,
-        o.chosen(
+        o.choice_option(
             "--channel-order",
             ("rgb", "bgr"),
             "The order in which the network takes the channels. [default: as published weights of it expect, "
@@ -179,7 +181,7 @@ def import_weights(
         console.note(f"The test accuracy on {dataset} is {percent(accuracy)}.")
     parameters = sum(array.size for array in checkpoint.weights.values())
     named = count(len(task.class_names), "class", "classes") if task.class_names else "no head"
-    console.made(
+    console.tell_output(
         path,
         f"holds {known.name} with {parameters:,} parameters and {named}, out of {weights.layout}.",
         "tlcli transfer {} DATASET",
@@ -211,9 +213,9 @@ def _check_usage(file: str | None, arch: str | None, pretrained: str | None, dat
 
 def _published(arch: str, head: bool, data_dir: str | None) -> str:
     """The path of the file that Keras publishes for a network."""
-    from tlcli.models.published import find, published
+    from tlcli.models.published import find, published_file
 
-    return str(find(published(arch, head), None if data_dir is None else Path(data_dir)))
+    return str(find(published_file(arch, head), None if data_dir is None else Path(data_dir)))
 
 
 def _architecture(arch: str | None, weights: WeightsFile | TensorFile, file: str) -> Architecture:
@@ -248,13 +250,13 @@ def _imported(
     from tlcli.models import network as net
     from tlcli.models import parse_options
     from tlcli.models.exchange import import_weights as imported
-    from tlcli.models.published import corrected
+    from tlcli.models.published import correct
 
     own = parse_options(arch.name, options)
     network = net.build(arch.name, task.input_shape, max(1, len(task.class_names)), own)
     checkpoint = imported(weights, network, task.class_names, task.class_original, mean, std)
     if published:
-        checkpoint.weights = corrected(arch.name, checkpoint.weights)
+        checkpoint.weights = correct(arch.name, checkpoint.weights)
     return checkpoint
 
 
@@ -328,12 +330,12 @@ def preprocessing(
     What is not given is what published weights of the network expect; the third value tells the user.
     """
 
-    def told(values: tuple[float, ...]) -> str:
+    def channel_text(values: tuple[float, ...]) -> str:
         return ",".join(f"{255 * value:g}" for value in values)
 
     published = arch.pretrained
-    given_mean = mean or (told(published.mean) if published else "0")
-    given_std = std or (told(published.std) if published else "255")
+    given_mean = mean or (channel_text(published.mean) if published else "0")
+    given_std = std or (channel_text(published.std) if published else "255")
     means = per_channel("--mean", given_mean, channels)
     stds = per_channel("--std", given_std, channels)
     if mean is not None and std is not None:

@@ -22,7 +22,7 @@ def check_inputs(*paths: str | None) -> None:
         raise UsageError(f"'-' reads a file from stdin, which is {what} here. Pipe one in or give its name.")
     for path in paths:
         if path not in (None, "-") and (unfinished := Unfinished.of(str(path))):
-            raise TlcliError(unfinished.told())
+            raise TlcliError(unfinished.message())
 
 
 class Unfinished:
@@ -41,7 +41,7 @@ class Unfinished:
         from tlcli.store import owned
 
         folder = Path(f"{path}.resume")
-        names = sorted(owned.listed(folder))
+        names = sorted(owned.list_files(folder))
         return cls(path, names, owned.present(folder)) if names else None
 
     @property
@@ -49,15 +49,15 @@ class Unfinished:
         """What is done: a results file for each run, or the state of a training."""
         return [str(self.folder / name) for name in self.present]
 
-    def counted(self) -> str:
+    def progress_text(self) -> str:
         """`13 of 24 runs are there`."""
         if not self.runs:
             return "its training has been interrupted"
         return f"{len(self.present)} of {len(self.runs)} runs are there"
 
-    def told(self, more: str = "") -> str:
+    def message(self, more: str = "") -> str:
         """The error that says so, and what to do."""
         return (
-            f"{self.path} is not finished: {self.counted()}, in {self.folder}.\n"
+            f"{self.path} is not finished: {self.progress_text()}, in {self.folder}.\n"
             f"The command that makes it does the rest when --resume is added.{more}"
         )

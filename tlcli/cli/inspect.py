@@ -11,7 +11,7 @@ import typer
 
 from tlcli.cli.inputs import check_inputs
 from tlcli.cli.options import Debug, Force, Json, Quiet
-from tlcli.cli.output import Console, count, format_table, percent, print_json, print_lines, shortened, size
+from tlcli.cli.output import Console, count, format_table, percent, print_json, print_lines, shorten, size
 from tlcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def balance(description: FileDescription) -> Iterator[str]:
     block = "█" if _can_print("█") else "#"
     for part, counts in description.class_counts.items():
         most = max(counts.values(), default=0) or 1
-        shown = [(shortened(name, _NAME), number) for name, number in list(counts.items())[:_CLASSES]]
+        shown = [(shorten(name, _NAME), number) for name, number in list(counts.items())[:_CLASSES]]
         width = max((len(name) for name, _ in shown), default=0)
         digits = len(f"{most:,}")
         yield ""
@@ -143,7 +143,7 @@ def tree(description: FileDescription, whole: bool) -> list[str]:
         hidden, entries = len(entries) - len(kept), kept
     rows = [
         (
-            shortened(e.path, _NAME),
+            shorten(e.path, _NAME),
             e.dtype or e.kind,
             "x".join(map(str, e.shape)) or ("scalar" if e.dtype else ""),
             e.compression or ("none" if e.chunks or e.dtype else ""),

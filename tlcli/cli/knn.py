@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tlcli.cli.inputs import check_inputs
-from tlcli.cli.options import Debug, Force, Json, Output, Quiet, chosen
+from tlcli.cli.options import Debug, Force, Json, Output, Quiet, choice_option
 from tlcli.cli.output import Console, choose_output, count, percent, stem
 from tlcli.cli.recording import recorded_command
 
@@ -32,10 +32,10 @@ def knn(
         ),
     ] = None,
     metric: Annotated[
-        str, chosen("--metric", ("euclidean", "cosine"), "How distance is measured.")
+        str, choice_option("--metric", ("euclidean", "cosine"), "How distance is measured.")
     ] = "euclidean",
     weights: Annotated[
-        str, chosen("--weights", ("uniform", "distance"), "Each neighbour one vote, or 1/distance.")
+        str, choice_option("--weights", ("uniform", "distance"), "Each neighbour one vote, or 1/distance.")
     ] = "uniform",
     power: Annotated[
         float,
@@ -86,7 +86,7 @@ def knn(
     found = results.neighbours[0]
     accuracy = found.test_accuracy or 0.0
     how = "on the test part itself" if select_on_test else "by leave-one-out on the training part"
-    console.made(
+    console.tell_output(
         path,
         f"holds the test accuracy for {count(len(found.ks), 'value')} of k. "
         f"With k = {found.k} (chosen {how}), {percent(accuracy)} of "

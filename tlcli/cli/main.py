@@ -245,7 +245,9 @@ def _usage_message(error: Any, arguments: list[str]) -> str:
         message = " ".join(error.format_message().split())
         message = re.sub(r"Input should be ([^,]*),.*", r"expected \1", message)
         message = re.sub(r"^Missing (argument|option) ('.*')\.?$", r"The \1 \2 is missing", message)
-        message = message.rstrip(".") + _received(getattr(error, "param", None), arguments, message) + "."
+        message = (
+            message.rstrip(".") + _received_text(getattr(error, "param", None), arguments, message) + "."
+        )
     return f"{message}\nSee `{path} --help`."
 
 
@@ -261,7 +263,7 @@ def _network_option(option: str, context: Any, arguments: list[str]) -> str:
     return f"{name}={given}"
 
 
-def _received(param: Any, arguments: list[str], message: str) -> str:
+def _received_text(param: Any, arguments: list[str], message: str) -> str:
     """` (received 'x')`, where the message about an option does not say it."""
     for option, value in zip(arguments, [*arguments[1:], ""], strict=False):
         name, equals, attached = option.partition("=")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tlcli.training.recipe import Recipe, Setting
 
 
-def choice(option: str, allowed: tuple[str, ...]) -> Callable[[str | None], str | None]:
+def check_choice(option: str, allowed: tuple[str, ...]) -> Callable[[str | None], str | None]:
     """A check that the value of `option` is one of `allowed`, with a suggestion when it is not."""
 
     def check(value: str | None) -> str | None:
@@ -33,7 +33,7 @@ def choice(option: str, allowed: tuple[str, ...]) -> Callable[[str | None], str 
     return check
 
 
-def in_range(option: str, low: int, high: int) -> Callable[[int | None], int | None]:
+def check_range(option: str, low: int, high: int) -> Callable[[int | None], int | None]:
     """A check that the value of `option` is one of the numbers `low` to `high`."""
 
     def check(value: int | None) -> int | None:
@@ -44,14 +44,14 @@ def in_range(option: str, low: int, high: int) -> Callable[[int | None], int | N
     return check
 
 
-def chosen(
+def choice_option(
     option: str, allowed: tuple[str, ...], text: str, panel: str | None = None
 ) -> typer.models.OptionInfo:
     """An option that takes one of a few words."""
     return typer.Option(
         option,
         metavar="|".join(allowed),
-        callback=choice(option, allowed),
+        callback=check_choice(option, allowed),
         autocompletion=complete.words(allowed),
         help=text,
         rich_help_panel=panel,
@@ -86,7 +86,7 @@ Seed = Annotated[
     typer.Option(
         "--seed",
         metavar="N",
-        callback=in_range("--seed", 0, 2**32 - 1),
+        callback=check_range("--seed", 0, 2**32 - 1),
         help="Everything random is drawn from this number.",
     ),
 ]
@@ -123,7 +123,7 @@ Threads = Annotated[
     typer.Option(
         "--threads",
         metavar="N",
-        callback=in_range("--threads", 1, 1024),
+        callback=check_range("--threads", 1, 1024),
         help="CPU threads [default: one per core].",
     ),
 ]
@@ -133,7 +133,7 @@ ClassCount = Annotated[
     typer.Option(
         "--classes",
         metavar="N",
-        callback=in_range("--classes", 1, 100_000),
+        callback=check_range("--classes", 1, 100_000),
         help="The number of classes of the head.",
     ),
 ]
@@ -165,7 +165,7 @@ Command = TypeVar("Command", bound=Callable[..., None])
 def with_recipe(after: str) -> Callable[[Command], Command]:
     """Give a command the options of a training: `--recipe`, and one for each field of `Recipe`.
 
-    They come behind the parameter `after`; the command takes them as `**recipe` and asks `chosen_recipe`.
+    They come behind the parameter `after`; the command takes them as `**recipe` and asks `read_recipe`.
     """
 
     def decorate(command: Command) -> Command:
@@ -193,7 +193,7 @@ def _annotation(name: str, setting: Setting, kind: Any) -> Any:
     default = setting.default or _default(name)
     text += f" [default: {default}]" if default else ""
     if setting.choices:
-        return Annotated[str | None, chosen(flag, setting.choices, text)]
+        return Annotated[str | None, choice_option(flag, setting.choices, text)]
     if kind is bool:
         return Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=text)]
     if name == "augment":
@@ -214,7 +214,7 @@ def _default(name: str) -> str:
     return "" if value is None or value is False or value == () else f"{value}".removesuffix(".0")
 
 
-def chosen_recipe(context: typer.Context) -> Recipe:
+def read_recipe(context: typer.Context) -> Recipe:
     """The recipe of this call: the named one, with the options given in place of its values."""
     from tlcli.training.recipe import Recipe, settings
 
@@ -245,11 +245,11 @@ def recipe_help() -> list[tuple[str, list[str]]]:
         written = ",".join(value) if isinstance(value, tuple) else value
         return f"--{name.replace('_', '-')}" + (f" {written}" if value is not True else "")
 
-    def written(values: Mapping[str, Any]) -> str:
+    def options_text(values: Mapping[str, Any]) -> str:
         return " ".join(option(name, value) for name, value in values.items())
 
     recipes = [
-        f"{r.name}: {r.summary}{f' ({w})' if (w := written(r.values)) else ''}" for r in RECIPES.values()
+        f"{r.name}: {r.summary}{f' ({w})' if (w := options_text(r.values)) else ''}" for r in RECIPES.values()
     ]
     return [
         ("Recipes:", recipes),

@@ -32,7 +32,7 @@ class Console:
             with for_a_person():
                 print_to(sys.stderr, *lines)
 
-    def made(self, path: str | Path, what: str, then: str | None) -> None:
+    def tell_output(self, path: str | Path, what: str, then: str | None) -> None:
         """Say what was made and what a user may do next.
 
         `what` begins with a verb (`holds 3 runs.`); `{}` in `then` stands for the path.
@@ -112,10 +112,10 @@ def print_to(stream: TextIO | None, *lines: str) -> None:
     """Lines that are safe to show: a name in one must not steer the terminal, look like another line, or fill
     the screen."""
     if stream is not None:
-        print("\n".join(shortened(printable(line)) for line in lines), file=stream, flush=True)
+        print("\n".join(shorten(printable(line)) for line in lines), file=stream, flush=True)
 
 
-def shortened(text: str, most: int = 2000) -> str:
+def shorten(text: str, most: int = 2000) -> str:
     """The beginning of a long text, and how much is left out."""
     return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more characters)"
 

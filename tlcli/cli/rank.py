@@ -79,7 +79,7 @@ def rank(
             for one in best
         ],
     )
-    console.made(path, f"ranks {count(len(best), 'base')} for {stem(target)}.", "tlcli report {}")
+    console.tell_output(path, f"ranks {count(len(best), 'base')} for {stem(target)}.", "tlcli report {}")
     console.result(
         path,
         "results",

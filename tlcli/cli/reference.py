@@ -24,7 +24,7 @@ def reference() -> str:
     return "\n".join([line for name, c in commands.items() for line in _section(name, c)] + common)
 
 
-def updated(text: str) -> str:
+def update(text: str) -> str:
     """The text with what stands between the two markers generated anew."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
@@ -78,7 +78,7 @@ def _cell(text: str) -> str:
 
 def main() -> None:
     """Rewrite the generated part of README.md."""
-    README.write_text(updated(README.read_text(encoding="utf-8")), encoding="utf-8")
+    README.write_text(update(README.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

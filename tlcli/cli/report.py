@@ -74,7 +74,7 @@ def report(
     unfinished = [found for name in files if (found := Unfinished.of(name))]
     for found in unfinished:
         if not (partial and found.present):
-            raise TlcliError(found.told(" --partial reports on what is there." if found.present else ""))
+            raise TlcliError(found.message(" --partial reports on what is there." if found.present else ""))
     done = {found.path: found.files for found in unfinished}
     inputs = [name for file in files for name in done.get(file, [file])]
     check_inputs(*inputs)
@@ -97,13 +97,15 @@ def report(
             force=force,
             against=against or (),
             margin=margin,
-            warnings=[f"{Path(found.path).name} is not finished: {found.counted()}." for found in unfinished],
+            warnings=[
+                f"{Path(found.path).name} is not finished: {found.progress_text()}." for found in unfinished
+            ],
             progress=progress,
         )
     for warning in summary.warnings:
         console.warn(warning)
     console.note(summary.headline)
-    console.made(
+    console.tell_output(
         path,
         f"holds {count(len(summary.tables), 'table')} and {count(len(summary.figures), 'figure file')}.",
         "open {}/report.html in a browser.",

@@ -10,7 +10,7 @@ import typer
 
 from tlcli.cli import complete
 from tlcli.cli.inputs import check_inputs
-from tlcli.cli.options import DataDir, Debug, Force, Json, Output, Quiet, Seed, chosen
+from tlcli.cli.options import DataDir, Debug, Force, Json, Output, Quiet, Seed, choice_option
 from tlcli.cli.output import Console, choose_output, count
 from tlcli.cli.recording import recorded_command
 from tlcli.errors import UsageError
@@ -69,7 +69,7 @@ def split(
     ] = 0.0,
     sampling: Annotated[
         str,
-        chosen(
+        choice_option(
             "--sampling",
             ("nested", "sklearn", "sklearn-column"),
             "Draw nested subsets, or those of scikit-learn's train_test_split (labels n or n x 1).",
@@ -112,7 +112,7 @@ def split(
     ] = None,
     layout: Annotated[
         str | None,
-        chosen(
+        choice_option(
             "--layout", ("hwc", "chw", "whc", "cwh"), "The order of the axes of an image in a file of arrays."
         ),
     ] = None,
@@ -126,7 +126,9 @@ def split(
     ] = None,
     fit: Annotated[
         str,
-        chosen("--fit", ("stretch", "crop", "pad"), "How --image-size treats images of other proportions."),
+        choice_option(
+            "--fit", ("stretch", "crop", "pad"), "How --image-size treats images of other proportions."
+        ),
     ] = "stretch",
     channels: Annotated[
         int | None,
@@ -222,7 +224,7 @@ def _write(path: str, cut: Dataset, command: str, parents: list[Record], force: 
 
 def _tell(console: Console, path: str, cut: Dataset, figures: dict[str, str]) -> None:
     sizes = {name: len(part) for name, part in cut.parts.items()}
-    console.made(
+    console.tell_output(
         path,
         f"holds {count(cut.classes, 'class', 'classes')} of {cut.source}: "
         + ", ".join(f"{number:,} {name}" for name, number in sizes.items())

@@ -71,7 +71,7 @@ def train_base(
 
     console = Console(as_json=as_json, quiet=quiet)
     check_inputs(dataset)
-    how = o.chosen_recipe(context)
+    how = o.read_recipe(context)
     options = parse_options(arch, o.pairs("--arch-option", arch_option))
     name = f"{stem(dataset)}-{arch}{f'-s{seed}' if seed else ''}.h5"
     path = choose_output(output, name, force=force, as_json=as_json)
@@ -103,7 +103,7 @@ def train_base(
 
         accuracy = float(checkpoint.history["test_accuracy"][-1])
         parameters = sum(array.size for array in checkpoint.weights.values())
-        console.made(
+        console.tell_output(
             path,
             f"holds {arch} with {parameters:,} parameters, trained on {checkpoint.samples_seen:,} samples. "
             f"It classifies {percent(accuracy)} of the test images right.",

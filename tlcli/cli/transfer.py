@@ -72,13 +72,13 @@ def transfer(
         typer.Option(
             "--runs",
             metavar="R",
-            callback=o.in_range("--runs", 1, 10_000),
+            callback=o.check_range("--runs", 1, 10_000),
             help="Repeat each training with this many seeds.",
         ),
     ] = 3,
     bn_statistics: Annotated[
         str,
-        o.chosen(
+        o.choice_option(
             "--bn-statistics",
             ("frozen", "moving"),
             "Batch norm in frozen layers: use the base's stored mean and variance (frozen) or those of each "
@@ -145,7 +145,7 @@ def transfer(
     check_inputs(base, *datasets, source)
     method = method or [RECOMMENDED]
     tasks = count_arms(method, copy, freeze) * len(datasets) * runs
-    how = o.chosen_recipe(context)
+    how = o.read_recipe(context)
     path = choose_output(output, default_name(base, datasets), force=force, as_json=as_json)
     checkpoint = store.read(base, store.Checkpoint)
     targets = [store.read(name, store.Dataset) for name in datasets]
@@ -195,7 +195,7 @@ def transfer(
                 for a in arms
             ],
         )
-        console.made(path, f"holds {count(len(results.runs), 'run')}.", "tlcli report {}")
+        console.tell_output(path, f"holds {count(len(results.runs), 'run')}.", "tlcli report {}")
         console.result(
             path,
             "results",

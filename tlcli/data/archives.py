@@ -63,14 +63,14 @@ def _from_tar(path: Path, sizes: Mapping[str, int], budget: Budget) -> dict[str,
                     raise TlcliError(f"{path.name} holds {member.name!r:.100}, a link or device: refused.")
                 name = PurePosixPath(member.name).name
                 if member.kind in FOLDERS or name not in sizes or name in found:
-                    stream.skip(member.padded)
+                    stream.skip(member.padded_size)
                     continue
                 if member.size > sizes[name]:
                     raise TlcliError(
                         f"{member.name!r:.100} in {path.name} has {member.size} bytes: "
                         f"expected {sizes[name]} at most."
                     )
-                found[name] = stream.take(member.padded)[: member.size]
+                found[name] = stream.take(member.padded_size)[: member.size]
     except TlcliError:
         raise
     except (OSError, EOFError, ValueError, zlib.error) as error:
@@ -103,7 +103,7 @@ class Member(NamedTuple):
     size: int
 
     @property
-    def padded(self) -> int:
+    def padded_size(self) -> int:
         """Bytes up to the next header."""
         return -(-self.size // _BLOCK) * _BLOCK
 
@@ -122,7 +122,7 @@ def members(stream: Counted) -> Iterator[Member]:
                 raise ValueError(
                     f"it has a header of {member.size:,} bytes; expected {_LONGEST_HEADER:,} at most"
                 )
-            content = stream.take(member.padded)[: member.size]
+            content = stream.take(member.padded_size)[: member.size]
             if member.kind == _LONG_NAME:
                 changed["path"] = _text(content)
             elif member.kind == _EXTENDED:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tlcli.data.array_files import ONLY, ArrayFile, is_array_file, open_array_file
 from tlcli.data.array_names import IMAGES, LABELS, Named, choose_by_name, positional, read_name
 from tlcli.data.parts import PARTS, part_of, words_of
-from tlcli.data.source import Request, listed, shown
+from tlcli.data.source import Request, list_names, show
 from tlcli.errors import TlcliError, UsageError
 
 _SUFFIXES = (".gz", ".npz", ".npy", ".mat", ".h5", ".hdf5", ".bin", ".idx")
@@ -54,7 +54,7 @@ def choose_arrays(file: ArrayFile, request: Request) -> Choice:
     if "train" in paired or "" not in paired:
         paired = [part for part in paired if part]
     if not paired:
-        raise TlcliError(nothing_found(file))
+        raise TlcliError(describe_contents(file))
     without = [part for part in choice.images if part and part not in paired]
     if without:
         choice.told.append(
@@ -64,18 +64,17 @@ def choose_arrays(file: ArrayFile, request: Request) -> Choice:
     return choice
 
 
-def nothing_found(file: ArrayFile) -> str:
+def describe_contents(file: ArrayFile) -> str:
     """What a file holds, and what was expected of it."""
     if file.single:
         return (
-            f"{shown(file.path.name)} holds one array, and no file beside it, or more than one, is called "
+            f"{show(file.path.name)} holds one array, and no file beside it, or more than one, is called "
             "like its labels: name them with --labels FILE, an array or a table."
         )
-    skipped = f" Not read are {listed(file.skipped)}." if file.skipped else ""
+    skipped = f" Not read are {list_names(file.skipped)}." if file.skipped else ""
     return (
-        f"{shown(file.path.name)} holds {listed(file.shapes)}: expected x_train, y_train, x_test and y_test, "
-        "or images "
-        f"and labels; --images KEY --labels KEY say which they are.{skipped}"
+        f"{show(file.path.name)} holds {list_names(file.shapes)}: expected x_train, y_train, x_test and "
+        f"y_test, or images and labels; --images KEY --labels KEY say which they are.{skipped}"
     )
 
 
@@ -134,9 +133,8 @@ def _by_key(file: ArrayFile, request: Request) -> Choice:
         fitting = [name for name, shape in shapes.items() if _is_labels(shape, file.shapes[key])]
         if len(fitting) != 1:
             raise TlcliError(
-                f"{shown(file.path.name)} holds {listed(shapes)} beside {shown(key)}: say with --labels KEY "
-                "which the "
-                "labels are."
+                f"{show(file.path.name)} holds {list_names(shapes)} beside {show(key)}: say with --labels "
+                "KEY which the labels are."
             )
         choice.labels[""] = (file, fitting[0])
     return choice
@@ -148,7 +146,7 @@ def _key(file: ArrayFile, key: str, option: str) -> str:
     ]
     if len(matching) != 1:
         raise UsageError(
-            f"{option} {key}: {shown(file.path.name)} has no such array; it holds {listed(file.shapes)}."
+            f"{option} {key}: {show(file.path.name)} has no such array; it holds {list_names(file.shapes)}."
         )
     return matching[0]
 
@@ -166,7 +164,7 @@ def _only_labels(file: ArrayFile) -> str:
     named = choose_by_name(file.shapes).labels
     candidates = list(file.shapes) if len(file.shapes) == 1 else list(named.values())
     if len(candidates) != 1:
-        raise TlcliError(nothing_found(file))
+        raise TlcliError(describe_contents(file))
     return candidates[0]
 
 
@@ -177,7 +175,7 @@ def _by_order(file: ArrayFile, keys: Sequence[str]) -> Choice:
     images = [key for key in keys if key not in labels]
     parts = {1: ("",), 2: ("train", "test"), 3: ("train", "validation", "test")}.get(len(images))
     if parts is None or len(labels) != len(images):
-        raise TlcliError(nothing_found(file))
+        raise TlcliError(describe_contents(file))
     pairs = ", ".join(f"{x} and {y}" for x, y in zip(images, labels, strict=True))
     return Choice(
         dict(zip(parts, images, strict=True)),

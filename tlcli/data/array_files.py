@@ -67,13 +67,13 @@ def read_idx(path: Path, budget: Budget | None = None) -> np.ndarray:
     budget = budget or Budget(path.name)
     budget.grow(path.stat().st_size)
     try:
-        with _unpacked(path) as file:
+        with _unpack(path) as file:
             return _idx(file, path, budget)
     except (OSError, EOFError, zlib.error) as error:
         raise TlcliError(f"{path.name} cannot be read: {error}.") from None
 
 
-def _unpacked(path: Path) -> Any:
+def _unpack(path: Path) -> Any:
     with open(path, "rb") as raw:
         gzipped = raw.read(2) == b"\x1f\x8b"
     return gzip.open(path, "rb") if gzipped else open(path, "rb")
@@ -117,7 +117,7 @@ def _is_idx(path: Path) -> bool:
 
 def _open_idx(path: Path) -> ArrayFile:
     try:
-        with _unpacked(path) as file:
+        with _unpack(path) as file:
             shape = _idx_header(file, path)[1]
     except (OSError, EOFError, zlib.error) as error:
         raise TlcliError(f"{path.name} cannot be read: {error}.") from None
@@ -143,7 +143,7 @@ def _open_npy(path: Path) -> ArrayFile:
 
 def _open_mat(path: Path) -> ArrayFile:
     budget = Budget(path.name, path.stat().st_size)
-    shapes, skipped = matlab.shapes(path), matlab.skipped(path)
+    shapes, skipped = matlab.shapes(path), matlab.list_skipped(path)
     inside = matlab.read_structures(path, budget) if skipped and not shapes else {}
     if inside:
 

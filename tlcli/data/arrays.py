@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tlcli.data.array_choice import choose_arrays, nothing_found, test_file_beside
+from tlcli.data.array_choice import choose_arrays, describe_contents, test_file_beside
 from tlcli.data.array_files import ArrayFile, open_array_file, published_names
 from tlcli.data.array_names import CLASS_NAMES
 from tlcli.data.layout import arrange
 from tlcli.data.scale import find_whites, to_bytes
-from tlcli.data.source import Raw, Request, Source, complete, shown
+from tlcli.data.source import Raw, Request, Source, complete, show
 from tlcli.data.tables import LabelTable, read_table
 from tlcli.errors import TlcliError
 from tlcli.store.budget import Budget
@@ -51,10 +51,10 @@ def load_arrays(path: Path, request: Request) -> Source:
         others, other_names = _read_pairs(open_array_file(request.test_path), request, raw)
         chosen = next(part for part in ("test", "", "train", "validation") if part in others)
         pairs["test"], names = others[chosen], names or other_names
-        raw.told.append(f"The test part is {shown(request.test_path.name)}.")
+        raw.told.append(f"The test part is {show(request.test_path.name)}.")
     elif "test" not in pairs and (beside := test_file_beside(path)):
         raw.warnings.append(
-            f"{shown(beside)} lies beside {shown(path.name)} and is not read: --test-dataset {shown(beside)} "
+            f"{show(beside)} lies beside {show(path.name)} and is not read: --test-dataset {show(beside)} "
             "takes it "
             "as the test part."
         )
@@ -62,8 +62,7 @@ def load_arrays(path: Path, request: Request) -> Source:
         pairs["train"] = pairs.pop("")
     if "train" not in pairs:
         raise TlcliError(
-            f"{shown(path.name)} holds only a {next(iter(pairs))} part: name the training part with "
-            "--dataset."
+            f"{show(path.name)} holds only a {next(iter(pairs))} part: name the training part with --dataset."
         )
     assemble(raw, pairs, request, names)
     return complete(raw, request)
@@ -181,7 +180,7 @@ def _from_table(table: LabelTable, raw: Raw, parts: int) -> np.ndarray:
     """The labels, and the groups, of images that have no files."""
     if table.files or table.parts or parts > 1:
         raise TlcliError(
-            f"The table {shown(table.name)} names files or parts, and arrays have none: expected a column "
+            f"The table {show(table.name)} names files or parts, and arrays have none: expected a column "
             "`label` (and "
             "perhaps `group`), one row for each image, in their order."
         )
@@ -258,4 +257,4 @@ def _numbers(labels: dict[str, np.ndarray], classes: Sequence[str], *, named: bo
     return list(range(len(classes)))
 
 
-__all__ = ["Pair", "as_images", "as_labels", "assemble", "load_arrays", "nothing_found"]
+__all__ = ["Pair", "as_images", "as_labels", "assemble", "describe_contents", "load_arrays"]

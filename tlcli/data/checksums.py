@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tlcli.data.source import listed, shown
+from tlcli.data.source import list_names, show
 from tlcli.errors import TlcliError
 
 # SHA-256 of the unpacked files. MNIST: of the files whose gzipped form has the publisher's checksum.
@@ -84,23 +84,22 @@ def check_set(
     sets = {known[0] for known in found.values() if known}
     if other := sorted(sets - {wanted}):
         return other[0], ""
-    if not sets and (named := _named(folder)) not in ("", wanted):
+    if not sets and (named := _set_of_folder(folder)) not in ("", wanted):
         return named, ""
     changed = [
         name for name, known in found.items() if known is None and _is_known(wanted, name, files.get(name))
     ]
     if changed:
         return "", (
-            f"{listed(changed)} in {shown(folder.name or str(folder))} are not the files that the publisher "
-            f"of {wanted} "
-            "gives out: their checksums are unknown."
+            f"{list_names(changed)} in {show(folder.name or str(folder))} are not the files that the "
+            f"publisher of {wanted} gives out: their checksums are unknown."
         )
     return "", ""
 
 
 def refuse_other(wanted: str, folder: Path, other: str, built_in: bool) -> TlcliError:
     """The error about a folder with the files of another set."""
-    name = shown(folder.name or str(folder.resolve().name))
+    name = show(folder.name or str(folder.resolve().name))
     instead = (
         f"take --dataset {other}"
         if built_in
@@ -134,7 +133,7 @@ def _is_known(wanted: str, name: str, file: Path | None) -> bool:
     )
 
 
-def _named(folder: Path) -> str:
+def _set_of_folder(folder: Path) -> str:
     """The set that the name of a folder, or of the one above `raw`, speaks of; empty where none does."""
     resolved = folder.resolve()
     name = (resolved.parent if resolved.name.lower() in _SAY_NOTHING else resolved).name.lower()

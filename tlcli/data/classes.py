@@ -112,7 +112,7 @@ class HeldBy:
         return dict(zip(record.class_original.tolist(), record.class_names, strict=True))
 
 
-def _unmerged(held: Mapping[int, str], names: Mapping[int, str]) -> dict[int, str]:
+def _split_merged(held: Mapping[int, str], names: Mapping[int, str]) -> dict[int, str]:
     """The classes that a file holds; one that was merged of several is these."""
     number_of = {name: number for number, name in names.items()}
     found: dict[int, str] = {}
@@ -137,7 +137,7 @@ def _complement(path: str, names: Mapping[int, str], held_by_file: HeldByFile) -
         raise UsageError(
             "--classes except: expected the name of a tlcli file after it, for example except:a.h5."
         )
-    held = _unmerged(held_by_file(path), names)
+    held = _split_merged(held_by_file(path), names)
     for number, name in sorted(held.items()):
         if number not in names:
             raise TlcliError(

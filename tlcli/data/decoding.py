@@ -124,7 +124,7 @@ def decode_one(
             pixels = pixels.transpose(Pillow.Transpose[_TURNS[orientation]])
         return np.asarray(pixels)
 
-    return _opened(file, ask, read, budget)
+    return _read_image(file, ask, read, budget)
 
 
 def range_of_deep(files: Sequence[Readable], budget: Budget) -> scale.Range | None:
@@ -140,14 +140,14 @@ def range_of_deep(files: Sequence[Readable], budget: Budget) -> scale.Range | No
     for file in files:
         if str(file).lower().endswith(_DEEP_SUFFIXES):
             try:
-                one = _opened(file, deep_form, read, budget)
+                one = _read_image(file, deep_form, read, budget)
             except UnreadableError:
                 continue
-            found = found.joined(one) if found and one else one or found
+            found = found.join(one) if found and one else one or found
     return found
 
 
-def _opened(
+def _read_image(
     file: Readable,
     ask: Callable[[ImageFile], S],
     read: Callable[[ImageFile, IO[bytes], S], T],
@@ -240,7 +240,7 @@ def decode_all(
                 brightest = max(brightest, int(block[slot].max(initial=0)))
             if progress:
                 progress(positions.stop, len(files))
-        images = _mapped(spool, (len(kept), height, width, 3))
+        images = _map(spool, (len(kept), height, width, 3))
         if isinstance(images, np.memmap):
             weakref.finalize(images._mmap, budget.give_back, images.nbytes)  # type: ignore[attr-defined]
     return Decoded(
@@ -258,7 +258,7 @@ def _append(spool: IO[bytes], block: np.ndarray) -> None:
         ) from None
 
 
-def _mapped(spool: IO[bytes], shape: tuple[int, ...]) -> np.ndarray:
+def _map(spool: IO[bytes], shape: tuple[int, ...]) -> np.ndarray:
     spool.flush()
     if not shape[0]:
         return np.empty(shape, np.uint8)

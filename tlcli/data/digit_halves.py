@@ -22,7 +22,7 @@ import numpy as np
 from tlcli.data import matlab
 from tlcli.data.arrays import as_images, as_labels
 from tlcli.data.scale import find_whites
-from tlcli.data.source import Request, Source, class_part, listed, shown
+from tlcli.data.source import Request, Source, class_part, list_names, show
 from tlcli.errors import TlcliError
 from tlcli.store.budget import Budget
 from tlcli.store.records import Dataset, Part
@@ -74,7 +74,7 @@ def read_halves(path: Path, request: Request) -> Source:
     names = dict(zip(numbers, [n for s in sets for n in s.names], strict=True))
     ranked = sorted(numbers)
     parts = {
-        part: _joined([(s.parts[part], s.numbers) for s in sets if part in s.parts], ranked)
+        part: _join_parts([(s.parts[part], s.numbers) for s in sets if part in s.parts], ranked)
         for part in _PARTS.values()
         if any(part in s.parts for s in sets)
     }
@@ -148,7 +148,7 @@ def _largest(shapes: dict[str, tuple[int, ...]], key: str, tails: list[str], war
     if len(tails) > 1:
         warnings.append(
             f"Of {len(tails)} training sets of the classes {key}, the largest is read: "
-            f"{shown(f'X_trn{key}{chosen}')} with {images(chosen)} images."
+            f"{show(f'X_trn{key}{chosen}')} with {images(chosen)} images."
         )
     return chosen
 
@@ -163,7 +163,7 @@ def _read_set(
     wanted = [f"{letter}_{suffix}" for suffix in suffixes.values() for letter in "Xt"]
     missing = [name for name in wanted if name not in shapes]
     if missing:
-        raise TlcliError(f"{path.name} has no variable {shown(missing[0])}: it holds {listed(shapes)}.")
+        raise TlcliError(f"{path.name} has no variable {show(missing[0])}: it holds {list_names(shapes)}.")
     optional = [f"classes{key}", f"names{key}", *(f"i_{suffix}" for suffix in suffixes.values())]
     return matlab.read(path, wanted + [name for name in optional if name in shapes], budget)
 
@@ -235,7 +235,7 @@ def _positions(path: Path, variable: str, arrays: dict[str, np.ndarray], n: int)
     return index
 
 
-def _joined(parts: list[tuple[Part, list[int]]], ranked: list[int]) -> Part:
+def _join_parts(parts: list[tuple[Part, list[int]]], ranked: list[int]) -> Part:
     """One part of several, labels along `ranked`. Positions are kept where they are the published ones."""
     labels = [np.searchsorted(ranked, np.array(numbers)[part.labels]) for part, numbers in parts]
     index = np.concatenate([part.source_index for part, _ in parts])

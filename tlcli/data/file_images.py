@@ -12,7 +12,7 @@ import numpy as np
 from tlcli.data import scale
 from tlcli.data.decoding import Decoded, Readable, UnreadableError, decode_all, decode_one, range_of_deep
 from tlcli.data.fitting import Fit
-from tlcli.data.source import Progress, shown
+from tlcli.data.source import Progress, show
 from tlcli.errors import TlcliError
 from tlcli.store.budget import Budget
 from tlcli.store.records import ImageArray
@@ -42,7 +42,7 @@ class FileSet:
         self._given, self._white = white, white
         self._checked = False
         root = roots[0]
-        self._root = shown(root.resolve().name if isinstance(root, Path) else root.name)
+        self._root = show(root.resolve().name if isinstance(root, Path) else root.name)
         self._lock = threading.Lock()
 
     def hold(self, files: Sequence[Readable]) -> None:
@@ -111,7 +111,7 @@ class FileSet:
         """The path below the folder, with forward slashes, for a message."""
         text = str(file)
         root = next((str(root) for root in self.roots if text.startswith(str(root))), "")
-        return shown(text[len(root) :].strip("/\\").replace("\\", "/"), 200)
+        return show(text[len(root) :].strip("/\\").replace("\\", "/"), 200)
 
 
 class FileImages:

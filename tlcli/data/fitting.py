@@ -93,7 +93,7 @@ class Fitted:
             images = grey(images)
         size = self._fit.size
         if size is not None and images.shape[1:3] != size:
-            images = _resized(images, size, self._fit.how)
+            images = _resize(images, size, self._fit.how)
         if self._fit.channels == 3 and images.shape[3] == 1:
             images = np.repeat(images, 3, axis=3)
         return images[0] if single else images
@@ -110,7 +110,7 @@ def fit_part(part: Part, fit: Fit) -> Part:
     return Part(fitted, part.labels, part.source_index)
 
 
-def _resized(images: np.ndarray, size: tuple[int, int], how: str) -> np.ndarray:
+def _resize(images: np.ndarray, size: tuple[int, int], how: str) -> np.ndarray:
     from PIL import Image as Pillow
 
     out = np.empty((len(images), *size, images.shape[3]), np.uint8)

@@ -66,7 +66,7 @@ def load(idx_set: IdxSet, request: Request) -> Source:
             continue
         other, warning = check_set(idx_set.info.name, folder, arrays, files)
         if not other:
-            return _checked(idx_set, list(arrays.values()), [warning] if warning else [])
+            return _make_source(idx_set, list(arrays.values()), [warning] if warning else [])
         others.append((folder, other))
     for folder, other in others:
         raise refuse_other(idx_set.info.name, folder, other, published_classes(other) is not None)
@@ -118,10 +118,10 @@ def _read_all(idx_set: IdxSet, files: Sequence[Path]) -> list[np.ndarray]:
 
 
 def _from_files(idx_set: IdxSet, files: Sequence[Path]) -> Source:
-    return _checked(idx_set, _read_all(idx_set, files), [])
+    return _make_source(idx_set, _read_all(idx_set, files), [])
 
 
-def _checked(idx_set: IdxSet, arrays: Sequence[np.ndarray], warnings: list[str]) -> Source:
+def _make_source(idx_set: IdxSet, arrays: Sequence[np.ndarray], warnings: list[str]) -> Source:
     """A source of the four arrays, once they are what the set is known to be."""
     info, last = idx_set.info, len(idx_set.class_names) - 1
     parts = []

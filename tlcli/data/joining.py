@@ -9,7 +9,7 @@ import numpy as np
 
 from tlcli.data.fitting import Fit, Fitted
 from tlcli.data.images import Selected, Unverified
-from tlcli.data.source import Source, class_part, shown
+from tlcli.data.source import Source, class_part, show
 from tlcli.errors import TlcliError
 from tlcli.store.records import ImageArray, Part
 
@@ -74,9 +74,9 @@ def join(sources: Sequence[Source], fit: Fit) -> Source:
     for part in ("train", "validation", "test"):
         having = [source for source in sources if part in source.parts]
         if having:
-            parts[part] = _joined(having, part, ranked, fit)
+            parts[part] = _join_parts(having, part, ranked, fit)
         if having and all(part in source.groups for source in having):
-            groups[part] = _joined_groups([source.groups[part] for source in having])
+            groups[part] = _join_groups([source.groups[part] for source in having])
     return Source(
         "+".join(dict.fromkeys(source.name for source in sources)),
         parts["train"],
@@ -98,20 +98,20 @@ def with_test_of(train: Source, test: Source) -> Source:
     unknown = [name for name in test.class_names if name not in train.class_names]
     if unknown:
         raise TlcliError(
-            f"{shown(test.name)} has the class {unknown[0]!r:.100}, which {shown(train.name)} has not: "
+            f"{show(test.name)} has the class {unknown[0]!r:.100}, which {show(train.name)} has not: "
             "expected the test "
             "part of the same classes."
         )
     return Source(
         train.name,
         train.train,
-        _joined([test], "test", train.class_names, Fit()),
+        _join_parts([test], "test", train.class_names, Fit()),
         train.class_names,
         [*train.warnings, *test.warnings],
         train.class_numbers,
         train.validation,
         [*train.parents, *test.parents],
-        [*train.told, f"The test part is that of {shown(test.name)}."],
+        [*train.told, f"The test part is that of {show(test.name)}."],
         sources=[train, test],
     )
 
@@ -128,7 +128,7 @@ def _numbers(sources: Sequence[Source], names: Sequence[str]) -> dict[str, int]:
     return {name: number for number, name in enumerate(names)}
 
 
-def _joined(sources: Sequence[Source], part: str, ranked: Sequence[str], fit: Fit) -> Part:
+def _join_parts(sources: Sequence[Source], part: str, ranked: Sequence[str], fit: Fit) -> Part:
     label_of = {name: label for label, name in enumerate(ranked)}
     found = [source.parts[part] for source in sources]
     labels = [
@@ -150,7 +150,7 @@ def _positions(parts: Sequence[Part]) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _joined_groups(groups: Sequence[np.ndarray]) -> np.ndarray:
+def _join_groups(groups: Sequence[np.ndarray]) -> np.ndarray:
     start, found = 0, []
     for group in groups:
         found.append(group + start)
@@ -168,7 +168,7 @@ def _of_one_shape(images: Sequence[ImageArray], names: Sequence[str], fit: Fit) 
     shapes = {array.shape[1:] for array in fitted}
     if len(shapes) > 1:
         of_each = ", ".join(
-            f"{shown(n)} {a.shape[1]} x {a.shape[2]}" for n, a in zip(names, images, strict=True)
+            f"{show(n)} {a.shape[1]} x {a.shape[2]}" for n, a in zip(names, images, strict=True)
         )
         raise TlcliError(f"The images differ in size: {of_each}; give --image-size to bring all to one.")
     return fitted

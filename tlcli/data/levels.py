@@ -14,7 +14,7 @@ from pathlib import PurePath
 from tlcli.data.decoding import SUFFIXES, Readable
 from tlcli.data.listing import Folder
 from tlcli.data.parts import UNLABELLED, assign
-from tlcli.data.source import listed, shown
+from tlcli.data.source import list_names, show
 from tlcli.errors import TlcliError
 
 _ARRAYS = (".npz", ".npy", ".mat", ".h5", ".hdf5", ".bin", ".idx", "-ubyte", "-ubyte.gz")
@@ -44,7 +44,7 @@ def read_levels(root: Folder, warnings: list[str]) -> Reading:
     """
     if not root.count:
         raise TlcliError(
-            f"The folder {shown(root.name)} holds no images: expected a folder for each class, "
+            f"The folder {show(root.name)} holds no images: expected a folder for each class, "
             f"with {', '.join(SUFFIXES)} files.{_arrays_in(root)}"
         )
     level = _through_wrappers(root)
@@ -58,12 +58,12 @@ def read_levels(root: Folder, warnings: list[str]) -> Reading:
     classes = _class_files(level, level.folders, warnings)
     if not classes:
         raise TlcliError(
-            f"The {level.count} images of {shown(root.name)} lie in no class folders: expected a folder for "
+            f"The {level.count} images of {show(root.name)} lie in no class folders: expected a folder for "
             "each "
             "class, or a table of labels (--labels FILE.csv)."
         )
     where = f"the folders of {_path(level, root)}"
-    return Reading({"train": classes}, told=f"{root.name}: the classes are {where}: {listed(classes)}.")
+    return Reading({"train": classes}, told=f"{root.name}: the classes are {where}: {list_names(classes)}.")
 
 
 def _through_wrappers(folder: Folder) -> Folder:
@@ -85,7 +85,7 @@ def _part_folders(level: Folder, warnings: list[str]) -> dict[str, Folder]:
     for part, names in assigned.items():
         if len(names) > 1:
             raise TlcliError(
-                f"In {_path(level)}, {' and '.join(map(shown, names))} are both called like the {part} part: "
+                f"In {_path(level)}, {' and '.join(map(show, names))} are both called like the {part} part: "
                 "leave one of them, or name them with --dataset and --test-dataset."
             )
     found = {part: folders[names[0]] for part, names in assigned.items()}
@@ -93,21 +93,21 @@ def _part_folders(level: Folder, warnings: list[str]) -> dict[str, Folder]:
     if not _through_wrappers(found["train"]).folders or _through_wrappers(found["train"]).images:
         if len(found) == 1:
             return {}  # a class may be called `train`
-        both = " and ".join(shown(folder.name) for folder in found.values())
+        both = " and ".join(show(folder.name) for folder in found.values())
         raise TlcliError(
             f"The folders {both} of {_path(level)} are called like parts, and hold images without class "
             "folders: "
             "give a table of labels (--labels FILE.csv), or other names if they are classes."
         )
     if len(found) == 1 and beside:
-        name = shown(found["train"].name)
+        name = show(found["train"].name)
         raise TlcliError(
             f"{_path(level)} can be read in two ways: {name} is the training part or a class beside "
-            f"{listed(beside)}. Name the folder of each part with --dataset and --test-dataset, or rename "
-            f"{name}."
+            f"{list_names(beside)}. Name the folder of each part with --dataset and --test-dataset, or "
+            f"rename {name}."
         )
     if beside:
-        warnings.append(f"Folders beside those of the parts are not read: {listed(beside)}.")
+        warnings.append(f"Folders beside those of the parts are not read: {list_names(beside)}.")
     return found
 
 
@@ -125,7 +125,7 @@ def _read_parts(level: Folder, folders: dict[str, Folder], warnings: list[str]) 
         else:
             files[part] = _class_files(found, found.folders, warnings)
     of_parts = ", ".join(f"{part} from {_path(folders[part])}" for part in files)
-    told = f"{level.name}: {of_parts}; the classes are {listed(files['train'])}."
+    told = f"{level.name}: {of_parts}; the classes are {list_names(files['train'])}."
     return Reading(files, unlabelled, told)
 
 
@@ -149,7 +149,7 @@ def _parts_in_classes(level: Folder) -> dict[str, dict[str, Folder]]:
     if inside and len(inside) < len(level.folders):
         other = next(folder for folder in level.folders if folder.name not in inside)
         raise TlcliError(
-            f"In {_path(level)}, {shown(next(iter(inside)))} holds folders of parts, and {shown(other.name)} "
+            f"In {_path(level)}, {show(next(iter(inside)))} holds folders of parts, and {show(other.name)} "
             "does not: "
             "give all classes the same parts."
         )
@@ -164,7 +164,10 @@ def _read_parts_in_classes(
         for part, folder in folders.items():
             parts.setdefault(part, {})[class_name(name)] = list(folder.below())
     parts.pop(UNLABELLED, None)
-    told = f"{level.name}: the classes are {listed(inside)}; each holds folders of the parts {listed(parts)}."
+    told = (
+        f"{level.name}: the classes are {list_names(inside)}; each holds folders of the parts "
+        f"{list_names(parts)}."
+    )
     return Reading(parts, told=told)
 
 
@@ -179,10 +182,9 @@ def _refuse_same_folders(level: Folder) -> None:
     ):
         above = [folder.name for folder in level.folders]
         raise TlcliError(
-            f"{_path(level)} can be read in two ways: each of its folders {listed(above)} holds folders "
-            f"{listed(below[0])}, and either may be the classes. Name one folder of classes with --dataset "
-            "(and "
-            "another with --test-dataset), or give a table of labels (--labels FILE.csv)."
+            f"{_path(level)} can be read in two ways: each of its folders {list_names(above)} holds folders "
+            f"{list_names(below[0])}, and either may be the classes. Name one folder of classes with "
+            "--dataset (and another with --test-dataset), or give a table of labels (--labels FILE.csv)."
         )
 
 
@@ -206,7 +208,7 @@ def _class_files(level: Folder, folders: list[Folder], warnings: list[str]) -> F
         for below in folder.walk():
             stray.update(f"{PurePath(f.name).suffix.lower() or 'nameless'} files" for f in below.others)
     if stray:
-        counted = listed(f"{count} {what}" for what, count in stray.items())
+        counted = list_names(f"{count} {what}" for what, count in stray.items())
         warnings.append(f"Not read are {counted} in {_path(level)}.")
     return files
 
@@ -219,7 +221,7 @@ def class_name(folder_name: str) -> str:
 
 def _path(folder: Folder, root: Folder | None = None) -> str:
     """A folder as a message names it."""
-    return shown(folder.path or folder.name, 200) + "/"
+    return show(folder.path or folder.name, 200) + "/"
 
 
 def _arrays_in(root: Folder) -> str:
@@ -227,4 +229,4 @@ def _arrays_in(root: Folder) -> str:
     arrays = [file.name for file in root.others if file.name.lower().endswith(_ARRAYS)]
     if not arrays:
         return ""
-    return f" It holds {listed(arrays)}: name a file of each part with --dataset and --test-dataset."
+    return f" It holds {list_names(arrays)}: name a file of each part with --dataset and --test-dataset."

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tlcli.data.decoding import SUFFIXES, Readable
-from tlcli.data.source import listed, shown
+from tlcli.data.source import list_names, show
 from tlcli.errors import TlcliError
 
 
@@ -78,7 +78,7 @@ def list_tree(root: Container, warnings: list[str]) -> Folder:
     circles. Links that lead out of the root are followed, counted and named in the warnings. Raises
     TlcliError for a folder that cannot be looked into.
     """
-    tree = Folder(shown(root.resolve().name if isinstance(root, Path) else root.name), "")
+    tree = Folder(show(root.resolve().name if isinstance(root, Path) else root.name), "")
     inside, leading_out = (
         os.path.join(os.path.realpath(root), "") if isinstance(root, Path) else "",
         list[str](),
@@ -91,9 +91,7 @@ def list_tree(root: Container, warnings: list[str]) -> Folder:
         if not pending:
             entry, folder = linked.pop(0)
             if (identity := _identity(entry)) in read:
-                warnings.append(
-                    f"The link {shown(folder.path, 200)} leads to a folder that was read already."
-                )
+                warnings.append(f"The link {show(folder.path, 200)} leads to a folder that was read already.")
                 continue
             read.add(identity)
             pending.append((entry, folder))
@@ -118,7 +116,7 @@ def list_tree(root: Container, warnings: list[str]) -> Folder:
         links = "1 link leads" if len(leading_out) == 1 else f"{len(leading_out):,} links lead"
         warnings.append(
             f"{links} out of the folder {tree.name}, and what lies there is read as part of it: "
-            f"{listed(leading_out)}."
+            f"{list_names(leading_out)}."
         )
     for folder in reversed(order):  # those below before those above
         folder.count = len(folder.images) + sum(child.count for child in folder.folders)
@@ -134,7 +132,7 @@ def _entries(folder: Container) -> list[Any]:
     try:
         visible = [entry for entry in folder.iterdir() if not entry.name.startswith((".", "__MACOSX"))]
     except OSError as error:
-        raise TlcliError(f"The folder {shown(folder.name)} cannot be read: {error.strerror}.") from None
+        raise TlcliError(f"The folder {show(folder.name)} cannot be read: {error.strerror}.") from None
     return sorted(visible, key=lambda entry: entry.name)
 
 
@@ -144,5 +142,5 @@ def _identity(folder: Container) -> Any:
     try:
         status = os.stat(folder)
     except OSError as error:
-        raise TlcliError(f"The folder {shown(folder.name)} cannot be read: {error.strerror}.") from None
+        raise TlcliError(f"The folder {show(folder.name)} cannot be read: {error.strerror}.") from None
     return status.st_dev, status.st_ino

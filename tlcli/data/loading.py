@@ -9,7 +9,7 @@ from tlcli.data.fitting import FITS, Fit, parse_size
 from tlcli.data.layout import LAYOUTS
 from tlcli.data.sampling import check_test
 from tlcli.data.scale import check_white
-from tlcli.data.source import LABEL_MODES, PATH_READERS, SOURCES, PathReader, Progress, Request, Source, shown
+from tlcli.data.source import LABEL_MODES, PATH_READERS, SOURCES, PathReader, Progress, Request, Source, show
 from tlcli.errors import TlcliError, UsageError
 from tlcli.text import did_you_mean
 
@@ -114,7 +114,7 @@ def _load(name_or_path: str, request: Request) -> Source:
         return loaded
     path = _existing(name_or_path)
     reader = _reader(path)
-    _refuse_unused(request, reader.options, shown(path.name or path.resolve().name))
+    _refuse_unused(request, reader.options, show(path.name or path.resolve().name))
     return reader.load(path, request)
 
 
@@ -134,7 +134,7 @@ def _existing(name: str) -> Path:
         raise UsageError("The name of the data set is empty: expected one of `tlcli datasets`, or a path.")
     path = Path(name)
     if name != "-" and not path.exists():
-        raise UsageError(_unknown(name))
+        raise UsageError(_unknown_message(name))
     return path
 
 
@@ -143,7 +143,7 @@ def _reader(path: Path) -> PathReader:
         if reader.accepts(path):
             return reader
     raise TlcliError(
-        f"{shown(path.name)} is not a source of images: expected a folder with a folder of images per class, "
+        f"{show(path.name)} is not a source of images: expected a folder with a folder of images per class, "
         "an archive of one, an .npz, .npy, .mat, .h5 or idx file, or a tlcli dataset file."
     )
 
@@ -180,7 +180,7 @@ def _refuse_unused(request: Request, options: frozenset[str], name: str) -> None
             raise UsageError(f"{option} does not go with {name}: {why}.")
 
 
-def _unknown(name: str) -> str:
+def _unknown_message(name: str) -> str:
     names = SOURCES.all_names()
     return (
         f"No data set and no file is called {name!r}: built in are {', '.join(names)}; else give a path."

@@ -39,7 +39,7 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
     return {variable.name: variable.shape for variable in _variables(path).values()}
 
 
-def skipped(path: Path) -> list[str]:
+def list_skipped(path: Path) -> list[str]:
     """The variables in a file that are structures, cells and the like, each with what it is."""
     if _is_v73(path):
         from tlcli.store import foreign

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from tlcli.data.source import listed
+from tlcli.data.source import list_names
 from tlcli.errors import TlcliError
 from tlcli.store.budget import Budget, array_cost
 from tlcli.store.zips import open_archive
@@ -39,7 +39,7 @@ def read_npz(
         members = set(archive.namelist())
         missing = [name for name in names if name + ".npy" not in members]
         if missing:
-            held = listed(member.removesuffix(".npy") for member in members)
+            held = list_names(member.removesuffix(".npy") for member in members)
             raise TlcliError(f"{path.name} has no array {missing[0]!r}: it holds {held}.")
         return {name: _read(archive, path, name, kinds, budget) for name in names}
 

@@ -28,7 +28,7 @@ class Range:
     high: float
     whole: bool
 
-    def joined(self, other: Range) -> Range:
+    def join(self, other: Range) -> Range:
         """The range of both."""
         return Range(min(self.low, other.low), max(self.high, other.high), self.whole and other.whole)
 

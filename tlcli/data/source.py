@@ -132,9 +132,9 @@ def complete(raw: Raw, request: Request) -> Source:
     parts = {part: class_part(images, labels) for part, (images, labels) in raw.parts.items()}
     groups = dict(raw.groups)
     if request.test is not None and "test" in parts:
-        raise UsageError(f"--test: {shown(raw.name)} has a test part of its own.")
+        raise UsageError(f"--test: {show(raw.name)} has a test part of its own.")
     if "test" not in parts and "validation" in parts and request.test is None:
-        raw.warnings.append(f"{shown(raw.name)} has no test part: its validation part is used as one.")
+        raw.warnings.append(f"{show(raw.name)} has no test part: its validation part is used as one.")
         parts["test"] = parts.pop("validation")
         groups |= {"test": groups.pop("validation")} if "validation" in groups else {}
     if "test" not in parts:
@@ -144,7 +144,7 @@ def complete(raw: Raw, request: Request) -> Source:
         if of_group is not None:
             groups["train"], groups["test"] = of_group[kept], of_group[held]
         how = request.test or f"a share of {TEST_SHARE}, drawn by the seed"
-        raw.told.append(f"{shown(raw.name)} has no test part: {len(held)} images are held out ({how}).")
+        raw.told.append(f"{show(raw.name)} has no test part: {len(held)} images are held out ({how}).")
     return Source(
         raw.name,
         parts["train"],
@@ -282,17 +282,17 @@ def check_class_names(names: Sequence[str], source: str) -> None:
         raise TlcliError(f"{source} has a class without a name.")
 
 
-def shown(name: str, longest: int = 80) -> str:
+def show(name: str, longest: int = 80) -> str:
     """A name out of somebody's file as a message may have it: on one line, and not of any length."""
     text = printable(name) or "."
     return text if len(text) <= longest else text[:longest] + "..."
 
 
-def listed(names: Iterable[str], most: int = 8) -> str:
+def list_names(names: Iterable[str], most: int = 8) -> str:
     """The first of some names, in order."""
     ranked = sorted(names)
     more = [f"and {len(ranked) - most} more"] if len(ranked) > most else []
-    return ", ".join([*map(shown, ranked[:most]), *more]) or "nothing"
+    return ", ".join([*map(show, ranked[:most]), *more]) or "nothing"
 
 
 def class_part(images: Any, labels: np.ndarray, source_index: np.ndarray | None = None) -> Part:

@@ -8,7 +8,7 @@ from tlcli.data.decoding import Readable
 from tlcli.data.levels import Files, Reading, class_name
 from tlcli.data.listing import Folder
 from tlcli.data.parts import PARTS, assign
-from tlcli.data.source import listed, shown
+from tlcli.data.source import list_names, show
 from tlcli.data.tables import find_annotations, match_images, read_table
 from tlcli.errors import TlcliError
 from tlcli.store.budget import Budget
@@ -23,7 +23,7 @@ def read_by_table(tree: Folder, path: Path, warnings: list[str], budget: Budget)
     found = match_images(table, tree, warnings)
     if found.without_row:
         warnings.append(
-            f"{found.without_row} images are not in the table {shown(table.name)} and are left out."
+            f"{found.without_row} images are not in the table {show(table.name)} and are left out."
         )
     of_folder = _part_folders(tree)
     parts: dict[str, Files] = {}
@@ -38,17 +38,17 @@ def read_by_table(tree: Folder, path: Path, warnings: list[str], budget: Budget)
             groups[image] = numbers.setdefault(group, len(numbers))
             if stands.setdefault(groups[image], part) != part:
                 raise TlcliError(
-                    f"The table {shown(table.name)} has the group {group!r:.100} in the "
+                    f"The table {show(table.name)} has the group {group!r:.100} in the "
                     f"{stands[groups[image]]} and in "
                     f"the {part} part: expected each group in one."
                 )
     if "train" not in parts:
         raise TlcliError(
-            f"The table {shown(table.name)} has no training images: its parts are {listed(parts)}."
+            f"The table {show(table.name)} has no training images: its parts are {list_names(parts)}."
         )
     known = {part: parts[part] for part in PARTS if part in parts}
     counts = ", ".join(f"{sum(map(len, files.values()))} {part}" for part, files in known.items())
-    told = f"{tree.name}: {counts} images of {listed(known['train'])}, by the table {shown(table.name)}."
+    told = f"{tree.name}: {counts} images of {list_names(known['train'])}, by the table {show(table.name)}."
     return Reading(known, told=told, groups=groups)
 
 

@@ -14,7 +14,7 @@ from tlcli.data.decoding import Readable
 from tlcli.data.image_room import size_of
 from tlcli.data.listing import Folder, is_image
 from tlcli.data.parts import part_of
-from tlcli.data.source import listed, shown
+from tlcli.data.source import list_names, show
 from tlcli.errors import TlcliError
 from tlcli.store.budget import ROW_RATIO, Budget
 
@@ -57,20 +57,20 @@ def read_table(file: Readable, name: str, budget: Budget) -> LabelTable:
         size = size_of(file)
         if isinstance(file, Path):
             budget.grow(size)
-        budget.take(size * ROW_RATIO, f"the rows of the table {shown(name)}")
+        budget.take(size * ROW_RATIO, f"the rows of the table {show(name)}")
         with file.open("rb") as opened:
             content = opened.read(size)
     except OSError as error:
-        raise TlcliError(f"The table {shown(name)} cannot be read: {error.strerror}.") from None
+        raise TlcliError(f"The table {show(name)} cannot be read: {error.strerror}.") from None
     text = content.decode("utf-8-sig", "replace").replace("\0", "\ufffd")
     first = text.split("\n", 1)[0]
     separator = next((sign for sign in "\t;," if sign in first), " ")
     try:
         rows = [row for row in csv.reader(io.StringIO(text), delimiter=separator) if any(row)]
     except csv.Error as error:
-        raise TlcliError(f"The table {shown(name)} cannot be read: {error}.") from None
+        raise TlcliError(f"The table {show(name)} cannot be read: {error}.") from None
     if not rows:
-        raise TlcliError(f"The table {shown(name)} is empty: expected a file and a label in each line.")
+        raise TlcliError(f"The table {show(name)} is empty: expected a file and a label in each line.")
     columns = _columns(rows[0])
     if columns:
         rows = rows[1:]
@@ -80,14 +80,14 @@ def read_table(file: Readable, name: str, budget: Budget) -> LabelTable:
             rows = rows[1:]  # column names that are not known
     if "label" not in columns or not rows:
         raise TlcliError(
-            f"The table {shown(name)} has the columns {listed(rows[0]) if rows else 'alone'}: expected file "
-            "and label, "
-            "and perhaps part and group."
+            f"The table {show(name)} has the columns {list_names(rows[0]) if rows else 'alone'}: expected "
+            "file and label, and perhaps part and group."
         )
     short = next((i for i, row in enumerate(rows) if len(row) <= max(columns.values())), None)
     if short is not None:
         raise TlcliError(
-            f"The table {shown(name)} has {len(rows[short])} cells in the row of {listed(rows[short][:1])}."
+            f"The table {show(name)} has {len(rows[short])} cells in the row of "
+            f"{list_names(rows[short][:1])}."
         )
 
     def column(what: str) -> list[str]:
@@ -95,7 +95,7 @@ def read_table(file: Readable, name: str, budget: Budget) -> LabelTable:
 
     labels = column("label")
     if "" in labels:
-        raise TlcliError(f"The table {shown(name)} has no label in row {labels.index('') + 1}.")
+        raise TlcliError(f"The table {show(name)} has no label in row {labels.index('') + 1}.")
     return LabelTable(name, column("file"), labels, [_part(p, name) for p in column("part")], column("group"))
 
 
@@ -117,7 +117,7 @@ def _part(cell: str, name: str) -> str:
     found = part_of(cell)
     if found is None or found[1]:
         raise TlcliError(
-            f"The table {shown(name)} has the part {cell!r:.100}: expected train, validation or test."
+            f"The table {show(name)} has the part {cell!r:.100}: expected train, validation or test."
         )
     return found[0]
 
@@ -144,7 +144,7 @@ def match_images(table: LabelTable, folder: Folder, warnings: list[str]) -> Labe
     """
     if not table.files:
         raise TlcliError(
-            f"The table {shown(table.name)} has no column `file`: expected one beside the labels."
+            f"The table {show(table.name)} has no column `file`: expected one beside the labels."
         )
     images: list[Readable] = []
     paths: list[str] = []
@@ -162,19 +162,19 @@ def match_images(table: LabelTable, folder: Folder, warnings: list[str]) -> Labe
             missing.append(cell)
         elif position < 0:
             raise TlcliError(
-                f"The table {shown(table.name)} names {cell!r:.100}, which fits several images: give paths."
+                f"The table {show(table.name)} names {cell!r:.100}, which fits several images: give paths."
             )
         elif row_of.setdefault(position, row) != row and table.labels[row_of[position]] != table.labels[row]:
-            raise TlcliError(f"The table {shown(table.name)} has two labels for {cell!r:.100}.")
+            raise TlcliError(f"The table {show(table.name)} has two labels for {cell!r:.100}.")
     if not row_of:
         raise TlcliError(
-            f"The table {shown(table.name)} names none of the {len(images)} images of {shown(folder.name)}: "
+            f"The table {show(table.name)} names none of the {len(images)} images of {show(folder.name)}: "
             f"it begins with {table.files[0]!r:.100}, an image is {paths[order[0]]!r:.100}."
         )
     if missing:
         warnings.append(
-            f"The table {shown(table.name)} names {len(missing)} images that are not there: "
-            f"{listed(missing, 5)}."
+            f"The table {show(table.name)} names {len(missing)} images that are not there: "
+            f"{list_names(missing, 5)}."
         )
     known = [position for position in order if position in row_of]
     return Labelled(

@@ -62,11 +62,11 @@ def open_tar(path: Path, budget: Budget) -> ZipEntry:
                 if member.kind in FOLDERS and name and name != ".":
                     names.append(name + "/")
                 if member.kind not in FILES:
-                    stream.skip(member.padded)
+                    stream.skip(member.padded_size)
                     continue
                 names.append(name)
                 places[name] = _Place(spool.tell(), member.size)
-                _copy(stream, spool, member.padded)
+                _copy(stream, spool, member.padded_size)
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise TlcliError(f"{path.name} cannot be read as a tar archive: {error}.") from None
     spool.flush()

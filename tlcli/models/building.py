@@ -31,7 +31,7 @@ class Built:
 
 
 @contextmanager
-def noted() -> Iterator[Built]:
+def note_initializers() -> Iterator[Built]:
     """Note the initializer of every weight that is made meanwhile, and which layers were given no name.
 
     A layer asks for its weights by `add_weight`; nothing else of Keras tells for all layers, those of a user
@@ -43,7 +43,7 @@ def noted() -> Iterator[Built]:
 
         def noting_weight(self: Any, *args: Any, **options: Any) -> Any:
             initializer = options.get("initializer", args[1] if len(args) > 1 else None)
-            with keras_private.drawn_later():
+            with keras_private.draw_later():
                 variable = add_weight(self, *args, **options)
             built.initializers[id(variable)] = variable, initializer
             return variable
@@ -70,7 +70,7 @@ def initial_value(variable: Any, initializer: Any, words: list[int]) -> np.ndarr
     return initial.draw(initializer, tuple(variable.shape), seed, variable.dtype)
 
 
-def checked_logits(name: str, outputs: Any, classes: int, head: str, built: Built) -> Any:
+def check_logits(name: str, outputs: Any, classes: int, head: str, built: Built) -> Any:
     """What a builder gave, after a check that it is the logits of a head, whose layer then is called `head`.
 
     Raises:
@@ -144,14 +144,14 @@ def variable_names(layer: Any) -> dict[str, Any]:
     for v in weights:
         name = v.name
         if name in repeated:
-            name = ".".join(_counted(part, numbers) for part in v.path.split("/")[1:])
+            name = ".".join(_renumber(part, numbers) for part in v.path.split("/")[1:])
         while name in found:
             name += "_"
         found[name] = v
     return found
 
 
-def _counted(part: str, numbers: dict[str, dict[str, int]]) -> str:
+def _renumber(part: str, numbers: dict[str, dict[str, int]]) -> str:
     """A part of a path whose number, if it ends in one, counts from the first within the layer."""
     stem = re.sub(r"_\d+$", "", part)
     seen = numbers.setdefault(stem, {})

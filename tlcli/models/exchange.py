@@ -165,19 +165,19 @@ def _copy_without_times(saved: Path, target: Path) -> None:
             if name == "metadata.json":
                 content = json.dumps({"keras_version": json.loads(content)["keras_version"]}).encode()
             elif name == "config.json":
-                content = json.dumps(_numbered(json.loads(content), {})).encode()
+                content = json.dumps(_renumber(json.loads(content), {})).encode()
             member = zipfile.ZipInfo(name)
             member.external_attr = 0o644 << 16
             plain.writestr(member, content)
 
 
-def _numbered(value: Any, known: dict[int, int]) -> Any:
+def _renumber(value: Any, known: dict[int, int]) -> Any:
     """JSON whose `shared_object_id`s count 1, 2, ... in the order in which they come."""
     if isinstance(value, list):
-        return [_numbered(inner, known) for inner in value]
+        return [_renumber(inner, known) for inner in value]
     if not isinstance(value, dict):
         return value
     return {
-        key: known.setdefault(inner, len(known) + 1) if key == "shared_object_id" else _numbered(inner, known)
+        key: known.setdefault(inner, len(known) + 1) if key == "shared_object_id" else _renumber(inner, known)
         for key, inner in value.items()
     }

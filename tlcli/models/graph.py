@@ -35,13 +35,13 @@ def cut(model: keras.Model, frozen: Iterable[tuple[str, ...]]) -> Cut:
     """
     parents = parent_layers(model)
     outputs = model.outputs
-    fixed, inference = _fixed(model, frozen, parents)
+    fixed, inference = _constant_layers(model, frozen, parents)
     for layer in model.layers:  # a dropout, or noise, that no frozen layer follows stays active
         if _is_random(layer) and layer.name not in inference:
             fixed -= {layer.name} | _descendants({layer.name}, parents)
     final = [producer(output).name for output in outputs]
     start = model.layers[0].name
-    used = _ancestors(final, parents) - {start, *final} - _called_again(model)
+    used = _ancestors(final, parents) - {start, *final} - _reused_layers(model)
     for layer in reversed(model.operations):
         name = layer.name
         if name not in fixed & used:
@@ -57,7 +57,7 @@ def cut(model: keras.Model, frozen: Iterable[tuple[str, ...]]) -> Cut:
 
 def frozen_dropouts(model: keras.Model, frozen: Iterable[tuple[str, ...]]) -> set[str]:
     """The names of the dropout layers below a frozen layer: they drop nothing, as `cut` says."""
-    _, inference = _fixed(model, frozen, parent_layers(model))
+    _, inference = _constant_layers(model, frozen, parent_layers(model))
     return {
         layer.name
         for layer in model.layers
@@ -65,7 +65,7 @@ def frozen_dropouts(model: keras.Model, frozen: Iterable[tuple[str, ...]]) -> se
     }
 
 
-def _fixed(
+def _constant_layers(
     model: keras.Model, frozen: Iterable[tuple[str, ...]], parents: dict[str, list[str]]
 ) -> tuple[set[str], set[str]]:
     """Layers whose output is constant while dropout is off; and, of these, the frozen ones and all below
@@ -79,7 +79,7 @@ def _fixed(
     return fixed, _ancestors(frozen_layers & fixed, parents)
 
 
-def _called_again(model: keras.Model) -> set[str]:
+def _reused_layers(model: keras.Model) -> set[str]:
     """The layers that a network uses in several places: their output is several tensors."""
     called = Counter(operation.name for operation, _ in calls(model))
     return {name for name, times in called.items() if times > 1}
@@ -98,7 +98,7 @@ def parent_layers(model: keras.Model) -> dict[str, list[str]]:
     return parents
 
 
-def passed_layers(model: keras.Model) -> list[str]:
+def layers_on_every_path(model: keras.Model) -> list[str]:
     """The layers that every path from the images to the output passes, from the last to the first."""
     parents = parent_layers(model)
     start, final = model.layers[0].name, [producer(output).name for output in model.outputs]

@@ -18,7 +18,7 @@ def draw(initializer: Any, shape: tuple[int, ...], seed: int, dtype: str = "floa
     Uniform values are bit for bit those that TensorFlow draws (Philox 4x32, Salmon et al. 2011); normal ones
     have the distribution that Keras gives them.
     """
-    value = _drawn(initializer, shape, seed)
+    value = _draw(initializer, shape, seed)
     if value is None and not isinstance(initializer, keras.initializers.Initializer):
         value = initializer(shape, dtype=dtype)
     elif value is None:
@@ -33,7 +33,7 @@ def draws(initializer: Any) -> bool:
     return hasattr(initializer, "seed")
 
 
-def _drawn(initializer: Any, shape: tuple[int, ...], seed: int) -> np.ndarray | None:
+def _draw(initializer: Any, shape: tuple[int, ...], seed: int) -> np.ndarray | None:
     """The values of an initializer that is known here: float32; None of another."""
     kinds = keras.initializers
     generator = np.random.default_rng(seed)
@@ -44,13 +44,13 @@ def _drawn(initializer: Any, shape: tuple[int, ...], seed: int) -> np.ndarray | 
             return _uniform(shape, -limit, limit, seed)
         if initializer.distribution == "untruncated_normal":
             return _normal(generator, shape, math.sqrt(scale))
-        return _truncated(generator, shape, math.sqrt(scale) / 0.87962566103423978)
+        return _truncated_normal(generator, shape, math.sqrt(scale) / 0.87962566103423978)
     if isinstance(initializer, kinds.RandomUniform):
         return _uniform(shape, initializer.minval, initializer.maxval, seed)
     if isinstance(initializer, kinds.RandomNormal):
         return np.float32(initializer.mean) + _normal(generator, shape, initializer.stddev)
     if isinstance(initializer, kinds.TruncatedNormal):
-        return np.float32(initializer.mean) + _truncated(generator, shape, initializer.stddev)
+        return np.float32(initializer.mean) + _truncated_normal(generator, shape, initializer.stddev)
     values = ((kinds.Zeros, 0), (kinds.Ones, 1), (kinds.Constant, getattr(initializer, "value", 0)))
     found = (np.full(shape, value, np.float32) for kind, value in values if isinstance(initializer, kind))
     return next(found, None)
@@ -67,7 +67,7 @@ def _normal(generator: np.random.Generator, shape: tuple[int, ...], std: float) 
     return generator.standard_normal(shape, np.float32) * np.float32(std)
 
 
-def _truncated(generator: np.random.Generator, shape: tuple[int, ...], std: float) -> np.ndarray:
+def _truncated_normal(generator: np.random.Generator, shape: tuple[int, ...], std: float) -> np.ndarray:
     """Normal values, those beyond two standard deviations drawn again."""
     made = generator.standard_normal(shape, np.float32)
     while (far := np.abs(made) > 2).any():

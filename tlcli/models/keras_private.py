@@ -61,8 +61,8 @@ _DRAWN_LATER: ContextVar[bool] = ContextVar("drawn later", default=False)
 
 
 @contextmanager
-def drawn_later() -> Iterator[None]:
-    """Within `uncompiled_variables`: variables whose values would be drawn hold zeros instead."""
+def draw_later() -> Iterator[None]:
+    """Within `initialize_with_numpy`: variables whose values would be drawn hold zeros instead."""
     token = _DRAWN_LATER.set(True)
     try:
         yield
@@ -71,7 +71,7 @@ def drawn_later() -> Iterator[None]:
 
 
 @contextmanager
-def uncompiled_variables() -> Iterator[None]:
+def initialize_with_numpy() -> Iterator[None]:
     """Let numpy make the first values of variables, under JAX.
 
     It would compile every operation of an initializer for every shape.

@@ -58,10 +58,10 @@ def _gelu() -> Callable[[Any], Any]:
         return tf.cast(tf.cast(gradient, tf.float32) * (cumulative(wide) + wide * density), x.dtype)
 
     @tf.custom_gradient
-    def fused(x: Any) -> tuple[Any, Callable[[Any], Any]]:
+    def apply(x: Any) -> tuple[Any, Callable[[Any], Any]]:
         return forward(x), lambda gradient: backward(x, gradient)
 
-    return fused
+    return apply
 
 
 def conv2d(x: Any, kernel: Any, strides: tuple[int, int], padding: str) -> Any:
@@ -70,7 +70,7 @@ def conv2d(x: Any, kernel: Any, strides: tuple[int, int], padding: str) -> Any:
 
     small = x.dtype == tf.bfloat16 and x.shape[1] * x.shape[2] <= SMALL_IMAGE
     if small and padding == "SAME" and tuple(strides) == (1, 1) and on_cpu():
-        return _shifted()(x, tf.convert_to_tensor(kernel))
+        return _shifted_convolution()(x, tf.convert_to_tensor(kernel))
     return tf.nn.conv2d(x, kernel, strides, padding)
 
 
@@ -92,17 +92,17 @@ def _bias_add() -> Callable[[Any, Any], Any]:
     import tensorflow as tf
 
     @tf.custom_gradient
-    def added(x: Any, bias: Any) -> tuple[Any, Callable[[Any], tuple[Any, Any]]]:
+    def add(x: Any, bias: Any) -> tuple[Any, Callable[[Any], tuple[Any, Any]]]:
         def backward(gradient: Any) -> tuple[Any, Any]:
             return gradient, tf.reduce_sum(gradient, [0, 1, 2])
 
         return tf.nn.bias_add(x, bias), backward
 
-    return added
+    return add
 
 
 @functools.cache
-def _shifted() -> Callable[[Any, Any], Any]:
+def _shifted_convolution() -> Callable[[Any, Any], Any]:
     """The same convolution; the gradient of its filters is one product of matrices for each of their cells.
 
     oneDNN's own took more than half of a step where images are small: 3 to 7 times as long at 3x3 and 7x7.
@@ -119,7 +119,7 @@ def _shifted() -> Callable[[Any, Any], Any]:
         return tf.reshape(tf.stack(made), shape)
 
     @tf.custom_gradient
-    def shifted(x: Any, kernel: Any) -> tuple[Any, Callable[[Any], tuple[Any, Any]]]:
+    def convolve(x: Any, kernel: Any) -> tuple[Any, Callable[[Any], tuple[Any, Any]]]:
         def backward(gradient: Any) -> tuple[Any, Any]:
             below = tf.raw_ops.Conv2DBackpropInput(
                 input_sizes=tf.shape(x), filter=kernel, out_backprop=gradient, strides=[1] * 4, padding="SAME"
@@ -128,7 +128,7 @@ def _shifted() -> Callable[[Any, Any], Any]:
 
         return tf.nn.conv2d(x, kernel, 1, "SAME"), backward
 
-    return shifted
+    return convolve
 
 
 def dtype_for(channels: int) -> str | None:

@@ -122,7 +122,7 @@ class PatchWhitening(layers.Layer):
         filters = self.kernel.shape[-1]
         return layers.Conv2D(filters, self.size, use_bias=False, trainable=False, name=self.name)
 
-    def adapted(self, images: np.ndarray) -> dict[str, np.ndarray]:
+    def adapted_variables(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """The filters that whiten these images (standardised, float32, N x H x W x C), by variable name."""
         windows = np.lib.stride_tricks.sliding_window_view(images, (self.size, self.size), axis=(1, 2))
         patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, self.size**2 * images.shape[-1])
@@ -188,7 +188,7 @@ def dense(x: Any, units: int, *, name: str, activation: str | None = None) -> An
     return layers.Dense(units, activation=activation, name=name)(x)
 
 
-def dropped(x: Any, rate: float, *, name: str, per_image: bool = False) -> Any:
+def add_dropout(x: Any, rate: float, *, name: str, per_image: bool = False) -> Any:
     """Dropout; no layer at all at rate 0, so that a network without dropout holds no random state.
 
     `per_image` drops all of an image's activations together (stochastic depth).

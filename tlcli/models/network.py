@@ -15,10 +15,10 @@ from tlcli.errors import TlcliError, UsageError
 from tlcli.models import keras_private
 from tlcli.models.building import (
     Built,
-    checked_logits,
+    check_logits,
     initial_value,
     is_seed,
-    noted,
+    note_initializers,
     number_unnamed,
     variable_names,
 )
@@ -110,7 +110,7 @@ def build(
     arch = architecture(name)
     values = parse_options(name, options or {})
     try:
-        with noted() as built, keras_private.uncompiled_variables():
+        with note_initializers() as built, keras_private.initialize_with_numpy():
             model, own = _models(arch, values, input_shape, classes, built)
     except (TlcliError, MemoryError):
         raise
@@ -132,8 +132,8 @@ def _models(
     """The network of these options, and the one with the architecture's own head."""
     inputs = keras.Input(input_shape, name="images")
     options = {key: value for key, value in values.items() if key not in (*HEAD_OPTIONS, RESIZE)}
-    images = _resized(inputs, values[RESIZE]) if RESIZE in values else inputs
-    logits = checked_logits(arch.name, arch.build(images, classes, **options), classes, HEAD, built)
+    images = _resize(inputs, values[RESIZE]) if RESIZE in values else inputs
+    logits = check_logits(arch.name, arch.build(images, classes, **options), classes, HEAD, built)
     number_unnamed(logits, built.unnamed)
     name = arch.name.replace(":", "-")  # TensorFlow makes scopes of it
     own = keras.Model(inputs, logits, name=name)
@@ -188,7 +188,7 @@ def _policy(name: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _resized(images: Any, side: int) -> Any:
+def _resize(images: Any, side: int) -> Any:
     """The images as squares of another side, by bicubic interpolation, in float32."""
     return keras.layers.Resizing(side, side, "bicubic", name=RESIZE, dtype="float32")(images)
 
@@ -196,14 +196,14 @@ def _resized(images: Any, side: int) -> Any:
 def _with_hidden_head(model: keras.Model, units: list[int], dropout: float, classes: int) -> keras.Model:
     """The network up to its last layer with spatial extent, flattened, and a head with hidden layers."""
 
-    def dropped(x: Any, number: int) -> Any:
+    def drop(x: Any, number: int) -> Any:
         return keras.layers.Dropout(dropout, name=f"{HEAD}_dropout{number}")(x) if dropout else x
 
     spatial = [layer.output for layer in model.layers[1:] if len(layer.output.shape) == 4]
     x = keras.layers.Flatten(name=f"{HEAD}_flatten")(spatial[-1] if spatial else model.get_layer(HEAD).input)
     for number, width in enumerate(units, start=1):
-        x = keras.layers.Dense(width, activation="relu", name=f"{HEAD}_dense{number}")(dropped(x, number))
-    outputs = keras.layers.Dense(classes, name=HEAD)(dropped(x, len(units) + 1))
+        x = keras.layers.Dense(width, activation="relu", name=f"{HEAD}_dense{number}")(drop(x, number))
+    outputs = keras.layers.Dense(classes, name=HEAD)(drop(x, len(units) + 1))
     return keras.Model(model.inputs, outputs, name=model.name)
 
 
@@ -312,7 +312,7 @@ def initial_weights(network: Network, seed: int, purpose: str) -> dict[str, np.n
     return fresh
 
 
-def adapted_weights(
+def adapt_weights(
     model: keras.Model, images: Any, mean: np.ndarray, std: np.ndarray, sample: int = 5_000
 ) -> dict[str, np.ndarray]:
     """The weights that layers make from the training images, not by training (patch whitening).
@@ -325,14 +325,14 @@ def adapted_weights(
     """
     found: dict[str, np.ndarray] = {}
     for layer in model.layers:
-        if hasattr(layer, "adapted"):
-            pixels = np.asarray(evenly_spaced(images, sample), dtype=np.float32) / 255.0
-            made = layer.adapted((pixels - mean) / std)
+        if hasattr(layer, "adapted_variables"):
+            pixels = np.asarray(pick_evenly(images, sample), dtype=np.float32) / 255.0
+            made = layer.adapted_variables((pixels - mean) / std)
             found.update({f"{layer.name}/{name}": value for name, value in made.items()})
     return found
 
 
-def evenly_spaced(images: Any, most: int) -> Any:
+def pick_evenly(images: Any, most: int) -> Any:
     """At most so many of the images, from all over them: a folder's are in the order of their classes."""
     return images[:: max(1, -(-len(images) // most))]
 

@@ -32,7 +32,7 @@ class _Asked(Exception):
     """Carries what Keras was about to download."""
 
 
-def published(architecture: str, head: bool) -> Published:
+def published_file(architecture: str, head: bool) -> Published:
     """The file that Keras would load for a network, with its ImageNet head or without.
 
     Raises:
@@ -90,7 +90,7 @@ def find(file: Published, folder: Path | None) -> Path:
     return path
 
 
-def corrected(architecture: str, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def correct(architecture: str, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Published weights as the network of random weights takes them.
 
     With `weights="imagenet"` Keras divides the input of EfficientNet by the root of ImageNet's deviation once

@@ -23,7 +23,7 @@ _MOST_OWN = 64
 
 
 @contextmanager
-def only_what_is_stored(checkpoint: Checkpoint) -> Iterator[None]:
+def require_stored_shapes(checkpoint: Checkpoint) -> Iterator[None]:
     """While a network is built, hold each weight's shape against a checkpoint's arrays before it is made.
 
     So widths, the number of layers and the total are bounded by what the file holds, whatever its options
@@ -49,7 +49,8 @@ def only_what_is_stored(checkpoint: Checkpoint) -> Iterator[None]:
             if min(entries, number) < 0 or layer.name.startswith(f"{HEAD}_"):
                 raise TlcliError(
                     f"The checkpoint holds no array of the shape {wanted}, which {layer.name} of "
-                    f"{checkpoint.architecture}{_listed(checkpoint.options)} has; it was changed or damaged."
+                    f"{checkpoint.architecture}{_options_text(checkpoint.options)} has; it was "
+                    "changed or damaged."
                 )
         return plain(layer, *arguments, **options)
 
@@ -66,5 +67,5 @@ def _plain(shape: Any) -> tuple[int, ...]:
     return () if shape is None else (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
 
 
-def _listed(options: Mapping[str, Any]) -> str:
+def _options_text(options: Mapping[str, Any]) -> str:
     return f" with {', '.join(f'{key}={value}' for key, value in options.items())}"[:200] if options else ""

@@ -130,7 +130,7 @@ def atomic_file(path: str | Path, force: bool = False, *, follow: bool = True) -
     target = Path(path)
     if follow and target.is_symlink():
         target = target.resolve()
-    remove_left_over(target)
+    remove_leftovers(target)
     try:
         temporary, descriptor = _create(target)
     except OSError as error:
@@ -176,7 +176,7 @@ def stem_of_temporary(path: Path) -> str | None:
     return match[1] if match else None
 
 
-def left_over(target: Path) -> list[Path]:
+def leftovers(target: Path) -> list[Path]:
     """The temporary files and folders of a target, held or not."""
     try:
         names = os.listdir(target.parent)
@@ -186,9 +186,9 @@ def left_over(target: Path) -> list[Path]:
     return [path for path in found if stem_of_temporary(path) == stem(target)]
 
 
-def remove_left_over(target: Path) -> None:
+def remove_leftovers(target: Path) -> None:
     """Remove temporary files of this target that no running program holds."""
-    for path in left_over(target):
+    for path in leftovers(target):
         remove_unless_held(path)
 
 

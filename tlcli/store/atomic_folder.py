@@ -44,7 +44,7 @@ def write_folder(folder: Path, files: Mapping[str, str | bytes], *, force: bool 
     temporary = atomic.temporary_name(folder)
     try:
         temporary.mkdir()
-        with _held(temporary):
+        with _lock(temporary):
             _fill(temporary, {owned.LIST: owned.text(files), **files}, folder)
             _move(temporary, folder, force)
     except OSError as error:
@@ -78,7 +78,7 @@ def _move(temporary: Path, folder: Path, force: bool) -> None:
                 raise
             raise atomic.too_late(folder) from None
     else:
-        with _opened(temporary) as descriptor:
+        with _open(temporary) as descriptor:
             atomic.keep_permissions(folder, descriptor)
         if not _exchange(temporary, folder):
             _replace(temporary, folder)
@@ -110,12 +110,12 @@ def _replace(temporary: Path, folder: Path) -> None:
 
 def _tidy(folder: Path) -> None:
     """Remove what killed calls left beside a folder and nobody holds; put back what was moved aside."""
-    for path in atomic.left_over(folder):
+    for path in atomic.leftovers(folder):
         if path.is_symlink() or not path.is_dir() or not atomic.is_own(path.stat()):
             continue
         try:
-            with _held(path):
-                if f"{atomic.OLD}." in path.name and not folder.exists() and owned.listed(path):
+            with _lock(path):
+                if f"{atomic.OLD}." in path.name and not folder.exists() and owned.list_files(path):
                     os.rename(path, folder)
                 else:
                     owned.remove(path)
@@ -124,7 +124,7 @@ def _tidy(folder: Path) -> None:
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[int]:
+def _open(folder: Path) -> Iterator[int]:
     descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         yield descriptor
@@ -133,12 +133,12 @@ def _opened(folder: Path) -> Iterator[int]:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
+def _lock(folder: Path) -> Iterator[None]:
     """Lock a folder while the block runs. Raises BlockingIOError where another program holds it."""
     if atomic.fcntl is None:
         yield
         return
-    with _opened(folder) as descriptor:
+    with _open(folder) as descriptor:
         try:
             atomic.fcntl.flock(descriptor, atomic.fcntl.LOCK_EX | atomic.fcntl.LOCK_NB)
         except BlockingIOError:

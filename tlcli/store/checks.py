@@ -210,15 +210,15 @@ def _share_or_nan(path: str, data: np.ndarray) -> None:
         raise TlcliError(f"{path} holds values outside 0...1.")
 
 
-def _measured(path: str, data: np.ndarray) -> None:
+def _check_measured(path: str, data: np.ndarray) -> None:
     if np.isinf(data).any() or np.isnan(data[-1:]).any():
         raise TlcliError(
             f"{path} is infinite, or ends in NaN; expected finite numbers, and NaN between them."
         )
 
 
-def _measured_share(path: str, data: np.ndarray) -> None:
-    _measured(path, data)
+def _check_measured_share(path: str, data: np.ndarray) -> None:
+    _check_measured(path, data)
     _share_or_nan(path, data)
 
 
@@ -258,8 +258,8 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "samples": _samples,
     "share": _share,
     "share?": _share_or_nan,
-    "measured": _measured,
-    "measured share": _measured_share,
+    "measured": _check_measured,
+    "measured share": _check_measured_share,
     "text": _text,
     "objects": _objects,
     "names": _names,

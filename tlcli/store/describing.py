@@ -75,7 +75,7 @@ def describe(path: str | Path) -> FileDescription:
             )
         old = file.root_attribute("format_version") == 1
         try:
-            tree = version_1.translated(_small_tree(file, (version_1 if old else schema).FORMATS[found]))
+            tree = version_1.translate(_small_tree(file, (version_1 if old else schema).FORMATS[found]))
             summary = _SUMMARIES[found](tree, items)
             provenance = take_provenance(tree, base_name(path))
         except (TlcliError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -211,7 +211,7 @@ def _results(tree: Tree, items: dict[str, Item]) -> Summary:
         return sentence, counts, {"rankings": rankings, "datasets": targets}
     sentence = (
         f"results of {' and '.join(made) or 'nothing'}: {_count(len(targets), 'dataset')}, "
-        f"{_count(len(arms), 'arm')} ({_shortened(arms)})"
+        f"{_count(len(arms), 'arm')} ({_shorten(arms)})"
     )
     details = {
         "runs": len(runs),
@@ -277,10 +277,10 @@ def _sizes(counts: dict[str, dict[str, int]]) -> str:
 
 
 def _classes(names: list[str]) -> str:
-    return f"{_count(len(names), 'class', 'classes')} ({_shortened(names)})"
+    return f"{_count(len(names), 'class', 'classes')} ({_shorten(names)})"
 
 
-def _shortened(names: list[str]) -> str:
+def _shorten(names: list[str]) -> str:
     return ", ".join(names) if len(names) <= 10 else f"{', '.join(names[:8])}, ... {names[-1]}"
 
 

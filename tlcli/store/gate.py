@@ -83,14 +83,14 @@ class Walk:
         self._seen.add(address_of(root))
         item = Item("", "group")
         self._items[""] = item
-        self._checked(item, lambda: self._attributes(item, root))
+        self._check(item, lambda: self._attributes(item, root))
         pending = [(root, "", 1)]
         while pending:
             group, path, depth = pending.pop()
             pending += [(child, name, depth + 1) for child, name in self._group(group, path, depth)]
         return self._items
 
-    def _checked(self, item: Item, look: Callable[[], object]) -> None:
+    def _check(self, item: Item, look: Callable[[], object]) -> None:
         """Look at an object; note what is wrong with it, or raise when strict."""
         try:
             look()
@@ -132,7 +132,7 @@ class Walk:
         item = Item(f"{parent}/{text}".lstrip("/"), "unknown")
         self._items[item.path] = item
         found: list[Any] = []
-        self._checked(item, lambda: found.append(self._open(group, name, item)))
+        self._check(item, lambda: found.append(self._open(group, name, item)))
         return (found[0], item.path) if found and found[0] is not None else None
 
     def _open(self, group: Any, name: bytes, item: Item) -> Any:
@@ -144,7 +144,7 @@ class Walk:
             raise UnsafeError(f"{item.path!r:.100} is {article} {item.kind}; expected none")
         check_name(name)
         info = h5g.get_objinfo(group, name)  # `h5o.get_info` also looks into a group's heap
-        address = _joined(info.objno)
+        address = _join(info.objno)
         if address in self._seen:
             item.kind = "repeated object"
             raise UnsafeError(f"{item.path!r:.100} leads to an object that another name leads to")
@@ -292,10 +292,10 @@ def _stored_chunks(stored: Any, most: int, most_bytes: int) -> tuple[int, int]:
 
 def address_of(group: Any) -> int:
     """Where the header of an open group stands in the file."""
-    return _joined(h5g.get_objinfo(group).objno)
+    return _join(h5g.get_objinfo(group).objno)
 
 
-def _joined(halves: tuple[int, int]) -> int:
+def _join(halves: tuple[int, int]) -> int:
     """An address, which HDF5 gives in two where a C `long` has four bytes."""
     return int(halves[0]) | int(halves[1]) << 32
 

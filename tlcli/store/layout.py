@@ -171,7 +171,7 @@ class _Writer:
     def _dataset(self, path: str, data: Any, packed: bool) -> None:
         if isinstance(data, str | list):
             self._digests[path] = digest.data_digest(data)
-            data = _encoded(data)
+            data = _encode(data)
             text = _text_type(data.dtype.itemsize)
             self._create(path, text, data, packed).write(h5s.ALL, h5s.ALL, data, text)
             self._sink.check()
@@ -210,7 +210,7 @@ def _dataset_properties(chunk: tuple[int, ...], gzip: bool, shuffle: bool) -> An
 
 def _write_attribute(target: Any, name: str, value: Scalar) -> None:
     if isinstance(value, str):
-        array = _encoded(value)
+        array = _encode(value)
         kind = _text_type(array.dtype.itemsize)
     else:
         array = np.asarray(value, np.int64 if isinstance(value, int) else np.float64)
@@ -228,7 +228,7 @@ def _text_type(size: int) -> Any:
     return kind
 
 
-def _encoded(text: str | list[str]) -> np.ndarray:
+def _encode(text: str | list[str]) -> np.ndarray:
     """Text as bytes of one length, padded with NUL."""
     parts = [text.encode()] if isinstance(text, str) else [part.encode() for part in text]
     array = np.array(parts, f"S{max(1, *map(len, parts))}")

@@ -85,7 +85,7 @@ class TensorFile(ABC):
                         f"{self.name} lacks {name!r}, which would be {place.layer}/{variable} of {network}.\n"
                         f"{ADVICE}"
                     )
-                if self._moved(place.kind, held.pop(name), shape) is None:
+                if self._axis_order(place.kind, held.pop(name), shape) is None:
                     raise TlcliError(
                         f"{self.name}: {name!r} has the shape {self.shapes()[name]} where {network} expects "
                         f"{shape} ({place.layer}/{variable}), axes in Keras's order.\n{ADVICE}"
@@ -107,12 +107,12 @@ class TensorFile(ABC):
             array = array.astype(np.float32)
         if not np.isfinite(array).all():
             raise TlcliError(f"{self.name}: {name!r} holds NaN or infinite values.")
-        axes = self._moved(kind, array.shape, shape)
+        axes = self._axis_order(kind, array.shape, shape)
         assert axes is not None
         return np.ascontiguousarray(_with_axes(array, kind, axes, shape))
 
     @staticmethod
-    def _moved(kind: str, stored: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...] | None:
+    def _axis_order(kind: str, stored: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...] | None:
         """How the axes of PyTorch become those of Keras; None where the shapes do not fit."""
         axes = {2: (1, 0), 4: (2, 3, 1, 0), 3: (2, 1, 0)}.get(len(stored), tuple(range(len(stored))))
         if kind == "depthwise_conv2d" and len(stored) == 4:  # filters x 1 x height x width
@@ -306,7 +306,7 @@ def open_tensors(path: Path, budget: Budget) -> Iterator[TensorFile]:
         yield _Safetensors(path, budget)
     elif start[:2] == b"PK":
         with _plain_words(path), open_archive(path, budget) as archive:
-            yield _zipped(path, archive, budget)
+            yield _open_zipped(path, archive, budget)
     else:
         with _plain_words(path), path.open("rb") as file:
             yield _legacy(path, file, budget)
@@ -324,7 +324,7 @@ def _plain_words(path: Path) -> Iterator[None]:
         raise TlcliError(f"{path} is damaged or no weights file of PyTorch.") from error
 
 
-def _zipped(path: Path, archive: zipfile.ZipFile, budget: Budget) -> _Torch:
+def _open_zipped(path: Path, archive: zipfile.ZipFile, budget: Budget) -> _Torch:
     """PyTorch 1.6 and later: a pickle that describes, and one member for each storage."""
     described = [name for name in archive.namelist() if name.endswith("data.pkl") and name.count("/") == 1]
     if len(described) != 1:

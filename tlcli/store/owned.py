@@ -25,7 +25,7 @@ def text(names: Iterable[str]) -> str:
     return "\n".join([_HEAD, *sorted(names), ""])
 
 
-def listed(folder: Path) -> set[str]:
+def list_files(folder: Path) -> set[str]:
     """The files that the folder's list names, whether or not they are there; empty where there is no list."""
     head, *names = (_read(folder) or "").splitlines() or [""]
     inside = (name for name in names if name and not {"", ".", ".."} & set(name.split("/")))
@@ -34,7 +34,7 @@ def listed(folder: Path) -> set[str]:
 
 def present(folder: Path) -> list[str]:
     """The files of the list that are there, sorted."""
-    return sorted(name for name in listed(folder) if _is_file(folder / name))
+    return sorted(name for name in list_files(folder) if _is_file(folder / name))
 
 
 def strangers(folder: Path) -> list[str]:
@@ -95,7 +95,7 @@ class OwnedFolder:
             check(self.path)
         except OSError as error:
             raise TlcliError(f"The folder {self.path} could not be made: {error.strerror}.") from error
-        before = listed(self.path)
+        before = list_files(self.path)
         if not self._names <= before:
             with atomic.atomic_file(self.path / LIST, force=True, follow=False) as temporary:
                 temporary.write_text(text(before | self._names), encoding="utf-8")
@@ -124,7 +124,7 @@ def remove(folder: Path) -> None:
 def _inside(folder: Path) -> Iterator[tuple[str, Path, bool]]:
     """Everything in a folder and in those below: its name from there, its path, and whether this program made
     it. A folder comes before what it holds; links are not followed."""
-    names = listed(folder)
+    names = list_files(folder)
     parents = {str(parent) for name in names for parent in Path(name).parents}
     stems = {atomic.stem(Path(name)) for name in (*names, LIST)}
     for above, folders, files in os.walk(folder):

@@ -92,7 +92,7 @@ def load_tree(file: OpenFile, kind: Format) -> Tree:
 def build(tree: Tree, name: str) -> Record:
     """The record of a tree that was read, with its digests and values checked. Raises TlcliError."""
     check_digests(tree)
-    tree = version_1.translated(tree)
+    tree = version_1.translate(tree)
     return dataclasses.replace(formats.from_tree(tree), provenance=take_provenance(tree, name))
 
 

@@ -26,7 +26,7 @@ def columns(group: str) -> dict[str, Array]:
 def put_table(tree: Tree, group: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Store rows, each a value for every column; None for what is missing. No rows, no table."""
     for name, rule in columns(group).items() if rows else ():
-        values = [_stored(rule, row[name], name) for row in rows]
+        values = [_store(rule, row[name], name) for row in rows]
         path = f"{group}/{name}"
         tree.datasets[path] = values if rule.dtype == "string" else np.array(values, rule.dtype)
 
@@ -34,7 +34,7 @@ def put_table(tree: Tree, group: str, rows: Sequence[Mapping[str, Any]]) -> None
 def take_table(tree: Tree, group: str) -> list[dict[str, Any]]:
     """The rows that `put_table` stored."""
     taken = {
-        name: [_taken(rule, value) for value in _plain(tree.datasets[f"{group}/{name}"])]
+        name: [_take(rule, value) for value in _plain(tree.datasets[f"{group}/{name}"])]
         for name, rule in columns(group).items()
         if f"{group}/{name}" in tree.datasets
     }
@@ -45,7 +45,7 @@ def _plain(data: Any) -> list[Any]:
     return data if isinstance(data, list) else data.tolist()
 
 
-def _stored(rule: Array, value: Any, name: str) -> Any:
+def _store(rule: Array, value: Any, name: str) -> Any:
     if rule.values == "objects":
         return to_json(value, name)
     if rule.dtype == "string":
@@ -55,7 +55,7 @@ def _stored(rule: Array, value: Any, name: str) -> Any:
     return int(value) if rule.dtype == "int64" else float(value)
 
 
-def _taken(rule: Array, value: Any) -> Any:
+def _take(rule: Array, value: Any) -> Any:
     if rule.values == "objects":
         return from_json(value, rule.path)
     missing = (rule.values == "count" and value == -1) or (rule.dtype == "float64" and math.isnan(value))

@@ -91,7 +91,7 @@ TRANSLATED = {
 """What holds for the values of a translated tree."""
 
 
-def translated(tree: Tree) -> Tree:
+def translate(tree: Tree) -> Tree:
     """What a tree of version 1 is in version 2; one of version 2 as it is. Raises TlcliError.
 
     Arrays may be left out of the tree, as they are for a summary.

@@ -32,7 +32,7 @@ def open_weights(path: str | Path) -> Iterator[WeightsFile | TensorFile]:
     path = Path(path)
     budget = Budget(str(path), path.stat().st_size)
     if _is_keras_archive(path):
-        with open_archive(path, budget) as archive, _unpacked(archive, path, budget) as file:
+        with open_archive(path, budget) as archive, _unpack(archive, path, budget) as file:
             yield file
     else:
         with open_tensors(path, budget) as tensors:
@@ -40,7 +40,7 @@ def open_weights(path: str | Path) -> Iterator[WeightsFile | TensorFile]:
 
 
 @contextlib.contextmanager
-def _unpacked(archive: zipfile.ZipFile, path: Path, budget: Budget) -> Iterator[WeightsFile]:
+def _unpack(archive: zipfile.ZipFile, path: Path, budget: Budget) -> Iterator[WeightsFile]:
     """The weights in a `.keras` archive, which go through a file of their own."""
     with tempfile.TemporaryDirectory() as folder:
         inner = Path(archive.extract(_WEIGHTS, folder))

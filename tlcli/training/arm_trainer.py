@@ -134,7 +134,7 @@ class ArmTrainer:
                 fit.run(watch)
                 trained += 1
             history, seen = fit.history, fit.seen_before + fit.done * fit.batch
-        fit.record_kept(watch)
+        fit.record_best(watch)
         return Outcome(history, fit.test_logits(), self._train_accuracy(fit, dataset), chosen)
 
     def _solve(self, how: str, fit: Fit, dataset: Dataset, seed: int) -> dict[str, Any]:
@@ -168,14 +168,14 @@ class ArmTrainer:
         """The network with the base's head beside its own; and, where its head takes other features, with
         the layers between the two."""
         features = self.network.features(self.base.options)
-        with keras_private.uncompiled_variables():
+        with keras_private.initialize_with_numpy():
             head = keras.layers.Dense(len(self.base.class_names), name=SOURCE_HEAD)(features)
         return keras.Model(self.network.model.inputs, [self.network.model.outputs[0], head])
 
     def _start(self, copied: list[tuple[str, ...]], seed: int, dataset: Dataset) -> None:
         base, model = self.base, self.network.model
         values = net.initial_weights(self.network, seed, "run")
-        values.update(net.adapted_weights(model, dataset.train.images, base.mean, base.std))
+        values.update(net.adapt_weights(model, dataset.train.images, base.mean, base.std))
         values.update({k: v for k, v in base.weights.items() if net.in_groups(copied, k)})
         net.assign(model, values, "the base")
         for layer in self.source_layers:
@@ -213,9 +213,9 @@ class ArmTrainer:
         ]
         if self._trains_source_layers(phase):
             trainable += [v for layer in self.source_layers for v in layer.trainable_variables]
-        return self._stage(phase, self._cut(phase, frozen), trainable)
+        return self._stage(phase, self._choose_cut(phase, frozen), trainable)
 
-    def _cut(self, phase: Phase, frozen: list[tuple[str, ...]]) -> graph.Cut:
+    def _choose_cut(self, phase: Phase, frozen: list[tuple[str, ...]]) -> graph.Cut:
         """Cut behind the frozen layers where their activations can be kept: not when images are augmented
         anew at every step or statistics move, nor when they would not fit into memory."""
         model = self.model if self._trains_source_layers(phase) else self.network.model
@@ -333,6 +333,6 @@ class ArmTrainer:
             yield stage.below.outputs(stage.engine.put(view))
 
     def _train_accuracy(self, fit: Fit, dataset: Dataset, sample: int = 2_000) -> float:
-        logits = fit.predict(net.evenly_spaced(fit.examples.train["x"][: len(dataset.train)], sample))
-        labels = net.evenly_spaced(dataset.train.labels, sample)
+        logits = fit.predict(net.pick_evenly(fit.examples.train["x"][: len(dataset.train)], sample))
+        labels = net.pick_evenly(dataset.train.labels, sample)
         return float((logits.argmax(axis=1) == labels).mean())

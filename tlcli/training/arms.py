@@ -128,7 +128,7 @@ def _expand(
         held_back = {"freeze": str(stays)} if held is not None and stays != copied else {}
         choices = tuple(
             Arm(
-                _label(name, {**shown, **_shown(chosen, options), **held_back}),
+                _label(name, {**shown, **_changed_options(chosen, options), **held_back}),
                 name,
                 copied,
                 stays,
@@ -152,7 +152,7 @@ def _label(name: str, shown: dict[str, str]) -> str:
     return name + (":" + ",".join(f"{key}={value}" for key, value in shown.items()) if shown else "")
 
 
-def _shown(chosen: Method, options: Options) -> dict[str, str]:
+def _changed_options(chosen: Method, options: Options) -> dict[str, str]:
     """The options that are not at their defaults."""
     defaults = {**COMMON, **chosen.defaults}
     return {key: _text(value) for key, value in options.items() if value != defaults[key]}

@@ -17,11 +17,11 @@ from tlcli.models.registry import architecture as architecture_of
 from tlcli.store.owned import OwnedFolder
 from tlcli.store.records import Checkpoint, Dataset, Provenance
 from tlcli.training import augment
-from tlcli.training.computing import computed_by, same_computer
+from tlcli.training.computing import describe_computing, same_computer
 from tlcli.training.engines import Engine, make_engine, shared_devices
 from tlcli.training.loop import Examples, Fit, as_history
 from tlcli.training.order import require_seeds
-from tlcli.training.precision import settled
+from tlcli.training.precision import resolve_precision
 from tlcli.training.recipe import Recipe
 from tlcli.training.step import Step
 from tlcli.training.watch import MeasuredCallback, ProgressCallback, StopCallback, Watch, rows
@@ -35,7 +35,7 @@ def channel_statistics(images: Any, sample: int = 10_000) -> tuple[np.ndarray, n
 
     Measured on at most `sample` images, evenly spaced.
     """
-    pixels = np.asarray(net.evenly_spaced(images, sample), dtype=np.float64) / 255.0
+    pixels = np.asarray(net.pick_evenly(images, sample), dtype=np.float64) / 255.0
     std = pixels.std(axis=(0, 1, 2))
     return pixels.mean(axis=(0, 1, 2)).astype(np.float32), np.maximum(std, 1e-3).astype(np.float32)
 
@@ -88,7 +88,7 @@ def train_base(
         Interrupted: after `stop`; `state_dir` holds the state.
         TlcliError: images that the architecture cannot take, a state of another training.
     """
-    recipe = settled(recipe or Recipe(epochs=10))
+    recipe = resolve_precision(recipe or Recipe(epochs=10))
     require_seeds(seed)
     kept = None if state_dir is None else OwnedFolder(state_dir, [STATE])
     require_validation(recipe, dataset)
@@ -108,7 +108,7 @@ def train_base(
         eval_every=recipe.eval_every or len(dataset.train),
     )
     net.assign(network.model, net.initial_weights(network, seed, "base"))
-    net.assign(network.model, net.adapted_weights(network.model, dataset.train.images, mean, std))
+    net.assign(network.model, net.adapt_weights(network.model, dataset.train.images, mean, std))
     net.reset_seed_states(network.model, seed)
     engine.reset()
     plugin, plugin_sha256 = NETWORKS.plugin(architecture)
@@ -130,7 +130,7 @@ def train_base(
             train_source_index=dataset.train.source_index,
             plugin=plugin,
             plugin_sha256=plugin_sha256,
-            provenance=Provenance(computed_by=computed_by(recipe.precision, sharing)),
+            provenance=Provenance(computed_by=describe_computing(recipe.precision, sharing)),
             **{"weights": net.weights(network.model), **changes},
         )
 
@@ -146,7 +146,7 @@ def train_base(
     for row in rows(fit.history):
         watch.measure(row)
     fit.run(watch, architecture)
-    fit.record_kept(watch)
+    fit.record_best(watch)
     predictions = fit.test_logits().argmax(axis=1)
     return checkpoint(test_predictions=predictions.astype(np.int64))
 
@@ -167,7 +167,7 @@ def require_validation(recipe: Recipe, dataset: Dataset) -> None:
 def examples(engine: Engine, dataset: Dataset, mirrored: bool = False) -> Examples:
     """A dataset's images and labels on the device; `mirrored` as in a recipe."""
 
-    def evaluated(images: Any) -> np.ndarray:
+    def views(images: Any) -> np.ndarray:
         return augment.both_sides(np.asarray(images[:])) if mirrored else np.asarray(images[:])
 
     return Examples(
@@ -177,7 +177,7 @@ def examples(engine: Engine, dataset: Dataset, mirrored: bool = False) -> Exampl
         },
         size=len(dataset.train),
         evaluated={
-            part: (engine.put(evaluated(dataset.parts[part].images)), dataset.parts[part].labels)
+            part: (engine.put(views(dataset.parts[part].images)), dataset.parts[part].labels)
             for part in ("test", "validation")
             if part in dataset.parts
         },

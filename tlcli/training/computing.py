@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 
-def computed_by(precision: str, devices: int = 1) -> dict[str, Any]:
+def describe_computing(precision: str, devices: int = 1) -> dict[str, Any]:
     """The backend, the device and what it computes in; on a CPU also the threads of one operation.
 
     Args:

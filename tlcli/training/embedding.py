@@ -7,10 +7,10 @@ import numpy as np
 
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models import network as net
-from tlcli.models.rebuilt import only_what_is_stored
+from tlcli.models.rebuilt import require_stored_shapes
 from tlcli.models.registry import NETWORKS
 from tlcli.store.records import ALL, Checkpoint, Dataset, EmbeddingPart, Embeddings, ImageArray, Provenance
-from tlcli.training.computing import computed_by
+from tlcli.training.computing import describe_computing
 from tlcli.training.inference import Inference
 from tlcli.training.watch import ProgressCallback, Watch
 
@@ -27,13 +27,13 @@ def rebuild(checkpoint: Checkpoint, precision: str = "float32") -> net.Network:
         UsageError: its network is registered by a plug-in that is not here, or in another version.
         TlcliError: weights that are missing, too many, or of another shape.
     """
-    NETWORKS.required(
+    NETWORKS.require(
         checkpoint.architecture,
         checkpoint.plugin,
         checkpoint.plugin_sha256,
         checkpoint.provenance.name or "the checkpoint",
     )
-    with only_what_is_stored(checkpoint):
+    with require_stored_shapes(checkpoint):
         network = net.build(
             checkpoint.architecture,
             checkpoint.input_shape,
@@ -119,7 +119,7 @@ def embed(
         name,
         dataset.class_names,
         dataset.class_original,
-        Provenance(computed_by=computed_by("float32")),
+        Provenance(computed_by=describe_computing("float32")),
         mirrored,
         dataset.source,
     )

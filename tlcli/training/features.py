@@ -30,7 +30,7 @@ class Frozen:
         self._model, self._base = model, base
         self._whole = Inference(model, base.mean, base.std, base.channel_order)
         self._from: dict[str | None, Inference] = {None: self._whole}
-        self.layers = graph.passed_layers(model)
+        self.layers = graph.layers_on_every_path(model)
         """Those that every path passes, from the cut down to the first."""
 
     @property
@@ -77,7 +77,7 @@ class FeatureStore:
         def compute(part: str, digest: str) -> Any:
             layer, kept = self._nearest(digest, frozen.layers) if frozen else (None, None)
             if frozen and kept is None:
-                return engine.put(np.concatenate(list(self._streamed(dataset, part, frozen, engine))))
+                return engine.put(np.concatenate(list(self._stream(dataset, part, frozen, engine))))
             x = engine.put(self._images(dataset, part)) if kept is None else kept
             return frozen.outputs(x, layer) if frozen else x
 
@@ -89,7 +89,7 @@ class FeatureStore:
         self._drop()
         return found
 
-    def _streamed(self, dataset: Dataset, part: str, frozen: Frozen, engine: Engine) -> Iterator[np.ndarray]:
+    def _stream(self, dataset: Dataset, part: str, frozen: Frozen, engine: Engine) -> Iterator[np.ndarray]:
         """The activations at the cut, of as many images at a time as make a block."""
         images = dataset.parts[part].images
         block = block_size(images)

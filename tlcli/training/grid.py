@@ -20,7 +20,7 @@ from tlcli.store.records import Checkpoint, Dataset, Provenance, Record, Results
 from tlcli.training.arm_trainer import ArmTrainer, Outcome
 from tlcli.training.arms import Arm, parse_arms
 from tlcli.training.compatible import check_grid, relation, target_name
-from tlcli.training.computing import computed_by
+from tlcli.training.computing import describe_computing
 from tlcli.training.embedding import rebuild
 from tlcli.training.engines import workplace, workplaces
 from tlcli.training.features import FeatureStore
@@ -28,10 +28,10 @@ from tlcli.training.finished import FinishedRuns, safe_name
 from tlcli.training.inference import Inference
 from tlcli.training.loop import as_history, score
 from tlcli.training.methods import METHODS
-from tlcli.training.needs import memory_needed
+from tlcli.training.needs import describe_memory
 from tlcli.training.order import require_seeds
 from tlcli.training.parallel import TRACING, Workers
-from tlcli.training.precision import settled
+from tlcli.training.precision import resolve_precision
 from tlcli.training.recipe import Recipe
 from tlcli.training.selection import held_out
 from tlcli.training.watch import MeasuredCallback, Progress, ProgressCallback, StopCallback, Watch, rows
@@ -113,7 +113,7 @@ def transfer(
         Interrupted: after `stop`; finished runs are in `state_dir`.
         UsageError, TlcliError: arms or images that do not fit the base.
     """
-    recipe = settled(recipe or Recipe(epochs=10))
+    recipe = resolve_precision(recipe or Recipe(epochs=10))
     if bn_statistics not in ("frozen", "moving"):
         raise UsageError(f"`bn_statistics`: received {bn_statistics!r}, expected frozen or moving.")
     require_seeds(seed, runs)
@@ -134,7 +134,7 @@ def transfer(
         head={key: value for key, value in head.items() if value is not None},
     )
     check_grid(base, datasets, arms, recipe, source, len(own) - 1, bn_statistics)
-    needed = memory_needed(whole.model, len(own) - 1, datasets, arms, recipe)
+    needed = describe_memory(whole.model, len(own) - 1, datasets, arms, recipe)
     if needed and told:
         told(needed)
     grid = _Grid(base, datasets, arms, recipe, runs, seed, bn_statistics, source, state_dir, save_dir)
@@ -227,7 +227,7 @@ class _Grid:
                 measured=tell,
                 size=len(cell.dataset.train),
             )
-            if watch.asked_to_stop():
+            if watch.should_stop():
                 raise Interrupted("Stopped between two runs.")
             with workplace(worker):
                 return self._train(worker, cell, watch)
@@ -367,7 +367,7 @@ class _Grid:
 
     @property
     def _provenance(self) -> Provenance:
-        return Provenance(computed_by=computed_by(self.recipe.precision))
+        return Provenance(computed_by=describe_computing(self.recipe.precision))
 
     def _save(self, cell: _Cell, arm: Arm, trainer: ArmTrainer, run: Run) -> None:
         record = Checkpoint(

@@ -94,12 +94,12 @@ class _RunLog:
         if csv is not None:
             path = csv / f"{safe_name(run)}.csv"
             path.unlink(missing_ok=True)  # a link is replaced, not followed
-            self._csv = _started(CSVLogger(path))
+            self._csv = _start(CSVLogger(path))
         if tensorboard is not None:
             folder = tensorboard / safe_name(run)
             for old in folder.glob("*/events.out.tfevents.*"):
                 old.unlink()
-            self._tensorboard = _started(TensorBoard(folder, write_graph=False))
+            self._tensorboard = _start(TensorBoard(folder, write_graph=False))
 
     def write(self, row: Mapping[str, float]) -> None:
         logs = keras_names(row)
@@ -118,7 +118,7 @@ class _RunLog:
                 callback.on_train_end()
 
 
-def _started(callback: Any) -> Any:
+def _start(callback: Any) -> Any:
     callback.set_model(_Uncompiled)
     callback.on_train_begin()
     return callback

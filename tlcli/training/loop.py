@@ -111,7 +111,7 @@ class Fit:
             now = time.monotonic()
             if steps:
                 chunk = max(1, min(4 * steps, int(steps * _CHUNK_SECONDS / max(now - started, 1e-3))))
-            if watch.asked_to_stop():
+            if watch.should_stop():
                 if watch.save:
                     watch.save(self.state())
                 raise Interrupted(f"Stopped after {self.done * self.batch:,} samples.")
@@ -126,9 +126,9 @@ class Fit:
             self.engine.swap_average()
         self.engine.write()
 
-    def record_kept(self, watch: Watch) -> None:
+    def record_best(self, watch: Watch) -> None:
         """After early stopping: a last row for the weights that are kept, those of the best row before."""
-        if not self.best or (waited := self._waited()) == 0:
+        if not self.best or (waited := self._rows_since_best()) == 0:
             return
         row = {key: values[-1 - waited] for key, values in self.history.items()}
         row["samples_seen"] = self.history["samples_seen"][-1]
@@ -168,7 +168,7 @@ class Fit:
             losses, right, self._finite = self._unread[0][1]()
             if not np.isfinite(losses).all():
                 steps = self._measured_steps + int(np.isfinite(losses).argmin()) + 1
-                raise self._diverged("its loss is", steps)
+                raise self._divergence("its loss is", steps)
             for loss, count in zip(losses.tolist(), right.tolist(), strict=True):
                 self.pending[0] += loss * self.batch
                 self.pending[1] += count
@@ -179,9 +179,9 @@ class Fit:
     def _require_finite(self) -> None:
         """Weights can be lost while the loss stays finite: a maximum or a ReLU lets no NaN through."""
         if not self._finite:
-            raise self._diverged("a weight is", self.done)
+            raise self._divergence("a weight is", self.done)
 
-    def _diverged(self, what: str, steps: int) -> TlcliError:
+    def _divergence(self, what: str, steps: int) -> TlcliError:
         less = ", or less of what the method adds to the loss" if self.step.terms else ""
         return TlcliError(
             f"The training diverged: {what} NaN or infinite after "
@@ -198,14 +198,14 @@ class Fit:
         for part, (_, labels) in self.examples.evaluated.items():
             logits = self.answers(part)
             if not np.isfinite(logits).all():
-                raise self._diverged(f"an output on the {part} part is", self.done)
+                raise self._divergence(f"an output on the {part} part is", self.done)
             row[f"{part}_loss"], row[f"{part}_accuracy"] = score(logits, labels)
             if part == "test":
                 self._test_logits = logits
         for key, value in row.items():
             self.history.setdefault(key, []).append(value)
         self.pending = [0.0, 0.0, 0.0]
-        if self.step.recipe.early_stopping and self._waited() == 0:
+        if self.step.recipe.early_stopping and self._rows_since_best() == 0:
             self.engine.write()
             self.best = net.weights(self.model)
         if self.step.recipe.ema:
@@ -228,7 +228,7 @@ class Fit:
             self._test_logits = self.answers("test")
         return self._test_logits
 
-    def _waited(self) -> int:
+    def _rows_since_best(self) -> int:
         """Evaluations since the best validation loss, which lies at most `early_stopping` rows back."""
         losses = self.history["validation_loss"]
         recent = losses[max(self.rows_before, len(losses) - 1 - (self.step.recipe.early_stopping or 0)) :]
@@ -237,7 +237,7 @@ class Fit:
     def _stopped_early(self) -> bool:
         patience = self.step.recipe.early_stopping
         measured = len(self.history.get("validation_loss", [])) > self.rows_before
-        return bool(patience and measured and self._waited() >= patience)
+        return bool(patience and measured and self._rows_since_best() >= patience)
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that a resumed training needs, as arrays by name."""
@@ -255,16 +255,16 @@ class Fit:
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on where `state` was taken."""
 
-        def under(prefix: str) -> dict[str, np.ndarray]:
+        def with_prefix(prefix: str) -> dict[str, np.ndarray]:
             return {key[len(prefix) :]: v for key, v in state.items() if key.startswith(prefix)}
 
-        net.assign(self.model, under("weights/"), "the saved state")
-        self.best = under("best/")
+        net.assign(self.model, with_prefix("weights/"), "the saved state")
+        self.best = with_prefix("best/")
         for key, variable in net.seed_states(self.model).items():
             variable.assign(keras_private.on_device(state[f"dropout/{key}"]))
         self.engine.read()
         self.engine.restore(state)
-        self.history = {key: values.tolist() for key, values in under("history/").items()}
+        self.history = {key: values.tolist() for key, values in with_prefix("history/").items()}
         self.done = int(state["loop/done"])
         self.pending = [float(v) for v in state["loop/pending"]]
 

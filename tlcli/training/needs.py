@@ -19,7 +19,7 @@ _COPIES = 4
 """Of each weight: itself, its gradient, and two averages of Adam."""
 
 
-def memory_needed(
+def describe_memory(
     model: keras.Model, below_head: int, datasets: Sequence[Dataset], arms: Sequence[Arm], recipe: Recipe
 ) -> str:
     """A sentence on the memory that tuning the layers below the head takes; empty for less than 1 GiB, and

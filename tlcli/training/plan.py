@@ -56,11 +56,11 @@ class Plans:
         index = self._order.take(start * batch, stop * batch).reshape(steps, batch)
         plan = {"index": index, "learning_rate": self._recipe.learning_rates(start, stop, self._total)}
         if self._augmentation:
-            plan.update(self._drawn("augment", start, stop, self._draw_augmentation))
+            plan.update(self._draw("augment", start, stop, self._draw_augmentation))
         if "alternating-flip" in self._augmentation:
             plan["flip"] = augment.alternating_flips(index, start * batch, self._sides)
         if self._views > 1:
-            views = self._drawn("view", start, stop, self._draw_views)["view"]
+            views = self._draw("view", start, stop, self._draw_views)["view"]
             plan["index"] = index + self._size * views
         if share := self._share:
             plan["index_source"] = self._source_order.take(start * share, stop * share).reshape(steps, share)
@@ -72,7 +72,7 @@ class Plans:
     def _draw_views(self, rng: np.random.Generator) -> Draws:
         return {"view": rng.integers(0, self._views, (SEGMENT, self._batch))}
 
-    def _drawn(
+    def _draw(
         self, purpose: str, start: int, stop: int, draw: Callable[[np.random.Generator], Draws]
     ) -> Draws:
         """The draws of a stretch of steps, of whole segments of which the last is kept for what comes."""

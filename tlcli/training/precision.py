@@ -12,7 +12,7 @@ from tlcli.training.recipe import Recipe
 CPUINFO = Path("/proc/cpuinfo")
 
 
-def settled(recipe: Recipe) -> Recipe:
+def resolve_precision(recipe: Recipe) -> Recipe:
     """The recipe with `mixed` or `float32` in the place of `auto`.
 
     Mixed where every GPU has tensor cores for bfloat16 (compute capability 8.0: NVIDIA Ampere and later), or

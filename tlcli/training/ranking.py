@@ -12,7 +12,7 @@ from tlcli.errors import TlcliError, UsageError
 from tlcli.models.network import HEAD
 from tlcli.store.records import Checkpoint, Dataset, Provenance, Ranking, Results, Target
 from tlcli.training.compatible import target_name
-from tlcli.training.computing import computed_by
+from tlcli.training.computing import describe_computing
 from tlcli.training.embedding import embed, require_shape
 from tlcli.training.order import require_seeds
 from tlcli.training.watch import Progress, ProgressCallback
@@ -68,7 +68,7 @@ def rank(
         [],
         {known.name: known},
         {"seed": seed},
-        Provenance(computed_by=computed_by("float32")),
+        Provenance(computed_by=describe_computing("float32")),
         rankings=rankings,
     )
 

@@ -79,7 +79,7 @@ def ridge(problem: Problem) -> Solution:
     trials, held = problem.trials()
     errors = np.zeros(len(PENALTIES))
     for (x, y), (tested, labels) in trials:
-        goal = _signed(labels, problem.classes)
+        goal = _sign_labels(labels, problem.classes)
         for number, (kernel, bias) in enumerate(_ridge_path(x, y, problem.classes, PENALTIES)):
             errors[number] += np.square(tested @ kernel + bias - goal).mean() / len(trials)
     best = int(errors.argmin()) if trials else len(PENALTIES) // 2
@@ -93,8 +93,8 @@ def _ridge_path(
     x: np.ndarray, labels: np.ndarray, classes: int, penalties: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Kernel and bias for each penalty, from one decomposition of the smaller Gram matrix."""
-    scaled, mean, scale = _standardised(x)
-    goal = _signed(labels, classes)
+    scaled, mean, scale = _standardise(x)
+    goal = _sign_labels(labels, classes)
     middle = goal.mean(axis=0)
     n, width = scaled.shape
     if n > width:
@@ -105,7 +105,7 @@ def _ridge_path(
         right, left = vectors.T @ (goal - middle), scaled.T @ vectors
     for penalty in penalties:
         weights = left @ (right / (np.maximum(values, 0)[:, None] + penalty))
-        yield _unscaled(weights, middle, mean, scale)
+        yield _unscale(weights, middle, mean, scale)
 
 
 def logistic(problem: Problem) -> Solution:
@@ -115,7 +115,7 @@ def logistic(problem: Problem) -> Solution:
     the likelihood of what is held out falls. Where nothing can be held out, C is 0.01.
     """
     trials, held = problem.trials()
-    parts = [(_standardised(x), y, tested, labels) for (x, y), (tested, labels) in trials]
+    parts = [(_standardise(x), y, tested, labels) for (x, y), (tested, labels) in trials]
     models = [_logistic_model() for _ in parts]
     losses: dict[float, float] = {}
     for c in INVERSE_PENALTIES.tolist() if parts else []:
@@ -129,7 +129,7 @@ def logistic(problem: Problem) -> Solution:
             break
     best = min(losses, key=lambda c: losses[c]) if losses else 0.01
     x, y = problem.all()
-    scaled, mean, scale = _standardised(x)
+    scaled, mean, scale = _standardise(x)
     model = _logistic_model().set_params(C=best).fit(scaled, y)
     kernel, bias = _as_head(model, mean, scale, problem.classes)
     chosen = {"C": best, "on": held, "log_loss": {f"{c:.3g}": loss for c, loss in losses.items()}}
@@ -148,21 +148,21 @@ def _as_head(model: Any, mean: np.ndarray, scale: np.ndarray, classes: int) -> t
     if classes == 2:
         weights = np.concatenate([-weights, weights], axis=1) / 2
         intercept = np.concatenate([-intercept, intercept]) / 2
-    return _unscaled(weights, intercept, mean, scale)
+    return _unscale(weights, intercept, mean, scale)
 
 
-def _signed(labels: np.ndarray, classes: int) -> np.ndarray:
+def _sign_labels(labels: np.ndarray, classes: int) -> np.ndarray:
     return 2.0 * np.eye(classes)[labels] - 1.0
 
 
-def _standardised(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _standardise(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     x = np.asarray(x, dtype=np.float64)
     mean, scale = x.mean(axis=0), x.std(axis=0)
     scale[scale < 1e-8] = 1.0
     return (x - mean) / scale, mean, scale
 
 
-def _unscaled(
+def _unscale(
     weights: np.ndarray, intercept: np.ndarray, mean: np.ndarray, scale: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """A head on standardised features (D x classes), for features as they are."""

@@ -44,7 +44,7 @@ class Step(Forward):
         self.statistics = [v for m in moving for v in (m.moving_mean, m.moving_variance)]
 
     @property
-    def averaged(self) -> list[Any]:
+    def averaged_variables(self) -> list[Any]:
         """What a weight average averages: the weights and the moving statistics that belong to them.
 
         Weights that shrink are longer in their average than they are; statistics of the same steps fit it.
@@ -71,7 +71,7 @@ class Step(Forward):
             made.exclude_from_weight_decay([v for v in self.trainable if v.name != "kernel"])
         return made
 
-    def presented(self, batch: Batch) -> Batch:
+    def prepare_batch(self, batch: Batch) -> Batch:
         """A batch as the loss takes it: `x` standardised and augmented, and `target`, the probability of
         each class (smoothed and mixed as the recipe says), beside `y`. What was drawn is used up.
         """

@@ -51,7 +51,7 @@ class Watch:
         if self.measured:
             self.measured(row)
 
-    def asked_to_stop(self) -> bool:
+    def should_stop(self) -> bool:
         return bool(self.stop and self.stop())
 
 

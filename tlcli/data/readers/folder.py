@@ -16,7 +16,7 @@ from tlcli.data.decoding import Readable
 from tlcli.data.file_images import FileImages, FileSet
 from tlcli.data.levels import Reading, read_levels
 from tlcli.data.listing import Folder, list_tree
-from tlcli.data.source import Raw, Request, Source, complete, path_reader, shown
+from tlcli.data.source import Raw, Request, Source, complete, path_reader, show
 from tlcli.data.table_levels import read_annotated, read_by_table
 from tlcli.data.tarred import SUFFIXES as TARS
 from tlcli.data.tarred import open_tar
@@ -47,7 +47,7 @@ def load(path: Path, request: Request) -> Source:
     raw.told.append(reading.told)
     for part, folder in reading.unlabelled.items():
         raw.warnings.append(
-            f"The folder {shown(folder.path or folder.name)}/ ({part}) has no class folders: its "
+            f"The folder {show(folder.path or folder.name)}/ ({part}) has no class folders: its "
             f"{folder.count} "
             "images are left out."
         )
@@ -84,13 +84,13 @@ def _with_test(reading: Reading, tree: Folder, request: Request, raw: Raw, budge
     parts = {part: files for part, files in reading.parts.items() if part != "test"}
     parts["test"] = other.parts[chosen]
     if len(other.parts) > 1:
-        raw.warnings.append(f"Of {shown(tree.name)}, only the {chosen} part is read, as the test part.")
+        raw.warnings.append(f"Of {show(tree.name)}, only the {chosen} part is read, as the test part.")
     groups = {**reading.groups}
     start = max(groups.values(), default=-1) + 1
     groups |= {file: start + group for file, group in other.groups.items()}
     if bool(reading.groups) != bool(other.groups):
         groups = {}
-    told = f"{reading.told} The test part is {shown(tree.name)}."
+    told = f"{reading.told} The test part is {show(tree.name)}."
     return Reading(parts, {**reading.unlabelled, **other.unlabelled}, told, groups)
 
 

@@ -55,33 +55,33 @@ def efficientnet_lite0(inputs: Any, classes: int, *, dropout: float = 0.2, drop_
     """
     from tlcli.models.layers import (
         add,
+        add_dropout,
         batch_norm,
         conv,
         dense,
         depthwise,
-        dropped,
         global_average_pool,
         relu,
     )
 
-    def normed(x: Any, name: str) -> Any:
+    def normalize(x: Any, name: str) -> Any:
         return batch_norm(x, name=f"{name}_bn")  # epsilon 0.001, as in TensorFlow
 
     def pointwise(x: Any, filters: int, name: str) -> Any:
-        return normed(conv(x, filters, name=name, size=1, bias=False), name)
+        return normalize(conv(x, filters, name=name, size=1, bias=False), name)
 
     def block(x: Any, filters: int, size: int, strides: int, expansion: int, skip: float, name: str) -> Any:
         y = x
         if expansion > 1:
             y = pointwise(y, expansion * x.shape[-1], f"{name}_expand")
             y = relu(y, name=f"{name}_expand_relu", most=6)
-        y = normed(depthwise(y, name=f"{name}_depthwise", size=size, strides=strides), f"{name}_depthwise")
+        y = normalize(depthwise(y, name=f"{name}_depthwise", size=size, strides=strides), f"{name}_depthwise")
         y = pointwise(relu(y, name=f"{name}_depthwise_relu", most=6), filters, f"{name}_project")
         if strides > 1 or filters != x.shape[-1]:
             return y
-        return add([dropped(y, skip, name=f"{name}_drop", per_image=True), x], name=f"{name}_add")
+        return add([add_dropout(y, skip, name=f"{name}_drop", per_image=True), x], name=f"{name}_add")
 
-    x = normed(conv(inputs, 32, name="stem", strides=2, bias=False), "stem")
+    x = normalize(conv(inputs, 32, name="stem", strides=2, bias=False), "stem")
     x = relu(x, name="stem_relu", most=6)
     blocks, number = sum(stage[1] for stage in _STAGES), 0
     for filters, count, size, strides, expansion in _STAGES:
@@ -91,5 +91,5 @@ def efficientnet_lite0(inputs: Any, classes: int, *, dropout: float = 0.2, drop_
             number += 1
             x = block(x, filters, size, first, expansion, skip, f"block{number}")
     x = relu(pointwise(x, 1280, "top"), name="top_relu", most=6)
-    x = dropped(global_average_pool(x, name="pool"), dropout, name="dropout")
+    x = add_dropout(global_average_pool(x, name="pool"), dropout, name="dropout")
     return dense(x, classes, name="head")

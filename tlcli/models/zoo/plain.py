@@ -16,13 +16,13 @@ from tlcli.models.registry import network
 )
 def cnn2(inputs: Any, classes: int, *, filters: int = 32, units: int = 128, dropout: float = 0.0) -> Any:
     """`dropout` acts on the inputs of both dense layers (0.5 in computer lab 3 of SML2016)."""
-    from tlcli.models.layers import conv, dense, dropped, flatten, max_pool
+    from tlcli.models.layers import add_dropout, conv, dense, flatten, max_pool
 
     x = conv(inputs, filters, name="conv1", padding="valid", activation="relu")
     x = conv(x, filters, name="conv2", padding="valid", activation="relu")
     x = flatten(max_pool(x, name="pool"))
-    x = dense(dropped(x, dropout, name="dropout1"), units, name="dense1", activation="relu")
-    return dense(dropped(x, dropout, name="dropout2"), classes, name="head")
+    x = dense(add_dropout(x, dropout, name="dropout1"), units, name="dense1", activation="relu")
+    return dense(add_dropout(x, dropout, name="dropout2"), classes, name="head")
 
 
 @network(
@@ -42,16 +42,16 @@ def cnn4(
     dropout: float = 0.5,
 ) -> Any:
     """`conv_dropout` follows each pooling, `dropout` the dense layer."""
-    from tlcli.models.layers import conv, dense, dropped, flatten, max_pool
+    from tlcli.models.layers import add_dropout, conv, dense, flatten, max_pool
 
     x = inputs
     for number, width in enumerate(map(int, filters.split("-")), start=1):
         x = conv(x, width, name=f"conv{number}", activation="relu")
         if number % 2 == 0:
             x = max_pool(x, name=f"pool{number // 2}")
-            x = dropped(x, conv_dropout, name=f"dropout{number // 2}")
+            x = add_dropout(x, conv_dropout, name=f"dropout{number // 2}")
     x = dense(flatten(x), units, name="dense1", activation="relu")
-    return dense(dropped(x, dropout, name="dropout3"), classes, name="head")
+    return dense(add_dropout(x, dropout, name="dropout3"), classes, name="head")
 
 
 @network(
@@ -62,17 +62,17 @@ def cnn4(
     parameters=(49_268, 49_268),
 )
 def plain_cnn(inputs: Any, classes: int, *, dropout: float = 0.25) -> Any:
-    from tlcli.models.layers import conv, dense, dropped, flatten, max_pool
+    from tlcli.models.layers import add_dropout, conv, dense, flatten, max_pool
 
     x = conv(inputs, 30, name="conv1", activation="relu")
     x = conv(x, 30, name="conv2", padding="valid", activation="relu")
-    x = dropped(max_pool(x, name="pool1"), dropout, name="dropout1")
+    x = add_dropout(max_pool(x, name="pool1"), dropout, name="dropout1")
     x = conv(x, 48, name="conv3", padding="valid", activation="relu")
     x = max_pool(x, name="pool2")
     x = conv(x, 48, name="conv4", padding="valid", activation="relu")
-    x = flatten(dropped(max_pool(x, name="pool3"), dropout, name="dropout2"))
+    x = flatten(add_dropout(max_pool(x, name="pool3"), dropout, name="dropout2"))
     x = dense(x, 32, name="dense1", activation="relu")
-    return dense(dropped(x, dropout, name="dropout3"), classes, name="head")
+    return dense(add_dropout(x, dropout, name="dropout3"), classes, name="head")
 
 
 @network(

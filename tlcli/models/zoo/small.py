@@ -35,28 +35,28 @@ def small_cnn(inputs: Any, classes: int, *, filters: str = "32-48", blocks: str 
         squeeze_excitation,
     )
 
-    def normed(x: Any, name: str) -> Any:
+    def normalize(x: Any, name: str) -> Any:
         return batch_norm(x, name=f"{name}_bn", momentum=0.9)
 
     def block(x: Any, name: str) -> Any:
         width = x.shape[-1]
-        y = normed(depthwise(x, name=f"{name}_depthwise"), f"{name}_depthwise")
+        y = normalize(depthwise(x, name=f"{name}_depthwise"), f"{name}_depthwise")
         y = squeeze_excitation(y, max(1, width // 4), name=f"{name}_squeeze")
-        y = normed(conv(y, 2 * width, name=f"{name}_widen", size=1, bias=False), f"{name}_widen")
+        y = normalize(conv(y, 2 * width, name=f"{name}_widen", size=1, bias=False), f"{name}_widen")
         y = relu(y, name=f"{name}_relu")
-        y = normed(conv(y, width, name=f"{name}_narrow", size=1, bias=False), f"{name}_narrow")
+        y = normalize(conv(y, width, name=f"{name}_narrow", size=1, bias=False), f"{name}_narrow")
         return add([x, y], name=f"{name}_add")
 
     widths = [int(width) for width in filters.split("-")]
     counts = [int(count) for count in blocks.split("-")]
     x = gelu(PatchWhitening(2, name="whiten")(inputs), name="whiten_gelu")
     x = max_pool(conv(x, widths[0], name="conv1", bias=False), name="pool1")
-    x = relu(normed(x, "conv1"), name="conv1_relu")
+    x = relu(normalize(x, "conv1"), name="conv1_relu")
     number = 0
     for stage, (width, count) in enumerate(zip(widths, counts, strict=True), start=1):
         if stage > 1:
             x = conv(max_pool(x, name=f"pool{stage}"), width, name=f"conv{stage}", size=1, bias=False)
-            x = normed(x, f"conv{stage}")
+            x = normalize(x, f"conv{stage}")
         for _ in range(count):
             number += 1
             x = block(x, f"block{number}")

@@ -19,7 +19,7 @@ def vgg16(inputs: Any, classes: int, *, dropout: bool = True) -> Any:
 
     Convolution, ReLU, batch normalization, in that order; `dropout` switches its 0.3 to 0.5 on or off.
     """
-    from tlcli.models.layers import batch_norm, conv, dense, dropped, flatten, max_pool
+    from tlcli.models.layers import add_dropout, batch_norm, conv, dense, flatten, max_pool
 
     x = inputs
     number = 0
@@ -30,8 +30,8 @@ def vgg16(inputs: Any, classes: int, *, dropout: bool = True) -> Any:
             x = batch_norm(x, name=f"conv{number}_bn")
             if position < len(widths) - 1:
                 rate = 0.3 if number == 1 else 0.4
-                x = dropped(x, rate if dropout else 0.0, name=f"dropout{number}")
+                x = add_dropout(x, rate if dropout else 0.0, name=f"dropout{number}")
         x = max_pool(x, name=f"pool{number}")
-    x = flatten(dropped(x, 0.5 if dropout else 0.0, name="dropout_flat"))
+    x = flatten(add_dropout(x, 0.5 if dropout else 0.0, name="dropout_flat"))
     x = batch_norm(dense(x, 512, name="dense1", activation="relu"), name="dense1_bn")
-    return dense(dropped(x, 0.5 if dropout else 0.0, name="dropout_dense"), classes, name="head")
+    return dense(add_dropout(x, 0.5 if dropout else 0.0, name="dropout_dense"), classes, name="head")

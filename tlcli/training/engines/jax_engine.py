@@ -127,7 +127,7 @@ class JaxEngine(JaxPredictor):
         places = {id(v): number for number, v in enumerate(self._others)}
         self._statistics = [places[id(v)] for v in step.statistics]
         self.optimizer = step.optimizer()
-        with keras_private.uncompiled_variables():
+        with keras_private.initialize_with_numpy():
             self.optimizer.build(step.trainable)
         self._first = [np.asarray(v.value) for v in self.optimizer.variables]
         names = [id(v) for v in self.optimizer.variables]
@@ -196,7 +196,7 @@ class JaxEngine(JaxPredictor):
 
     def reset(self) -> None:
         self._state = None
-        average = [v.value for v in self.step.averaged] if self.step.recipe.ema else []
+        average = [v.value for v in self.step.averaged_variables] if self.step.recipe.ema else []
         self._own = self._first, average
 
     def state(self) -> dict[str, np.ndarray]:
@@ -256,7 +256,7 @@ class JaxEngine(JaxPredictor):
 
     def _one(self, state: State, batch: dict[str, Any], rate: Any) -> Any:
         trainable, others, optimizer, average = state
-        batch = self.step.presented(batch)
+        batch = self.step.prepare_batch(batch)
 
         def loss(trainable: list[Any]) -> Any:
             mapping = list(zip(self._variables(), [*trainable, *others], strict=True))

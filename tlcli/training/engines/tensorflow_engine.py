@@ -134,7 +134,9 @@ class TensorFlowEngine(TensorFlowPredictor):
         self.optimizer.build(step.trainable)
         self._first = [v.numpy() for v in self.optimizer.variables]
         decay = step.recipe.ema
-        self._average = [tf.Variable(v.value, trainable=False) for v in step.averaged] if decay else []
+        self._average = (
+            [tf.Variable(v.value, trainable=False) for v in step.averaged_variables] if decay else []
+        )
         self._scales = [step.rate_scales.get(v.path, 1.0) for v in step.trainable]
         self._train: dict[Any, Any] = {}
 
@@ -149,7 +151,7 @@ class TensorFlowEngine(TensorFlowPredictor):
     read = write
 
     def swap_average(self) -> None:
-        for average, variable in zip(self._average, self.step.averaged, strict=True):
+        for average, variable in zip(self._average, self.step.averaged_variables, strict=True):
             held = tf.identity(variable.value)
             variable.assign(average)
             average.assign(held)
@@ -157,7 +159,7 @@ class TensorFlowEngine(TensorFlowPredictor):
     def reset(self) -> None:
         for variable, value in zip(self.optimizer.variables, self._first, strict=True):
             variable.assign(value)
-        for average, variable in zip(self._average, self.step.averaged, strict=False):
+        for average, variable in zip(self._average, self.step.averaged_variables, strict=False):
             average.assign(variable.value)
 
     def state(self) -> dict[str, np.ndarray]:
@@ -196,12 +198,12 @@ class TensorFlowEngine(TensorFlowPredictor):
             lambda i, *_: i < steps, body, (0, losses, right), parallel_iterations=1
         )
         with tf.control_dependencies([losses.flow]):
-            finite = [tf.reduce_all(tf.math.is_finite(v.value)) for v in self.step.averaged]
+            finite = [tf.reduce_all(tf.math.is_finite(v.value)) for v in self.step.averaged_variables]
         return losses.stack(), right.stack(), tf.reduce_all(finite)
 
     def _advance(self, data: dict[str, Any], row: dict[str, Any]) -> tuple[Any, Any]:
         """The step that a row of the plan means; its cross-entropy and the number right."""
-        batch, variables = self.step.presented(gather(data, row)), self.step.trainable
+        batch, variables = self.step.prepare_batch(gather(data, row)), self.step.trainable
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in variables])
             total, cross_entropy, right = self.step.loss(batch)
@@ -222,5 +224,5 @@ class TensorFlowEngine(TensorFlowPredictor):
             return
         step = tf.cast(self.optimizer.iterations.value, tf.float32)
         decay = tf.minimum(self.step.recipe.ema, (1.0 + step) / (10.0 + step))
-        for average, v in zip(self._average, self.step.averaged, strict=True):
+        for average, v in zip(self._average, self.step.averaged_variables, strict=True):
             average.assign(decay * average + (1.0 - decay) * v.value)
