@@ -13,9 +13,11 @@ from tlcli.data.source import class_part
 
 _FILES = {
     "mnist": "mnist/train-images-idx3-ubyte.gz",
+    "fashion-mnist": "fashion-mnist/train-images-idx3-ubyte.gz",
     "cifar10": "cifar-10-batches-bin/test_batch.bin",
     "cifar100": "cifar-100-binary/test.bin",
 }
+_DATA_DIR = os.environ.get("TLCLI_DATA_DIR")
 _cache: dict[str, Source] = {}
 
 
@@ -26,7 +28,7 @@ def published(monkeypatch):
     def find(name: str) -> Source:
         if name in _cache:
             return _cache[name]
-        folders = [os.environ.get("TLCLI_DATA_DIR"), Path(__file__).parents[3] / "shared" / "data"]
+        folders = [_DATA_DIR, Path(__file__).parents[3] / "shared" / "data"]
         for folder in folders:
             if folder and (Path(folder) / _FILES[name]).is_file():
                 _cache[name] = load_source(name, data_dir=folder, download=False)

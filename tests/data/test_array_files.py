@@ -96,8 +96,21 @@ def test_a_table_gives_arrays_their_labels(tmp_path):
     for part in source.parts.values():
         assert np.array_equal(part.images[..., 0], X[part.source_index])
         assert part.labels.tolist() == Y[part.source_index].tolist()
+    (tmp_path / "t.txt").write_text("\n".join("abcd"[y] for y in Y))
+    assert check(tmp_path / "stack.npy", labels=tmp_path / "t.txt").class_names == list("abcd")
     both = [set((part.source_index // 2).tolist()) for part in source.parts.values()]
     assert not both[0] & both[1]
+
+
+def test_the_only_array_of_a_file(tmp_path):
+    """Without a name that goes with one of labels beside it; or with several that do."""
+    np.save(tmp_path / "trainX.npy", X)
+    np.save(tmp_path / "trainy.npy", Y)
+    check(tmp_path / "trainX.npy")
+    np.save(tmp_path / "train_labels.npy", Y)
+    with pytest.raises(TlcliError, match="more than one, is called like its labels: name them with --labels"):
+        load_source(str(tmp_path / "trainX.npy"))
+    check(tmp_path / "trainX.npy", labels=tmp_path / "trainy.npy")
 
 
 def test_svhn_in_two_files(tmp_path):
@@ -176,6 +189,32 @@ def test_emnist(tmp_path):
         )
         source = check(tmp_path / "letters.mat", X, Y + 1, X[:7])
         assert source.class_names == ["A", "B", "C", "D"]
+
+
+def test_structures_of_version_73(tmp_path):
+    """HDF5 with every array transposed, a structure being a group."""
+    fields = {
+        f"{part}/{name}": array
+        for part, x, y in (("train", X, Y), ("test", X[:7], Y[:7]))
+        for name, array in (
+            ("images", x.transpose(0, 2, 1).reshape(len(x), -1)),
+            ("labels", y[:, None] + 1.0),
+        )
+    }
+    mapping = np.array([[i, 64 + i, 96 + i] for i in range(1, 27)], float)
+    for name, content in (
+        ("letters", {f"dataset/{k}": v for k, v in fields.items()} | {"dataset/mapping": mapping}),
+        ("stacks", {"train/X": X, "train/y": Y[:, None], "test/X": X[:7], "test/y": Y[None, :7]}),
+        ("last", {"data/X": np.moveaxis(X, 0, -1), "data/y": Y[:, None]}),
+    ):
+        with h5py.File(tmp_path / f"{name}.mat", "w", userblock_size=512) as file:
+            for key, array in content.items():
+                file[key] = array.T
+        with open(tmp_path / f"{name}.mat", "r+b") as raw:
+            raw.write(b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM")
+    assert check(tmp_path / "letters.mat", X, Y + 1, X[:7]).class_names == ["A", "B", "C", "D"]
+    check(tmp_path / "stacks.mat", test=X[:7])
+    check(tmp_path / "last.mat")
 
 
 def test_stl10(tmp_path):

@@ -77,6 +77,25 @@ def test_fashion_is_never_taken_for_mnist(tmp_path):
         assert "checksums are unknown" in source.warnings[0]
 
 
+def test_fashion_itself_is_known(tmp_path, published):
+    """Where the error about missing files says to put them, packed anew or not; and asked for as MNIST."""
+    source = published("fashion-mnist")
+    assert source.warnings == []
+    parts = [source.train, source.test]
+    for pack in (lambda content: gzip.compress(content, 1), bytes):
+        folder = tmp_path / str(pack is bytes) / "mnist"
+        folder.mkdir(parents=True)
+        for name, part in zip(idx.FILES, (parts[0], parts[0], parts[1], parts[1]), strict=True):
+            array = part.labels.astype(np.uint8) if "labels" in name else part.images[..., 0]
+            (folder / (name if pack is bytes else name + ".gz")).write_bytes(pack(idx_bytes(array)))
+        found = fashion_mnist.load(Request(folder, download=False))
+        assert found.warnings == []
+        assert np.array_equal(found.train.images, source.train.images)
+        for data in (folder, folder.parent):
+            with pytest.raises(TlcliError, match=r"'mnist' holds the files of fashion-mnist"):
+                mnist.load(Request(data))
+
+
 def test_published_files_are_known_whatever_they_are_called(tmp_path, published):
     """MNIST's own, in a folder called like another set, packed anew, not packed, or as Keras's archive."""
     source = published("mnist")

@@ -152,6 +152,9 @@ def test_labels_parts_and_groups_of_a_table(tmp_path):
     (tmp_path / "t.csv").write_text("elsewhere.png,x\n")
     with pytest.raises(TlcliError, match="names none of the 12 images"):
         load_source(str(tmp_path / "set"), labels=tmp_path / "t.csv")
+    (tmp_path / "t.csv").write_text("image,MEL,NV\na/0.png,1.0,0.0\nb/0.png,0.0,1.0\n")
+    with pytest.raises(TlcliError, match="has the columns MEL, NV, image: expected one called `label`"):
+        load_source(str(tmp_path / "set"), labels=tmp_path / "t.csv")
     (tmp_path / "t.csv").write_text("0.png,x\n")
     with pytest.raises(TlcliError, match="fits several images"):
         load_source(str(tmp_path / "set"), labels=tmp_path / "t.csv")
@@ -198,6 +201,32 @@ def test_parts_in_two_folders(tmp_path):
     parts, _ = read(tmp_path / "one", test_dataset=tmp_path / "two")
     wanted = {"train": {"a": ["one/a"], "b": ["one/b"]}, "test": {"a": ["two/a"], "b": ["two/b"]}}
     check(parts, pixels, wanted)
+
+
+def test_the_test_part_of_a_set_of_another_kind(tmp_path):
+    """A folder for training and arrays for testing: labels go by the names of the classes."""
+    pixels = pictures(tmp_path, ["one/a", "one/b", "one/c"], n=4)
+    images = RNG.integers(0, 256, (6, 5, 4, 3), dtype=np.uint8)
+    letters = np.array(list("baab"))
+    np.savez(tmp_path / "two.npz", x_train=images[:2], y_train=letters[:2], x_test=images[2:], y_test=letters)
+    source = load_source(str(tmp_path / "one"), test_dataset=tmp_path / "two.npz")
+    assert source.class_names == ["a", "b", "c"]
+    cut = split(source, [0, 1])
+    assert np.array_equal(cut.test.images[:], images[2:])
+    assert cut.test.labels.tolist() == [1, 0, 0, 1]
+    assert np.array_equal(cut.train.images[:], list(pixels.values())[:8])
+    assert cut.train.labels.tolist() == [0] * 4 + [1] * 4
+    with pytest.raises(TlcliError, match="has no test image of class 'c'"):
+        split(source, [0, 1, 2])
+    with pytest.raises(UsageError, match="the test part is that of --test-dataset"):
+        load_source(str(tmp_path / "one"), test_dataset=tmp_path / "two.npz", test=0.2)
+    np.savez(tmp_path / "two.npz", images=images, labels=letters[[0, 1, 2, 3, 0, 1]])
+    source = load_source(str(tmp_path / "one"), test_dataset=tmp_path / "two.npz")
+    assert np.array_equal(source.test.images[:], images)
+    assert "all of two" in source.told[-1]
+    np.savez(tmp_path / "two.npz", images=images, labels=np.array(list("abcdef")))
+    with pytest.raises(TlcliError, match="two has the class 'd', which one has not"):
+        load_source(str(tmp_path / "one"), test_dataset=tmp_path / "two.npz")
 
 
 def test_several_sets_are_joined(tmp_path):

@@ -78,7 +78,13 @@ def make_embeddings(n: int = 30, width: int = 8) -> store.Embeddings:
 
     parts = {"train": part(n), "test": part(9)}
     return store.Embeddings(
-        parts, "dense_1", list(NAMES), np.array([6, 7, 11]), mirrored=True, source="mnist"
+        parts,
+        "dense_1",
+        list(NAMES),
+        np.array([6, 7, 11]),
+        mirrored=True,
+        source="mnist",
+        notes=["2 of 30 train images are in the test part, too.", "white is taken to be 255"],
     )
 
 

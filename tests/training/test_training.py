@@ -415,7 +415,8 @@ def test_what_a_step_sees_depends_on_the_seed_and_the_step_alone():
 
 
 def test_embeddings_are_what_the_head_sees(base, source_set):
-    made = embed(base, source_set)
+    made = embed(base, dataclasses.replace(source_set, options={"notes": ["12 are dark"]}))
+    assert made.notes == ["12 are dark"]
     assert made.layer == "dense1"
     logits = made.parts["test"].embeddings @ base.weights["head/kernel"] + base.weights["head/bias"]
     assert np.array_equal(logits.argmax(axis=1), base.test_predictions)

@@ -243,6 +243,7 @@ def _target(embeddings: Embeddings) -> Target:
         test_labels=test.labels,
         test_source_index=test.source_index,
         source=embeddings.source,
+        notes=" ".join(embeddings.notes),
     )
 
 

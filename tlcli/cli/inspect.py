@@ -86,7 +86,7 @@ def _check_sheet(file: str, images: str, force: bool) -> None:
 def overview(description: FileDescription) -> list[str]:
     """What it is, in a sentence, what keeps tlcli from reading it, and what bears on its meaning."""
     problems = [f"tlcli would not read it: {problem}" for problem in description.problems[:5]]
-    notes = [f"note: {note}" for note in description.details.get("options", {}).get("notes", ())]
+    notes = [f"note: {note}" for note in description.details.get("notes", ())]
     return [f"{description.name}: {description.sentence}. {size(description.size)}.", *problems, *notes]
 
 

@@ -94,7 +94,10 @@ def join(sources: Sequence[Source], fit: Fit) -> Source:
 
 
 def with_test_of(train: Source, test: Source) -> Source:
-    """The first source with the test part of the second, whose classes it must have."""
+    """The first source with the test part of the second, or all of it where it has none.
+
+    Raises TlcliError where the first has not its classes.
+    """
     unknown = [name for name in test.class_names if name not in train.class_names]
     if unknown:
         raise TlcliError(
@@ -102,16 +105,19 @@ def with_test_of(train: Source, test: Source) -> Source:
             "expected the test "
             "part of the same classes."
         )
+    part = "test" if len(test.test) else "train"
+    which = "that of" if part == "test" else "all of"
     return Source(
         train.name,
         train.train,
-        _join_parts([test], "test", train.class_names, Fit()),
+        _join_parts([test], part, train.class_names, Fit()),
         train.class_names,
         [*train.warnings, *test.warnings],
         train.class_numbers,
         train.validation,
         [*train.parents, *test.parents],
-        [*train.told, f"The test part is that of {show(test.name)}."],
+        [*train.told, f"The test part is {which} {show(test.name)}."],
+        {name: of_image for name, of_image in train.groups.items() if name != "test"},
         sources=[train, test],
     )
 

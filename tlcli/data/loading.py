@@ -81,6 +81,8 @@ def load_source(
         images,
         key,
     )
+    if test is not None and test_dataset is not None:
+        raise UsageError(f"--test {test}: the test part is that of --test-dataset; give one of the two.")
     if test_dataset is None:
         source = _load(name_or_path, request)
     else:
@@ -126,6 +128,7 @@ def _load_both(train: str, test: str, request: Request) -> Source:
             return _load(train, replace(request, test_path=_existing(test)))
     from tlcli.data.joining import with_test_of
 
+    request = replace(request, hold_out=False)
     return with_test_of(_load(train, request), _load(test, request))
 
 

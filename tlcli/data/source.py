@@ -110,6 +110,8 @@ class Request:
     images_key: str | None = None
     labels_key: str | None = None
     """The names of the arrays of images and labels; None: see `array_choice`."""
+    hold_out: bool = True
+    """False: a source without a test part has an empty one."""
 
 
 @dataclass
@@ -133,6 +135,8 @@ def complete(raw: Raw, request: Request) -> Source:
     groups = dict(raw.groups)
     if request.test is not None and "test" in parts:
         raise UsageError(f"--test: {show(raw.name)} has a test part of its own.")
+    if "test" not in parts and not request.hold_out:
+        parts["test"] = take(parts["train"], np.arange(0))
     if "test" not in parts and "validation" in parts and request.test is None:
         raw.warnings.append(f"{show(raw.name)} has no test part: its validation part is used as one.")
         parts["test"] = parts.pop("validation")

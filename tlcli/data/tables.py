@@ -71,18 +71,7 @@ def read_table(file: Readable, name: str, budget: Budget) -> LabelTable:
         raise TlcliError(f"The table {show(name)} cannot be read: {error}.") from None
     if not rows:
         raise TlcliError(f"The table {show(name)} is empty: expected a file and a label in each line.")
-    columns = _columns(rows[0])
-    if columns:
-        rows = rows[1:]
-    elif len(rows[0]) > 1:
-        columns = {"file": 0, "label": 1}
-        if len(rows) > 1 and is_image(rows[1][0]) and not is_image(rows[0][0]):
-            rows = rows[1:]  # column names that are not known
-    if "label" not in columns or not rows:
-        raise TlcliError(
-            f"The table {show(name)} has the columns {list_names(rows[0]) if rows else 'alone'}: expected "
-            "file and label, and perhaps part and group."
-        )
+    columns, rows = _layout(rows, name)
     short = next((i for i, row in enumerate(rows) if len(row) <= max(columns.values())), None)
     if short is not None:
         raise TlcliError(
@@ -97,6 +86,32 @@ def read_table(file: Readable, name: str, budget: Budget) -> LabelTable:
     if "" in labels:
         raise TlcliError(f"The table {show(name)} has no label in row {labels.index('') + 1}.")
     return LabelTable(name, column("file"), labels, [_part(p, name) for p in column("part")], column("group"))
+
+
+def _layout(rows: list[list[str]], name: str) -> tuple[dict[str, int], list[list[str]]]:
+    """Which column is what, and the rows without the names of the columns. Raises TlcliError where no column
+    is the label, or one of several may be."""
+    columns = _columns(rows[0])
+    if columns:
+        rows = rows[1:]
+    elif len(rows[0]) == 1:
+        columns = {"label": 0}
+    else:
+        columns = {"file": 0, "label": 1}
+        if len(rows) > 1 and not is_image(rows[0][0]) and (is_image(rows[1][0]) or _names_file(rows[0][0])):
+            if len(rows[0]) > 2:
+                raise TlcliError(
+                    f"The table {show(name)} has the columns {list_names(rows[0])}: expected one called "
+                    "`label`."
+                )
+            rows = rows[1:]  # of two columns, the second is the label, whatever it is called
+    if not rows:
+        raise TlcliError(f"The table {show(name)} has names of columns alone: expected a row for each image.")
+    return columns, rows
+
+
+def _names_file(cell: str) -> bool:
+    return cell.strip().lower().replace(" ", "_") in _COLUMNS["file"].split()
 
 
 def _columns(row: Sequence[str]) -> dict[str, int]:

@@ -14,7 +14,7 @@ from tlcli.store.elements import Format
 from tlcli.store.gate import Item
 from tlcli.store.opening import OpenFile, open_hdf5
 from tlcli.store.reading import take_provenance
-from tlcli.store.records import Provenance
+from tlcli.store.records import Provenance, noted
 from tlcli.store.tables import take_table
 from tlcli.store.tree import Tree, base_name
 
@@ -150,6 +150,7 @@ def _dataset(tree: Tree, items: dict[str, Item]) -> Summary:
             "classes": len(names),
             "sizes": _totals(counts),
             "options": tree.get_json("", "options"),
+            "notes": noted(tree.get_json("", "options")),
         },
     )
 
@@ -162,7 +163,17 @@ def _embeddings(tree: Tree, items: dict[str, Item]) -> Summary:
     sentence = (
         f"embeddings of layer {layer}{mirrored}, {width} wide, {_classes(names)}, {_sizes(counts)} images"
     )
-    return sentence, counts, {"layer": layer, "width": width, "classes": len(names), "sizes": _totals(counts)}
+    return (
+        sentence,
+        counts,
+        {
+            "layer": layer,
+            "width": width,
+            "classes": len(names),
+            "sizes": _totals(counts),
+            "notes": list(tree.datasets.get("notes", [])),
+        },
+    )
 
 
 def _checkpoint(tree: Tree, items: dict[str, Item]) -> Summary:
@@ -198,6 +209,8 @@ def _results(tree: Tree, items: dict[str, Item]) -> Summary:
     runs, neighbours = take_table(tree, "runs"), take_table(tree, "neighbours")
     rankings = take_table(tree, "rankings")
     targets = [row["name"] for row in take_table(tree, "targets")]
+    noted_of = zip(targets, tree.datasets.get("targets/notes", []), strict=False)
+    notes = [f"{name}: {text}" for name, text in noted_of if text]
     arms = list(dict.fromkeys(row["arm"] for row in [*runs, *neighbours]))
     counts = {
         name: _per_class(tree.datasets[f"tests/{i}/labels"], tree.datasets[f"tests/{i}/class_names"])
@@ -208,7 +221,7 @@ def _results(tree: Tree, items: dict[str, Item]) -> Summary:
     made += [f"a ranking of {_count(len(rankings), 'base')}"] if rankings else []
     if rankings and not arms:
         sentence = f"results of {' and '.join(made)} for {', '.join(targets)}"
-        return sentence, counts, {"rankings": rankings, "datasets": targets}
+        return sentence, counts, {"rankings": rankings, "datasets": targets, "notes": notes}
     sentence = (
         f"results of {' and '.join(made) or 'nothing'}: {_count(len(targets), 'dataset')}, "
         f"{_count(len(arms), 'arm')} ({_shorten(arms)})"
@@ -220,6 +233,7 @@ def _results(tree: Tree, items: dict[str, Item]) -> Summary:
         "arms": arms,
         "accuracies": _accuracies([*runs, *neighbours]),
         "recipe": tree.get_json("", "recipe"),
+        "notes": notes,
     }
     return sentence, counts, details
 

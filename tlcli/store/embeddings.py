@@ -14,6 +14,8 @@ def to_tree(record: Embeddings) -> Tree:
     tree.set("", "layer", record.layer)
     tree.set("", "mirrored", int(record.mirrored))
     tree.set("", "source", record.source)
+    if record.notes:
+        tree.datasets["notes"] = list(record.notes)
     put_classes(tree, record.class_names, record.class_original)
     for name, part in record.parts.items():
         tree.datasets[f"{name}/embeddings"] = np.asarray(part.embeddings, np.float32)
@@ -34,4 +36,12 @@ def from_tree(tree: Tree) -> Embeddings:
     for name, part in parts.items():
         check_labels(part.labels, len(names), f"{name}/labels")
     layer, mirrored = tree.get("", "layer"), bool(tree.get("", "mirrored"))
-    return Embeddings(parts, layer, names, original, mirrored=mirrored, source=tree.get("", "source"))
+    return Embeddings(
+        parts,
+        layer,
+        names,
+        original,
+        mirrored=mirrored,
+        source=tree.get("", "source"),
+        notes=list(data.get("notes", [])),
+    )

@@ -92,6 +92,11 @@ class Dataset:
         return self.parts["test"]
 
     @property
+    def notes(self) -> list[str]:
+        """What `split` noted: what bears on the meaning of results."""
+        return noted(self.options)
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of every image."""
         height, width, channels = self.train.images.shape[1:]
@@ -178,11 +183,19 @@ class Embeddings:
     """Each vector is the mean of an image's and its mirror image's."""
     source: str = ""
     """The published set that the images are from, for example `mnist`; empty where unknown."""
+    notes: list[str] = field(default_factory=list)
+    """Those of the dataset."""
 
     __repr__ = short_repr
 
 
 Record = Dataset | Checkpoint | Embeddings | Results
+
+
+def noted(options: dict[str, Any]) -> list[str]:
+    """The notes among the options of a dataset, which may be of a stranger."""
+    notes = options.get("notes", ())
+    return [str(note) for note in notes] if isinstance(notes, list) else []
 
 
 def common_parents(records: Sequence[Record]) -> tuple[tuple[Parent, ...], tuple[Ancestor, ...]]:

@@ -220,6 +220,14 @@ EMBEDDINGS = _format(
         *_part("validation", "with its group", _embeddings("validation", "with its group")),
         *_part("test", "always", _embeddings("test", "always")),
         *_classes(),
+        Array(
+            "notes",
+            "string",
+            ("notes",),
+            "What bears on the meaning of results; as in datasets.",
+            "no",
+            "text",
+        ),
     ),
     (
         Attribute("/", "layer", "string", "The layer's name, or `all`."),

@@ -122,6 +122,7 @@ def embed(
         Provenance(computed_by=describe_computing("float32")),
         mirrored,
         dataset.source,
+        dataset.notes,
     )
 
 

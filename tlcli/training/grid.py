@@ -419,7 +419,7 @@ class _Grid:
                 test_labels=d.test.labels,
                 test_source_index=d.test.source_index,
                 source=d.source,
-                notes=" ".join(d.options.get("notes", ())),
+                notes=" ".join(d.notes),
             )
             for d in self.datasets
             if target_name(d) in used

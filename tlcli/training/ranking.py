@@ -63,6 +63,7 @@ def rank(
         target.test.labels,
         target.test.source_index,
         target.source,
+        " ".join(target.notes),
     )
     return Results(
         [],

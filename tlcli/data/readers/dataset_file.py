@@ -33,6 +33,7 @@ def load(path: Path, request: Request) -> Source:
         record.train,
         record.test,
         record.class_names,
+        record.notes,
         class_numbers=numbers,
         validation=record.parts.get("validation"),
         parents=[record],
