@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-LIGHT = ("split", "knn", "report", "inspect", "verify")
+LIGHT = ("split", "knn", "report", "dump", "inspect", "verify")
 PHASES = ("starting", "reading", "computing", "writing", "renaming", "done")
 
 _phase = mmap.mmap(-1, 1)
@@ -42,25 +42,33 @@ def warm_up(commands: Sequence[str]) -> None:
         importlib.import_module(module)
 
 
+_running: set[int] = set()
+"""The children that have not been waited for."""
+
+
 class CutOff(BaseException):
     """A harness is asked to end."""
 
 
 @contextlib.contextmanager
 def until_cut_off() -> Iterator[None]:
-    """SIGTERM, as `timeout` sends it, and Ctrl-C end this block, not the program, which then prints what it
-    has found so far."""
+    """SIGTERM and SIGHUP, as `timeout` sends them, and Ctrl-C end this block, not the program, which then
+    prints what it has found so far; further signals change nothing, for `timeout` sends two."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def cut(number: int, frame: Any) -> None:
+        for one in numbers:
+            signal.signal(one, signal.SIG_IGN)
         raise CutOff
 
-    before = signal.signal(signal.SIGTERM, cut)
+    for one in numbers:
+        signal.signal(one, cut)
     try:
         yield
-    except (CutOff, KeyboardInterrupt):
+    except CutOff:
+        for pid in _running:
+            os.kill(pid, signal.SIGKILL)
         print("cut off: what follows is what was found until now", file=sys.stderr, flush=True)
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 MOST_SECONDS = 900.0
@@ -111,12 +119,7 @@ class Child:
 
     def wait(self) -> Ended:
         """Its end. One that hangs is killed, and an AssertionError says where its threads were."""
-        before = self.used
-        try:
-            status = self._status()
-        except (CutOff, KeyboardInterrupt):
-            os.kill(self.pid, signal.SIGKILL)
-            raise
+        before, status = self.used, self._status()
         code, seconds = os.waitstatus_to_exitcode(status), time.monotonic() - self.started
         phase, late = PHASES[_phase[0]], self.used - before
         return Ended(code, phase, self._said("stdout"), self._said("stderr"), seconds, late)
@@ -130,6 +133,7 @@ class Child:
         while True:
             pid, status, usage = os.wait4(self.pid, os.WNOHANG)
             if pid:
+                _running.discard(pid)
                 self.used = usage.ru_utime + usage.ru_stime
                 return status
             now = time.monotonic()
@@ -145,6 +149,7 @@ class Child:
         time.sleep(1)
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
+        _running.discard(self.pid)
         raise AssertionError(
             f"it hangs in {PHASES[_phase[0]]}: {used:.0f} s of the processor, the last {idle:.0f} s idle\n"
             f"{self._said('stderr')[-8000:]}"
@@ -164,6 +169,7 @@ def start(arguments: Sequence[str], folder: Path, prepare: Callable[[], Any] | N
     pid = os.fork()
     if pid == 0:
         _run(arguments, folder, prepare)
+    _running.add(pid)
     return Child(pid, folder)
 
 
@@ -175,11 +181,13 @@ def call(arguments: Sequence[str], folder: Path, prepare: Callable[[], Any] | No
 def _run(arguments: Sequence[str], folder: Path, prepare: Callable[[], Any] | None) -> None:
     """The child. Never returns."""
     code = 99
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     try:
-        for number, name in ((1, "stdout"), (2, "stderr")):
+        for descriptor, name in ((1, "stdout"), (2, "stderr")):
             path = folder.parent / f"{folder.name}.{name}"
-            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), number)
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), descriptor)
         os.chdir(folder)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         faulthandler.enable(2)
@@ -195,9 +203,11 @@ def _run(arguments: Sequence[str], folder: Path, prepare: Callable[[], Any] | No
     except BaseException:
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)  # whatever happens: there must not be two of the harness
 
 
 def watch_phases() -> None:

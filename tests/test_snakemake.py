@@ -35,7 +35,7 @@ def snakemake(folder: Path, *arguments: str, under: Sequence[str] = ()) -> subpr
         ],
         capture_output=True,
         text=True,
-        timeout=250,
+        timeout=800,
         env=ENVIRONMENT,
     )
 
@@ -59,7 +59,7 @@ def test_a_layer_study_gives_the_results_of_make(tmp_path):
         ],
         capture_output=True,
         text=True,
-        timeout=250,
+        timeout=800,
         env=ENVIRONMENT,
     )
     assert made.returncode == 0, made.stderr

@@ -140,7 +140,7 @@ def _restricted(arguments, work, restrict):
         capture_output=True,
         env=ENVIRONMENT,
         preexec_fn=restrict,
-        timeout=60,
+        timeout=600,
     )
 
 

@@ -38,7 +38,7 @@ def test_a_stderr_that_takes_nothing_decides_nothing(work):
             env=ENVIRONMENT,
             stdout=subprocess.PIPE,
             stderr=write,
-            timeout=60,
+            timeout=600,
         )
     finally:
         os.close(write)

@@ -301,7 +301,7 @@ def sparse_header(size):
 LONG_NAME = tar_header(2, tarfile.GNUTYPE_LONGNAME) + b"a".ljust(512, b"\0")
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(200)
 @pytest.mark.parametrize("pack", [gzip.compress, bytes])
 @pytest.mark.parametrize(
     ("content", "words"),

@@ -80,16 +80,18 @@ class Harness:
     def prepare(self) -> None:
         """Import what is needed, make the inputs, and run each command undisturbed."""
         self.inputs.mkdir()
-        forked.warm_up(["split", "knn", "report", *self.names])
+        forked.warm_up(["split", "knn", "report", *(name.split()[0] for name in self.names)])
         self._make_inputs()
         measured = {name: self._measured(name) for name in dict.fromkeys(self.names)}
         self.commands = [measured[name] for name in self.names]
 
-    def _make_inputs(self) -> None:
-        def made(*arguments: str) -> None:
-            ended = forked.call(arguments, self.inputs)
-            assert ended.code == 0, ended.stderr
+    def made(self, *arguments: str) -> None:
+        """Run a command among the inputs."""
+        ended = forked.call(arguments, self.inputs)
+        assert ended.code == 0, ended.stderr
 
+    def _make_inputs(self) -> None:
+        made = self.made
         made("split", "--dataset", "digits", "--classes", "0-5", "-o", "source.h5")
         made("split", "--dataset", "digits", "--classes", "6-9", "--size", "100", "-o", "target.h5")
         pixels_of(self.inputs / "source.h5", self.inputs / "pixels.h5")

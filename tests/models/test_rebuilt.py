@@ -53,7 +53,6 @@ def test_honest_ones_are_built(arch: str, options: dict) -> None:
     assert all(np.array_equal(again[key], kept.weights[key]) for key in again)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     ("arch", "options", "words"),
     [

@@ -239,12 +239,12 @@ def test_a_killed_writer_leaves_nothing_that_stays(tmp_path: Path, embeddings: s
         import time
         from tlcli.store import layout
         def slow(*arguments):
-            time.sleep(60)
+            time.sleep(600)
         layout._write_attribute = slow
         store.write("x.h5", record)
     """)
     writer = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while not any(p.stat().st_size > 1_000_000 for p in tmp_path.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.05)
     (held,) = os.listdir(tmp_path)

@@ -138,11 +138,17 @@ def forge(tmp_path: Path, record: store.Record, change: Callable[[tree.Tree], No
         ("checkpoint", lambda t: t.set("", "input_shape", '["a", 5, 2]'), "input_shape"),
         ("checkpoint", lambda t: t.attributes.pop("weights/a/kernel"), "lacks the attribute 'position'"),
         ("checkpoint", lambda t: t.set("", "samples_seen", -1), "'samples_seen' of the file is -1"),
+        ("checkpoint", lambda t: t.set("", "samples_seen", 2**63 - 1), "expected 0 to 1,000,000,000,000,000"),
+        (
+            "results",
+            lambda t: t.datasets["runs/samples"].__setitem__(0, 2**63 - 1),
+            "runs/samples holds 9223",
+        ),
         ("checkpoint", lambda t: t.set("", "channel_order", "brg"), "expected rgb or bgr"),
         (
             "checkpoint",
             lambda t: t.set_json("", "computed_by", {"backend": {}}),
-            "computed_by has another form",
+            "'computed_by' has another form",
         ),
         ("results", lambda t: t.datasets["runs/parameters"].__setitem__(0, -1), "runs/parameters holds -1"),
         ("results", lambda t: t.datasets["runs/copy"].__setitem__(0, -2), "or -1 for unknown"),

@@ -298,7 +298,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return keras_files.legacy(tmp_path / "x.h5", as_legacy(arrays()))
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(200)
 @pytest.mark.parametrize("name", ATTACKS)
 def test_attack_is_refused(name: str, path: Path) -> None:
     attack, words = ATTACKS[name]

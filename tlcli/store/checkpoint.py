@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tlcli.errors import TlcliError
+from tlcli.store.checks import MOST_SAMPLES
 from tlcli.store.common import check_counts, check_labels, put_classes, put_series, take_classes, take_series
 from tlcli.store.records import Checkpoint
 from tlcli.store.tree import Tree
@@ -50,7 +51,8 @@ def from_tree(tree: Tree) -> Checkpoint:
         raise TlcliError(
             f"The attribute 'channel_order' is {order!r:.60}; expected {' or '.join(CHANNEL_ORDERS)}."
         )
-    check_counts({name: tree.get("", name) for name in ("seed", "samples_seen")}, "the file")
+    check_counts({"seed": tree.get("", "seed")}, "the file")
+    check_counts({"samples_seen": tree.get("", "samples_seen")}, "the file", MOST_SAMPLES)
     predictions = tree.datasets.get("test/predictions")
     if predictions is not None:
         check_labels(predictions, len(names), "test/predictions")

@@ -185,8 +185,9 @@ def _index(path: str, data: np.ndarray) -> None:
 
 
 def _count(path: str, data: np.ndarray) -> None:
-    if data.size and data.min() < -1:
-        raise TlcliError(f"{path} holds {data.min()}; expected 0 or more, or -1 for unknown.")
+    if data.size and (data.min() < -1 or data.max() > MOST_SAMPLES):
+        wrong = data.min() if data.min() < -1 else data.max()
+        raise TlcliError(f"{path} holds {wrong}; expected 0 to {MOST_SAMPLES:,}, or -1 for unknown.")
 
 
 def _samples(path: str, data: np.ndarray) -> None:

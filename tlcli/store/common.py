@@ -40,11 +40,12 @@ def _series_order(name: str) -> tuple[int, str]:
     return (HISTORY_ORDER.index(name) if name in HISTORY_ORDER else len(HISTORY_ORDER), name)
 
 
-def check_counts(counts: Mapping[str, int], where: str) -> None:
-    """Refuse counts below 0."""
+def check_counts(counts: Mapping[str, int], where: str, most: int | None = None) -> None:
+    """Refuse counts below 0, and above `most`."""
     for name, value in counts.items():
-        if value < 0:
-            raise TlcliError(f"The attribute {name!r} of {where} is {value}; expected 0 or more.")
+        if value < 0 or (most is not None and value > most):
+            expected = "0 or more" if most is None else f"0 to {most:,}"
+            raise TlcliError(f"The attribute {name!r} of {where} is {value}; expected {expected}.")
 
 
 def check_labels(labels: np.ndarray, classes: int, where: str) -> None:
