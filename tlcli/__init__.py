@@ -1,7 +1,7 @@
 """Transfer-learning experiments on images: the library behind the `tlcli` commands.
 
-`import tlcli` costs nothing: its packages are imported when they are first used, and TensorFlow only by what
-trains a network or runs one.
+`import tlcli` is quick: its packages are imported at the first use, and TensorFlow only by functions that
+train or run a network.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DECORATORS = {
     "recipe": "tlcli.training.recipes",
     "section": "tlcli.report.registry",
 }
-"""The decorators that register what a user adds, and where each is."""
+"""The decorators with which a user registers something, and the module of each."""
 
 __all__ = [
     "__version__",

@@ -1,4 +1,4 @@
-"""What the frameworks read from the environment when they are loaded. Imports none of them."""
+"""Environment variables that TensorFlow and JAX read when they are loaded. Imports neither."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from importlib.metadata import distributions
 
 
 def set_environment() -> None:
-    """Set what makes the frameworks quick and quiet; what the user has set stays.
+    """Make the frameworks quick and quiet. Variables that the user has set stay.
 
-    TensorFlow takes oneDNN's kernels by itself only where the processor has AVX512_VNNI, AMX or AVX_VNNI. On
-    others with AVX2 they are faster as well (see `tests/benchmarks/training.py`).
+    TensorFlow uses oneDNN's kernels by default only on processors with AVX512_VNNI, AMX or AVX_VNNI. They are
+    faster on others with AVX2, too (`tests/benchmarks/training.py`).
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if platform.machine().lower() in ("x86_64", "amd64"):

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 
 class TlcliError(Exception):
-    """It could not be done: bad data, no disk, a file of the wrong kind (exit code 1).
+    """The command could not be done: bad data, a full disk, a file of the wrong kind (exit code 1).
 
-    The message is one or two plain lines: what was received, what was expected, what to do.
+    The message says in one or two lines what was received, what was expected and what to do.
     """
 
     exit_code = 1
 
 
 class UsageError(TlcliError):
-    """The request itself makes no sense: an unknown name, a value out of range (exit code 2)."""
+    """The command was called wrongly: an unknown name, a value out of range (exit code 2)."""
 
     exit_code = 2
 
 
 class Interrupted(TlcliError):
-    """A long command was asked to stop; what it needs to go on has been saved."""
+    """A long command was asked to stop. It has saved what it needs to go on."""
 
     exit_code = 130

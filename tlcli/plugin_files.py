@@ -1,8 +1,8 @@
-"""Files of the user's that register something: `tlcli --with FILE.py`, or TLCLI_WITH.
+"""Python files of the user that register something: `tlcli --with FILE.py`, or TLCLI_WITH.
 
-A file that says `import keras` at its top would make every command wait for TensorFlow, and would import it
-before the command has chosen a device and a number of threads. So that statement gives a stand-in, which
-imports Keras when something in it is used.
+Such a file says `import keras` at its top. Every command would then wait for TensorFlow, and TensorFlow would
+start before the command has chosen a device and a number of threads. The statement therefore gives a
+stand-in, which imports Keras at the first use.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from tlcli.register import PLUGINS, REGISTERS, Owner, first_line, sha256_of
 
 
 def load_file(path: str | Path) -> Owner:
-    """Run a Python file that registers networks, methods, sources, recipes or sections. Each version once.
+    """Run a Python file that registers networks, methods, sources, recipes or sections; each version once.
 
-    What an earlier version of the file had registered, or a file that fails, is taken back.
+    Entries of an earlier version of the file, or of a file that fails, are removed.
 
     Raises:
-        UsageError: no such file, no Python file, or a name that is taken.
-        TlcliError: it fails, or registers nothing.
+        UsageError: The file does not exist or is not Python, or a name is taken.
+        TlcliError: The file fails, or registers nothing.
     """
     path = Path(path).expanduser()
     if path.suffix != ".py":
@@ -40,7 +40,7 @@ def load_file(path: str | Path) -> Owner:
     if name in PLUGINS:
         return PLUGINS[name]
     for earlier, before in list(PLUGINS.items()):
-        if before.file == str(path.resolve()):  # the file was edited since, say beside a notebook
+        if before.file == str(path.resolve()):  # the file was edited, say beside a notebook
             _forget(earlier, before)
     owner = PLUGINS[name] = Owner("file", path.name, str(path.resolve()), digest)
     module = sys.modules[name] = ModuleType(name)
@@ -75,11 +75,11 @@ def files() -> list[Owner]:
 
 _LATER = ("keras", "tensorflow", "jax", "torch")
 _PARTS = ("activations", "applications", "initializers", "layers", "losses", "models", "ops", "random")
-"""Those of Keras that a stand-in gives a stand-in for."""
+"""Modules of Keras for which a stand-in gives another stand-in."""
 
 
 class _Later(ModuleType):
-    """Stands for a module until something in it is used."""
+    """A stand-in for a module, which is imported at the first use."""
 
     def __getattr__(self, name: str) -> Any:
         if self.__name__ == "keras" and name in _PARTS:
@@ -90,7 +90,7 @@ class _Later(ModuleType):
 def _import(
     name: str, globals: Any = None, locals: Any = None, fromlist: tuple[str, ...] | None = (), level: int = 0
 ) -> Any:
-    """The import statement of a plug-in: what takes seconds to import is imported when it is used."""
+    """The import statement of a plug-in, which delays modules that take seconds to import."""
     parts = set(fromlist or ())
     if name in _LATER and name not in sys.modules and parts <= (set(_PARTS) if name == "keras" else set()):
         return _Later(name)

@@ -1,4 +1,4 @@
-"""Silence about what native libraries say of themselves while they are loaded."""
+"""Silence the native libraries that write to stderr while they are loaded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 
 def import_keras() -> None:
-    """Import Keras and what is under it without a word on stderr, unless that fails."""
+    """Import Keras and its backend without output on stderr, unless the import fails."""
     if "keras" not in sys.modules:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         with mute():
@@ -19,12 +19,12 @@ def import_keras() -> None:
             if keras.backend.backend() == "tensorflow":
                 import tensorflow
 
-                tensorflow.config.list_physical_devices()  # what it says of GPUs it says now
+                tensorflow.config.list_physical_devices()  # TensorFlow writes about GPUs at this call
 
 
 @contextlib.contextmanager
 def mute() -> Iterator[None]:
-    """Keep what native libraries write to stderr from the user, unless the block fails."""
+    """Hide what native libraries write to stderr, unless the block fails."""
     if sys.stderr is None:
         yield
         return

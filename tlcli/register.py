@@ -1,10 +1,10 @@
-"""The registers: everything that a user calls by a name, and who put it there.
+"""The registers: everything that a user calls by a name, with its owner.
 
 Networks, methods, sources of images, recipes and sections of the report are each kept in a `Register`.
 Names come from three places, in this order: the package itself; installed packages that announce entry points
 (of the groups below); and files that the user names (`tlcli --with FILE.py`, or the environment variable
-TLCLI_WITH). A name has one owner. Code is loaded because a user names it or has installed it, never because a
-data file asks for it.
+TLCLI_WITH). A name has one owner. Code is loaded only if the user names or has installed it; a data file
+cannot ask for it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GROUPS = ("tlcli.networks", "tlcli.methods", "tlcli.sources", "tlcli.recipes", "tlcli.sections")
-"""Of the entry points: the name of each is that of the entry, its value the function that registers it."""
+"""The groups of entry points. An entry point has the name of the entry and the function that registers it."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -44,7 +44,7 @@ class Owner:
     file: str = ""
     """The path of the code, where there is one."""
     sha256: str = ""
-    """Of that file."""
+    """The digest of that file."""
 
     def __str__(self) -> str:
         return {
@@ -58,7 +58,7 @@ OURS = Owner("tlcli", "tlcli")
 
 REGISTERS: list[Register[Any]] = []
 PLUGINS: dict[str, Owner] = {}
-"""Files and installed packages from which something was loaded, by the name of their module."""
+"""The owners of loaded files and packages, by the name of their module."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class _Entry(Generic[T]):
     owner: Owner
     module: str
     function: str
-    """A notebook's cell that is run again registers the same function again."""
+    """The function's name: a cell of a notebook that is run again may register it again."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ class _Family(Generic[T]):
 
 
 class Register(Generic[T]):
-    """What of one kind has a name: `register[name]`, `name in register`, `for name in register`.
+    """The entries of one kind by name: `register[name]`, `name in register`, `for name in register`.
 
-    Looking up a name imports what is needed to find it; listing imports every plug-in.
+    Looking up a name imports the plug-in that announces it; listing imports every plug-in.
     """
 
     def __init__(self, noun: str, group: str, package: str, plural: str = "") -> None:
@@ -87,7 +87,7 @@ class Register(Generic[T]):
         (whose modules are imported one by one) or module that registers the entries of tlcli's own."""
         self.noun, self.plural, self.group, self.package = noun, plural or f"{noun}s", group, package
         self.problems: dict[str, str] = {}
-        """Names announced by installed packages that cannot be had, and why."""
+        """Why a name that an installed package announces cannot be loaded, by name."""
         self._entries: dict[str, _Entry[T]] = {}
         self._families: dict[str, _Family[T]] = {}
         self._announced: dict[str, EntryPoint] = {}
@@ -95,13 +95,13 @@ class Register(Generic[T]):
         REGISTERS.append(self)
 
     def add(self, name: str, value: T, function: Any) -> None:
-        """Register a value under a name, as made from a function, whose module tells the owner.
+        """Register a value under a name. The module of `function` says who the owner is.
 
         Raises:
-            UsageError: the name is no name, or another owner has it.
+            UsageError: The name is not usable, or another owner has it.
         """
         if not _is_ours(function.__module__):
-            self._search()  # first come those who own their names already
+            self._search()  # tlcli's own entries have their names first
         owner, made_by = _owner(function.__module__), (function.__module__, function.__qualname__)
         if not _NAME.fullmatch(name):
             raise UsageError(
@@ -119,8 +119,8 @@ class Register(Generic[T]):
     def add_family(self, prefix: str, names: Callable[[], Iterable[str]], make: Callable[[str], T]) -> None:
         """Register all names that begin with a prefix such as `keras:`.
 
-        `names` lists them in full, for completion and suggestions; `make` gives the entry of one, and raises
-        UsageError where there is none. They are not among those that the register lists.
+        `names` lists the full names, for completion and suggestions. `make` gives the entry of a name and
+        raises UsageError if there is none. Iterating over the register leaves these names out.
         """
         self._families[prefix] = _Family(names, make)
 
@@ -148,7 +148,7 @@ class Register(Generic[T]):
         return any(name in family.names() for p, family in self._families.items() if name.startswith(p))
 
     def __iter__(self) -> Iterator[str]:
-        """Every name whose entry can be had, in alphabetical order, without those of families."""
+        """Every name that can be loaded, in alphabetical order, without those of families."""
         self._search()
         for name in self._announced:
             self._load(name)
@@ -168,8 +168,9 @@ class Register(Generic[T]):
         return self._entries[name].owner if name in self._entries else OURS
 
     def plugin(self, name: str) -> tuple[str, str]:
-        """What a file keeps of the code that an entry comes from: the name of the file or package, and the
-        SHA-256 of the file. Both are empty for tlcli's own."""
+        """The name of the plug-in that an entry comes from, and the SHA-256 of its file.
+
+        Data files record both. Both are empty for tlcli's own entries."""
         owner = self.owner(name)
         if owner is OURS:
             return "", ""
@@ -187,7 +188,7 @@ class Register(Generic[T]):
             path: What messages call the file.
 
         Raises:
-            UsageError: there is no such entry, or the plug-in is another version.
+            UsageError: The entry does not exist, or the plug-in has another version.
         """
         if not plugin:
             return self[name]
@@ -203,18 +204,19 @@ class Register(Generic[T]):
         return self[name]
 
     def has_any(self, owner: Owner) -> bool:
-        """Has an owner registered anything here?"""
+        """Whether an owner has registered anything here."""
         return any(entry.owner == owner for entry in self._entries.values())
 
     def forget(self, owner: Owner) -> int:
-        """Take back what an owner registered; returns how many names that were."""
+        """Remove the entries of an owner; returns their number."""
         names = [name for name, entry in self._entries.items() if entry.owner == owner]
         for name in names:
             del self._entries[name]
         return len(names)
 
     def _search(self) -> None:
-        """Register tlcli's own entries and note the names that installed packages announce. Once."""
+        """Register tlcli's own entries and note the names that installed packages announce, at the first
+        call."""
         if self._searched:
             return
         self._searched = True
@@ -232,7 +234,7 @@ class Register(Generic[T]):
                 self.problems[point.name] = self._taken_message(point.name, other, _package_of(point))
 
     def _load(self, name: str) -> None:
-        """Import the installed package that announces a name; what goes wrong becomes its problem."""
+        """Import the installed package that announces a name. A failure is noted in `problems`."""
         if name not in self._announced or name in self._entries or name in self.problems:
             return
         point, owner = self._announced[name], _package_of(self._announced[name])
@@ -264,14 +266,14 @@ class Register(Generic[T]):
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, short and without a full stop."""
+    """The first line of an error's message, short and without a full stop."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".")[:200] if lines else "no message"
 
 
 @lru_cache(maxsize=1)
 def _entry_points() -> dict[str, list[EntryPoint]]:
-    """What installed packages announce, by group."""
+    """The entry points of installed packages, by group."""
     from importlib.metadata import entry_points
 
     everything = entry_points()
@@ -294,7 +296,7 @@ def _is_ours(module: str) -> bool:
 
 
 def _owner(module: str) -> Owner:
-    """Who wrote a module."""
+    """The owner of a module."""
     if _is_ours(module):
         return OURS
     return PLUGINS.get(module) or PLUGINS.get(module.partition(".")[0]) or Owner("program", module)

@@ -1,4 +1,4 @@
-"""Words for messages that several parts of the package need."""
+"""Texts of messages that several parts of the package share."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` Did you mean 'x'?` where a known name is a likely slip for the one received, else nothing.
+    """` Did you mean 'x'?` if a known name is near the one received, else nothing.
 
-    Likely are names that differ by a typing error or two, and names that begin with what was typed. The part
-    of a name after its colon (`keras:ResNet50`) counts like the whole; the dashes of options do not count.
+    A name is near if it differs by a typing error or two, or begins with the text received. The part of a
+    name after its colon (`keras:ResNet50`) counts like the whole; the dashes of options do not count.
     """
     near = similar(name, known)
     return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
 
 
 def similar(name: str, known: Iterable[str], most: int = 2) -> list[str]:
-    """The known names that are a likely slip for the one received, the nearest first."""
+    """The known names that are near the one received, the nearest first."""
     from difflib import get_close_matches
 
     wanted = name.casefold().lstrip("-")
@@ -34,9 +34,9 @@ def similar(name: str, known: Iterable[str], most: int = 2) -> list[str]:
 
 
 def short_repr(record: Any) -> str:
-    """A dataclass in a line or two: short values as they are; of arrays and collections, what they are.
+    """A dataclass in a line or two: short values in full, arrays and collections by type and size.
 
-    Fields that are empty, or as by default, are left out.
+    Empty fields and those with their default value are left out.
     """
     shown = []
     for field in dataclasses.fields(record):
@@ -48,7 +48,7 @@ def short_repr(record: Any) -> str:
 
 
 def _brief(value: Any) -> str:
-    """A value, or what it is where it is long; nothing for an empty collection."""
+    """A short value in full, a long one by type and size, nothing for an empty collection."""
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"<{value.dtype} {'x'.join(map(str, value.shape)) or 'scalar'}>"
     if isinstance(value, list | tuple | dict | set) and not value:

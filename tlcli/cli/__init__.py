@@ -1,1 +1,1 @@
-"""The command line: one file per command, which parses, calls the library once, and prints."""
+"""The command line. Each command has a file, which parses, calls the library once and prints."""

@@ -27,14 +27,12 @@ def archs(
         typer.Argument(
             metavar="NAME",
             autocompletion=complete.architectures,
-            help="Only these; keras:* are those of Keras Applications.",
+            help="List only these networks; keras:* are those of Keras Applications.",
         ),
     ] = None,
     input_shape: Annotated[
         str | None,
-        typer.Option(
-            "--input", metavar="HxWxC", help="Count for images of this size, not that it was made for."
-        ),
+        typer.Option("--input", metavar="HxWxC", help="Count for images of this size."),
     ] = None,
     classes: o.ClassCount = None,
     arch_option: Annotated[
@@ -47,8 +45,8 @@ def archs(
 ) -> None:
     """List the networks, with their numbers of parameters.
 
-    Parameters in all and trainable, for the images and classes that each was made for or those given here.
-    Options are set with --arch-option, here and in `tlcli train-base`.
+    The table gives all parameters and the trainable ones, for the images and classes that each network was
+    made for, or for those given here. --arch-option sets options, here and in `tlcli train-base`.
     """
     from tlcli.cli.backend import load
     from tlcli.models import architecture, architectures, parse_options
@@ -93,7 +91,7 @@ def matching(pattern: str) -> list[str]:
     """The names of networks that a pattern such as `keras:Mobile*` means; a plain name is itself.
 
     Raises:
-        UsageError: a pattern that no network's name fits.
+        UsageError: No network's name fits the pattern.
     """
     from fnmatch import fnmatchcase
 
@@ -110,7 +108,7 @@ def matching(pattern: str) -> list[str]:
 def count_parameters(
     arch: Architecture, shape: tuple[int, int, int], classes: int, given: dict[str, str]
 ) -> dict[str, Any]:
-    """What is listed of a network."""
+    """A network's name, summary, image shape, classes, options and numbers of parameters."""
     from tlcli.models import parameter_counts, parse_options
 
     options = parse_options(arch.name, given)
@@ -130,7 +128,7 @@ def count_parameters(
 def _registered_counts(
     arch: Architecture, shape: tuple[int, int, int] | None, classes: int | None
 ) -> tuple[int, int] | None:
-    """The numbers of parameters, where they are registered for these images and classes."""
+    """The registered numbers of parameters, if they are for these images and classes."""
     as_made = shape in (None, arch.input_shape) and classes in (None, arch.classes)
     return arch.parameters if as_made else None
 

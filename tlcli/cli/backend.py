@@ -1,4 +1,4 @@
-"""Loading Keras and what is under it: the backend, the device, the threads, and silence about all three."""
+"""Load Keras on a backend, a device and a number of threads, quietly."""
 
 from __future__ import annotations
 
@@ -20,26 +20,25 @@ def load(
     deterministic: bool = False,
     tell: bool = True,
 ) -> int:
-    """Import Keras on a device with so many threads, before the library does. Takes some seconds.
+    """Import Keras on a device with a number of threads, before the library does. Takes some seconds.
 
-    JAX computes where the user has named no backend and it sees a GPU, else TensorFlow. Where there are
-    several tasks for a CPU, TensorFlow's threads are shared out among them: small networks leave the second
-    thread of an operation idle for most of the time.
+    JAX computes if the user has named no backend and JAX sees a GPU, else TensorFlow. Several tasks on a CPU
+    share TensorFlow's threads: small networks leave the second thread of an operation idle most of the time.
 
     Args:
-        console: Where to say what computes.
+        console: Prints what computes.
         device: `auto`, `cpu`, `gpu` or `gpu:N`.
-        threads: Of the CPU; None: one for each core.
-        tasks: Trainings to do.
+        threads: CPU threads; None means one for each core.
+        tasks: The number of trainings to do.
         deterministic: Ask a GPU for the same bits in every call.
-        tell: Say what computes.
+        tell: Print what computes.
 
     Returns:
-        How many tasks to do at once.
+        The number of tasks to do at once.
 
     Raises:
-        UsageError: a device that there cannot be.
-        TlcliError: a GPU is asked for, and there is none.
+        UsageError: The device has another form.
+        TlcliError: A GPU is asked for, and there is none.
     """
     _choose_device(device)
     if deterministic:
@@ -53,8 +52,8 @@ def load(
     with console.working("loading TensorFlow" if backend == "tensorflow" else f"loading {backend}"), mute():
         import keras  # noqa: F401
 
-        seen = gpus(backend)  # makes the backend look for devices now, while it is muted
-    if threads is not None:  # what numpy was loaded with, before, does not follow the environment any more
+        seen = gpus(backend)  # the backend looks for devices now, while it is muted
+    if threads is not None:  # numpy is loaded already and no longer reads the environment
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         threadpool_limits(threads, "blas")
@@ -78,7 +77,7 @@ def load(
 
 
 def _choose_device(device: str) -> None:
-    """Check what was asked for, and hide the other devices from the backends."""
+    """Check the device, and hide all others from the backends."""
     match = re.fullmatch(r"auto|cpu|gpu(?::(\d{1,3}))?", device)
     if not match:
         raise UsageError(f"--device: received '{device}', expected auto, cpu, gpu or gpu:N.")
@@ -91,7 +90,7 @@ def _choose_device(device: str) -> None:
 
 
 def _backend(device: str) -> str:
-    """Where the user has named none. No framework is imported unless JAX has a plug-in for GPUs."""
+    """The default backend. Imports JAX only if it has a plug-in for GPUs."""
     if device == "cpu" or not jax_gpu_plugins():
         return "tensorflow"
     with mute():

@@ -1,4 +1,4 @@
-"""The commands by name, each imported only when it is called, so that `tlcli --help` is quick."""
+"""The commands by name. Each is imported when it is called, so that `tlcli --help` is quick."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from tlcli.text import did_you_mean
 SUMMARIES = {
     "split": "Cut a data set into training and test images of chosen classes.",
     "train-base": "Train a network on a data set: the base of a transfer.",
-    "import-weights": "Make a base of weights that others trained and saved.",
+    "import-weights": "Make a base from weights that others trained and saved.",
     "transfer": "Train on target data sets from a base, by one or more methods, several times each.",
-    "embed": "Compute what a layer of a network makes of every image.",
+    "embed": "Compute the output of a layer for every image: its embedding.",
     "knn": "Classify embeddings by their nearest neighbours, for many k at once.",
     "rank": "Rank bases for a target, from embeddings alone.",
     "report": "Turn results into a page with tables, figures and a discussion.",
-    "export-weights": "Write a network for Keras alone.",
-    "inspect": "Show what a file is, what it holds and where it comes from.",
+    "export-weights": "Write a network as a file of Keras.",
+    "inspect": "Show what a file is, what it holds and how it was made.",
     "dump": "Write a table of a file as CSV, for a spreadsheet, R or pandas.",
-    "verify": "Check that files are intact and that their inputs are what they were.",
+    "verify": "Check that files and their inputs are intact.",
     "datasets": "List the data sets that are built in.",
     "archs": "List the networks, with their numbers of parameters.",
-    "plugins": "List all that has a name, and where it was found.",
+    "plugins": "List what plug-ins add, and where each was found.",
 }
-"""The first line of each command's help, which a test compares with the command itself."""
+"""The first line of each command's help. A test compares it with the command."""
 
 
 def module(name: str) -> ModuleType:
@@ -63,7 +63,7 @@ def _epilog(sections: list[tuple[str, list[str]]]) -> str:
 
 
 class CommandGroup(TyperGroup):
-    """A group that imports a command when it is called, and knows the others by their summaries."""
+    """A group that imports only the command that is called, and lists the others by their summaries."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(SUMMARIES)

@@ -1,4 +1,4 @@
-"""What the shell can complete: names of data sets, networks, methods, recipes. Without TensorFlow."""
+"""Completion in the shell: names of data sets, networks, methods and recipes, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def recipes(incomplete: str) -> list[tuple[str, str]]:
 
 
 def augmentations(incomplete: str) -> list[tuple[str, str]]:
-    """The kinds of augmentation, those with a value with their colon."""
+    """The augmentations; those that take a value end in a colon."""
     from tlcli.training.recipe import AUGMENTATIONS
 
     return _starting_with(incomplete, AUGMENTATIONS.items())

@@ -25,9 +25,9 @@ def dump(
         typer.Option(
             "--table",
             metavar="NAME",
-            help="Of results: runs, history, neighbours, sweeps (accuracy for each k), rankings, "
-            "targets, predictions; "
-            "of a checkpoint: history; of a data set and embeddings: images. [default: the first that is not "
+            help="The table. Results have runs, history, neighbours, sweeps (accuracy for each k), rankings, "
+            "targets and predictions; a checkpoint has history; data sets and embeddings have images. "
+            "[default: the first that is not "
             "empty]",
         ),
     ] = None,
@@ -41,8 +41,8 @@ def dump(
 ) -> None:
     """Write a table of a file as CSV, for a spreadsheet, R or pandas.
 
-    One row a run, measurement, k or image, with everything that is known of it; what all runs of a file share
-    is repeated in each. A field is empty where a value is unknown, and what is nested is JSON.
+    Each row is a run, a measurement, a k or an image, with everything that is known of it. Values that all
+    runs of a file share are repeated in each row. An unknown value is an empty field; nested values are JSON.
     """
     from tlcli import store
     from tlcli.errors import TlcliError, UsageError

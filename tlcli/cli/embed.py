@@ -31,13 +31,13 @@ def embed(
         typer.Option(
             "--layer",
             metavar="NAME",
-            help="The layer, or `all`, each by its mean over positions; a name that is not there lists "
-            "them. [default: the one below the head]",
+            help="The layer, or `all`: each layer's mean over positions. An unknown name lists the layers. "
+            "[default: the one below the head]",
         ),
     ] = None,
     mirrored: Annotated[
         bool,
-        typer.Option("--mirrored", help="Take the mean over each image and its mirror image."),
+        typer.Option("--mirrored", help="Average the embeddings of each image and its mirror image."),
     ] = False,
     device: o.Device = "auto",
     threads: o.Threads = None,
@@ -47,9 +47,9 @@ def embed(
     quiet: o.Quiet = False,
     debug: o.Debug = False,
 ) -> None:
-    """Compute what a layer of a network makes of every image.
+    """Compute the output of a layer for every image: its embedding.
 
-    The embeddings of all parts go into one file: vectors (float32), labels and each image's position in the
+    One file holds the embeddings of all parts: vectors (float32), labels and each image's position in the
     published set.
     """
     from tlcli import store

@@ -30,11 +30,12 @@ def export_weights(
     quiet: o.Quiet = False,
     debug: o.Debug = False,
 ) -> None:
-    """Write a network for Keras alone.
+    """Write a network as a file of Keras.
 
-    The output's ending says what: x.keras is a network of Keras's own layers for keras.models.load_model,
-    without tlcli, that takes pixel values of 0...255 and gives logits, one per class; x.weights.h5 holds its
-    arrays only, for load_weights of a model of the same layers, which takes standardised pixels.
+    The ending of the output chooses the form. x.keras is a network of Keras's own layers, which
+    keras.models.load_model reads without tlcli; it takes pixel values of 0...255 and gives one logit per
+    class. x.weights.h5 holds only the arrays, for load_weights of a model of the same layers, which takes
+    standardised pixels.
     """
     from tlcli import store
     from tlcli.cli.backend import load

@@ -79,21 +79,23 @@ def import_weights(
             "--dataset",
             metavar="NAME|FILE",
             autocompletion=complete.datasets,
-            help="What it was trained on, for the classes and the size of the images: a built-in data set or "
-            "a file that `tlcli split` wrote.",
+            help="The training data of the weights, for the classes and the size of the images: a built-in "
+            "data set or a file that `tlcli split` wrote.",
         ),
     ] = None,
     classes: o.ClassCount = None,
     headless: Annotated[
         bool,
-        typer.Option("--headless", help="Leave the head out: a base without classes, to transfer from."),
+        typer.Option(
+            "--headless", help="Leave the head (the last, classifying layer) out: a base without classes."
+        ),
     ] = False,
     input_shape: Annotated[
         str | None,
         typer.Option(
             "--input",
             metavar="HxWxC",
-            help="The size of the images, without --dataset [default: what the network was made for].",
+            help="The size of the images, without --dataset. [default: that which the network was made for]",
         ),
     ] = None,
     mean: Annotated[
@@ -101,8 +103,8 @@ def import_weights(
         typer.Option(
             "--mean",
             metavar="M[,M,M]",
-            help="What was subtracted from pixel values of 0...255: one number, or one per channel. "
-            "[default: what published weights of the network expect, else 0]",
+            help="The mean that training subtracted from pixel values of 0...255: one number or one per "
+            "channel. [default: that of the network's published weights, else 0]",
         ),
     ] = None,
     std: Annotated[
@@ -110,7 +112,8 @@ def import_weights(
         typer.Option(
             "--std",
             metavar="S[,S,S]",
-            help="What they were divided by then; 1 for raw pixel values. [default: likewise, else 255]",
+            help="The number that training then divided by; 1 for raw pixel values. [default: that of the "
+            "network's published weights, else 255]",
         ),
     ] = None,
     channel_order: Annotated[
@@ -118,7 +121,7 @@ def import_weights(
         o.choice_option(
             "--channel-order",
             ("rgb", "bgr"),
-            "The order in which the network takes the channels. [default: as published weights of it expect, "
+            "The order of the channels that the network takes. [default: that of its published weights, "
             "else rgb]",
         ),
     ] = None,
@@ -128,13 +131,14 @@ def import_weights(
     quiet: o.Quiet = False,
     debug: o.Debug = False,
 ) -> None:
-    """Make a base of weights that others trained and saved.
+    """Make a base from weights that others trained and saved.
 
-    Read are files of Keras (the layouts of Keras 2 and 3, whole models, .keras), safetensors and PyTorch
-    (for networks that say what their layers are called there), and the weights that Keras publishes for its
-    applications. The arrays are matched with the layers of the network; a layer of another shape is named and
-    nothing is written. Nothing in the file is run. The checkpoint records the file's name and SHA-256, and
-    with --dataset the accuracy on its test part is printed: wrong preprocessing shows there.
+    The command reads files of Keras (the layouts of Keras 2 and 3, whole models, .keras), safetensors and
+    PyTorch (for networks that say what their layers are called there), and the weights that Keras publishes
+    for its applications. It matches the arrays with the layers of the network; if the shapes of a layer
+    differ, it names the layer and writes nothing. It never runs code from the file. The checkpoint records
+    the file's name and SHA-256. With --dataset the command prints the accuracy on the test part, which shows
+    wrong preprocessing.
     """
     from tlcli import store
     from tlcli.cli.backend import load
@@ -199,7 +203,7 @@ def import_weights(
 
 
 IMAGENET = 1000
-"""Classes of ImageNet."""
+"""The number of classes of ImageNet."""
 
 
 def _check_usage(file: str | None, arch: str | None, pretrained: str | None, data_dir: str | None) -> None:
@@ -219,7 +223,7 @@ def _published(arch: str, head: bool, data_dir: str | None) -> str:
 
 
 def _architecture(arch: str | None, weights: WeightsFile | TensorFile, file: str) -> Architecture:
-    """The network that the user names, else the one that the file names."""
+    """The network that the user names, or else the file."""
     from tlcli.models import architecture
     from tlcli.models.registry import NETWORKS
 
@@ -269,14 +273,14 @@ def _accuracy(checkpoint: Checkpoint, test: Dataset) -> float:
 
 
 class Task:
-    """What a network was trained for, as the user says it: its classes and the shape of its images."""
+    """The classes and the image shape that a network was trained for, as the user gives them."""
 
     class_names: list[str]
     class_original: np.ndarray
     input_shape: tuple[int, int, int]
     parents: list[Dataset]
     test: Dataset | None
-    """The test part as its only part, where the user names a file."""
+    """A dataset of the test part alone, if the user names a file."""
 
     def __init__(
         self,
@@ -325,9 +329,9 @@ class Task:
 def preprocessing(
     arch: Architecture, mean: str | None, std: str | None, channels: int
 ) -> tuple[np.ndarray, np.ndarray, str]:
-    """What is subtracted from pixels of 0...255 and what they are divided by: one float32 for each channel.
+    """The mean and the standard deviation of pixels of 0...255, float32 per channel, and a note for the user.
 
-    What is not given is what published weights of the network expect; the third value tells the user.
+    Values that are not given are those that published weights of the network expect; the note says so.
     """
 
     def channel_text(values: tuple[float, ...]) -> str:

@@ -1,4 +1,4 @@
-"""The files that a command reads: what can be said of them before anything is read."""
+"""Check the files that a command reads, before it reads them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tlcli.errors import TlcliError, UsageError
 
 
 def check_inputs(*paths: str | None) -> None:
-    """Refuse what cannot be read: two inputs from one stdin, a terminal, an output that is not finished yet.
+    """Refuse inputs that cannot be read: two from one stdin, a terminal, an unfinished output.
 
     Raises TlcliError.
     """
@@ -26,7 +26,7 @@ def check_inputs(*paths: str | None) -> None:
 
 
 class Unfinished:
-    """An output that does not exist yet, and the folder beside it that holds what is done of it."""
+    """An output that is not complete, and the folder beside it with the finished runs or the state."""
 
     def __init__(self, path: str, names: list[str], present: list[str]) -> None:
         self.path, self.folder = path, Path(f"{path}.resume")
@@ -35,7 +35,7 @@ class Unfinished:
 
     @classmethod
     def of(cls, path: str) -> Unfinished | None:
-        """What is unfinished under this name; None where the file exists or nothing is known of it."""
+        """The unfinished output of this name; None if the file exists or no command has begun it."""
         if os.path.lexists(path):
             return None
         from tlcli.store import owned
@@ -46,7 +46,7 @@ class Unfinished:
 
     @property
     def files(self) -> list[str]:
-        """What is done: a results file for each run, or the state of a training."""
+        """The files that are there: one for each finished run, or the state of a training."""
         return [str(self.folder / name) for name in self.present]
 
     def progress_text(self) -> str:
@@ -56,7 +56,7 @@ class Unfinished:
         return f"{len(self.present)} of {len(self.runs)} runs are there"
 
     def message(self, more: str = "") -> str:
-        """The error that says so, and what to do."""
+        """The message of the error: what is there and how to go on."""
         return (
             f"{self.path} is not finished: {self.progress_text()}, in {self.folder}.\n"
             f"The command that makes it does the rest when --resume is added.{more}"

@@ -42,11 +42,11 @@ def inspect(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Show what a file is, what it holds and where it comes from.
+    """Show what a file is, what it holds and how it was made.
 
-    Of results first the accuracies; then how the classes are balanced, the tree with types, shapes,
-    compression and sizes, what computed a network, and the way back to the splits. Of a file that tlcli did
-    not write, it says what it sees. Nothing that points out of the file is followed.
+    Results show their accuracies first. Then come the balance of the classes, the tree with types, shapes,
+    compression and sizes, what computed a network, and the commands back to the splits. A file that tlcli did
+    not write is described, too. Links out of the file are not followed.
     """
     from tlcli import store
 
@@ -84,14 +84,14 @@ def _check_sheet(file: str, images: str, force: bool) -> None:
 
 
 def overview(description: FileDescription) -> list[str]:
-    """What it is, in a sentence, what keeps tlcli from reading it, and what bears on its meaning."""
+    """What the file is, in a sentence, why tlcli would not read it, and its warnings."""
     problems = [f"tlcli would not read it: {problem}" for problem in description.problems[:5]]
     notes = [f"note: {note}" for note in description.details.get("notes", ())]
     return [f"{description.name}: {description.sentence}. {size(description.size)}.", *problems, *notes]
 
 
 def accuracies(description: FileDescription) -> list[str]:
-    """The test accuracy of each arm on each data set, the answer that results are looked at for."""
+    """The test accuracy of each arm on each data set."""
     cells = description.details.get("accuracies", [])
     if not cells:
         return []
@@ -111,7 +111,7 @@ def accuracies(description: FileDescription) -> list[str]:
 
 
 def balance(description: FileDescription) -> Iterator[str]:
-    """Bars of how many images each class has, part by part."""
+    """Bars for the number of images of each class, part by part."""
     block = "█" if _can_print("█") else "#"
     for part, counts in description.class_counts.items():
         most = max(counts.values(), default=0) or 1
@@ -135,7 +135,7 @@ def _can_print(text: str) -> bool:
 
 
 def tree(description: FileDescription, whole: bool) -> list[str]:
-    """Every object with its type, shape, filters and size; of many alike the first few, unless `whole`."""
+    """Every object with its type, shape, filters and size; the first few of many alike, unless `whole`."""
     entries = [e for e in description.entries if e.path != "/"]
     hidden = 0
     if not whole and len(entries) > _LONG_TREE:
@@ -156,7 +156,7 @@ def tree(description: FileDescription, whole: bool) -> list[str]:
 
 
 def _first_of_each_group(entries: tuple[Entry, ...] | list[Entry]) -> list[Entry]:
-    """Without the members of a group beyond the first few, and what lies below those."""
+    """The entries without the members of a group beyond the first few, and all below those."""
     seen: dict[str, int] = {}
     left_out: set[str] = set()
     kept = []
@@ -172,7 +172,7 @@ def _first_of_each_group(entries: tuple[Entry, ...] | list[Entry]) -> list[Entry
 
 
 def origin(description: FileDescription) -> Iterator[str]:
-    """The way back: what made the file, what made its inputs, and so on to the splits."""
+    """The command that made the file, those that made its inputs, and so on back to the splits."""
     made = description.provenance
     if made is None:
         return
@@ -190,7 +190,7 @@ def origin(description: FileDescription) -> Iterator[str]:
                 indent, kind = "  " * depth, ancestor.format.removeprefix("tlcli-")
                 yield f"{indent}from {ancestor.name} ({kind}, {digest[:12]})"
                 yield f"{indent}     {ancestor.command or 'the Python API'}"
-                if digest not in told:  # what several were made from leads back the same way each time
+                if digest not in told:  # an input of several files is shown once
                     told.add(digest)
                     yield from above(ancestor.parents, depth + 1)
 

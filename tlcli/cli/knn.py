@@ -42,13 +42,13 @@ def knn(
         typer.Option(
             "--power",
             metavar="P",
-            help="Let each number x count as sign(x)|x|^P; 0.5 keeps few large ones from drowning the rest.",
+            help="Replace each number x by sign(x)|x|^P; 0.5 keeps a few large numbers from dominating.",
         ),
     ] = 1.0,
     select_on_test: Annotated[
         bool,
         typer.Option(
-            "--select-on-test", help="Choose k on the test part, as some sources did; the report says so."
+            "--select-on-test", help="Choose k on the test part, as some papers did; the report says so."
         ),
     ] = False,
     output: Output = None,
@@ -59,8 +59,8 @@ def knn(
 ) -> None:
     """Classify embeddings by their nearest neighbours, for many k at once.
 
-    One search serves all k. k is chosen by leave-one-out cross-validation on the training part; the
-    accuracies on the test part are kept beside it for every k.
+    One search serves all k. Leave-one-out cross-validation on the training part chooses k. The file also
+    holds the test accuracy for every k.
     """
     from tlcli import store
     from tlcli.analysis.knn import evaluate, parse_ks

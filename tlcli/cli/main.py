@@ -1,4 +1,4 @@
-"""The program `tlcli`: runs the command, and turns whatever goes wrong into one or two plain lines."""
+"""The program `tlcli`: runs a command and explains every failure in one or two plain lines."""
 # ruff: noqa: E402
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 
 _on_interrupt = signal.getsignal(signal.SIGINT)
 if _on_interrupt is signal.default_int_handler:
-    with contextlib.suppress(ValueError):  # in another thread than the main one no signal arrives
+    with contextlib.suppress(ValueError):  # signals arrive only in the main thread
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while importing just ends the program
 
 import typer
@@ -69,8 +69,8 @@ def _program(
             metavar="FILE.py",
             callback=load_plugins,
             help="Load networks, methods, data sets, recipes or sections of the report from a Python file; "
-            "repeatable. The files of TLCLI_WITH, separated by colons, are loaded too. It stands before the "
-            "command; `tlcli plugins` lists what was found.",
+            "repeatable. Give it before the command. tlcli also loads the files of TLCLI_WITH, separated by "
+            "colons. `tlcli plugins` lists all that is loaded.",
         ),
     ] = None,
     version: Annotated[
@@ -93,18 +93,18 @@ def run(arguments: list[str]) -> int:
     if not debug and not sys.warnoptions:
         import warnings
 
-        warnings.simplefilter("ignore")  # the libraries' own; what a user must know goes through Console.warn
+        warnings.simplefilter("ignore")  # warnings of libraries; tlcli's own go through Console.warn
     try:
         _prepare_terminal()
         try:
             code = _invoke(arguments)
             if sys.stdout is not None:
-                sys.stdout.flush()  # a full disk must be told here, not at the interpreter's exit
+                sys.stdout.flush()  # a full disk must show here, not when the interpreter exits
         finally:
             ignore_signals()
         return code
     except BaseException as error:
-        ignore_signals()  # again: the one above may be what was interrupted
+        ignore_signals()  # again: a signal may have interrupted the call above
         if debug:
             import traceback
 
@@ -128,7 +128,7 @@ def _invoke(arguments: list[str]) -> int:
 
 
 def _prepare_terminal() -> None:
-    """Signals become exceptions, and a name that the terminal cannot show is escaped, not an error."""
+    """Turn signals into exceptions, and escape characters that the terminal cannot show."""
     raise_on_signals()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -136,19 +136,19 @@ def _prepare_terminal() -> None:
 
 
 def _say(message: str) -> None:
-    with contextlib.suppress(OSError):  # nobody listens
+    with contextlib.suppress(OSError):  # stderr is closed
         print_to(sys.stderr, *f"tlcli: {message}".split("\n"))
 
 
 def _abandon_stdout(error: BaseException) -> None:
-    """Keep the interpreter from flushing a stdout that is known to be broken, which would print once more."""
+    """Keep the interpreter from flushing a broken stdout, which would print another error."""
     if isinstance(error, OSError) and sys.stdout is not None:
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def explain(error: BaseException, arguments: list[str]) -> tuple[int, str | None]:
-    """The exit code, and the line or two that a user reads (none: nothing needs to be said)."""
+    """The exit code and the message for the user; None if nothing needs to be said."""
     if isinstance(error, TlcliError):
         return error.exit_code, _with_flags(str(error), arguments)
     if isinstance(error, USAGE_ERROR):
@@ -159,7 +159,7 @@ def explain(error: BaseException, arguments: list[str]) -> tuple[int, str | None
         stopped = f"Stopped by {NAMES[error.number]}: what was not complete is not written."
         return exit_code(error.number), stopped
     if isinstance(error, BrokenPipeError):
-        return 1, None  # the reader, say `head`, has had enough
+        return 1, None  # the program that reads, say `head`, has ended
     if isinstance(error, MemoryError) or any(word in repr(error) for word in _OUT_OF_MEMORY):
         return 1, "There is not enough memory. Take fewer images, or a machine with more memory."
     if isinstance(error, OSError):
@@ -173,7 +173,7 @@ def explain(error: BaseException, arguments: list[str]) -> tuple[int, str | None
 
 
 def _with_plain_names(message: str, arguments: list[str]) -> str:
-    """The message with line breaks in the names of files escaped: a name must not forge a line of it."""
+    """Escape line breaks in names of files: a name must not look like a line of the message."""
     names = {name for argument in arguments for name in re.split("[/=]", argument) if "\n" in name}
     for name in sorted(names, key=len, reverse=True):
         message = message.replace(name, printable(name))
@@ -181,7 +181,7 @@ def _with_plain_names(message: str, arguments: list[str]) -> str:
 
 
 def _with_flags(message: str, arguments: list[str]) -> str:
-    """A message of the library, which names parameters as `ema`, with the options of the command: --ema."""
+    """Replace the parameters that a message of the library names, `ema`, by options: --ema."""
     if not _PARAMETER.search(message):
         return message
     name = next((word for word in arguments if word in SUMMARIES), None)
@@ -204,7 +204,7 @@ _OUT_OF_MEMORY = (
     "RESOURCE_EXHAUSTED",
     "OOM when allocating",
 )
-"""What TensorFlow and JAX say for it, in the name of an error or in its text."""
+"""How TensorFlow and JAX say that memory is exhausted, in the name or text of an error."""
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full. Free some space or write elsewhere with -o.",
@@ -226,7 +226,7 @@ def _system_message(error: OSError) -> str:
 
 
 def _usage_message(error: Any, arguments: list[str]) -> str:
-    """Click's complaint in our words, with the nearest valid option and the way to the help."""
+    """The message of a usage error of Click, with the nearest option and the command for help."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "tlcli"
     option = getattr(error, "option_name", None)
@@ -252,7 +252,7 @@ def _usage_message(error: Any, arguments: list[str]) -> str:
 
 
 def _network_option(option: str, context: Any, arguments: list[str]) -> str:
-    """`dropout=0.3` for `--dropout 0.3`, where a command takes options of a network and some have it."""
+    """`dropout=0.3` for `--dropout 0.3`, if the command takes options of networks and one has this option."""
     from tlcli.models.registry import NETWORKS
 
     name = option.lstrip("-").replace("-", "_")
@@ -264,7 +264,7 @@ def _network_option(option: str, context: Any, arguments: list[str]) -> str:
 
 
 def _received_text(param: Any, arguments: list[str], message: str) -> str:
-    """` (received 'x')`, where the message about an option does not say it."""
+    """` (received 'x')`, if the message about an option lacks it."""
     for option, value in zip(arguments, [*arguments[1:], ""], strict=False):
         name, equals, attached = option.partition("=")
         if name in getattr(param, "opts", []):

@@ -1,4 +1,4 @@
-"""Every option that more than one command takes, once: the same flag means the same thing everywhere."""
+"""The options that several commands share. The same flag means the same thing everywhere."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def choice_option(
     )
 
 
-# What every command has.
+# Options of every command.
 Output = Annotated[
     str | None,
     typer.Option(
         "-o",
         "--output",
         metavar="PATH",
-        help="Write here; - is stdout. Without it the name is made from the inputs.",
+        help="Write here; - is stdout. [default: a name made from the inputs]",
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
@@ -73,21 +73,22 @@ Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object (path, kind, key figures) instead of the path.")
 ]
 Quiet = Annotated[
-    bool, typer.Option("-q", "--quiet", help="Only errors and warnings on stderr: no progress, no tables.")
+    bool,
+    typer.Option("-q", "--quiet", help="Print only errors and warnings on stderr: no progress, no tables."),
 ]
 Debug = Annotated[
     bool, typer.Option("--debug", help="Show the traceback of an error (as TLCLI_DEBUG=1 does).")
 ]
-"""Read by main() before anything else can fail; the commands only declare it."""
+"""`main` reads this option before anything can fail; the commands only declare it."""
 
-# What several commands have.
+# Options of several commands.
 Seed = Annotated[
     int,
     typer.Option(
         "--seed",
         metavar="N",
         callback=check_range("--seed", 0, 2**32 - 1),
-        help="Everything random is drawn from this number.",
+        help="The seed of all random numbers.",
     ),
 ]
 DataDir = Annotated[
@@ -97,25 +98,23 @@ DataDir = Annotated[
         metavar="DIR",
         envvar="TLCLI_DATA_DIR",
         show_envvar=True,
-        help="Where the files of the published data sets are; downloads are kept there.",
+        help="The folder with the files of the published data sets; downloads go there.",
     ),
 ]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on from where an interrupted call of this command was cut off.")
-]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted call of this command.")]
 Device = Annotated[
     str,
     typer.Option(
         "--device",
         metavar="NAME",
-        help="Compute on auto (GPUs where there are any), cpu, gpu (all that are visible) or gpu:N (one).",
+        help="Compute on cpu, gpu (all visible ones), gpu:N (one) or auto (gpu if there is any, else cpu).",
     ),
 ]
 Deterministic = Annotated[
     bool,
     typer.Option(
         "--deterministic",
-        help="Ask a GPU for the same bits in every call, which may be slower. A CPU always gives them.",
+        help="Make a GPU give the same bits in every call, which may be slower. A CPU always does.",
     ),
 ]
 Threads = Annotated[
@@ -141,22 +140,24 @@ ClassCount = Annotated[
 CsvLog = Annotated[
     str | None,
     typer.Option(
-        "--csv-log", metavar="DIR", help="Write what is measured as it trains to DIR/OUTPUT/RUN.csv."
+        "--csv-log", metavar="DIR", help="Write the measurements during training to DIR/OUTPUT/RUN.csv."
     ),
 ]
 LogDir = Annotated[
     str | None,
-    typer.Option("--log-dir", metavar="DIR", help="Likewise for TensorBoard, to the folder DIR/OUTPUT/RUN."),
+    typer.Option(
+        "--log-dir", metavar="DIR", help="Write them for TensorBoard, to the folder DIR/OUTPUT/RUN."
+    ),
 ]
 
-# How a network is trained: train-base and transfer.
+# Options of a training: train-base and transfer.
 RecipeName = Annotated[
     str,
     typer.Option(
         "--recipe",
         metavar="NAME",
         autocompletion=complete.recipes,
-        help="A recipe by name; each option below overrides one of its values.",
+        help="Use a named recipe; each option below overrides one of its values.",
     ),
 ]
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -165,7 +166,7 @@ Command = TypeVar("Command", bound=Callable[..., None])
 def with_recipe(after: str) -> Callable[[Command], Command]:
     """Give a command the options of a training: `--recipe`, and one for each field of `Recipe`.
 
-    They come behind the parameter `after`; the command takes them as `**recipe` and asks `read_recipe`.
+    They follow the parameter `after`. The command takes them as `**recipe` and calls `read_recipe`.
     """
 
     def decorate(command: Command) -> Command:
@@ -187,7 +188,7 @@ def with_recipe(after: str) -> Callable[[Command], Command]:
 
 
 def _annotation(name: str, setting: Setting, kind: Any) -> Any:
-    """The option of one field of `Recipe`; None where it is not given."""
+    """The option of one field of `Recipe`. Its value is None if the user does not give it."""
     flag = f"--{name.replace('_', '-')}"
     text = re.sub(r"`(\w+)`", lambda found: f"--{found[1].replace('_', '-')}", setting.help)
     default = setting.default or _default(name)
@@ -215,11 +216,11 @@ def _default(name: str) -> str:
 
 
 def read_recipe(context: typer.Context) -> Recipe:
-    """The recipe of this call: the named one, with the options given in place of its values."""
+    """The recipe of this call: the named one, with the values of the options given."""
     from tlcli.training.recipe import Recipe, settings
 
     given = {name: context.params[name] for name in settings()}
-    given["augment"] = given["augment"] or None  # a list that is not given is an empty one
+    given["augment"] = given["augment"] or None  # Typer gives an empty list for an option without a value
     return Recipe.from_options(context.params["recipe"], **given)
 
 
@@ -258,7 +259,7 @@ def recipe_help() -> list[tuple[str, list[str]]]:
 
 
 def pairs(option: str, given: list[str] | None) -> dict[str, str]:
-    """`name=value` texts as a dictionary; several may stand in one, `a=1,b=2`. Raises UsageError."""
+    """A dictionary of `name=value` texts; one text may hold several, `a=1,b=2`. Raises UsageError."""
     found: dict[str, str] = {}
     for text in given or []:
         for part in re.split(r",(?=[^,=]*=)", text):  # a value may have commas: head_units=512,256

@@ -1,4 +1,4 @@
-"""What a command says: the result on stdout, all else on stderr."""
+"""Output of a command: the result on stdout, all else on stderr."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from tlcli.cli.progress import ProgressDisplay, for_a_person
 from tlcli.errors import UsageError
 
 GIVEN_WITH: list[str] = []
-"""The files given with --with to this command, which what a user does next needs too."""
+"""The files given with --with. The next command of the user needs them, too."""
 
 
 class Console:
-    """The two channels of a command. `quiet` silences stderr but for errors and warnings; `as_json` changes
-    the result."""
+    """The two channels of a command.
+
+    `quiet` silences stderr except for errors and warnings; `as_json` prints the result as JSON."""
 
     def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet
 
     def note(self, *lines: str) -> None:
-        """Lines for a person, on stderr."""
+        """Print lines for a person, on stderr."""
         if lines and not self.quiet:
             with for_a_person():
                 print_to(sys.stderr, *lines)
@@ -47,16 +48,16 @@ class Console:
                 self.note("Next: " + command.replace("{}", shlex.quote(str(path))))
 
     def warn(self, text: str) -> None:
-        """What bears on the meaning of the result: said even when quiet."""
+        """Print a warning that bears on the meaning of the result, even when quiet."""
         with for_a_person():
             print_to(sys.stderr, f"tlcli: warning: {text}")
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """A table for a person, on stderr."""
+        """Print a table for a person, on stderr."""
         self.note(*format_table(header, rows))
 
     def result(self, path: str | Path, kind: str, **figures: Any) -> None:
-        """The result, on stdout: the path or one JSON object. Nothing when stdout carries the file."""
+        """Print the result on stdout: the path or one JSON object; nothing if stdout carries the file."""
         if str(path) == "-":
             return
         if self.as_json:
@@ -66,7 +67,7 @@ class Console:
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
-        """Say on a terminal what is being waited for, and take it back."""
+        """Show on a terminal what the command waits for, and erase it afterwards."""
         shown = not self.quiet and sys.stderr is not None and sys.stderr.isatty()
 
         def show(text: str) -> None:
@@ -86,7 +87,7 @@ class Console:
 
 
 def print_path(path: str | Path) -> None:
-    """One line with the path, byte for byte as the file system has it."""
+    """Print the path on one line, byte for byte as in the file system."""
     if sys.stdout is not None:
         sys.stdout.flush()
         sys.stdout.buffer.write(os.fsencode(path) + b"\n")
@@ -94,29 +95,29 @@ def print_path(path: str | Path) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON object on one line. Numbers that JSON lacks become null."""
+    """Print one JSON object on one line. Numbers that JSON lacks become null."""
     print(json.dumps(_plain(value), ensure_ascii=True, allow_nan=False))
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table as the result, on stdout."""
+    """Print a table as the result, on stdout."""
     print_lines(*format_table(header, rows))
 
 
 def print_lines(*lines: str) -> None:
-    """Lines of text as the result, on stdout."""
+    """Print lines of text as the result, on stdout."""
     print_to(sys.stdout, *lines)
 
 
 def print_to(stream: TextIO | None, *lines: str) -> None:
-    """Lines that are safe to show: a name in one must not steer the terminal, look like another line, or fill
-    the screen."""
+    """Print lines that are safe to show: a name in them cannot steer the terminal, look like another line or
+    fill the screen."""
     if stream is not None:
         print("\n".join(shorten(printable(line)) for line in lines), file=stream, flush=True)
 
 
 def shorten(text: str, most: int = 2000) -> str:
-    """The beginning of a long text, and how much is left out."""
+    """The beginning of a long text, and the number of characters left out."""
     return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more characters)"
 
 
@@ -126,7 +127,7 @@ def printable(text: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Numpy scalars and arrays, tuples and paths as what JSON knows."""
+    """Turn numpy scalars and arrays, tuples and paths into values that JSON has."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if hasattr(value, "tolist"):
@@ -141,7 +142,7 @@ def _plain(value: Any) -> Any:
 
 
 def format_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of aligned columns; a column whose cells are all numbers is set flush right."""
+    """Lines of aligned columns; a column of numbers is aligned right."""
     cells = [list(row) for row in rows]
     columns = [[row[i] for row in cells] for i in range(len(header))]
     widths = [
@@ -190,7 +191,7 @@ def stem(path: str) -> str:
 
 
 def choose_output(output: str | None, default: str, *, force: bool, as_json: bool = False) -> str:
-    """Where the command writes, refused now and not after an hour of computing when it cannot."""
+    """The path to write to. Raises TlcliError before the command computes if it cannot write there."""
     from tlcli import store
 
     path = default if output is None else output

@@ -16,16 +16,16 @@ EXAMPLES = ["tlcli plugins", "tlcli plugins --all --json"]
 
 
 def plugins(
-    everything: Annotated[bool, typer.Option("--all", help="Also what is tlcli's own.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="List tlcli's own, too.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """List all that has a name, and where it was found.
+    """List what plug-ins add, and where each was found.
 
-    Networks, methods, sources of images, recipes and sections of the report: first tlcli's own, then those of
-    installed packages (their entry points), then those of files given with `tlcli --with FILE.py` or
-    TLCLI_WITH. Without --all, those of others alone.
+    The list has networks, methods, sources of images, recipes and sections of the report of installed
+    packages (their entry points) and of files given with `tlcli --with FILE.py` or TLCLI_WITH. --all adds
+    tlcli's own.
     """
     from tlcli.register import OURS
 
@@ -62,7 +62,7 @@ def plugins(
 
 
 def registers() -> list[Register[Any]]:
-    """All of them, in the order in which a user meets them."""
+    """All registers, in the order in which a user meets them."""
     from tlcli.data.source import SOURCES
     from tlcli.models.registry import NETWORKS
     from tlcli.report.registry import SECTIONS

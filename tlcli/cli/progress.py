@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, a line a minute elsewhere, and nothing for what is soon done."""
+"""Progress on stderr: a bar on a terminal, a line a minute elsewhere, nothing for short work."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ PATIENCE = 2.0
 """Seconds before anything is shown."""
 
 LINE_EVERY = 60.0
-"""Seconds between two lines where there is no terminal, say in the log of a night's work."""
+"""Seconds between two lines if stderr is not a terminal, say in a log file."""
 
 
 @contextmanager
 def for_a_person() -> Iterator[None]:
-    """What is written to stderr here decides nothing: where it cannot be written (a full disk, a reader that
-    has ended), the rest of stderr is dropped and the work goes on."""
+    """Let the work go on if stderr cannot be written (a full disk, a closed pipe): the rest of stderr is
+    dropped."""
     try:
         yield
     except OSError:
@@ -30,7 +30,7 @@ def for_a_person() -> Iterator[None]:
 
 
 class ProgressDisplay:
-    """Called with what is done and what there is to do; shows a rate and the time to go."""
+    """A display of what is done and what there is to do, with a rate and the time to go."""
 
     def __init__(self, label: str, *, unit: str = "images", silent: bool = False) -> None:
         self.label = label
@@ -53,12 +53,15 @@ class ProgressDisplay:
             self._bar = None
 
     def __call__(self, done: float, total: float, detail: str = "") -> None:
-        """Report `done` of `total`; `detail` says what is being worked on."""
+        """Show `done` of `total`; `detail` names the present task."""
         if self.silent:
             return
         now = time.monotonic()
         if self._base_done is None or done < self._base_done:
-            self._base_done, self._base_time = done, now  # what a resumed call skips does not count as speed
+            self._base_done, self._base_time = (
+                done,
+                now,
+            )  # images that a resumed call skips do not count for the rate
         if now - self._started < PATIENCE:
             return
         with for_a_person():
@@ -69,7 +72,7 @@ class ProgressDisplay:
                 print(self._line(done, total, detail, now), file=sys.stderr, flush=True)
 
     def report(self, progress: Any) -> None:
-        """The same for the training's `Progress`: done, total, doing, and what was measured last."""
+        """Show a `Progress` of a training: done, total, the present run and its last measurements."""
         self(progress.done, progress.total, ": ".join(filter(None, (progress.doing, progress.measured))))
 
     def _rate(self, done: float, now: float) -> float:

@@ -38,11 +38,11 @@ def rank(
 ) -> None:
     """Rank bases for a target, from embeddings alone.
 
-    Each base is scored by what its last layer below the head makes of the target's training images (4,000 of
-    them at most); the test images are not looked at and no layer is trained. The scores are the accuracy of a
-    logistic head on held-out training images, that of the nearest neighbours, LogME (You et al. 2021), the
-    H-score with shrinkage (Ibrahim et al. 2021) and, for a base with a head, LEEP (Nguyen et al. 2020). Of
-    each a higher value is better. The table begins with the base whose logistic head is best.
+    Each base computes embeddings of at most 4,000 training images of the target, at its last layer below the
+    head. No layer is trained, and the test images are not used. The scores are the accuracy of a logistic
+    head on held-out training images, the accuracy of the nearest neighbours, LogME (You et al. 2021), the
+    H-score with shrinkage (Ibrahim et al. 2021) and, for a base with a head, LEEP (Nguyen et al. 2020).
+    Higher is better. The table begins with the base whose logistic head is best.
     """
     from tlcli import store
     from tlcli.cli.backend import load

@@ -1,4 +1,4 @@
-"""The command line as files record it."""
+"""The form in which files record the command line."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ NOT_RECORDED = {
     "csv_log",
     "log_dir",
 }
-"""Parameters that do not change what a file holds, and so have no place in it."""
+"""Parameters that do not change the content of a file, which does not record them."""
 
 PATHS = {"dataset", "source", "test_dataset", "like"}
 """Options whose value can be a path; all arguments are paths."""
 
 
 def recorded_command(context: typer.Context) -> str:
-    """The command line as it is written into files: only what bears on the content, paths without folders.
+    """The command line as files record it: only options that bear on the content, paths without folders.
 
-    Two calls that ask for the same thing in another order, or from another folder, give the same text.
+    The order of the options and the current folder do not change the text.
     """
     from tlcli.plugin_files import files
 

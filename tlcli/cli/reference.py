@@ -1,4 +1,4 @@
-"""The command reference in README.md, from the commands: `python -m tlcli.cli.reference` rewrites it."""
+"""Write the command reference in README.md from the commands: `python -m tlcli.cli.reference`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ END = "<!-- end -->"
 README = Path(__file__).with_name("README.md")
 
 COMMON = ("output", "force", "as_json", "quiet", "debug")
-"""Options that every command has as far as it makes sense: described once."""
+"""Options of nearly every command, which the reference describes once."""
 
 
 def reference() -> str:
-    """The generated part: one section per command, then what they have in common."""
+    """The generated part: one section per command, then the common options."""
     commands = {name: load(name) for name in SUMMARIES}
     shared = {p.name: p for command in commands.values() for p in command.params if p.name in COMMON}
     common = ["## In every command", "", *_table([shared[name] for name in COMMON])]
@@ -25,7 +25,7 @@ def reference() -> str:
 
 
 def update(text: str) -> str:
-    """The text with what stands between the two markers generated anew."""
+    """The text with the part between the two markers generated anew."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{reference()}\n\n{END}{after}"

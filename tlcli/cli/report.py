@@ -37,7 +37,8 @@ def report(
         typer.Option(
             "--against",
             metavar="ARM",
-            help="Compare every arm with this one too, beside scratch. Repeatable.",
+            help="Compare every arm (a method with its options) with this one too, beside scratch; "
+            "repeatable.",
         ),
     ] = None,
     margin: Annotated[
@@ -45,14 +46,12 @@ def report(
         typer.Option(
             "--margin",
             metavar="POINTS",
-            help="Call two arms equivalent whose difference is shown to be at most so many points.",
+            help="Call two arms equivalent if their difference is shown to be at most so many points.",
         ),
     ] = None,
     partial: Annotated[
         bool,
-        typer.Option(
-            "--partial", help="Report on the runs that are done of results that are not finished yet."
-        ),
+        typer.Option("--partial", help="Report on the finished runs of results that are not complete."),
     ] = False,
     output: Output = None,
     force: Force = False,
@@ -62,8 +61,8 @@ def report(
 ) -> None:
     """Turn results into a page with tables, figures and a discussion.
 
-    Writes a folder: report.html (one self-contained page), report.md, report.json, tables/*.csv and
-    figures/*.png and *.svg. Results of several files are merged; missing and duplicate runs are named.
+    The command writes a folder: report.html (one self-contained page), report.md, report.json, tables/*.csv
+    and figures/*.png and *.svg. It merges the results of several files and names missing and duplicate runs.
     """
     from tlcli import store
     from tlcli.report import build

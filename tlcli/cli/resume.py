@@ -1,4 +1,4 @@
-"""Long computations: where their state is kept, and how a user goes on."""
+"""The state of long computations, and the command that continues them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tlcli.errors import UsageError
 
 
 class Resumable:
-    """The folder `<output>.resume` beside an output, which lives until the output is complete.
+    """The folder `<output>.resume` beside an output, which exists until the output is complete.
 
     Raises:
-        TlcliError: that folder holds what this program has not put there, or is not the user's own.
+        TlcliError: The folder holds files of others, or belongs to another user.
     """
 
     def __init__(self, output: str, *, resume: bool, console: Console) -> None:
@@ -33,13 +33,13 @@ class Resumable:
 
     @property
     def holds_state(self) -> bool:
-        """Whether there is anything to go on from."""
+        """Whether there is a state to continue from."""
         from tlcli.store import owned
 
         return self.folder is not None and bool(owned.present(self.folder))
 
     def discard(self) -> None:
-        """The output is complete: the state has served."""
+        """Remove the state, once the output is complete."""
         from tlcli.store import owned
 
         if self.folder is not None:

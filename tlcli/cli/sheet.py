@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _COLUMNS = 12
 _ROWS = 100
 _SIDE = 48
-"""Images smaller than this are enlarged by a whole factor, larger ones stay as they are."""
+"""Smaller images are enlarged by a whole factor; larger ones keep their size. Pixels."""
 _GAP = 4
 _PAPER = 255
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: how each ends a command, at any moment, with one line and its exit code."""
+"""End a command on Ctrl-C, SIGTERM or SIGHUP, at any moment, with one line and an exit code."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tlcli.cli.resume import Resumable, resume_command
 from tlcli.errors import Interrupted, TlcliError
 
 NAMES: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
-"""What a signal that ends the program is called. SIGHUP comes when a terminal or its ssh session closes."""
+"""The names of the signals that end the program. A terminal or ssh session that closes sends SIGHUP."""
 if hasattr(signal, "SIGHUP"):
     NAMES[signal.SIGHUP] = "SIGHUP"
 
 
 def exit_code(number: int) -> int:
-    """The exit code of a program that a signal has ended, as shells have it."""
+    """The exit code that shells give to a program ended by a signal."""
     return 128 + number
 
 
@@ -34,8 +34,8 @@ class Terminated(BaseException):
 
 
 def raise_on_signals() -> None:
-    """From now on signals are exceptions. One that the program was started without hearing (by nohup, or in
-    the background of a shell) stays unheard."""
+    """Turn signals into exceptions. Signals that were ignored when the program started (by nohup, or in the
+    background of a shell) stay ignored."""
     for number in NAMES:
         if number != signal.SIGINT and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _terminate)
@@ -43,9 +43,9 @@ def raise_on_signals() -> None:
 
 
 def ignore_signals() -> None:
-    """The outcome is decided: a late signal must not change the exit code any more.
+    """Ignore signals once the outcome is decided: a late signal must not change the exit code.
 
-    Only ignoring lasts until the process has ended; handlers are taken away before the interpreter has.
+    The interpreter removes handlers before it ends; ignoring lasts to the end.
     """
     for number in NAMES:
         signal.signal(number, signal.SIG_IGN)
@@ -56,7 +56,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 def _hear_again(dropped: sys.UnraisableHookArgs) -> None:
-    """Send a signal again that came within a destructor or a callback, where Python drops its exception."""
+    """Repeat a signal that came in a destructor or a callback, where Python drops its exception."""
     error = dropped.exc_value
     if not isinstance(error, KeyboardInterrupt | Terminated):
         sys.__unraisablehook__(dropped)
@@ -68,13 +68,13 @@ def _hear_again(dropped: sys.UnraisableHookArgs) -> None:
 
 
 class StopSignals:
-    """While active, the first signal asks the computation to save and stop; a second one ends it at once.
+    """The first signal asks the computation to save and stop; a second one ends it at once.
 
-    Passed to the library as `stop`. Before the computation has asked for the first time there is nothing to
-    save: a signal then ends the program at once, for an exception in the middle of an import of TensorFlow,
-    or of its tracing, could be caught or turned into another one there. On leaving, the library's
-    `Interrupted` becomes a message that says how to go on; and so does any other error after a signal, for
-    a signal that is sent to all processes of a terminal also ends the compilers that the engine has started.
+    The library takes this object as `stop`. Before the library calls it for the first time, nothing can be
+    saved, and a signal ends the program at once: TensorFlow could catch or replace an exception that comes
+    while it is imported or traces. On leaving the block, the library's `Interrupted` becomes a message that
+    says how to go on. So does any other error after a signal, because a signal to all processes of a terminal
+    also ends the compilers that the engine has started.
     """
 
     def __init__(self, console: Console, kept: Resumable | None = None) -> None:
@@ -91,12 +91,12 @@ class StopSignals:
         return self.received is not None
 
     def complete(self) -> None:
-        """The result is written: while it is told of, a signal changes nothing; a second one ends that."""
+        """Note that the result is written: a first signal then changes nothing, a second ends the program."""
         self._complete = True
 
     def __enter__(self) -> StopSignals:
         with contextlib.suppress(OSError):  # stderr is closed
-            self._stderr = os.dup(2)  # while TensorFlow loads, 2 leads elsewhere
+            self._stderr = os.dup(2)  # descriptor 2 leads elsewhere while TensorFlow loads
         for number in NAMES:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and background shells ask
                 self._before[number] = signal.signal(number, self._ask)
@@ -112,7 +112,7 @@ class StopSignals:
             self._say("Stopping: what was done is being saved (a second signal ends the command at once).")
 
     def _say(self, text: str) -> None:
-        with contextlib.suppress(OSError):  # not print: the signal may have come in the middle of one
+        with contextlib.suppress(OSError):  # not print, which the signal may have interrupted
             os.write(self._stderr, f"tlcli: {text}\n".encode())
 
     def _give_back(self) -> None:

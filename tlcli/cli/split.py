@@ -65,14 +65,19 @@ def split(
     ] = 1,
     validation: Annotated[
         float,
-        typer.Option("--validation", metavar="P", help="Set this share of them aside as a validation part."),
+        typer.Option(
+            "--validation",
+            metavar="P",
+            help="Set this share of the training images aside as a validation part.",
+        ),
     ] = 0.0,
     sampling: Annotated[
         str,
         choice_option(
             "--sampling",
             ("nested", "sklearn", "sklearn-column"),
-            "Draw nested subsets, or those of scikit-learn's train_test_split (labels n or n x 1).",
+            "Draw nested subsets, or those of scikit-learn's train_test_split with labels of shape n "
+            "(sklearn) or n x 1 (sklearn-column).",
         ),
     ] = "nested",
     test_dataset: Annotated[
@@ -80,7 +85,7 @@ def split(
         typer.Option(
             "--test-dataset",
             metavar="NAME|PATH",
-            help="Take the test part from here: the second file or folder of a set that comes in two.",
+            help="Take the test part from this data set, for sets that come in two files or folders.",
         ),
     ] = None,
     test: Annotated[
@@ -88,26 +93,27 @@ def split(
         typer.Option(
             "--test",
             metavar="P",
-            help="Hold this share out where there is no test part, or every-fifth image [default: 0.2].",
+            help="If there is no test part, hold out this share of the images, or `every-fifth` by name. "
+            "[default: 0.2]",
         ),
     ] = None,
     no_duplicates: Annotated[
         bool,
-        typer.Option("--no-duplicates", help="Leave training images out that are in the test part, too."),
+        typer.Option("--no-duplicates", help="Leave out training images that are also in the test part."),
     ] = False,
     labels: Annotated[
         str,
         typer.Option(
             "--labels",
             metavar="fine|coarse|FILE|KEY",
-            help="The 100 or the 20 classes of cifar100; a table with columns file and label, perhaps "
-            "part and group; or the array of labels in a file.",
+            help="Use the 100 (fine) or 20 (coarse) classes of cifar100; or a table with the columns file "
+            "and label, and perhaps part and group; or this array of labels in a file.",
         ),
     ] = "fine",
     images_key: Annotated[
         str | None,
         typer.Option(
-            "--images", metavar="KEY", help="The array of images in a file, where its name is unusual."
+            "--images", metavar="KEY", help="Use this array of images in a file whose names are unusual."
         ),
     ] = None,
     layout: Annotated[
@@ -118,7 +124,7 @@ def split(
     ] = None,
     white: Annotated[
         float | None,
-        typer.Option("--white", metavar="VALUE", help="The value of white, where the pixels do not tell it."),
+        typer.Option("--white", metavar="VALUE", help="The value of white, if the pixels do not show it."),
     ] = None,
     image_size: Annotated[
         str | None,
@@ -127,7 +133,7 @@ def split(
     fit: Annotated[
         str,
         choice_option(
-            "--fit", ("stretch", "crop", "pad"), "How --image-size treats images of other proportions."
+            "--fit", ("stretch", "crop", "pad"), "How to bring images of other proportions to --image-size."
         ),
     ] = "stretch",
     channels: Annotated[
@@ -150,9 +156,9 @@ def split(
 ) -> None:
     """Cut a data set into training and test images of chosen classes.
 
-    Subsets keep the shares of the classes, and with one seed the smaller is contained in the larger. Labels
-    are renumbered from 0; the file keeps the original numbers, the names, and each image's position in the
-    published set. An output that ends in .mat is written for MATLAB.
+    Subsets keep the shares of the classes. Subsets of one seed are nested: the larger contains the smaller.
+    Labels count from 0; the file also holds the original numbers, the names, and each image's position in the
+    published set. An output whose name ends in .mat is a file for MATLAB.
     """
     from tlcli import data
 
@@ -200,7 +206,7 @@ def split(
 
 
 def open_sources(names: list[str], **reading: Any) -> Source:
-    """One source of all that are named."""
+    """The source of that name, or several joined."""
     from tlcli import data
 
     if len(names) > 1 and reading["test_dataset"] is not None:
@@ -212,7 +218,7 @@ def open_sources(names: list[str], **reading: Any) -> Source:
 
 
 def _write(path: str, cut: Dataset, command: str, parents: list[Record], force: bool) -> dict[str, str]:
-    """Write the file; returns its digest where it carries one."""
+    """Write the file; returns its digest, if the format has one."""
     from tlcli import data, store
 
     if path.lower().endswith(".mat"):
@@ -230,14 +236,14 @@ def _tell(console: Console, path: str, cut: Dataset, figures: dict[str, str]) ->
         + ", ".join(f"{number:,} {name}" for name, number in sizes.items())
         + " images.",
         None
-        if path.lower().endswith(".mat")  # for others to read
+        if path.lower().endswith(".mat")  # no command of tlcli reads it
         else "tlcli train-base {} --arch NAME (see tlcli archs), or tlcli transfer BASE {}",
     )
     console.result(path, "dataset", classes=cut.classes, class_names=cut.class_names, **sizes, **figures)
 
 
 def _share(text: str | None) -> float | str | None:
-    """A share, or a word that `load_source` checks."""
+    """The share as a number, or the word, which `load_source` checks."""
     try:
         return float(text) if text is not None else None
     except ValueError:
@@ -245,7 +251,7 @@ def _share(text: str | None) -> float | str | None:
 
 
 def shape_like(path: str, image_size: str | None, channels: int | None) -> tuple[str, int]:
-    """The size and channels of a base's or a data set's images, where none were given."""
+    """The size and channels given, or else those of the images of a base or a data set."""
     from tlcli import store
 
     record = store.read_any(path, (store.Checkpoint, store.Dataset))
@@ -257,7 +263,7 @@ def shape_like(path: str, image_size: str | None, channels: int | None) -> tuple
 
 
 class _Watched:
-    """Images that are decoded on demand, with a report of how many have been."""
+    """Images that are decoded on demand; reports the number decoded."""
 
     def __init__(self, images: ImageArray, report: Callable[[int], None]) -> None:
         self.images, self.report = images, report
@@ -273,7 +279,7 @@ class _Watched:
 
 
 def watch(parts: dict[str, Part], progress: Callable[[int, int], None]) -> dict[str, Part]:
-    """The parts, reporting to `progress` as their images are read."""
+    """The parts, which report to `progress` as their images are read."""
     total = sum(len(part) for part in parts.values())
     done = 0
 

@@ -20,7 +20,7 @@ EXAMPLES = [
 
 
 def more_help() -> list[tuple[str, list[str]]]:
-    """What the help lists from the registers."""
+    """The recipes and augmentations, for the end of the help."""
     return o.recipe_help()
 
 
@@ -59,9 +59,9 @@ def train_base(
 ) -> None:
     """Train a network on a data set: the base of a transfer.
 
-    The checkpoint holds the weights, the curves of loss and accuracy and every value of the recipe.
-    Interrupted by Ctrl-C, SIGTERM, a closed terminal or worse, the same command with --resume goes on and
-    ends in the same bytes.
+    The checkpoint holds the weights, the curves of loss and accuracy and every value of the recipe. If the
+    command is interrupted (Ctrl-C, SIGTERM, a closed terminal, a crash), the same command with --resume goes
+    on and gives the same bytes.
     """
     from tlcli import store
     from tlcli.cli.backend import load

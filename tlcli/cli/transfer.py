@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tlcli.store import Results
 
 RECOMMENDED = "anchored"
-"""What is trained where no method is named."""
+"""The default method."""
 
 EXAMPLES = [
     "tlcli transfer base.h5 digits-6-9.h5 --method scratch --method freeze --method finetune --runs 3",
@@ -27,7 +27,7 @@ EXAMPLES = [
 
 
 def more_help() -> list[tuple[str, list[str]]]:
-    """What the help lists from the registers."""
+    """The methods, recipes and augmentations, for the end of the help."""
     from tlcli.training.methods import METHODS
 
     listed = [(m.name, m.summary) for m in METHODS.values()]
@@ -48,8 +48,8 @@ def transfer(
             "--method",
             metavar="NAME[:KEY=VALUE,...]",
             autocompletion=complete.methods,
-            help="How to train, for example scratch, finetune or freeze:copy=2; repeatable. "
-            f"[default: {RECOMMENDED}]",
+            help="An arm of the study: a method with its options, such as scratch or freeze:copy=2; "
+            f"repeatable. [default: {RECOMMENDED}]",
         ),
     ] = None,
     copy: Annotated[
@@ -57,14 +57,14 @@ def transfer(
         typer.Option(
             "--copy",
             metavar="LAYERS",
-            help="Copy up to this layer: a name, a count, or a range to sweep (1-6). "
+            help="Copy the layers of the base up to this one: a name, a count, or a range to sweep (1-6). "
             "[default: all below the head]",
         ),
     ] = None,
     freeze: Annotated[
         str | None,
         typer.Option(
-            "--freeze", metavar="LAYERS", help="Freeze up to this layer, likewise. [default: what is copied]"
+            "--freeze", metavar="LAYERS", help="Freeze the layers up to this one. [default: those copied]"
         ),
     ] = None,
     runs: Annotated[
@@ -73,7 +73,7 @@ def transfer(
             "--runs",
             metavar="R",
             callback=o.check_range("--runs", 1, 10_000),
-            help="Repeat each training with this many seeds.",
+            help="Repeat each training with so many seeds.",
         ),
     ] = 3,
     bn_statistics: Annotated[
@@ -90,30 +90,32 @@ def transfer(
         typer.Option(
             "--head-units",
             metavar="N[,N]",
-            help="Hidden layers of the new head, which then takes the flattened convolutional features.",
+            help="Give the new head hidden layers; it then reads the flattened convolutional features.",
         ),
     ] = None,
     head_dropout: Annotated[
         float | None,
         typer.Option(
-            "--head-dropout", metavar="P", help="Dropout on the inputs of each layer of such a head."
+            "--head-dropout", metavar="P", help="Drop inputs of each layer of a head with hidden layers."
         ),
     ] = None,
     all_layers: Annotated[
         bool,
         typer.Option(
-            "--all-layers", help="The new head reads what all layers make of an image, not only the last."
+            "--all-layers", help="Let the new head read the outputs of all layers, not only the last."
         ),
     ] = False,
     source: Annotated[
         str | None,
         typer.Option(
-            "--source", metavar="DATASET", help="The source task: measure what each training forgets of it."
+            "--source", metavar="DATASET", help="The source task; each run measures what it forgets of it."
         ),
     ] = None,
     save: Annotated[
         str | None,
-        typer.Option("--save", metavar="DIR", help="Keep each run's network there as a checkpoint."),
+        typer.Option(
+            "--save", metavar="DIR", help="Keep each run's network in this folder, as a checkpoint."
+        ),
     ] = None,
     csv_log: o.CsvLog = None,
     log_dir: o.LogDir = None,
@@ -131,9 +133,9 @@ def transfer(
 ) -> None:
     """Train on target data sets from a base, by one or more methods, several times each.
 
-    One process runs the whole grid of data sets, methods and runs; on a CPU as many at once as there are
-    threads, one thread each. A finished run is never lost: the same command with --resume does only what is
-    missing.
+    The base is a trained network; its head is the last, classifying layer. One process runs the whole grid of
+    data sets, methods and runs. A CPU trains as many runs at once as it has threads, one thread each. If the
+    command is interrupted, the same command with --resume does only the missing runs.
     """
     from tlcli import store
     from tlcli.cli.backend import load
@@ -206,7 +208,7 @@ def transfer(
 
 
 def default_name(base: str, datasets: list[str]) -> str:
-    """`base-to-a.h5`, or of several data sets the beginning that they share: `base-to-digits-6-9-x3.h5`."""
+    """`base-to-a.h5`; several data sets give the beginning that they share: `base-to-digits-6-9-x3.h5`."""
     words = [stem(name).split("-") for name in datasets]
     shared = []
     for together in zip(*words, strict=False):

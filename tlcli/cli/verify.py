@@ -25,11 +25,10 @@ def verify(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Check that files are intact and that their inputs are what they were.
+    """Check that files and their inputs are intact.
 
-    Reads everything, recomputes the digests, and follows the recorded inputs as far as they are among the
-    files given or beside them. The exit code is 1 when something is wrong; an input that is not there is not
-    wrong.
+    The command reads every byte, recomputes the digests, and checks the recorded inputs that are among the
+    files given or beside them. The exit code is 1 if something is wrong; a missing input is not wrong.
     """
     console = Console(as_json=as_json, quiet=quiet)
     check_inputs(*files)
@@ -48,7 +47,7 @@ def verify(
 
 
 def collect(files: list[str], progress: Callable[[int, int, str], None]) -> dict[str, VerifyReport]:
-    """The report of each file and of every input found beside it, by path."""
+    """The report on each file and on every input found beside it, by path."""
     from tlcli import store
 
     reports: dict[str, VerifyReport] = {}
@@ -66,7 +65,7 @@ def collect(files: list[str], progress: Callable[[int, int, str], None]) -> dict
 
 
 def verdict(path: str, report: VerifyReport, given: set[str]) -> dict[str, Any]:
-    """What is said of one file: whether it and its inputs are as recorded."""
+    """Whether one file and its inputs are as recorded."""
     inputs = [
         {
             "name": check.parent.name,
@@ -89,12 +88,12 @@ def verdict(path: str, report: VerifyReport, given: set[str]) -> dict[str, Any]:
 
 
 def state_of(check: ParentCheck, given: set[str]) -> str:
-    """`same`, `other` or `absent`; an input that was renamed or moved is known by its digest."""
+    """`same`, `other` or `absent`. The digest finds an input that was renamed or moved."""
     return "same" if check.parent.content_sha256 in given else check.state
 
 
 def lines(verdict: dict[str, Any]) -> list[str]:
-    """One line for the file, one for each problem and for each input that is not there."""
+    """A line for the file, for each problem and for each missing input."""
     absent = [
         f"      input {i['name']}: not here, not checked" for i in verdict["inputs"] if i["state"] == "absent"
     ]

@@ -18,7 +18,7 @@ OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "step", "cosine", "one-cycle")
 PRECISIONS = ("float32", "mixed", "auto")
 AUGMENTATIONS = {
-    "flip": "mirror left-right, half of the images",
+    "flip": "mirror half of the images left to right",
     "alternating-flip": "mirror each image every other time it is seen",
     "shift": "shift by up to N pixels, edges reflected (shift:4)",
     "crop": "the same as shift: pad by N, reflected, and crop (crop:4)",
@@ -27,7 +27,7 @@ AUGMENTATIONS = {
     "color-jitter": "brightness, contrast and saturation by up to this share (color-jitter:0.4)",
     "cutout": "a grey square of N pixels (cutout:8)",
     "mixup": "mix pairs, weight from Beta(N, N) (mixup:0.2)",
-    "none": "the images as they are, whatever the recipe says",
+    "none": "no augmentation, whatever the recipe says",
 }
 _LEARNING_RATES = {"adam": 1e-3, "adamw": 1e-3, "sgd": 0.05}
 
@@ -131,7 +131,7 @@ class Recipe:
     )
     ema: float | None = _setting(
         None,
-        "Keep and test the average of the weights over the steps, with this decay; 0: the last weights.",
+        "Keep and test an average of the weights over the steps, with this decay; 0 keeps the last weights.",
         metavar="DECAY",
         low=0,
         high=0.999999,
@@ -144,14 +144,13 @@ class Recipe:
     )
     mirrored: bool = _setting(
         False,
-        "Average the logits of each test image and its mirror image. Training, and the accuracy on the "
-        "source task, are as without.",
+        "Average the logits of each test image and its mirror image. This does not change the training or "
+        "the accuracy on the source task.",
     )
     precision: str = _setting(
         "float32",
-        "float32; mixed: layers compute in bfloat16, weights and logits are float32; auto: mixed on GPUs "
-        "with tensor cores for it (NVIDIA Ampere and later) and, with TensorFlow, on CPUs with tiles for it "
-        "(AMX), else float32.",
+        "float32; mixed: layers compute in bfloat16, weights and logits stay float32; auto: mixed on GPUs "
+        "from NVIDIA Ampere on and, with TensorFlow, on CPUs with AMX, else float32.",
         choices=PRECISIONS,
     )
 
