@@ -28,7 +28,12 @@ class Command:
     """A command that runs."""
 
     def __init__(
-        self, arguments: tuple[str, ...], cwd: Path, stdin: bytes = b"", env: Mapping[str, str] | None = None
+        self,
+        arguments: tuple[str, ...],
+        cwd: Path,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        prepare: Callable[[], object] | None = None,
     ) -> None:
         self.arguments = arguments
         self.returncode: int | None = None
@@ -36,7 +41,7 @@ class Command:
         files = [str(Path(self._folder.name, name)) for name in _STREAMS]
         Path(files[0]).write_bytes(stdin)
         environment = {**ENVIRONMENT, **(env or {})}
-        self._process = _started((arguments, str(cwd), environment, files))
+        self._process = _started(arguments, str(cwd), environment, files, prepare)
 
     def send_signal(self, number: int) -> None:
         """Nothing, when it has ended already."""
@@ -60,10 +65,11 @@ def tlcli(
     cwd: Path,
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
+    prepare: Callable[[], object] | None = None,
     timeout: float = 600,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run one command to its end."""
-    command = Command(arguments, cwd, stdin, env)
+    """Run one command to its end, after `prepare` in its process."""
+    command = Command(arguments, cwd, stdin, env, prepare)
     out, err = command.communicate(timeout)
     return subprocess.CompletedProcess(arguments, command.returncode or 0, out, err)
 
@@ -81,7 +87,7 @@ def fails(done: subprocess.CompletedProcess[bytes], code: int, *words: str) -> s
     return message
 
 
-def _started(about: tuple[tuple[str, ...], str, dict[str, str], list[str]]) -> BaseProcess:
+def _started(*about: object) -> BaseProcess:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["processes_imports"])
     path = os.pathsep.join([_TESTS, *filter(None, sys.path)])
@@ -92,7 +98,13 @@ def _started(about: tuple[tuple[str, ...], str, dict[str, str], list[str]]) -> B
     return process
 
 
-def _run(arguments: tuple[str, ...], cwd: str, environment: dict[str, str], files: list[str]) -> None:
+def _run(
+    arguments: tuple[str, ...],
+    cwd: str,
+    environment: dict[str, str],
+    files: list[str],
+    prepare: Callable[[], object] | None,
+) -> None:
     """In the child: be the program. Never returns."""
     code = 99
     try:
@@ -110,6 +122,8 @@ def _run(arguments: tuple[str, ...], cwd: str, environment: dict[str, str], file
         sys.warnoptions.clear()
         from tlcli.cli import main
 
+        if prepare is not None:
+            prepare()
         code = main.run(list(arguments))
     except BaseException:
         import traceback

@@ -274,7 +274,7 @@ def test_the_digits_example_is_made_in_parallel_and_not_made_twice(tmp_path):
         f"OUT={tmp_path / 'out'}",
         f"TLCLI={' '.join(TLCLI)}",
         "RUNS=1",
-        "SIZES=20 100",
+        "SIZES=20",
     ]
     done = subprocess.run(make, capture_output=True, text=True, timeout=800, env=processes.ENVIRONMENT)
     assert done.returncode == 0, done.stderr

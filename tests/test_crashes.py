@@ -25,21 +25,21 @@ def test_killed_stopped_and_refused_writers_lose_nothing(tmp_path: Path) -> None
         sys.executable,
         str(TESTS / "harnesses" / "kill.py"),
         "--commands",
-        "split,knn,split,knn,report",
+        "split,knn,report",
         "--seed",
         "1",
         "--kills",
-        "15",
+        "9",
         "--failures",
-        "10",
+        "6",
         "--stops",
-        "5",
+        "3",
         "--folder",
         str(tmp_path),
     ]
     done = subprocess.run(command, capture_output=True, text=True, env=processes.ENVIRONMENT)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["kills"] == 15
+    assert json.loads(done.stdout)["kills"] == 9
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the harness forks")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
-from processes import ENVIRONMENT
+from processes import ENVIRONMENT, tlcli
 
 from tlcli.cli.output import Console
 from tlcli.cli.resume import Resumable
@@ -59,21 +61,17 @@ def test_a_signal_after_the_outcome_changes_nothing(work, arguments, code, numbe
     assert b"Traceback" not in done.stderr
 
 
+def _send_when_told_of(number: int) -> None:
+    told = Console.tell_output
+    Console.tell_output = lambda *all: (os.kill(os.getpid(), number), told(*all))  # type: ignore[method-assign]
+
+
 @pytest.mark.parametrize("number", [number for number, _ in ENDS])
 def test_a_signal_while_the_result_is_told_of_changes_nothing(work, number):
-    program = (
-        "import os, sys\n"
-        "from tlcli.cli import output\n"
-        "told = output.Console.tell_output\n"
-        f"output.Console.tell_output = lambda *all: (os.kill(os.getpid(), {int(number)}), told(*all))\n"
-        "sys.argv = ['tlcli', 'train-base', 'digits-0-5.h5', '--arch', 'cnn2', '--samples', '100', '-o',\n"
-        f"            'told-{int(number)}.h5', '--force']\n"
-        "from tlcli.cli.main import main\n"
-        "main()\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], cwd=work, capture_output=True, env=ENVIRONMENT)
-    assert (done.returncode, done.stdout.decode()) == (0, f"told-{int(number)}.h5\n"), done.stderr
-    assert "stop" not in done.stderr.decode()
+    arguments = ["train-base", "digits-0-5.h5", "--arch", "cnn2", "--samples", "100", "-o", "told.h5"]
+    done = tlcli(*arguments, cwd=work, prepare=partial(_send_when_told_of, number))
+    assert (done.returncode, done.stdout) == (0, b"told.h5\n"), done.stderr
+    assert b"stop" not in done.stderr
 
 
 @pytest.mark.parametrize(("number", "code"), ENDS)

@@ -15,10 +15,10 @@ import argparse
 import collections
 import contextlib
 import json
+import multiprocessing
 import os
 import resource
 import select
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +27,8 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import PIL.Image  # noqa: F401  what readers import when they are called
+import scipy.io  # noqa: F401
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -104,12 +106,13 @@ def forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
-def work(kind: str, seed: int, first: int, last: int, folder: str) -> None:
+def work(stdout: int, kind: str, seed: int, first: int, last: int, folder: Path) -> None:
     """A worker: cases one after the other, each told before and after."""
+    os.dup2(stdout, 1)
     warnings.simplefilter("ignore")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.environ["TLCLI_CACHE_DIR"] = folder
-    cases = Cases(KINDS[kind], seed, Path(folder))
+    os.environ["TLCLI_CACHE_DIR"] = str(folder)
+    cases = Cases(KINDS[kind], seed, folder)
     room = memory("VmSize") + 4 * PIXEL_MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (room, room))
     for number in range(first, last):
@@ -125,27 +128,33 @@ def run_kind(kind: str, seed: int, first: int, count: int, folder: Path, outcome
 
 def _run_worker(kind: str, seed: int, first: int, last: int, folder: Path, outcomes: dict[int, str]) -> None:
     """Until the worker ends, whichever way. Outcomes come for all numbers from `first` on, without a gap."""
-    command = [sys.executable, __file__, "--worker", kind, str(seed), str(first), str(last), str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        try:
-            running, why = _listen(process, outcomes)
-        except BaseException:
-            process.kill()
-            raise
-        code = process.wait()
-        if running is not None:
-            outcomes[running] = why or f"WRONG: the interpreter ended with {code}"
-        elif code or first not in outcomes:
-            said = process.stderr.read().decode() if process.stderr else ""
-            raise RuntimeError(f"the worker for {kind} failed: {said}")
+    reading, writing = os.pipe()
+    process = multiprocessing.get_context("fork").Process(
+        target=work, args=(writing, kind, seed, first, last, folder)
+    )
+    process.start()
+    os.close(writing)
+    try:
+        running, why = _listen(reading, outcomes)
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        os.close(reading)
+    if why:
+        process.kill()
+    process.join()
+    if running is not None:
+        outcomes[running] = why or f"WRONG: the interpreter ended with {process.exitcode}"
+    elif process.exitcode or first not in outcomes:
+        raise RuntimeError(f"the worker for {kind} failed")
 
 
-def _listen(process: subprocess.Popen[bytes], outcomes: dict[int, str]) -> tuple[int | None, str]:
+def _listen(reading: int, outcomes: dict[int, str]) -> tuple[int | None, str]:
     """Note what a worker says. Returns the number of the case that it has not ended, and why not."""
-    assert process.stdout is not None
     running, pending = None, b""
-    while select.select([process.stdout], [], [], 600 if running is None else HANG)[0]:
-        block = os.read(process.stdout.fileno(), 65536)
+    while select.select([reading], [], [], 600 if running is None else HANG)[0]:
+        block = os.read(reading, 65536)
         if not block:
             return running, ""
         *lines, pending = (pending + block).split(b"\n")
@@ -154,7 +163,6 @@ def _listen(process: subprocess.Popen[bytes], outcomes: dict[int, str]) -> tuple
             running = None if outcome else number
             if outcome:
                 outcomes[number] = outcome[0]
-    process.kill()
     return running, f"WRONG: no end after {HANG:.0f} s"
 
 
@@ -200,7 +208,4 @@ def tell_wrong(kind: str, outcomes: dict[int, str]) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--worker"]:
-        work(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]), sys.argv[6])
-        sys.exit(0)
     sys.exit(main())
