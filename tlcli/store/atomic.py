@@ -22,20 +22,20 @@ from tlcli.errors import TlcliError
 
 try:
     import fcntl
-except ImportError:  # no flock on this system: stale files are then left alone
+except ImportError:  # no flock on this system: temporary files of killed programs then stay
     fcntl = None  # type: ignore[assignment]
 
 OLD = "-old"
-"""Stands in the name of what was there before, while a folder takes its place in two steps."""
+"""The ending of the name of an older folder while another takes its place in two steps."""
 _TEMPORARY = re.compile(r"(\..+\.)\d+-[0-9a-f]{8}(-old)?\.tlcli-tmp", re.DOTALL)
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTSUP, errno.ENOSYS}
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 
 
 def check_output(path: str | Path, force: bool = False, *, follow: bool = True) -> None:
-    """Refuse early what could not be written in the end, before hours are spent on it.
+    """Refuse an output that cannot be written, before hours of computing.
 
-    `-` is stdout, refused when that is a terminal. A link is written through, unless it lies in a folder that
+    `-` is stdout, refused if that is a terminal. A link is written through, unless it lies in a folder that
     others can write, where it could lead to any file of the user. Raises TlcliError.
     """
     if str(path) == "-":
@@ -52,7 +52,7 @@ def check_output(path: str | Path, force: bool = False, *, follow: bool = True) 
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder for results, likewise early. Raises TlcliError."""
+    """Make a folder for results, before the computing. Raises TlcliError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -75,7 +75,7 @@ def _check_target(target: Path, force: bool) -> None:
 
 
 def check_links(target: Path) -> None:
-    """Refuse an output behind a link that others can have made. Raises TlcliError."""
+    """Refuse an output behind a link that another user may have made. Raises TlcliError."""
     for link in _links(Path.cwd() / target):
         if _others_can_write(link.parent):
             raise TlcliError(
@@ -85,7 +85,7 @@ def check_links(target: Path) -> None:
 
 
 def _links(path: Path, most: int = 40) -> Iterator[Path]:
-    """The links on the way to a path, as far as it exists."""
+    """The links in the existing part of a path."""
     for place in (*reversed(path.parents), path):
         if most and place.is_symlink():
             yield place
@@ -93,8 +93,8 @@ def _links(path: Path, most: int = 40) -> Iterator[Path]:
 
 
 def _others_can_write(folder: Path) -> bool:
-    """Whether another user can make entries in a folder; the group of a user's own name, which has the user's
-    number, holds no other."""
+    """Whether another user can make entries in a folder. The group with the user's own number has no other
+    members."""
     found = os.stat(folder)
     if not hasattr(os, "geteuid"):
         return False
@@ -120,7 +120,7 @@ def _exists(target: Path) -> bool:
 def atomic_file(path: str | Path, force: bool = False, *, follow: bool = True) -> Iterator[Path]:
     """Yield the path of an empty temporary file; when the block ends well, it becomes `path`.
 
-    A file that is replaced passes on its permissions. A link is written through; without `follow`, which is
+    The new file takes the permissions of the one it replaces. A link is written through; without `follow`,
     for files that the user has not named, it is replaced.
 
     When the block raises, the temporary file is removed and `path` is as it was. Raises TlcliError when
@@ -141,7 +141,7 @@ def atomic_file(path: str | Path, force: bool = False, *, follow: bool = True) -
             if force:
                 keep_permissions(target, descriptor)
             os.fsync(descriptor)
-            if fcntl is None:  # nor a lock to keep: Windows renames no file that is open
+            if fcntl is None:  # Windows has no such lock and renames no open file
                 os.close(descriptor)
                 descriptor = -1
             _publish(temporary, target, force)
@@ -158,12 +158,12 @@ def atomic_file(path: str | Path, force: bool = False, *, follow: bool = True) -
 
 
 def temporary_name(target: Path, ending: str = "") -> Path:
-    """A new name beside a target, for what is to become it (or, with the ending `OLD`, what was it)."""
+    """A new name beside a target, for its next version or, with the ending `OLD`, its last one."""
     return target.with_name(f"{stem(target)}{os.getpid()}-{secrets.token_hex(4)}{ending}.tlcli-tmp")
 
 
 def stem(target: Path) -> str:
-    """How the names of a target's temporary files begin, short enough for any file system."""
+    """The beginning of the names of a target's temporary files, short enough for any file system."""
     name = target.name
     if len(os.fsencode(name)) > 200:
         name = f"{name[:40]}~{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
@@ -216,15 +216,15 @@ def _create(target: Path) -> tuple[Path, int]:
         if fcntl is not None:
             with contextlib.suppress(OSError):  # some network file systems have no locks
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.exists(temporary):  # else another program took it for stale before it was locked
+        if os.path.exists(temporary):  # else another program removed it before it was locked
             return temporary, descriptor
         os.close(descriptor)
 
 
 def keep_permissions(target: Path, descriptor: int) -> None:
-    """Give an open file or folder the permissions of the one that it is to replace, if there is one.
+    """Give an open file or folder the permissions of the one that it replaces, if there is one.
 
-    Where it cannot be given the same group, the group gets no permission: it would be another group's.
+    If the system refuses the same group, the group gets no permissions: another group would have them.
     """
     try:
         old = os.lstat(target)
@@ -260,12 +260,12 @@ def _publish(temporary: Path, target: Path, force: bool) -> None:
 
 
 def too_late(target: Path) -> TlcliError:
-    """What the program says that comes second."""
+    """The error if another program made the target meanwhile."""
     return TlcliError(f"{target} was made by another program meanwhile; it is left as it is.")
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk, where its file system can do that. Raises OSError."""
+    """Write the names in a folder to the disk, if its file system can. Raises OSError."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -278,7 +278,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_error(target: str | Path, error: Exception) -> TlcliError:
-    """A plain sentence for a failed write; h5py hides the number of the error in its text."""
+    """The error for a failed write, as a plain sentence; h5py hides the error number in its text."""
     number = getattr(error, "errno", None)
     hidden = re.search(r"errno = (\d+)", str(error))
     if number is None and hidden:

@@ -14,9 +14,9 @@ from tlcli.store import atomic, owned
 
 
 def check_folder(folder: Path, force: bool = False) -> None:
-    """Refuse early what could not be written in the end. Raises TlcliError.
+    """Refuse a folder that cannot be written, before the work. Raises TlcliError.
 
-    With `force` a folder is replaced whose files its list names, and no other.
+    `force` replaces a folder only if its list names all its files.
     """
     try:
         atomic.check_links(folder)
@@ -37,8 +37,8 @@ def check_folder(folder: Path, force: bool = False) -> None:
 
 
 def write_folder(folder: Path, files: Mapping[str, str | bytes], *, force: bool = False) -> None:
-    """Write files (by their names, with `/` between folders) to a folder: all of them or none. What was there
-    is replaced as `check_folder` allows, and passes on its permissions. Raises TlcliError."""
+    """Write files (by their names, with `/` between folders) to a folder: all of them or none. The folder
+    replaces an older one as `check_folder` allows, and takes its permissions. Raises TlcliError."""
     _tidy(folder)
     check_folder(folder, force)
     temporary = atomic.temporary_name(folder)
@@ -54,7 +54,7 @@ def write_folder(folder: Path, files: Mapping[str, str | bytes], *, force: bool 
 
 
 def _fill(temporary: Path, files: Mapping[str, str | bytes], old: Path) -> None:
-    """Write all files, and have them and their names on the disk."""
+    """Write all files, and sync them and their names to the disk."""
     for name, content in files.items():
         path = temporary / name
         path.parent.mkdir(exist_ok=True)
@@ -68,7 +68,7 @@ def _fill(temporary: Path, files: Mapping[str, str | bytes], old: Path) -> None:
 
 
 def _move(temporary: Path, folder: Path, force: bool) -> None:
-    """Give the new folder its final name; one that was there takes the temporary name, and goes with it."""
+    """Give the new folder its final name; an older one takes the temporary name and is removed."""
     check_folder(folder, force)
     if not folder.exists() or not any(folder.iterdir()):
         try:
@@ -86,7 +86,7 @@ def _move(temporary: Path, folder: Path, force: bool) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Swap two names in one step, as Linux can; false where it is not possible."""
+    """Swap two names in one step, as Linux can; false if the system cannot."""
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     try:
         swap = ctypes.CDLL(None).renameat2
@@ -96,7 +96,8 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _replace(temporary: Path, folder: Path) -> None:
-    """In two steps: the older folder is moved aside, where the next call finds it if this one is killed."""
+    """Replace a folder in two steps. The older one is moved aside, where the next call finds it after a
+    kill."""
     old = atomic.temporary_name(folder, atomic.OLD)
     os.rename(folder, old)
     try:
@@ -104,12 +105,12 @@ def _replace(temporary: Path, folder: Path) -> None:
     except BaseException:
         os.rename(old, folder)
         raise
-    atomic.sync_folder(folder.parent)  # else a loss of power could bring back the name of what goes now
+    atomic.sync_folder(folder.parent)  # else a loss of power could bring the removed name back
     owned.remove(old)
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what killed calls left beside a folder and nobody holds; put back what was moved aside."""
+    """Remove temporary folders of killed calls, and put back a folder that one of them moved aside."""
     for path in atomic.leftovers(folder):
         if path.is_symlink() or not path.is_dir() or not atomic.is_own(path.stat()):
             continue

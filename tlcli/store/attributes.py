@@ -1,4 +1,4 @@
-"""The types that a file may hold, and the values of attributes, each read as HDF5 has it and checked."""
+"""Check the types that a file may hold, and read and check the values of attributes."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ _FOREIGN = {
 
 
 class UnsafeError(Exception):
-    """Why an object is not let through."""
+    """The reason why the gate refuses an object."""
 
 
 def dtype_of(kind: Any) -> str:
-    """The numpy name of a stored type, `string` for fixed-length UTF-8 or ASCII text, else what it is."""
+    """The numpy name of a stored type, `string` for fixed-length UTF-8 or ASCII text, else HDF5's name."""
     family = kind.get_class()
     if family == h5t.STRING:
         if kind.is_variable_str():
@@ -93,7 +93,7 @@ def read_attribute(attribute: Any) -> Any:
 
 
 def list_length(attribute: Any) -> int:
-    """How many texts an attribute lists, as Keras's weights files name layers; no file of tlcli has such.
+    """The number of texts that an attribute lists, as Keras's weights files name layers. tlcli writes none.
 
     An empty list is one of numbers there. Raises UnsafeError for anything else.
     """
@@ -108,7 +108,7 @@ def list_length(attribute: Any) -> int:
 
 
 def read_fixed_texts(attribute: Any, count: int) -> list[bytes]:
-    """The texts of an attribute that lists so many, all of one length in bytes."""
+    """The `count` texts of an attribute that lists texts, all of one length in bytes."""
     kind = attribute.get_type()
     texts = np.zeros(count, f"S{kind.get_size()}")
     attribute.read(texts, kind)

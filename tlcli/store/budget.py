@@ -1,8 +1,7 @@
-"""What may be made of one input: one budget for each file or folder that is opened.
+"""One budget of memory and time for each input, a file or folder that is opened.
 
-A reader takes from it whatever it makes of the input: bytes that it unpacks, pixels that it decodes, texts
-that it copies, objects that it lists. So a small file cannot ask for much memory or time, whichever way it
-tries.
+A reader takes from the budget whatever it makes of the input: bytes that it unpacks, pixels that it decodes,
+texts that it copies, objects that it lists. So no small file can ask for much memory or time.
 """
 
 from __future__ import annotations
@@ -17,42 +16,42 @@ from collections.abc import Iterator
 from tlcli.errors import TlcliError
 
 FLOOR = 2**28
-"""Bytes that may be made of any input, however small."""
+"""Bytes that any input may become, however small."""
 FILE = 1024
-"""Bytes that each of many files counts as at least when an input is made of them."""
+"""The least number of bytes that each of the many files of an input counts as."""
 RATIO = 4096
-"""And beyond that for each byte of it: deflate expands 1,032 times at most, and what is made of that may be
-several times as large, such as texts or pixels in colour."""
+"""Further bytes for each byte of the input. Deflate expands at most 1,032 times, and texts or pixels in
+colour may be several times as large as the unpacked bytes."""
 ROOM = 1_700_000_000
-"""Bytes of memory that all threads together may work in at a time, and give back: decoding of images."""
+"""Bytes of working memory for all threads together, given back after use: decoding of images."""
 DEFLATE = 1032
-"""Times that gzip and deflate expand at most."""
+"""The most that gzip and deflate expand, as a factor."""
 
 OBJECT = 1024
-"""What an object of a file or a member of an archive is counted as, beside its bytes."""
+"""Bytes for an object of a file or a member of an archive, beside its own."""
 TEXT = 128
-"""What a text is counted as that is one of many."""
+"""Bytes for each of many texts."""
 ROW_RATIO = 128
-"""What each byte of a table of labels is counted as: a row of two bytes becomes several objects."""
+"""Bytes for each byte of a table of labels: a row of two bytes becomes several objects."""
 LABEL = 1024
-"""What an entry of a vector is counted as, which may be the label of an image."""
+"""Bytes for an entry of a vector, which may be the label of an image."""
 OPCODE = 128
-"""What a step of a pickle is counted as."""
+"""Bytes for a step of a pickle."""
 TEXT_RATIO = 32
-"""What each byte of a text is counted as: JSON makes objects of it."""
+"""Bytes for each byte of a text: JSON makes objects of it."""
 CHUNK = 16 * 1024
-"""What a chunk of an HDF5 dataset is counted as, beside its bytes: each takes some time."""
+"""Bytes for a chunk of an HDF5 dataset, beside its own: each takes some time."""
 
 
 class Budget:
-    """What may be made of one input, in bytes. Threads may share it.
+    """The budget of one input, in bytes. Threads may share it.
 
-    Two things are bounded: what there is at a time, by TLCLI_MAX_BYTES or the machine's memory; and what is
-    made in all, in proportion to the input, because it takes time even where it is given back.
+    The budget has two limits: for memory in use at a time, TLCLI_MAX_BYTES or the machine's memory; and for
+    all that is ever made, a multiple of the input, because making it takes time even if it is given back.
     """
 
     def __init__(self, name: str, size: int = 0) -> None:
-        """name: what messages call the input. size: its bytes, as far as they are known."""
+        """name: the input in messages. size: its bytes, as far as they are known."""
         self.name = name
         self._given = given_limit()
         self._most_held = machine_memory() if self._given is None else self._given
@@ -61,12 +60,12 @@ class Budget:
         self._changed = threading.Condition()
 
     def grow(self, size: int) -> None:
-        """Another file of the same input was opened, with so many bytes."""
+        """Add the bytes of another file of the same input."""
         with self._changed:
             self._size += size
 
     def allows(self, count: int) -> bool:
-        """Whether so many bytes could be taken; takes none."""
+        """Whether `count` bytes are left; takes none."""
         return self._held + count <= self._most_held and self._made + count <= self._most_made
 
     @property
@@ -85,12 +84,12 @@ class Budget:
             self._made += count
 
     def give_back(self, count: int) -> None:
-        """Memory that was taken has been released."""
+        """Return memory that was taken and is released."""
         with self._changed:
             self._held -= count
 
     def refusal(self, what: str, count: int) -> str:
-        """Why `what`, so many bytes, is not read."""
+        """The reason why `what`, with `count` bytes, is not read."""
         if self._held + count > self._most_held:
             limit = self._most_held
             rule = "this machine has memory for" if self._given is None else "TLCLI_MAX_BYTES allows"
@@ -108,7 +107,8 @@ class Budget:
 
     @contextlib.contextmanager
     def room(self, count: int) -> Iterator[None]:
-        """Memory to work in meanwhile, at most `room_size`. Waits until other threads leave enough of it."""
+        """Take working memory for the block, at most `room_size`. Waits until other threads give back
+        enough."""
         with self._changed:
             self._changed.wait_for(lambda: self._working + count <= self.room_size)
             self._working += count
@@ -121,7 +121,7 @@ class Budget:
 
 
 def given_limit() -> int | None:
-    """TLCLI_MAX_BYTES; None where it is not set. Raises TlcliError when it is no number."""
+    """TLCLI_MAX_BYTES; None if it is not set. Raises TlcliError if it is not a number."""
     text = os.environ.get("TLCLI_MAX_BYTES", "")
     if not text:
         return None
@@ -139,6 +139,6 @@ def machine_memory() -> int:
 
 
 def array_cost(shape: tuple[int, ...], size: int) -> int:
-    """What an array of so many bytes is counted as; a vector's entries may each become a label."""
+    """The bytes that an array counts as; each entry of a vector may become a label."""
     entries = math.prod(shape)
     return size + (LABEL * entries if entries == max(shape, default=1) else 0)

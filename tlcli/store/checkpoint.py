@@ -43,7 +43,7 @@ def to_tree(record: Checkpoint) -> Tree:
 
 
 def from_tree(tree: Tree) -> Checkpoint:
-    """The checkpoint of a tree. Raises TlcliError where its parts contradict each other."""
+    """The checkpoint of a tree. Raises TlcliError if its parts contradict each other."""
     headless = "classes/names" not in tree.datasets
     names, original = ([], np.zeros(0, np.int64)) if headless else take_classes(tree)
     order = tree.get("", "channel_order")

@@ -16,7 +16,7 @@ from tlcli.store.schema import LONGEST_NAME
 from tlcli.store.tree import UNPRINTABLE, from_json
 
 MOST_SAMPLES = 10**15
-"""More than a training can see: a year at 30 million images a second."""
+"""More samples than a training can see: a year at 30 million images a second."""
 
 Outline = dict[str, tuple[str, tuple[int, ...]]]
 """The dtype and shape of every dataset, by path."""
@@ -40,7 +40,7 @@ def check_outline(
 
 
 def check_names(paths: Iterable[str]) -> None:
-    """Refuse paths with names that the gate would not let through again. Raises TlcliError."""
+    """Refuse paths with names that the gate would refuse when they are read. Raises TlcliError."""
     for name in {name for path in paths if path for name in path.split("/")}:
         try:
             check_name(name.encode("utf-8", "surrogatepass"))
@@ -58,7 +58,7 @@ def _check_array(rule: Array, path: str, dtype: str, shape: tuple[int, ...]) -> 
 def _check_dimensions(
     rule: Array, path: str, shape: tuple[int, ...], known: dict[tuple[str, str], tuple[int, str]]
 ) -> None:
-    """Equal names of dimensions mean equal lengths, within the rule's scope or the whole file."""
+    """Check that dimensions of one name have one length, within the rule's scope or the whole file."""
     for name, length in zip(rule.shape or (), shape, strict=True) if rule.shape else ():
         if length < 1:
             raise TlcliError(f"{path} has the shape {shape}; expected at least one entry along every axis.")
@@ -92,7 +92,7 @@ class Rules:
         raise TlcliError(f"It holds an unknown dataset {path!r:.80}.")
 
     def check_complete(self, outline: Outline, attributes: Iterable[str]) -> None:
-        """Every required array is there, in every part or target that has begun."""
+        """Check that no required array is missing, in any part or target that is there."""
         for pattern, rule in self._arrays:
             if rule.required == "always" and not any(pattern.fullmatch(path) for path in outline):
                 raise TlcliError(f"{rule.path} is missing.")
@@ -102,7 +102,7 @@ class Rules:
                 _check_whole(rule, paths)
 
     def check_attributes(self, outline: Outline, attributes: dict[str, dict[str, Any]]) -> None:
-        """Every attribute is known and has its type, and none is missing."""
+        """Check that every attribute is known and has its type, and that none is missing."""
         for path in {"", *attributes, *outline, *_groups_of(outline)}:
             found = attributes.get(path, {})
             expected = self._expected(path, outline)
@@ -126,7 +126,7 @@ class Rules:
 
 
 def _check_whole(rule: Array, paths: set[str]) -> None:
-    """The array is there in every group that matches the leading names of its path."""
+    """Check that every group that matches the leading names of the rule's path has the array."""
     head, rest = (rule.path.split("/")[: rule.scope], rule.path.split("/")[rule.scope :])
     pattern = _pattern("/".join(head))
     for group in {"/".join(path.split("/")[: rule.scope]) for path in paths}:

@@ -1,7 +1,6 @@
-"""Reading the data of a dataset that passed the gate.
+"""Read the data of a dataset that passed the gate.
 
-Chunks are unpacked here and not by HDF5, which unpacks a chunk to whatever size the compressed stream asks
-for.
+HDF5 unpacks a chunk to whatever size the compressed stream asks for, so this module unpacks chunks itself.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ def load_dataset(file: Any, item: Item) -> np.ndarray:
 
 
 def _places(stored: Any, most: int) -> dict[tuple[int, ...], Any]:
-    """Where each chunk is, by its offset, found in one pass: HDF5 looks through all of them for each one."""
+    """The place of each chunk by its offset, from one pass: HDF5 searches all chunks for each one."""
     found: dict[tuple[int, ...], Any] = {}
 
     def note(chunk: Any) -> bool | None:
@@ -47,12 +46,12 @@ def _places(stored: Any, most: int) -> dict[tuple[int, ...], Any]:
 
 
 def _chunk(stored: Any, item: Item, offset: tuple[int, ...], place: Any, dtype: np.dtype) -> np.ndarray:
-    """One chunk, unpacked: fletcher32 taken off (the digests check more), gzip undone, shuffle undone."""
+    """One chunk without fletcher32 (the digests check more), gzip and shuffle."""
     assert item.chunks is not None
     size = product(item.chunks) * item.itemsize
     if place is None or place.byte_offset is None:
         raise UnsafeError(f"{item.path!r:.100} lacks a chunk")
-    # Without filters HDF5 reads as many bytes as the file says into room for as many as there should be.
+    # Without filters HDF5 reads as many bytes as the file says into a buffer of the declared size.
     most = size + size // 100 + 1024 if item.filters else size
     if place.filter_mask or place.size > most:
         raise UnsafeError(

@@ -1,4 +1,4 @@
-"""What several formats share: class names, parts, histories, and the checks of what a schema cannot say."""
+"""Parts that several formats share: class names, histories, and checks that a schema cannot express."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from tlcli.store.tree import Tree
 
 
 def to_tree(record: Dataset) -> Tree:
-    """The tree of a dataset. Images are passed on as they are, so that lazy ones stay lazy."""
+    """The tree of a dataset. Lazy images stay lazy."""
     tree = Tree(Dataset.format)
     tree.set("", "source", record.source)
     tree.set_json("", "options", record.options)

@@ -1,4 +1,4 @@
-"""What a file is and holds, without reading more of it than a summary needs. Works on any HDF5 file."""
+"""Describe any HDF5 file, reading only what a summary needs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tlcli.store.tree import Tree, base_name
 
 @dataclass(frozen=True)
 class Entry:
-    """One object of the tree: a group, a dataset, or something that tlcli would not follow."""
+    """One object of the tree: a group, a dataset, or an object that tlcli would not follow."""
 
     path: str
-    """From the root, which is `/`."""
+    """The path from the root, which is `/`."""
     kind: str
     """`group`, `dataset`, `soft link`, `external link`, `virtual dataset`, `named type`, ..."""
     shape: tuple[int, ...] = ()
@@ -36,7 +36,7 @@ class Entry:
     """Bytes in the file."""
     attributes: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
-    """Why tlcli would refuse to read it; empty when it would not."""
+    """The reason why tlcli would refuse to read it, or empty."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ class FileDescription:
     details: dict[str, Any] = field(default_factory=dict)
     """Key figures of the kind: shapes, parameters, methods, the options."""
     problems: tuple[str, ...] = ()
-    """Why `read` would refuse it. Data and digests are not looked at; `verify` does that."""
+    """The reasons why `read` would refuse it, from the outline alone; `verify` checks data and digests."""
 
 
 def describe(path: str | Path) -> FileDescription:
-    """Describe a file, or stdin for `-`. Nothing that points out of the file is followed.
+    """Describe a file, or stdin for `-`. Links out of the file are not followed.
 
-    Raises TlcliError only when it cannot be opened as HDF5.
+    Raises TlcliError only if HDF5 cannot open it.
     """
     with open_hdf5(path) as file:
         items = file.items(strict=False)
@@ -88,7 +88,7 @@ def describe(path: str | Path) -> FileDescription:
 
 
 def _small_tree(file: OpenFile, kind: Format) -> Tree:
-    """The tree with everything but images, embeddings, weights and the like, which stay in the file."""
+    """The tree without images, embeddings, weights and other large arrays, which stay in the file."""
     items = file.items()
     datasets = {path: item for path, item in items.items() if item.kind == "dataset"}
     attributes = {path: item.attributes for path, item in items.items() if item.attributes}
@@ -100,7 +100,7 @@ def _small_tree(file: OpenFile, kind: Format) -> Tree:
 
 
 def _is_small(path: str, item: Item) -> bool:
-    """What a summary is made of: texts, labels, the tables of results and, in version 1, the curves."""
+    """Whether a summary needs the array: texts, labels, tables of results and, in version 1, curves."""
     if item.dtype == "string" or path.endswith("/labels"):
         return True
     tabular = path.startswith(("runs/", "neighbours/", "rankings/", "targets/"))
@@ -241,7 +241,7 @@ def _results(tree: Tree, items: dict[str, Item]) -> Summary:
 def _accuracies(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Mean and standard deviation of the test accuracy of each arm on each dataset, in the order of rows.
 
-    `mean` is None where nothing was measured, `sd` with fewer than two runs.
+    `mean` is None if nothing was measured, `sd` with fewer than two runs.
     """
     cells: dict[tuple[str, int, str], list[float]] = {}
     for row in rows:

@@ -1,11 +1,11 @@
 """Digests over the content of a file, independent of how HDF5 lays it out.
 
-The content digest is the SHA-256 of a listing with one line for every dataset and attribute, sorted. A
-dataset stands there with its path, dtype, shape and the SHA-256 of its little-endian bytes in C order (texts:
-of their UTF-8 JSON), so it can be computed while blocks pass by. Left out: the digests themselves,
-`generated_by`, `command`, `ancestry` and `computed_by`; `parents` is reduced to the content digests of the
-parents. So the same content made by another command, in another folder or on another machine has the same
-digest. What is left out is covered by the provenance digest.
+The content digest is the SHA-256 of a sorted listing with one line for every dataset and attribute. The line
+of a dataset has its path, dtype, shape and the SHA-256 of its little-endian bytes in C order (of the UTF-8
+JSON for texts), which can be computed block by block. The listing leaves out the digests themselves,
+`generated_by`, `command`, `ancestry` and `computed_by`, and has the content digests of the parents in place
+of `parents`. So the same content has the same digest, whatever command, folder or machine made it. The
+provenance digest covers what is left out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a schema is made of: rules for arrays, for attributes, and the formats that they make up."""
+"""The elements of a schema: rules for arrays and attributes, and the formats that they form."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NUMBERS = (
 FLOATS = ("float16", "float32", "float64")
 
 FILE_WIDE = frozenset("HWCDn")
-"""Dimensions that have one value in the whole file; the others (N, T) hold within a group."""
+"""Dimensions with one length in the whole file. The others (N, T) have one length within a group."""
 
 
 @dataclass(frozen=True)

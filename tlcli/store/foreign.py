@@ -1,4 +1,4 @@
-"""Plain arrays out of HDF5 files that others wrote, MATLAB's version 7.3 among them, through the gate."""
+"""Read plain arrays from HDF5 files of other programs, such as MATLAB 7.3, through the gate."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _USER_BLOCK = 512
 def array_tree(
     path: str | Path, budget: Budget | None = None
 ) -> tuple[dict[str, tuple[int, ...]], list[str]]:
-    """The numeric arrays in a file that pass the gate, and their shapes as HDF5 has them; and what does not.
+    """The shapes of the numeric arrays that pass the gate, by path, in HDF5's order of axes; and the names of
+    the other objects.
 
-    Arrays are called by their path. What MATLAB keeps of its own (`#refs#`) is in neither.
+    Both leave out the objects that MATLAB keeps for itself (`#refs#`).
     """
     with open_hdf5(path, user_block=_user_block(path), budget=budget) as file:
         items = _items(file)
@@ -47,13 +48,13 @@ def read_arrays(path: str | Path, names: Sequence[str], budget: Budget) -> dict[
 
 
 def _user_block(path: str | Path) -> int:
-    """Where HDF5 begins: MATLAB writes 512 bytes of its own first."""
+    """The byte at which HDF5 begins: MATLAB writes 512 bytes of its own first."""
     with open(path, "rb") as file:
         return 0 if file.read(len(SIGNATURE)) == SIGNATURE else _USER_BLOCK
 
 
 def _items(file: OpenFile) -> dict[str, Item]:
-    """What the file holds. Raises TlcliError for more than the budget allows, which no reader should miss."""
+    """The objects of the file. Raises TlcliError if they exceed the budget."""
     items = file.items(strict=False)
     for item in items.values():
         if item.too_large:

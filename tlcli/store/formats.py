@@ -38,7 +38,7 @@ def from_tree(tree: Tree) -> Record:
 
 
 def check_tree(tree: Tree) -> None:
-    """Refuse to write what would be refused when it is read. Raises TlcliError."""
+    """Refuse to write a tree that reading would refuse. Raises TlcliError."""
     outline = {path: (digest.dtype_of(data), digest.shape_of(data)) for path, data in tree.datasets.items()}
     checks.check_names({*tree.datasets, *tree.attributes})
     checks.check_outline(schema.FORMATS[tree.format], outline, tree.attributes)

@@ -1,10 +1,10 @@
 """The gate that every HDF5 file passes before any of its data is read.
 
-It looks at a file through HDF5's low-level interface, which follows nothing by itself, and lists what is
-there. What could read another file, take memory without bound, run in circles or surprise the code behind it
-is refused: links other than plain ones, external storage, virtual datasets, references and other types than
-plain numbers and fixed-length UTF-8 texts, filters other than shuffle, gzip and fletcher32, declared sizes
-that the stored bytes cannot hold, cycles, depth, and names with a path in them.
+The gate lists the objects of a file through HDF5's low-level interface, which follows no links. It refuses
+objects that could read another file, take memory without bound or loop for ever: links other than plain ones,
+external storage, virtual datasets, types other than plain numbers and fixed-length UTF-8 texts, filters other
+than shuffle, gzip and fletcher32, declared sizes that the stored bytes cannot hold, cycles, depth, and names
+with a path in them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tlcli.store.tree import UNPRINTABLE
 
 MAX_DEPTH = 8
 MAX_ATTRIBUTES = 64
-"""Of one object."""
+"""The most attributes of one object."""
 MAX_NAME_BYTES = 600
 MAX_RANK = 8
 MAX_CHUNK_BYTES = 2**24
@@ -30,16 +30,16 @@ MAX_CHUNK_BYTES = 2**24
 _FILTERS = {h5z.FILTER_DEFLATE: "gzip", h5z.FILTER_SHUFFLE: "shuffle", h5z.FILTER_FLETCHER32: "fletcher32"}
 _LINKS = {h5l.TYPE_SOFT: "soft link", h5l.TYPE_EXTERNAL: "external link"}
 HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, AttributeError)
-"""What h5py raises for a file that HDF5 cannot make sense of."""
+"""The errors that h5py raises for a damaged file."""
 
 
 @dataclass
 class Item:
-    """One object of a file, as far as it could be looked at."""
+    """One object of a file, as far as the gate could read it."""
 
     path: str
     kind: str
-    """`group`, `dataset`, or what else it is: `soft link`, `external link`, `named type`, ..."""
+    """`group`, `dataset`, `soft link`, `external link`, `named type`, ..."""
     dtype: str = ""
     shape: tuple[int, ...] = ()
     itemsize: int = 0
@@ -49,15 +49,15 @@ class Item:
     """Bytes of data in the file."""
     attributes: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
-    """Why it is not let through; empty when it is."""
+    """The reason why the gate refuses it, or empty."""
     too_large: bool = False
-    """Whether it is for its size alone that it is not let through."""
+    """Whether its size is the only reason."""
     flaw: str = ""
-    """What is wrong with an attribute, which only a strict reader minds."""
+    """The reason why a strict reader refuses one of its attributes, or empty."""
 
 
 class RawChecks(Protocol):
-    """What must be looked at in the bytes of the file before HDF5 may: see `heap.RawFile`."""
+    """Checks of the file's bytes that must come before HDF5 reads them: see `heap.RawFile`."""
 
     def check_group(self, header: int) -> None: ...
 
@@ -91,7 +91,7 @@ class Walk:
         return self._items
 
     def _check(self, item: Item, look: Callable[[], object]) -> None:
-        """Look at an object; note what is wrong with it, or raise when strict."""
+        """Check an object; note the reason to refuse it, or raise if strict."""
         try:
             look()
         except UnsafeError as error:
@@ -136,7 +136,7 @@ class Walk:
         return (found[0], item.path) if found and found[0] is not None else None
 
     def _open(self, group: Any, name: bytes, item: Item) -> Any:
-        """Look at one member; returns it when it is a group."""
+        """Check one member; returns it if it is a group."""
         link = group.links.get_info(name).type
         if link != h5l.TYPE_HARD:
             item.kind = _LINKS.get(link, "foreign link")
@@ -255,11 +255,11 @@ class Walk:
 
 
 _LINK_BYTES = 8
-"""What a member of a group takes in a file at least."""
+"""The least number of bytes of a member of a group."""
 
 
 def _names(group: Any, most: int) -> list[bytes]:
-    """The names in a group, sorted here: HDF5 1.14 crashes where it sorts those of a damaged group.
+    """The names in a group, sorted here: HDF5 1.14 crashes if it sorts those of a damaged group.
 
     No more than one above `most` are listed: a tree may have the same branch many times on each level.
     """
@@ -274,7 +274,7 @@ def _names(group: Any, most: int) -> list[bytes]:
 
 
 def _stored_chunks(stored: Any, most: int, most_bytes: int) -> tuple[int, int]:
-    """How many chunks are stored and in how many bytes, as far as they could be in the file.
+    """The number of stored chunks and their bytes, counted up to the most that the file can hold.
 
     HDF5's own counts go through all of a tree, which may have the same branch many times on each level: some
     kilobytes name billions of chunks.
@@ -291,12 +291,12 @@ def _stored_chunks(stored: Any, most: int, most_bytes: int) -> tuple[int, int]:
 
 
 def address_of(group: Any) -> int:
-    """Where the header of an open group stands in the file."""
+    """The address of the header of an open group."""
     return _join(h5g.get_objinfo(group).objno)
 
 
 def _join(halves: tuple[int, int]) -> int:
-    """An address, which HDF5 gives in two where a C `long` has four bytes."""
+    """An address, which HDF5 gives in two halves if a C `long` has four bytes."""
     return int(halves[0]) | int(halves[1]) << 32
 
 
@@ -310,7 +310,7 @@ _PIPELINES = {
 
 @functools.lru_cache(10_000)
 def check_name(name: bytes) -> None:
-    """Refuse names that could lead elsewhere or are no plain text."""
+    """Refuse names that are a path or not plain text."""
     try:
         text = name.decode()
     except UnicodeDecodeError:
@@ -329,7 +329,7 @@ def product(shape: tuple[int, ...]) -> int:
 
 
 def chunk_count(item: Item) -> int:
-    """How many chunks a dataset has by its shape; 0 where it has none, or such as cannot be."""
+    """The number of chunks of a dataset by its shape; 0 if it has none or their shape is impossible."""
     if item.chunks is None or len(item.chunks) != len(item.shape) or 0 in item.chunks:
         return 0
     return product(tuple(-(-n // c) for n, c in zip(item.shape, item.chunks, strict=True)))

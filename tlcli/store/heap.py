@@ -1,8 +1,8 @@
-"""What is read from the bytes of a file and not by HDF5, because a file can harm HDF5 1.14 by it.
+"""Read from the bytes of a file the structures by which it can harm HDF5 1.14.
 
-- The names in a group of the older format lie in a local heap whose free space is a linked list. HDF5 follows
-  it round and round where it is a circle, and keeps every turn in memory.
-- The index of a dataset's chunks may be an array that says it has any number of entries. HDF5 looks at each.
+- The names in a group of the older format lie in a local heap whose free space is a linked list. If the list
+  is a circle, HDF5 follows it for ever and keeps every turn in memory.
+- The index of a dataset's chunks may be an array that declares any number of entries. HDF5 reads each.
 - Lists of texts of variable length are how newer versions of h5py store the names in Keras's files. HDF5
   makes room for as much as the attribute says, up to 4 GiB for each text, then copies as much as the global
   heap says, and only then compares the two: memory is overwritten.
@@ -22,13 +22,13 @@ from tlcli.store.budget import Budget
 from tlcli.store.gate import MAX_NAME_BYTES, UnsafeError
 
 ROOM = 2**24
-"""Bytes of headers and heaps that are looked through, beside twice the file's own: they may overlap."""
+"""Bytes of headers and heaps to search, beside twice the file's size: they may overlap."""
 _LAYOUT, _ATTRIBUTE, _CONTINUATION, _SYMBOL_TABLE = 0x08, 0x0C, 0x10, 0x11
 _CHUNKS_4 = b"\x04\x02"
-"""How a layout of version 4 begins that is one of chunks."""
+"""The first bytes of a layout of version 4 with chunks."""
 _INDEXES = {3: (1, b"FAHD", 8), 4: (5, b"EAHD", 44)}
-"""By the type of an index that is an array (fixed, extensible): the bytes of its options, how its header
-begins, and where in it the number of entries stands."""
+"""For each type of index that is an array (fixed, extensible): the size of its options, the first bytes of
+its header, and the position of the number of entries in it."""
 _NOWHERE = 2**64 - 1
 _SHARED = 0x02
 _END_OF_LIST = 1
@@ -37,9 +37,9 @@ _REFERENCE = struct.Struct("<IQI")
 
 
 class RawFile:
-    """The bytes of one file whose addresses and lengths have eight bytes, as all have that h5py writes.
+    """The bytes of one file with addresses and lengths of eight bytes, as h5py writes them.
 
-    base: where the addresses count from: the size of another format's block before HDF5's own.
+    base: The byte from which addresses count: the size of another format's block before HDF5's own.
     """
 
     def __init__(self, raw: BinaryIO, size: int, base: int, budget: Budget) -> None:
@@ -48,7 +48,7 @@ class RawFile:
         self._heaps: dict[int, dict[int, bytes]] = {}
 
     def check_group(self, header: int) -> None:
-        """Refuse a group, whose header has this address, if listing it would not end. Raises UnsafeError."""
+        """Refuse the group whose header has this address if listing it would not end. Raises UnsafeError."""
         for kind, message in self._messages(header):
             if kind == _SYMBOL_TABLE:
                 self._check_free_list(int.from_bytes(message[8:16], "little"))
@@ -65,9 +65,9 @@ class RawFile:
             place = int.from_bytes(data[place : place + 8], "little")
 
     def check_index(self, header: int) -> None:
-        """Refuse a dataset whose index of chunks says it has more entries than the file has bytes.
+        """Refuse a dataset whose index of chunks declares more entries than the file has bytes.
 
-        HDF5 looks at each of them, also at those of which nothing is stored. Raises UnsafeError.
+        HDF5 reads every entry, even of chunks that are not stored. Raises UnsafeError.
         """
         for kind, message in self._messages(header):
             if kind == _LAYOUT and message[:2] == _CHUNKS_4 and len(message) > 5:
@@ -97,7 +97,7 @@ class RawFile:
         start += self._base
         if self._room < 0 or start + length > self._size:
             raise _damaged()
-        if isinstance(self._raw, io.BytesIO):  # HDF5 reads it too, from where it stands
+        if isinstance(self._raw, io.BytesIO):  # HDF5 reads the same object and needs its position
             return bytes(self._raw.getbuffer()[start : start + length])
         self._raw.seek(start)
         return self._raw.read(length).ljust(length, b"\0")
@@ -134,7 +134,7 @@ class RawFile:
     def _text(self, length: int, address: int, number: int) -> bytes:
         if not length:
             return b""
-        if length > MAX_NAME_BYTES:  # many may refer to the same long text, and each gets a copy
+        if length > MAX_NAME_BYTES:  # many entries may refer to one long text, and each gets a copy
             raise UnsafeError(f"a list with a name of {length:,} bytes; expected {MAX_NAME_BYTES} at most")
         self._budget.take(length, "the names that it lists")
         if address not in self._heaps:
@@ -152,7 +152,7 @@ class RawFile:
         collection, at, found = self._take(address, size), 16, {}
         while at + 16 <= size:
             number, length = struct.unpack_from("<H6xQ", collection, at)
-            if not number:  # the space that is left
+            if not number:  # the free space
                 break
             found[number] = collection[at + 16 : at + 16 + length]
             at += 16 + -(-length // 8) * 8
@@ -164,7 +164,7 @@ def _attribute_data(message: bytes, name: bytes, length: int) -> bytes | None:
     if len(message) < 9 or message[0] not in (1, 2, 3):
         return None
     version = message[0]
-    sizes = struct.unpack_from("<HHH", message, 2)  # of the name, the type and the shape
+    sizes = struct.unpack_from("<HHH", message, 2)  # lengths of the name, the type and the shape
     at = 9 if version == 3 else 8
     if message[at : at + sizes[0]].rstrip(b"\0") != name:
         return None

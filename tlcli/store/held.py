@@ -1,4 +1,4 @@
-"""Signals that have to wait."""
+"""Delay signals while HDF5 writes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from types import FrameType, TracebackType
 
 
 class HeldSignals:
-    """While active, signals with a handler in Python wait for `deliver`, or for the end.
+    """Signals with a handler in Python wait for `deliver`, or for the end of the block.
 
-    HDF5 calls back into Python to write. An exception in there, which is how Ctrl-C and SIGTERM arrive, is
-    dropped by h5py with whatever was to be written: the signal would be lost and the file damaged.
+    HDF5 calls Python to write. h5py drops an exception in such a call, and the data with it. Ctrl-C and
+    SIGTERM arrive as exceptions: the signal would be lost and the file damaged.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class HeldSignals:
         self._handlers = contextlib.ExitStack()
 
     def __enter__(self) -> HeldSignals:
-        if threading.current_thread() is threading.main_thread():  # no other runs handlers
+        if threading.current_thread() is threading.main_thread():  # only the main thread runs handlers
             self._hold()
         return self
 
@@ -30,7 +30,7 @@ class HeldSignals:
         self._release()
 
     def deliver(self) -> None:
-        """Let the handlers of what has arrived run now; what they raise is raised here."""
+        """Run the handlers of signals that have arrived; raises what they raise."""
         if self._waiting:
             try:
                 self._release()
@@ -50,7 +50,7 @@ class HeldSignals:
         self._waiting.append(number)
 
     def _release(self) -> None:
-        """Put the handlers back, and send what has arrived to them."""
+        """Put the handlers back, and send them the signals that have arrived."""
         self._handlers.close()
         while self._waiting:
             signal.raise_signal(self._waiting.pop(0))

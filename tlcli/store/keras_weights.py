@@ -1,9 +1,9 @@
-"""Weights files of Keras, read through the gate as arrays and nothing else.
+"""Read the arrays of weights files of Keras through the gate.
 
-Two layouts. The legacy one (Keras 2, `cifar100vgg.h5`; in a whole model under `model_weights`): an attribute
-`layer_names` in the network's order, for each layer a group with an attribute `weight_names`, and the arrays
-below it. The one of Keras 3 (`.weights.h5`): `layers/<class>_<number>/vars/0...`, layers counted within their
-class; TensorFlow 2.13 says `_layer_checkpoint_dependencies` for `layers`.
+There are two layouts. The legacy one (Keras 2, `cifar100vgg.h5`; in a whole model under `model_weights`): an
+attribute `layer_names` in the network's order, for each layer a group with an attribute `weight_names`, and
+the arrays below it. The one of Keras 3 (`.weights.h5`): `layers/<class>_<number>/vars/0...`, layers counted
+within their class; TensorFlow 2.13 says `_layer_checkpoint_dependencies` for `layers`.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class Place:
     shapes: dict[str, tuple[int, ...]]
     """By variable, in the order in which Keras stores them."""
     pytorch: str | None = None
-    """What files of PyTorch call the layer; None where the network does not say."""
+    """The layer's name in files of PyTorch; None if the network does not say it."""
     parts: tuple[str, ...] = ("",)
-    """Where Keras 3 keeps the arrays of a layer that is made of layers: `/layers/conv2d`, in order."""
+    """The places where Keras 3 keeps the arrays of a layer made of layers: `/layers/conv2d`, in order."""
 
 
 class WeightsFile:
@@ -54,9 +54,9 @@ class WeightsFile:
     ) -> None:
         self._file = file
         self.sha256 = digest or file.sha256
-        """Gives the digest of the file's bytes."""
+        """A function that gives the digest of the file's bytes."""
         self.model = model
-        """What a `.keras` archive calls the model."""
+        """The name of the model in a `.keras` archive."""
         self.name = name
         """Without folder, or `stdin`."""
         self._items = file.items(strict=False)  # attributes that are not read may be of any type
@@ -69,18 +69,20 @@ class WeightsFile:
         if not self._stored:
             raise TlcliError(f"{file.name} holds no layers with weights.")
         self.left_out: list[str] = []
-        """The names of layers of the file that `read` was told to leave out."""
+        """The layers of the file that `read` left out, by name."""
 
     def read(self, places: Sequence[Place], network: str, headless: bool = False) -> dict[str, np.ndarray]:
         """The arrays (float32) by `layer/variable`, after every layer's shapes have been compared.
 
         Args:
             places: The network's layers with weights, in its order.
-            network: What messages call it.
-            headless: The file may hold layers beyond these: its own head. They become `left_out`.
+            network: Its name in messages.
+            headless: Accept layers beyond these in the file, its own head; they become `left_out`.
 
         Raises:
-            TlcliError: the file of another network, with the first layer that differs; no finite numbers.
+            TlcliError: The file is of another network (the message has the first layer that differs), or
+            holds
+                numbers that are not finite.
         """
         stored = self._stored if self.layout == LEGACY else self._in_order(places, network)
         for number, (place, (name, items)) in enumerate(zip(places, stored, strict=False), start=1):
@@ -105,7 +107,7 @@ class WeightsFile:
         return TlcliError(f"{counted}: beyond these it has {surplus:.200}.\n{ADVICE}")
 
     def _legacy_layers(self) -> _Stored | None:
-        """The layers with weights in the file's order; None when it has another layout."""
+        """The layers with weights in the file's order; None if it has another layout."""
         for root in ("", "model_weights/"):
             group = self._items.get(root.rstrip("/"))
             names = self._names(group.path, "layer_names") if group and group.kind == "group" else None
@@ -122,10 +124,10 @@ class WeightsFile:
         return names
 
     def _legacy_layer(self, root: str, layer: str) -> _Stored:
-        """A layer and its arrays; of a network within the network, each of its layers; nothing without any.
+        """A layer with arrays, or each such layer of a network within the network.
 
-        The arrays of a network within come with those that can be trained first, so that those of one layer
-        do not stand together.
+        The file lists the trainable arrays of a network within first, so that the arrays of one layer are not
+        together.
         """
         path = root + layer
         if path not in self._items or self._items[path].kind != "group":
@@ -144,7 +146,7 @@ class WeightsFile:
         return [(f"{layer}/{name.removeprefix(layer + '/')}", items) for name, items in inner.items()]
 
     def _keras_3_layers(self) -> _Stored:
-        """The layers in the order of their names; nothing else below `layers` may hold arrays."""
+        """The layers in the order of their names. Raises TlcliError for arrays elsewhere below `layers`."""
         below: dict[str, list[tuple[int, Item]]] = {}
         for item in self._items.values():
             root, *rest = item.path.split("/")
@@ -184,7 +186,7 @@ class WeightsFile:
             wanted = [f"{found[2]}{part}" for part in place.parts] if found else []
             if (
                 found and wanted == [found[2]] and found[2] not in held
-            ):  # attention, say: made of other layers
+            ):  # a layer made of layers, such as attention
                 wanted = sorted(path for path in held if path.startswith(f"{found[2]}/"))
             if not wanted or any(path not in held for path in wanted):
                 path = f"{self._stored[0][0].split('/')[0]}/{place.kind}" + (f"_{number}" if number else "")

@@ -1,6 +1,6 @@
-"""How a tree is laid out in an HDF5 file: chunks, filters, no time stamps; digests computed on the way.
+"""Write a tree into an HDF5 file, with chunks and filters and without time stamps, and compute its digests.
 
-The same tree gives the same bytes, in a file as in memory.
+The same tree gives the same bytes, in a file and in memory.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from tlcli.store.tree import Scalar, Tree
 
 CHUNK_BYTES = 2**18
 VERSIONS = (h5f.LIBVER_V110, h5f.LIBVER_V110)
-"""Of HDF5's own format, lowest and highest: the first whose metadata all have checksums."""
+"""The lowest and highest version of HDF5's own format: the first with checksums of all metadata."""
 BLOCK_BYTES = 2**24
-"""How much of a lazy array is in memory at a time."""
+"""Bytes of a lazy array in memory at a time."""
 _LINKS = h5p.create(h5p.LINK_CREATE)
 _LINKS.set_char_encoding(h5t.CSET_UTF8)
 _SCALAR = h5s.create(h5s.SCALAR)
@@ -33,18 +33,19 @@ _SCALAR = h5s.create(h5s.SCALAR)
 GZIP_LEVEL = 1
 """Measured on MNIST: level 1 leaves 23 % at 80 MB/s, level 4 22 % at 51 MB/s, level 6 21 % at 33 MB/s."""
 WORTH_PACKING = 0.9
-"""Compress only what shrinks below this share: weights lose 13 %, photographs 8 % in a ninth of the speed."""
+"""Compress only data that shrink below this share: weights shrink by 13 %, photographs by 8 % at a ninth of
+the speed."""
 
 
 LEAST_PACKED = 512
-"""Bytes below which compressing is not tried."""
+"""Smaller arrays (bytes) are not compressed."""
 
 
 class Sink:
     """A file for HDF5 to write into.
 
-    HDF5 can crash the program after a write has failed (a full disk), so it is never told: the error is kept
-    for `check`, and what follows is dropped.
+    HDF5 can crash the program after a failed write (a full disk). The file therefore hides the error from
+    HDF5, keeps it for `check`, and drops all further data.
     """
 
     def __init__(self, raw: io.FileIO | io.BytesIO, held: HeldSignals) -> None:
@@ -53,7 +54,7 @@ class Sink:
         self.error: OSError | MemoryError | None = None
 
     def check(self) -> None:
-        """Raise the error that a write met; let signals that arrived meanwhile do their work."""
+        """Raise the error of a failed write, and run the handlers of signals that arrived meanwhile."""
         if self.error is not None:
             raise self.error
         self._held.deliver()
@@ -95,7 +96,7 @@ class Sink:
 
 
 def write_tree(raw: io.FileIO | io.BytesIO, tree: Tree) -> str:
-    """Write a tree into an empty file and return its content digest. Raises OSError when the disk refuses."""
+    """Write a tree into an empty file and return its content digest. Raises OSError if a write fails."""
     with HeldSignals() as held:
         return _write_tree(Sink(raw, held), tree)
 
@@ -113,7 +114,7 @@ def _write_tree(sink: Sink, tree: Tree) -> str:
         content = _Writer(file, tree, sink).write()
     except BaseException:
         failure = sink.error
-        sink.error = failure or OSError("abandoned")  # so that nothing more is written
+        sink.error = failure or OSError("abandoned")  # stops further writing
         with contextlib.suppress(OSError, RuntimeError):
             file.close()
         if failure is not None:
@@ -125,7 +126,7 @@ def _write_tree(sink: Sink, tree: Tree) -> str:
 
 
 def _plain(kind: Any) -> Any:
-    """A property list whose objects carry no time stamps."""
+    """A property list for objects without time stamps."""
     properties = h5p.create(kind)
     properties.set_obj_track_times(False)
     return properties
@@ -162,7 +163,7 @@ class _Writer:
         return self._group(path)
 
     def _group(self, path: str) -> Any:
-        """A group, made when it is not there: HDF5's own way of making those in between stamps the time."""
+        """A group, made if it is missing: groups that HDF5 makes on the way have time stamps."""
         if path not in self._groups:
             parent, _, name = path.rpartition("/")
             self._groups[path] = h5g.create(self._group(parent), name.encode(), _LINKS, self._properties)
@@ -195,7 +196,7 @@ class _Writer:
 
 @functools.lru_cache(1000)
 def _dataset_properties(chunk: tuple[int, ...], gzip: bool, shuffle: bool) -> Any:
-    """How a dataset is stored: in chunks with filters, or in one piece when there is no chunk."""
+    """The properties of a dataset: chunks with filters, or one piece without chunks."""
     properties = _plain(h5p.DATASET_CREATE)
     properties.set_fill_time(h5d.FILL_TIME_NEVER)
     if chunk:
@@ -236,7 +237,7 @@ def _encode(text: str | list[str]) -> np.ndarray:
 
 
 def chunk_shape(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
-    """Chunks of at most CHUNK_BYTES, whole rows where they fit, all about equal: padding is stored too."""
+    """The shape of chunks of at most CHUNK_BYTES, of whole rows if they fit, about equal to save padding."""
     chunk = list(shape)
     for axis in range(len(chunk)):
         rest = itemsize * math.prod(chunk[axis + 1 :])
@@ -254,12 +255,12 @@ def _worth_packing(data: Any) -> bool:
     chunk = chunk_shape(data.shape, data.dtype.itemsize)
     first = np.ascontiguousarray(data[: chunk[0]][tuple(slice(length) for length in chunk)])
     raw = first.reshape(-1).view(np.uint8)
-    planes = raw.reshape(-1, first.dtype.itemsize).T.tobytes()  # as shuffle orders it
+    planes = raw.reshape(-1, first.dtype.itemsize).T.tobytes()  # the order that shuffle gives
     return len(zlib.compress(planes, GZIP_LEVEL)) < WORTH_PACKING * len(planes)
 
 
 def _write_blocks(stored: Any, path: str, data: Any, dtype: np.dtype, sink: Sink) -> str:
-    """Write an array block by block; lazy images are decoded meanwhile. Returns the digest of the data."""
+    """Write an array block by block, decoding lazy images. Returns the digest of the data."""
     hashed = digest.DataDigest()
     shape = tuple(data.shape)
     if not shape or 0 in shape:

@@ -1,4 +1,4 @@
-"""Weights that other frameworks saved under names: safetensors, and what PyTorch's `torch.save` wrote."""
+"""Read weights that other frameworks saved by name: safetensors, and files of PyTorch's `torch.save`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SUFFIXES = {
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
-"""What PyTorch calls a variable of Keras."""
+"""The name of a variable in PyTorch, by its name in Keras."""
 _UNUSED = ".num_batches_tracked"
 _DAMAGED = (
     *(pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError),
@@ -49,7 +49,7 @@ class TensorFile(ABC):
     def __init__(self, name: str, layout: str, digest: Callable[[], str]) -> None:
         self.name, self.layout, self.sha256 = name, layout, digest
         self.left_out: list[str] = []
-        """The names of tensors that `read` was told to leave out."""
+        """The tensors that `read` left out, by name."""
 
     @abstractmethod
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -64,11 +64,13 @@ class TensorFile(ABC):
 
         Args:
             places: The network's layers with weights.
-            network: What messages call it.
-            headless: The file may hold more than the places take: its own head.
+            network: Its name in messages.
+            headless: Accept more tensors in the file than the places take: its own head.
 
         Raises:
-            TlcliError: the file of another network, with the first tensor that differs; no finite numbers.
+            TlcliError: The file is of another network (the message has the first tensor that differs), or
+            holds
+                numbers that are not finite.
         """
         held = {name: shape for name, shape in self.shapes().items() if not name.endswith(_UNUSED)}
         found: dict[str, np.ndarray] = {}
@@ -113,7 +115,7 @@ class TensorFile(ABC):
 
     @staticmethod
     def _axis_order(kind: str, stored: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...] | None:
-        """How the axes of PyTorch become those of Keras; None where the shapes do not fit."""
+        """The order of axes that turns PyTorch's into Keras's; None if the shapes do not fit."""
         axes = {2: (1, 0), 4: (2, 3, 1, 0), 3: (2, 1, 0)}.get(len(stored), tuple(range(len(stored))))
         if kind == "depthwise_conv2d" and len(stored) == 4:  # filters x 1 x height x width
             fits = len(wanted) == 4 and stored == (wanted[2] * wanted[3], 1, *wanted[:2])
@@ -122,7 +124,7 @@ class TensorFile(ABC):
 
 
 def _with_axes(array: np.ndarray, kind: str, axes: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
-    """`array` with its axes in Keras's order. PyTorch numbers a channel's depthwise filters in a row."""
+    """`array` with its axes in Keras's order. PyTorch keeps the depthwise filters of a channel together."""
     if kind == "depthwise_conv2d" and array.ndim == 4:
         array = array.reshape(shape[2], shape[3], *shape[:2])
     return array.transpose(axes)
@@ -164,14 +166,14 @@ class _Safetensors(TensorFile):
 
 
 class _Storage:
-    """Stands in for a storage of PyTorch: where `numel` numbers of one type lie."""
+    """A stand-in for a storage of PyTorch: the place of `numel` numbers of one type."""
 
     def __init__(self, dtype: str, key: str, numel: int) -> None:
         self.dtype, self.key, self.numel = dtype, key, numel
 
 
 class _Tensor:
-    """Stands in for a tensor: a view of a storage."""
+    """A stand-in for a tensor: a view of a storage."""
 
     def __init__(self, storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> None:
         numbers = (offset, *size, *stride)
@@ -203,7 +205,7 @@ _STORAGES = {
 
 
 class _StorageType(str):
-    """Stands in for the class of a storage; its text is the type of the numbers."""
+    """A stand-in for the class of a storage; its text is the type of the numbers."""
 
     __slots__ = ()
 
@@ -234,7 +236,7 @@ class _TorchUnpickler(RestrictedUnpickler):
         return _Storage(str(dtype), key.decode() if isinstance(key, bytes) else str(key), numel)
 
     def load_build(self) -> None:
-        """The attributes of a dictionary (`_metadata`) are dropped."""
+        """Drop the attributes of a dictionary (`_metadata`)."""
         if type(self.stack[-2]) is not dict:
             super().load_build()
         self.stack.pop()
@@ -243,7 +245,7 @@ class _TorchUnpickler(RestrictedUnpickler):
 
 
 class _Torch(TensorFile):
-    """Tensors out of `torch.save(model.state_dict())`, whose numbers `numbers(storage)` finds."""
+    """The tensors of `torch.save(model.state_dict())`; `numbers(storage)` gives their numbers."""
 
     def __init__(
         self,
@@ -296,9 +298,9 @@ def _name(key: str | bytes) -> str:
 
 @contextlib.contextmanager
 def open_tensors(path: Path, budget: Budget) -> Iterator[TensorFile]:
-    """Open a file of PyTorch or of safetensors, told apart by its first bytes. Nothing in it is run.
+    """Open a file of PyTorch or of safetensors, by its first bytes, without running anything in it.
 
-    Raises TlcliError: it is neither, damaged, or asks for more than tensors or more than the budget allows.
+    Raises TlcliError if it is neither, is damaged, or asks for more than tensors or than the budget allows.
     """
     with path.open("rb") as file:
         start = file.read(16)
@@ -342,7 +344,7 @@ def _open_zipped(path: Path, archive: zipfile.ZipFile, budget: Budget) -> _Torch
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """The content of a member. Raises BadZipFile where it is said to lie outside the file."""
+    """The content of a member. Raises BadZipFile if its declared place is outside the file."""
     try:
         return archive.read(name)
     except OSError as error:

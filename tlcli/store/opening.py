@@ -1,4 +1,4 @@
-"""Opening an HDF5 file, from disk or from stdin, with plain words for what is wrong with it."""
+"""Open an HDF5 file, from disk or from stdin, and explain in plain words why it cannot be read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 class OpenFile:
-    """An open file: `items` lists what it holds and checks it, `load` reads one dataset that passed."""
+    """An open file: `items` lists and checks its objects, `load` reads one dataset that passed."""
 
     def __init__(self, file: Any, name: str, size: int, raw: BinaryIO, budget: Budget) -> None:
         self._file = file
@@ -33,7 +33,7 @@ class OpenFile:
         self._items: dict[str, Item] | None = None
         self._bytes = raw
         self.name = name
-        """What messages call it."""
+        """Its name in messages."""
         self.size = size
         with self._plain_words():
             properties = file.get_create_plist()
@@ -41,7 +41,7 @@ class OpenFile:
             self._raw = RawFile(raw, size, properties.get_userblock(), budget)
 
     def sha256(self) -> str:
-        """The digest of the whole file, byte by byte: for files that do not carry one of their own."""
+        """The digest of all bytes of the file, for files without a digest of their own."""
         if isinstance(self._bytes, io.BytesIO):
             return hashlib.sha256(self._bytes.getbuffer()).hexdigest()
         digest = hashlib.sha256()
@@ -51,7 +51,7 @@ class OpenFile:
         return digest.hexdigest()
 
     def root_attribute(self, name: str) -> int | float | str | None:
-        """One plain attribute of the root; None when it is missing or not plain."""
+        """One plain attribute of the root; None if it is missing or not plain."""
         with self._plain_words(), contextlib.suppress(UnsafeError):
             root = h5g.open(self._file, b"/")
             if h5a.exists(root, name.encode()):
@@ -59,7 +59,7 @@ class OpenFile:
         return None
 
     def texts(self, path: str, name: str) -> list[str] | None:
-        """An attribute that lists texts, of a group that passed the gate; None when there is none."""
+        """An attribute that lists texts, of a group that passed the gate; None if there is none."""
         with self._plain_words():
             group = h5g.open(self._file, f"/{path}".encode())
             if not h5a.exists(group, name.encode()):
@@ -84,7 +84,7 @@ class OpenFile:
     def items(self, strict: bool = True) -> dict[str, Item]:
         """Everything in the file, by path, the root as the empty string.
 
-        strict: raise TlcliError at the first object that is not let through; else list it with its `problem`.
+        strict: Raise TlcliError at the first object that the gate refuses; else list it with its `problem`.
         """
         with self._plain_words():
             if not self._plain_sizes:
@@ -130,16 +130,16 @@ def open_hdf5(
     budget: Budget | None = None,
     called: str | None = None,
 ) -> Iterator[OpenFile]:
-    """Open a file, or stdin for `-`, without reading its data. Raises TlcliError when it is no HDF5 file.
+    """Open a file, or stdin for `-`, without reading its data. Raises TlcliError if it is not an HDF5 file.
 
-    user_block: the bytes of another format before HDF5's own; MATLAB has 512.
-    expected: what a message says that it should be.
-    budget: what is made of the file is taken from; by default one of its own.
-    called: what messages call the file, where not by its path.
+    user_block: The bytes of another format before HDF5's own; MATLAB has 512.
+    expected: The kind of file that messages ask for.
+    budget: The budget for all that is made of the file; by default a new one.
+    called: The name of the file in messages, if not its path.
     """
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_fclose_degree(h5f.CLOSE_STRONG)
-    access.set_file_locking(False, True)  # files never change once they are there; not every disk has locks
+    access.set_file_locking(False, True)  # complete files never change, and not every disk has locks
     raw: BinaryIO
     try:
         if str(path) == "-":
@@ -167,7 +167,7 @@ def open_hdf5(
 
 
 def _open_twice(path: Path, access: Any) -> tuple[Any, BinaryIO]:
-    """The file for HDF5, and its raw bytes; again where another one has taken its name in between."""
+    """The file for HDF5, and its raw bytes; opens both again if another file took the name in between."""
     while True:
         raw = path.open("rb")
         try:
@@ -186,7 +186,7 @@ def _damaged(name: str) -> TlcliError:
 
 
 def _stdin_image(expected: str, budget: Budget) -> tuple[io.BytesIO, int]:
-    """All of stdin, up to the end that the file's first bytes name: HDF5 cannot read a pipe."""
+    """All of stdin, up to the end that the file's first bytes declare: HDF5 cannot read a pipe."""
     if sys.stdin.isatty():
         raise TlcliError("The input is - (stdin), which is a terminal; pipe a file into it, or name a file.")
     start = sys.stdin.buffer.read(_SUPERBLOCK)
@@ -205,13 +205,13 @@ def _stdin_image(expected: str, budget: Budget) -> tuple[io.BytesIO, int]:
 
 
 _SUPERBLOCK = 96
-"""Bytes that hold the end of an HDF5 file's address in each version."""
+"""The first bytes of an HDF5 file, which hold its end address in each version."""
 
 
 def _end_of_file(start: bytes) -> int:
-    """Where a file ends by its superblock (HDF5 File Format Specification 3.0, II.A).
+    """The end of a file by its superblock (HDF5 File Format Specification 3.0, II.A).
 
-    Where its addresses have not 8 bytes, no more than `start` is read: it is refused in any case.
+    A file whose addresses do not have 8 bytes ends with `start`: it is refused in any case.
     """
     version, widths = start[8:9], start[13:15] if start[8:9] in (b"\0", b"\1") else start[9:11]
     place = {b"\0": 40, b"\1": 44, b"\2": 28, b"\3": 28}.get(version)
@@ -221,7 +221,7 @@ def _end_of_file(start: bytes) -> int:
 
 
 def _check_file(path: Path, user_block: int, expected: str) -> None:
-    """Refuse what is no regular file that starts like HDF5. Raises TlcliError."""
+    """Refuse all but a regular file that starts like HDF5. Raises TlcliError."""
     try:
         if path.is_dir():
             raise TlcliError(f"{path} is a folder; expected an HDF5 file.")

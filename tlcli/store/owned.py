@@ -1,7 +1,7 @@
-"""Folders with a list of the files that this program put there. Nothing else in them is replaced or removed.
+"""Folders with a list of the files that this program wrote. Nothing else in them is replaced or removed.
 
-The list (`.tlcli-files`, a name a line, with `/` between folders) is there before the first file, so that a
-program that is killed at any moment leaves nothing that the list does not name.
+The list (`.tlcli-files`, one name a line, with `/` between folders) is written before the first file. A
+program that is killed at any moment leaves only files that the list names.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _LONGEST = 4 << 20
 
 
 def text(names: Iterable[str]) -> str:
-    """What the list of these files says."""
+    """The text of the list of these files."""
     return "\n".join([_HEAD, *sorted(names), ""])
 
 
 def list_files(folder: Path) -> set[str]:
-    """The files that the folder's list names, whether or not they are there; empty where there is no list."""
+    """The files that the folder's list names, present or not; empty if there is no list."""
     head, *names = (_read(folder) or "").splitlines() or [""]
     inside = (name for name in names if name and not {"", ".", ".."} & set(name.split("/")))
     return set(inside) if head == _HEAD else set()
@@ -38,13 +38,13 @@ def present(folder: Path) -> list[str]:
 
 
 def strangers(folder: Path) -> list[str]:
-    """What is in the folder and not of this program's making, sorted: files and links that the list does not
-    name, and folders that hold no file of the list."""
+    """The entries of the folder that this program did not make, sorted: files and links that the list does
+    not name, and folders without a file of the list."""
     return sorted(name for name, path, ours in _inside(folder) if not ours)
 
 
 def check(folder: Path) -> None:
-    """Refuse a folder, where there is one, that is not the user's own or holds what is not of the list.
+    """Refuse an existing folder that belongs to another user or holds files that the list does not name.
 
     Raises TlcliError.
     """
@@ -65,14 +65,14 @@ def check(folder: Path) -> None:
 
 
 class OwnedFolder:
-    """A folder for the user alone, made when the first file is to be written; and its list.
+    """A folder for the user alone, with its list, made when the first file is written.
 
     Args:
-        path: Where; checked at once, as `check` does.
-        names: The files that may be put there; those that a list already names stay in it.
+        path: The folder, which is checked at once, as in `check`.
+        names: The files that may be written; the list keeps the names that it has.
 
     Raises:
-        TlcliError: as `check` does, and where it cannot be made.
+        TlcliError: `check` refuses the folder, or the system cannot make it.
     """
 
     def __init__(self, path: Path, names: Iterable[str]) -> None:
@@ -80,7 +80,7 @@ class OwnedFolder:
         self.path, self._names, self._made = path, set(names), False
 
     def file(self, name: str) -> Path:
-        """Where to write a file of the list."""
+        """The path of a file of the list."""
         if not self._made:
             self._make()
             self._made = True
@@ -102,10 +102,10 @@ class OwnedFolder:
 
 
 def remove(folder: Path) -> None:
-    """Remove the files of the list, then the folders that are empty now. What cannot be removed stays."""
+    """Remove the files of the list, then the folders that are empty. Files that resist stay."""
     if folder.is_symlink():
         return
-    for name, path, ours in reversed(list(_inside(folder))):  # what is in a folder before the folder
+    for name, path, ours in reversed(list(_inside(folder))):  # content before its folder
         if not ours or name == LIST:
             continue
         with contextlib.suppress(OSError):
@@ -117,13 +117,13 @@ def remove(folder: Path) -> None:
                 path.unlink()
     with contextlib.suppress(OSError):
         if (said := _read(folder)) is not None and (said.startswith(_HEAD) or _HEAD.startswith(said)):
-            (folder / LIST).unlink()  # also one that a kill has cut off
+            (folder / LIST).unlink()  # even an incomplete one, after a kill
         folder.rmdir()
 
 
 def _inside(folder: Path) -> Iterator[tuple[str, Path, bool]]:
-    """Everything in a folder and in those below: its name from there, its path, and whether this program made
-    it. A folder comes before what it holds; links are not followed."""
+    """Everything in a folder and the folders below: its name from there, its path, and whether this program
+    made it. A folder comes before its content; links are not followed."""
     names = list_files(folder)
     parents = {str(parent) for name in names for parent in Path(name).parents}
     stems = {atomic.stem(Path(name)) for name in (*names, LIST)}
@@ -138,7 +138,7 @@ def _inside(folder: Path) -> Iterator[tuple[str, Path, bool]]:
 
 
 def _read(folder: Path) -> str | None:
-    """The text of the list; None where there is none."""
+    """The text of the list; None if there is none."""
     try:
         with open(folder / LIST, "rb", opener=_without_links) as file:
             return file.read(_LONGEST).decode("utf-8", "replace")
@@ -147,7 +147,7 @@ def _read(folder: Path) -> str | None:
 
 
 def _is_file(path: Path) -> bool:
-    """Whether it is a regular file, and no link to one."""
+    """Whether a path is a regular file, not a link to one."""
     try:
         return stat.S_ISREG(os.lstat(path).st_mode)
     except OSError:

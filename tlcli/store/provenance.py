@@ -1,4 +1,4 @@
-"""Where a file comes from: its command, its inputs, theirs, and what computed it."""
+"""The origin of a file: its command, its inputs, their inputs, and what computed it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Ancestor:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a file comes from. `content_sha256` is empty until the file has been written or read."""
+    """The origin of a file. `content_sha256` is empty until the file has been written or read."""
 
     command: str = ""
     parents: tuple[Parent, ...] = ()
@@ -44,7 +44,7 @@ class Provenance:
     name: str = ""
     """The file's own name without folder, or `stdin`."""
     computed_by: dict[str, Any] = field(default_factory=dict)
-    """Where a network was computed: `backend`, `device`, `precision`, `threads`; texts and numbers. Empty
-    where none was. Who trains sets it, and `write` keeps it; it is no part of the content."""
+    """What computed a network: `backend`, `device`, `precision`, `threads`, as texts and numbers; empty
+    without a network. The training sets it and `write` keeps it; the content digest leaves it out."""
 
     __repr__ = short_repr

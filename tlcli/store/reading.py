@@ -1,4 +1,4 @@
-"""HDF5 files to records, through the gate, with every digest checked."""
+"""Read HDF5 files as records, through the gate, and check every digest."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ R = TypeVar("R", Dataset, Checkpoint, Embeddings, Results)
 
 
 def read(path: str | Path, kind: type[R]) -> R:
-    """Read a file of one kind; `-` is stdin. Raises TlcliError: missing, damaged, another kind."""
+    """Read a file of one kind; `-` is stdin. Raises TlcliError if it is missing, damaged or of another
+    kind."""
     return cast(R, read_any(path, (kind,)))
 
 
@@ -51,7 +52,7 @@ def file_format(path: str | Path) -> str:
 
 
 def check_kind(file: OpenFile, kinds: tuple[type, ...]) -> Format:
-    """The format of an open file, in the version that it has, if it is among those expected."""
+    """The format of an open file, in its version. Raises TlcliError if it is not among `kinds`."""
     expected = [schema.FORMATS[kind.format] for kind in kinds]  # type: ignore[attr-defined]
     wanted = " or ".join(f"{a_noun(f.noun)} (written by `{f.command}`)" for f in expected)
     found = file.root_attribute("format")
@@ -76,7 +77,7 @@ def a_noun(noun: str) -> str:
 
 
 def load_tree(file: OpenFile, kind: Format) -> Tree:
-    """Everything in the file, after the gate and the schema have let its outline through."""
+    """Everything in the file, after the gate and the schema have checked its outline."""
     items = file.items()
     stored = {path: item for path, item in items.items() if item.kind == "dataset"}
     outline = {path: (item.dtype, item.shape) for path, item in stored.items()}
@@ -97,7 +98,7 @@ def build(tree: Tree, name: str) -> Record:
 
 
 def check_digests(tree: Tree) -> None:
-    """Recompute both digests. Raises TlcliError when one does not fit."""
+    """Recompute both digests. Raises TlcliError if one does not fit."""
     data = {path: digest.data_digest(values) for path, values in tree.datasets.items()}
     if digest.content_digest(tree, data) != tree.get("", "content_sha256"):
         raise TlcliError("Its content does not fit its digest: it was changed or damaged. Make it again.")
@@ -106,7 +107,7 @@ def check_digests(tree: Tree) -> None:
 
 
 def take_provenance(tree: Tree, name: str) -> Provenance:
-    """The provenance that a tree holds. Raises TlcliError when it has another form."""
+    """The provenance that a tree holds. Raises TlcliError if it has another form."""
     return Provenance(
         command=tree.get("", "command"),
         parents=tuple(_parent(value) for value in tree.get_json("", "parents")),

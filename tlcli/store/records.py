@@ -1,4 +1,4 @@
-"""What the files hold, as plain dataclasses of numpy arrays; the rest of the package sees only these."""
+"""The content of the files, as plain dataclasses of numpy arrays. The rest of the package uses only these."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = [
 class ImageArray(Protocol):
     """An array of images that may be decoded on demand: uint8, N x H x W x C.
 
-    A numpy array is one; so is a folder of images that decodes the slice it is asked for.
+    A numpy array is an ImageArray; so is a folder of images that decodes the slice asked for.
     """
 
     @property
@@ -57,7 +57,7 @@ class Part:
     images: ImageArray
     labels: np.ndarray
     source_index: np.ndarray
-    """The position of each image in the part of the published set that it was taken from."""
+    """The position of each image in its part of the published set."""
 
     __repr__ = short_repr
 
@@ -78,7 +78,7 @@ class Dataset:
     source: str = ""
     """The published set, for example `mnist`."""
     options: dict[str, Any] = field(default_factory=dict)
-    """How it was cut: classes, proportion, size, multiple_of, validation, seed, sampling."""
+    """The options of `split`: classes, proportion, size, multiple_of, validation, seed, sampling."""
     provenance: Provenance = field(default_factory=Provenance)
 
     __repr__ = short_repr
@@ -93,7 +93,7 @@ class Dataset:
 
     @property
     def notes(self) -> list[str]:
-        """What `split` noted: what bears on the meaning of results."""
+        """Warnings of `split` that bear on the meaning of results."""
         return noted(self.options)
 
     @property
@@ -109,9 +109,10 @@ class Dataset:
 
 @dataclass
 class Checkpoint:
-    """A trained network: the name and options of its architecture, and its arrays. Never code.
+    """A trained network: the name and options of its architecture, and its arrays, without code.
 
-    Without class names it is headless: its last layer is what a new head takes.
+    The head is the last, classifying layer. A checkpoint without class names has none: a new head takes the
+    output of its last layer.
     """
 
     format: ClassVar[str] = "tlcli-checkpoint"
@@ -128,7 +129,7 @@ class Checkpoint:
     weights: dict[str, np.ndarray]
     """By `layer/variable`, in the network's order."""
     recipe: dict[str, Any] = field(default_factory=dict)
-    """How it was trained: every value, as JSON."""
+    """Every value of the training's recipe, as JSON."""
     seed: int = 0
     samples_seen: int = 0
     complete: bool = True
@@ -136,15 +137,15 @@ class Checkpoint:
     history: dict[str, np.ndarray] = field(default_factory=dict)
     """`samples_seen` (int64) and `train_loss`, `train_accuracy`, `test_loss`, `test_accuracy` (float64)."""
     test_predictions: np.ndarray | None = None
-    """int64: the class it gives each image of the test part it was trained beside."""
+    """int64: the predicted class of each image of the test part of its dataset."""
     state: dict[str, np.ndarray] = field(default_factory=dict)
-    """What a resumed training needs: the optimizer, the seed generators of dropout, ..."""
+    """The state for a resumed training: the optimizer, the seed generators of dropout, ..."""
     channel_order: str = "rgb"
     """`bgr`: the network takes the channels in reverse."""
     source: str = ""
-    """The published set it was trained on, for example `mnist`; empty where unknown."""
+    """The published set of its training images, for example `mnist`; empty if unknown."""
     train_source_index: np.ndarray | None = None
-    """int64: the position in the published set of each image it was trained on; None where unknown."""
+    """int64: the position of each training image in the published set; None if unknown."""
     plugin: str = ""
     """The file or package that registered the architecture; empty for tlcli's own."""
     plugin_sha256: str = ""
@@ -182,9 +183,9 @@ class Embeddings:
     mirrored: bool = False
     """Each vector is the mean of an image's and its mirror image's."""
     source: str = ""
-    """The published set that the images are from, for example `mnist`; empty where unknown."""
+    """The published set of the images, for example `mnist`; empty if unknown."""
     notes: list[str] = field(default_factory=list)
-    """Those of the dataset."""
+    """The notes of the dataset."""
 
     __repr__ = short_repr
 
@@ -193,7 +194,7 @@ Record = Dataset | Checkpoint | Embeddings | Results
 
 
 def noted(options: dict[str, Any]) -> list[str]:
-    """The notes among the options of a dataset, which may be of a stranger."""
+    """The notes among the options of a dataset, whose form may be wrong."""
     notes = options.get("notes", ())
     return [str(note) for note in notes] if isinstance(notes, list) else []
 

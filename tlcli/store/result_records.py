@@ -1,4 +1,4 @@
-"""What a results file holds: runs, classifications by neighbours, and what they were tested on."""
+"""The content of a results file: runs, classifications by neighbours, and their test data."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     import pandas  # type: ignore[import-untyped]
 
 ALL = "all"
-"""Where a layer is named: what all of them make of an image."""
+"""In place of a layer's name: the outputs of all layers."""
 
 
 @dataclass
 class Target:
-    """What a results file keeps of a dataset its runs were tested on, so that predictions can be read."""
+    """The part of a dataset that a results file keeps, so that predictions can be read."""
 
     name: str
     content_sha256: str
@@ -33,7 +33,7 @@ class Target:
     source: str = ""
     """The published set, for example `mnist`."""
     notes: str = ""
-    """What `split` noted in the dataset: what bears on the meaning of results."""
+    """Warnings of `split` that bear on the meaning of results."""
 
     __repr__ = short_repr
 
@@ -45,7 +45,8 @@ class Run:
     method: str
     """The registered name, for example `freeze`."""
     arm: str
-    """The method with its options, as `--method` takes it: `freeze:copy=2`. What a table has one row for."""
+    """The method with its options, as `--method` takes it: `freeze:copy=2`. A table has one row for each
+    arm."""
     dataset: str
     """The name of its target in the same file."""
     size: int
@@ -54,7 +55,7 @@ class Run:
     """0, 1, ...: the repetition."""
     seed: int
     parameters: int
-    """Of the network, in all."""
+    """The number of parameters of the network."""
     trainable_parameters: int
     architecture: str = ""
     architecture_options: dict[str, Any] = field(default_factory=dict)
@@ -75,7 +76,7 @@ class Run:
     head_dropout: float | None = None
     """Dropout on the inputs of the layers of such a head."""
     all_layers: int | None = None
-    """1: the new head reads what all layers make of an image; 0: one layer; None: as the base's head does."""
+    """1: the new head reads the outputs of all layers; 0: of one layer; None: as the base's head does."""
     batch_size: int | None = None
     samples: int | None = None
     """Training samples seen."""
@@ -86,29 +87,29 @@ class Run:
     source_accuracy_after: float | None = None
     """The run's own, with the base's head."""
     selected: str = ""
-    """Where the arm has alternatives: the one that this run took, as an arm."""
+    """The alternative that this run chose, as an arm; empty if the arm has none."""
     selected_on: str = ""
     """The images that the alternatives were compared on."""
     candidates: dict[str, Any] = field(default_factory=dict)
     """Held-out `accuracy` and `loss` of each alternative."""
     chosen: dict[str, Any] = field(default_factory=dict)
-    """What was chosen in solving for the head, by the solver: `penalty`, `C`, ..."""
+    """Values that the solver of the head chose: `penalty`, `C`, ..."""
     plugin: str = ""
     """The file or package that registered the method; empty for tlcli's own."""
     plugin_sha256: str = ""
     history: dict[str, np.ndarray] = field(default_factory=dict)
     """All of one length: `samples_seen` (int64) and the train and test losses and accuracies (float64)."""
     predictions: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    """int64: the class given to each image of the target's test part; empty where they were not kept."""
+    """int64: the predicted class of each image of the target's test part; empty if not kept."""
     logits: np.ndarray | None = None
-    """float32, N x classes: what the softmax takes for each image of the target's test part. Files keep them
-    less the largest of each image, with 12 significant bits."""
+    """float32, N x classes: the logits of each image of the target's test part. Files keep them minus the
+    largest of each image, with 12 significant bits."""
 
     __repr__ = short_repr
 
     @property
     def key(self) -> str:
-        """What tells it from the other runs of its file."""
+        """The name that no other run of the file has."""
         return f"{self.dataset}|{self.arm}|{self.run}"
 
     @property
@@ -116,7 +117,7 @@ class Run:
         """Share of the test part that is classified right after the last step, 0...1.
 
         Raises:
-            TlcliError: it was not measured.
+            TlcliError: The accuracy was not measured.
         """
         if "test_accuracy" not in self.history:
             raise TlcliError(f"The run {self.key!r} has no test accuracy.")
@@ -132,7 +133,7 @@ class Neighbours:
     size: int
     """Training images, which are the neighbours."""
     k: int
-    """How many of them vote."""
+    """The number of neighbours that vote."""
     layer: str = ""
     """The layer that was embedded, or `all`."""
     mirrored: bool = False
@@ -140,22 +141,22 @@ class Neighbours:
     metric: str = "euclidean"
     weights: str = "uniform"
     power: float = 1.0
-    """Each number x counts as sign(x) |x|^power."""
+    """Each number x was replaced by sign(x) |x|^power."""
     selected_on: str = ""
-    """What k was chosen on: `cross-validation` or `test`."""
+    """The data that k was chosen on: `cross-validation` or `test`."""
     left_out: int | None = None
-    """Training images that were left out in turn."""
+    """The number of training images that were left out in turn."""
     base: str = ""
     """The file name of the network that was embedded."""
     base_sha256: str = ""
     ks: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     """int64, K: every k that was tried, ascending."""
     cv_accuracies: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    """float64, K: by leave-one-out on the training part; empty where not measured."""
+    """float64, K: leave-one-out accuracy on the training part; empty if not measured."""
     test_accuracies: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    """float64, K: on the test part."""
+    """float64, K: accuracy on the test part."""
     predictions: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    """int64: the class given to each image of the target's test part, with `k` neighbours."""
+    """int64: the predicted class of each image of the target's test part, with `k` neighbours."""
 
     __repr__ = short_repr
 
@@ -174,12 +175,12 @@ class Neighbours:
 
     @property
     def cv_accuracy(self) -> float | None:
-        """The leave-one-out accuracy with `k`; None where it was not measured."""
+        """The leave-one-out accuracy with `k`; None if not measured."""
         return self._at_k(self.cv_accuracies)
 
     @property
     def test_accuracy(self) -> float | None:
-        """The accuracy on the test part with `k`; None where it was not measured."""
+        """The accuracy on the test part with `k`; None if not measured."""
         return self._at_k(self.test_accuracies)
 
     def _at_k(self, accuracies: np.ndarray) -> float | None:
@@ -189,7 +190,7 @@ class Neighbours:
 
 @dataclass
 class Ranking:
-    """What the embeddings of a target's training images say of one base, without a training."""
+    """The scores of one base from its embeddings of a target's training images, without training."""
 
     dataset: str
     """The name of its target in the same file."""
@@ -202,9 +203,9 @@ class Ranking:
     layer: str
     """The layer that was embedded."""
     width: int
-    """Numbers for each image."""
+    """The length of each embedding."""
     images: int
-    """Training images that were scored."""
+    """The number of training images that were scored."""
     logistic: float
     """Accuracy (0...1) of a logistic head on held-out training images."""
     neighbours: float
@@ -227,7 +228,7 @@ class Results:
     runs: list[Run]
     targets: dict[str, Target]
     recipe: dict[str, Any] = field(default_factory=dict)
-    """What all runs share."""
+    """The values of the recipe that all runs share."""
     provenance: Provenance = field(default_factory=Provenance)
     neighbours: list[Neighbours] = field(default_factory=list)
     rankings: list[Ranking] = field(default_factory=list)
@@ -235,7 +236,7 @@ class Results:
     __repr__ = short_repr
 
     def to_dataframe(self, table: str = "runs") -> pandas.DataFrame:
-        """One of its tables, as `tlcli dump` writes it; needs pandas.
+        """One of the tables, as `tlcli dump` writes it; needs pandas.
 
         Args:
             table: `runs` (a row a run, with the recipe), `history`, `neighbours`, `sweeps`, `rankings`,
@@ -243,7 +244,7 @@ class Results:
 
         Raises:
             TlcliError: pandas is not installed.
-            UsageError: another table.
+            UsageError: The table does not exist.
         """
         from tlcli.store import tabular
 

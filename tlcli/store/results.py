@@ -1,6 +1,6 @@
 """The results format: record to tree and back.
 
-Runs, neighbours, rankings and targets are tables; the arrays of row i of a table stand in `trainings/i`,
+Runs, neighbours, rankings and targets are tables. The arrays of row i of a table are in `trainings/i`,
 `sweeps/i`, `tests/i`.
 """
 
@@ -18,8 +18,8 @@ from tlcli.store.tables import put_table, take_table
 from tlcli.store.tree import Tree
 
 KEPT_BITS = 12
-"""Significant bits of a logit: an error of 0.01 % of its distance to the largest. The zeros of the rest are
-compressed away, so that it takes about as much as a float16, which MATLAB could not read."""
+"""Significant bits of a logit: an error of 0.01 % of its distance to the largest. Gzip removes the other
+bits, which are zero, so that a logit takes about as much space as a float16, which MATLAB cannot read."""
 
 _RUN_ARRAYS, _SWEEP, _TEST = "trainings", "sweeps", "tests"
 
@@ -34,7 +34,7 @@ def to_tree(record: Results) -> Tree:
 
 
 def build_tree(record: Results) -> Tree:
-    """The tree of results, whatever the runs are called."""
+    """The tree of results, without a check of the names of runs."""
     tree = Tree(Results.format)
     tree.set_json("", "recipe", record.recipe)
     put_table(tree, "runs", [run_row(run) for run in record.runs])
@@ -69,7 +69,7 @@ def neighbours_row(found: Neighbours) -> dict[str, Any]:
 
 
 def _last(history: Mapping[str, np.ndarray]) -> dict[str, float | None]:
-    """What the table repeats of a history, so that it can be read by itself."""
+    """The last value of a quantity, which the table repeats so that it can be read alone."""
     return {
         name: float(history[name][-1]) if name in history and len(history[name]) else None
         for name in ("test_accuracy", "test_loss")
@@ -85,9 +85,9 @@ def _put_run(tree: Tree, group: str, run: Run) -> None:
 
 
 def shortened(logits: np.ndarray) -> np.ndarray:
-    """Logits less the largest of each image, rounded to `KEPT_BITS` significant bits: float32, N x classes.
+    """Logits minus the largest of each image, rounded to `KEPT_BITS` significant bits: float32, N x classes.
 
-    The softmax does not change, and the largest stays the largest: it becomes 0 before anything is rounded.
+    The softmax does not change. The largest logit stays the largest: it becomes 0 before the rounding.
     """
     shifted = np.asarray(logits - logits.max(axis=1, keepdims=True), np.float32)
     dropped = 24 - KEPT_BITS
@@ -108,7 +108,7 @@ def _put_sweep(tree: Tree, group: str, found: Neighbours) -> None:
 
 
 def from_tree(tree: Tree) -> Results:
-    """The results of a tree. Raises TlcliError where tables and arrays do not fit each other."""
+    """The results of a tree. Raises TlcliError if tables and arrays do not fit each other."""
     tables = {group: take_table(tree, group) for group in ("runs", "neighbours", "rankings", "targets")}
     arrays = {
         group: _by_number(tree, group, len(tables[table]))
@@ -133,7 +133,7 @@ def _take_ranking(row: dict[str, Any], number: int, targets: dict[str, Target]) 
 
 
 def _by_number(tree: Tree, group: str, rows: int) -> list[Tree]:
-    """One small tree for each row of a table, with what stands in the group of its number."""
+    """One small tree for each row of a table, with the arrays in the group of its number."""
     parts = [Tree(tree.format) for _ in range(rows)]
     names = {str(number): part for number, part in enumerate(parts)}
     for path, data in tree.below(group).items():
@@ -184,7 +184,7 @@ def _take_neighbours(row: dict[str, Any], arrays: Tree, where: str, targets: dic
 
 
 def _check_repeated(row: dict[str, Any], derived: Mapping[str, Any], where: str) -> None:
-    """Take out of a row what it repeats of the arrays. Raises TlcliError where the two differ."""
+    """Remove from a row the values that repeat the arrays. Raises TlcliError if they differ."""
     for name in [name for name in derived if name in row]:
         known = derived[name]
         known = None if isinstance(known, float) and np.isnan(known) else known

@@ -1,4 +1,4 @@
-"""The schema of the four formats, version 2: the one place that says what a file holds.
+"""The schema of the four formats, version 2: the one definition of their content.
 
 Reading and writing both check against it, and the tables of README.md are printed from it
 (`python -m tlcli.store.documentation`).
@@ -11,7 +11,7 @@ from tlcli.store.elements import Array, Attribute, Format
 VERSION = 2
 PARTS = ("train", "validation", "test")
 LONGEST_NAME = 1000
-"""Characters of a class name."""
+"""The most characters of a class name."""
 
 COMMON_ATTRIBUTES = (
     Attribute("/", "format", "string", "The kind of file."),
@@ -60,7 +60,7 @@ def _format(
     arrays: tuple[Array, ...],
     attributes: tuple[Attribute, ...],
 ) -> Format:
-    """A format with what every file has."""
+    """A format with the arrays and attributes of every file."""
     return Format(name, noun, command, summary, COMMON_ARRAYS + arrays, COMMON_ATTRIBUTES + attributes)
 
 
@@ -138,7 +138,9 @@ DATASET = _format(
     ),
     (
         Attribute("/", "source", "string", "The published set."),
-        Attribute("/", "options", "json object", "How it was cut: classes, proportion, size, seed, ..."),
+        Attribute(
+            "/", "options", "json object", "The options of `split`: classes, proportion, size, seed, ..."
+        ),
     ),
 )
 
@@ -146,8 +148,8 @@ CHECKPOINT = _format(
     "tlcli-checkpoint",
     "checkpoint",
     "tlcli train-base",
-    "A trained network: the name and options of its architecture, and its arrays. Never code. "
-    "Without classes it has no head.",
+    "A trained network: the name and options of its architecture, and its arrays, without code. "
+    "A checkpoint without classes has no head (the last, classifying layer).",
     (
         Array(
             "weights/*/*",
@@ -170,7 +172,7 @@ CHECKPOINT = _format(
             "train/source_index",
             "int64",
             ("N",),
-            "The position in the published set of each image it was trained on.",
+            "The position of each training image in the published set.",
             "no",
             values="index",
         ),
@@ -179,7 +181,7 @@ CHECKPOINT = _format(
             "test/predictions",
             "int64",
             ("N",),
-            "The class given to each image of the test part it was trained beside.",
+            "The predicted class of each image of the test part of its dataset.",
             "no",
             values="index",
         ),
@@ -187,7 +189,7 @@ CHECKPOINT = _format(
             "state/**",
             "number",
             None,
-            "What a training that was interrupted needs to go on.",
+            "The state that an interrupted training needs to go on.",
             "no",
             packed=False,
             ordered=True,
@@ -202,9 +204,9 @@ CHECKPOINT = _format(
         Attribute("/", "plugin_sha256", "string", "Its digest; empty for tlcli's own."),
         Attribute("/", "input_shape", "json list", "Height, width, channels."),
         Attribute("/", "channel_order", "string", "`rgb`, or `bgr`: channels are reversed first."),
-        Attribute("/", "source", "string", "The published set it was trained on; empty where unknown."),
-        Attribute("/", "recipe", "json object", "How it was trained."),
-        Attribute("/", "seed", "int", "The seed it was trained with."),
+        Attribute("/", "source", "string", "The published set of its training images; empty if unknown."),
+        Attribute("/", "recipe", "json object", "Every value of the training's recipe."),
+        Attribute("/", "seed", "int", "The seed of the training."),
         Attribute("/", "samples_seen", "int", "Training samples seen."),
         Attribute("/", "complete", "int", "1; 0 for a training that was interrupted and can be resumed."),
     ),
@@ -224,7 +226,7 @@ EMBEDDINGS = _format(
             "notes",
             "string",
             ("notes",),
-            "What bears on the meaning of results; as in datasets.",
+            "Warnings that bear on the meaning of results, as in datasets.",
             "no",
             "text",
         ),
@@ -232,7 +234,7 @@ EMBEDDINGS = _format(
     (
         Attribute("/", "layer", "string", "The layer's name, or `all`."),
         Attribute("/", "mirrored", "int", "1: each vector is the mean of an image's and its mirror image's."),
-        Attribute("/", "source", "string", "The published set; empty where unknown."),
+        Attribute("/", "source", "string", "The published set; empty if unknown."),
     ),
 )
 
@@ -248,9 +250,9 @@ def _table(group: str, length: str, *columns: tuple[str, str, str, str]) -> tupl
 _TARGETS = _table(
     "targets",
     "targets",
-    ("name", "string", "names", "What runs call it: the name of the dataset file."),
+    ("name", "string", "names", "Its name in the runs: that of the dataset file."),
     ("content_sha256", "string", "text", "The content digest of the dataset."),
-    ("source", "string", "text", "The published set; empty where unknown."),
+    ("source", "string", "text", "The published set; empty if unknown."),
     ("train_size", "int64", "index", "Training images."),
 )
 
@@ -258,7 +260,7 @@ _NOTES = Array(
     "targets/notes",
     "string",
     ("targets",),
-    "What bears on the meaning of its results, such as images that are in two parts; empty: nothing known.",
+    "Warnings that bear on the meaning of results, such as images that are in two parts; or empty.",
     "no",
     "text",
 )
@@ -273,29 +275,29 @@ _RUNS = _table(
     ("run", "int64", "index", "0, 1, ...: the repetition."),
     ("seed", "int64", "index", "Its seed."),
     ("parameters", "int64", "index", "Parameters of the network in all."),
-    ("trainable_parameters", "int64", "index", "Those that were trained."),
-    ("test_accuracy", "float64", "share?", "The last of its history; NaN where it was not measured."),
-    ("test_loss", "float64", "finite?", "Likewise: mean cross-entropy, in nats."),
+    ("trainable_parameters", "int64", "index", "Parameters that were trained."),
+    ("test_accuracy", "float64", "share?", "The last of its history; NaN if not measured."),
+    ("test_loss", "float64", "finite?", "The last of its history: mean cross-entropy, in nats."),
     ("train_accuracy", "float64", "share?", "In inference mode, on up to 2,000 training images; or NaN."),
     ("samples", "int64", "count", "Training samples seen; or -1."),
     ("batch_size", "int64", "count", "Images per step; or -1."),
     ("copy", "int64", "count", "Weighted layers copied from the base, from the input on; or -1."),
-    ("freeze", "int64", "count", "Those of them that stay frozen at first; or -1."),
+    ("freeze", "int64", "count", "Layers of these that stay frozen at first; or -1."),
     ("head_units", "string", "text", "Hidden layers of the new head, as `512,256`; empty: none."),
     ("head_dropout", "float64", "share?", "Dropout in such a head; NaN: none."),
     ("all_layers", "int64", "count", "1: the new head reads all layers, 0: one; -1: as the base's does."),
-    ("architecture", "string", "text", "The registered name of the network; empty where unknown."),
+    ("architecture", "string", "text", "The registered name of the network; empty if unknown."),
     ("architecture_options", "string", "objects", "Its options, as JSON."),
-    ("base", "string", "text", "The file name of the base; empty where unknown."),
+    ("base", "string", "text", "The file name of the base; empty if unknown."),
     ("base_sha256", "string", "text", "The content digest of the base."),
     ("base_accuracy", "float64", "share?", "The base's accuracy on its own test part; or NaN."),
     ("relation", "string", "text", "`own`: images the base was trained on; `other`; empty: unknown."),
     ("source_accuracy_before", "float64", "share?", "The base's accuracy on the source's test part; or NaN."),
     ("source_accuracy_after", "float64", "share?", "The run's, with the base's head; or NaN."),
-    ("selected", "string", "text", "Which of several alternatives it took, as an arm; empty: none."),
+    ("selected", "string", "text", "The alternative that it chose, as an arm; empty: none."),
     ("selected_on", "string", "text", "The images that they were compared on."),
     ("candidates", "string", "objects", "Held-out accuracy and loss of each alternative, as JSON."),
-    ("chosen", "string", "objects", "What was chosen in solving for the head (penalty, C), as JSON."),
+    ("chosen", "string", "objects", "Values that the solver of the head chose (penalty, C), as JSON."),
     ("plugin", "string", "text", "The file or package that registered the method; empty: tlcli."),
     ("plugin_sha256", "string", "text", "Its digest; empty for tlcli's own."),
 )
@@ -306,17 +308,22 @@ _NEIGHBOURS = _table(
     ("arm", "string", "text", "`knn` with the options that are not the default: `knn:metric=cosine`."),
     ("dataset", "string", "text", "The name of its target."),
     ("size", "int64", "index", "Training images, which are the neighbours."),
-    ("k", "int64", "index", "How many of them vote."),
+    ("k", "int64", "index", "The number of neighbours that vote."),
     ("metric", "string", "text", "`euclidean` or `cosine`."),
     ("weights", "string", "text", "`uniform` or `distance`."),
-    ("power", "float64", "positive", "Each number x counts as sign(x) |x|^power."),
-    ("layer", "string", "text", "The layer that was embedded; empty where unknown."),
+    ("power", "float64", "positive", "Each number x was replaced by sign(x) |x|^power."),
+    ("layer", "string", "text", "The layer that was embedded; empty if unknown."),
     ("mirrored", "int64", "index", "1: embeddings are means of an image's and its mirror image's."),
-    ("test_accuracy", "float64", "share?", "On the test part with this k; NaN where it was not measured."),
-    ("cv_accuracy", "float64", "share?", "On training images left out one at a time, with this k; or NaN."),
-    ("selected_on", "string", "text", "What k was chosen on: `cross-validation` or `test`; or empty."),
+    ("test_accuracy", "float64", "share?", "Accuracy on the test part with this k; NaN if not measured."),
+    ("cv_accuracy", "float64", "share?", "Leave-one-out accuracy on the training part with this k; or NaN."),
+    (
+        "selected_on",
+        "string",
+        "text",
+        "The data for the choice of k: `cross-validation` or `test`; or empty.",
+    ),
     ("left_out", "int64", "count", "Training images that were left out in turn; or -1."),
-    ("base", "string", "text", "The file name of the network that was embedded; empty where unknown."),
+    ("base", "string", "text", "The file name of the network that was embedded; empty if unknown."),
     ("base_sha256", "string", "text", "Its content digest."),
 )
 
@@ -327,18 +334,18 @@ _RANKINGS = _table(
     ("base_sha256", "string", "text", "Its content digest."),
     ("architecture", "string", "text", "The registered name of its network."),
     ("layer", "string", "text", "The layer that was embedded."),
-    ("width", "int64", "index", "Numbers for each image."),
+    ("width", "int64", "index", "The length of each embedding."),
     ("dataset", "string", "text", "The name of its target."),
     ("size", "int64", "index", "Training images."),
-    ("images", "int64", "index", "Those that were scored."),
+    ("images", "int64", "index", "The training images that were scored."),
     ("logistic", "float64", "share", "Accuracy of a logistic head on held-out training images."),
-    ("neighbours", "float64", "share", "That of the nearest neighbours, each image left out in turn."),
+    ("neighbours", "float64", "share", "Accuracy of the nearest neighbours, each image left out in turn."),
     ("log_me", "float64", "finite", "LogME: the evidence of linear regression, per image and class."),
     ("h_score", "float64", "finite", "The H-score, with the covariance shrunk."),
     ("leep", "float64", "finite?", "LEEP, in nats per image; NaN for a base without a head."),
 )
 
-_PREDICTIONS = "The class given to each image of the target's test part."
+_PREDICTIONS = "The predicted class of each image of the target's test part."
 
 RESULTS = _format(
     "tlcli-results",
@@ -354,7 +361,7 @@ RESULTS = _format(
             "trainings/*/test/logits",
             "float32",
             ("N", "classes"),
-            "What the softmax takes, less the largest of each image; 12 significant bits.",
+            "The logits, minus the largest of each image; 12 significant bits.",
             "no",
             values="finite",
             scope=2,
@@ -365,7 +372,7 @@ RESULTS = _format(
             Array(f"sweeps/*/{name}_accuracy", "float64", ("K",), meaning, "no", "share?", scope=2)
             for name, meaning in (
                 ("cv", "Leave-one-out accuracy for each k."),
-                ("test", "On the test part; NaN for a k that was not measured."),
+                ("test", "Test accuracy for each k; NaN if not measured."),
             )
         ),
         Array("sweeps/*/predictions", "int64", ("N",), _PREDICTIONS, "no", values="index", scope=2),
@@ -376,7 +383,7 @@ RESULTS = _format(
             "tests/*/class_names",
             "string",
             ("classes",),
-            "Of target i.",
+            "The names of the classes of target i.",
             "with its group",
             values="names",
             scope=2,

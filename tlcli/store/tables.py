@@ -1,4 +1,4 @@
-"""Tables: one dataset for each column, all of one length; what is missing is -1, NaN or an empty text."""
+"""Tables: one dataset for each column, all of one length. Missing values are -1, NaN or an empty text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def columns(group: str) -> dict[str, Array]:
 
 
 def put_table(tree: Tree, group: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Store rows, each a value for every column; None for what is missing. No rows, no table."""
+    """Store rows, each with a value for every column or None. Without rows there is no table."""
     for name, rule in columns(group).items() if rows else ():
         values = [_store(rule, row[name], name) for row in rows]
         path = f"{group}/{name}"

@@ -1,6 +1,7 @@
-"""What files hold as tidy tables: a dictionary of columns of equal length, None for what is missing.
+"""The content of files as tidy tables: a dictionary of columns of equal length, None for missing values.
 
-For other programs: `tlcli dump` writes them as CSV, `Results.to_dataframe` makes them a `pandas.DataFrame`.
+Other programs read them: `tlcli dump` writes them as CSV, `Results.to_dataframe` makes them a
+`pandas.DataFrame`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Row = dict[str, Any]
 Table = dict[str, list[Any]]
 
 WHO = ("dataset", "size", "arm", "run", "seed")
-"""What tells a run from the others, in every table of runs."""
+"""The columns that identify a run, in every table of runs."""
 
 
 def names(record: Record) -> list[str]:
@@ -35,7 +36,7 @@ def table(record: Record, name: str = "") -> Table:
     """One table of a record; the main one without a name.
 
     Raises:
-        UsageError: the record has no such table.
+        UsageError: The record has no table of that name.
     """
     known = _TABLES[record.format]
     if name and name not in known:
@@ -48,9 +49,10 @@ def table(record: Record, name: str = "") -> Table:
 
 
 def write_csv(stream: TextIO, found: Table) -> None:
-    """Write a table: a line of names, then a line a row; an empty field for what is missing, `.` and an ASCII
-    minus in numbers, 1 and 0 for true and false, JSON for what is nested, a quote before a name that a
-    spreadsheet would compute."""
+    """Write a table: a line of names, then a line for each row.
+
+    A missing value is an empty field. Numbers have `.` and an ASCII minus; true and false are 1 and 0; nested
+    values are JSON. A quote precedes a text that a spreadsheet would compute."""
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(found)
     writer.writerows([_text(value) for value in row] for row in zip(*found.values(), strict=True))
@@ -77,7 +79,7 @@ def _known(value: Any) -> Any:
 
 
 def _runs(record: Results) -> Iterator[Row]:
-    """Everything known of each run; what all runs share, the recipe, under `recipe_...`."""
+    """A row for each run with all its values; the shared recipe is in columns `recipe_...`."""
     shared = {f"recipe_{name}": _known(value) for name, value in record.recipe.items()}
     for run in record.runs:
         row = run_row(run)

@@ -1,4 +1,4 @@
-"""The form between records and HDF5: arrays by path and attributes by path, and nothing else.
+"""The form between records and HDF5: arrays and attributes by path.
 
 A record becomes a `Tree` and a `Tree` a record (dataset.py, checkpoint.py, embeddings.py, results.py); only
 writing.py and gate.py turn a tree into bytes and back.
@@ -20,10 +20,10 @@ from tlcli.errors import TlcliError
 Scalar = str | int | float
 
 UNPRINTABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
-"""What no text in a file may hold: it would reach terminals and pages."""
+"""Characters that no text in a file may hold, because they would reach terminals and pages."""
 
 LONGEST_JSON_ATTRIBUTE = 60_000
-"""Bytes. Many readers of HDF5 know no attribute of 64 KiB or more; longer JSON goes to a scalar dataset."""
+"""Bytes. Many programs cannot read an attribute of 64 KiB or more; longer JSON goes to a scalar dataset."""
 
 
 @dataclass
@@ -36,14 +36,14 @@ class Tree:
     format: str
     datasets: dict[str, Any] = field(default_factory=dict)
     attributes: dict[str, dict[str, Scalar]] = field(default_factory=dict)
-    """By path of a group or a dataset; the root is the empty string."""
+    """The attributes by the path of their group or dataset; the root is the empty string."""
 
     def set(self, path: str, name: str, value: Scalar) -> None:
         """Set one attribute."""
         self.attributes.setdefault(path, {})[name] = value
 
     def set_json(self, path: str, name: str, value: Any) -> None:
-        """Store JSON as an attribute, or as a scalar dataset of that name when it is long."""
+        """Store JSON as an attribute, or, if it is long, as a scalar dataset of that name."""
         text = to_json(value, name)
         if len(text.encode()) <= LONGEST_JSON_ATTRIBUTE:
             self.set(path, name, text)
@@ -55,11 +55,11 @@ class Tree:
         return self.attributes[path][name]
 
     def has(self, path: str, name: str) -> bool:
-        """Is there this attribute, or the dataset that stands for it?"""
+        """Whether there is this attribute, or the dataset in its place."""
         return name in self.attributes.get(path, {}) or f"{path}/{name}".lstrip("/") in self.datasets
 
     def get_json(self, path: str, name: str) -> Any:
-        """What `set_json` stored."""
+        """The value that `set_json` stored."""
         text = self.attributes.get(path, {}).get(name)
         if text is None:
             text = self.datasets[f"{path}/{name}".lstrip("/")]
@@ -86,7 +86,7 @@ class Tree:
 def to_json(value: Any, name: str = "value") -> str:
     """Canonical JSON: sorted keys, no white space, numpy numbers as numbers.
 
-    Raises TlcliError for what JSON cannot hold.
+    Raises TlcliError for values that JSON cannot hold.
     """
     try:
         text = json.dumps(
@@ -126,7 +126,7 @@ def _is_printable(value: Any) -> bool:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Readers differ in which of two values of one name they take."""
+    """Refuse a name that is there twice: readers differ in which value they take."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a name is there twice")
@@ -141,10 +141,10 @@ def _finite(text: str) -> float:
 
 
 def printable(text: str) -> str:
-    """The text with what no file may hold written out: file names and arguments may be any bytes."""
+    """The text with escapes for characters that no file may hold: file names may be any bytes."""
     return UNPRINTABLE.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
 def base_name(path: str | Path) -> str:
-    """The name of a file as provenance records it: without folder, `stdin` for a pipe."""
+    """The name of a file in provenance: without folder, `stdin` for a pipe."""
     return "stdin" if str(path) == "-" else printable(Path(path).name)

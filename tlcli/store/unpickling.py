@@ -1,4 +1,4 @@
-"""Reading pickles without running anything that they ask for."""
+"""Read pickles without running anything that they ask for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class UnsafePickleError(Exception):
 
 
 class _Counted:
-    """A file of which each read is taken from the budget: a step of a pickle makes one or two."""
+    """A file that takes each read from the budget: a step of a pickle reads once or twice."""
 
     def __init__(self, file: IO[bytes], budget: Budget) -> None:
         self._file, self._budget, self._reads = file, budget, 0
@@ -40,9 +40,9 @@ SHORT_BINBYTES BINBYTES8 EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST LIST 
 EMPTY_DICT DICT SETITEM SETITEMS GLOBAL STACK_GLOBAL REDUCE BUILD PUT BINPUT LONG_BINPUT MEMOIZE GET
 BINGET LONG_BINGET BINFLOAT BINPERSID
 """
-"""What plain values, references to storages and calls of known names are written with."""
+"""The opcodes of plain values, references to storages and calls of known names."""
 
-# The one written in Python, not the one in C: its memo is a dict, so that no declared index takes memory.
+# The unpickler in Python, not in C: its memo is a dict, so that a declared index takes no memory.
 _Python: Any = pickle._Unpickler
 
 
@@ -67,7 +67,7 @@ class RestrictedUnpickler(_Python):
         self.budget = budget
 
     def load_frame(self) -> None:
-        """What a frame holds is read at once: each byte may be a step."""
+        """Take a frame from the budget at once: each byte may be a step."""
         size = int.from_bytes(self.read(8), "little")
         self.budget.take(size * OPCODE, "the objects that it makes")
         self._unframer.load_frame(size)
@@ -82,13 +82,13 @@ class RestrictedUnpickler(_Python):
         raise UnsafePickleError("it refers to something outside the pickle")
 
     def load_build(self) -> None:
-        """Only the stand-ins take a state: a function or class on the stack must not be changed by it."""
+        """Set a state of stand-ins only: it must not change a function or class on the stack."""
         if not isinstance(self.stack[-2], self.takes_state):
             raise UnsafePickleError("it sets the state of something other than an array")
         super().load_build()
 
     def load_setitem(self) -> None:
-        """Names as keys only: the hash of deeply nested tuples would take for ever."""
+        """Accept only names as keys: the hash of deeply nested tuples would take for ever."""
         value, key = self.stack.pop(), self.stack.pop()
         self._set(key, value)
 

@@ -1,4 +1,4 @@
-"""Checking a file against its own digests, and its inputs against those it recorded."""
+"""Check a file against its own digests, and its inputs against those it recorded."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tlcli.store.tree import base_name
 class ParentCheck:
     """One recorded input.
 
-    state: `same` when a file of that name lies beside and has the recorded content digest, `other` when it
-    has another one or cannot be read, `absent` when there is none.
+    state: `same` if a file of that name beside it has the recorded content digest, `other` if it has another
+    or cannot be read, `absent` if there is none.
     """
 
     parent: Parent
@@ -26,23 +26,23 @@ class ParentCheck:
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """`ok` is true when everything in the file is readable, sound and as its digests say."""
+    """`ok` is true if everything in the file is readable, sound and as its digests say."""
 
     name: str
     kind: str
-    """Empty when it could not be found out."""
+    """The file's format; empty if unknown."""
     ok: bool
     problems: tuple[str, ...]
     content_sha256: str = ""
     parents: tuple[ParentCheck, ...] = ()
-    """The inputs, looked for in the folder of the file. They do not count into `ok`."""
+    """The inputs in the folder of the file. They do not count for `ok`."""
 
 
 def verify(path: str | Path) -> VerifyReport:
     """Read everything in a file, recompute both digests, and compare.
 
-    A bit that flipped anywhere in the data or the attributes is found: it changes a digest, or the file
-    cannot be read. Never raises TlcliError for a bad file: that is what the report is for.
+    A flipped bit anywhere in the data or the attributes shows: it changes a digest, or the file cannot be
+    read. A bad file gives a report, not an error.
     """
     name = base_name(path)
     kind = ""
@@ -60,7 +60,7 @@ def verify(path: str | Path) -> VerifyReport:
 
 
 def _check_parent(folder: Path, parent: Parent) -> ParentCheck:
-    """Compare the digest that the file beside states; `verify` that file to know that it is true."""
+    """Compare the digest that the file beside states. `verify` that file to check its digest."""
     path = folder / Path(parent.name).name
     try:
         there = parent.name == path.name and path.is_file()

@@ -1,4 +1,4 @@
-"""Files of format version 1: what they hold, and what that is in version 2. They are read for good.
+"""Files of format version 1: their content, and its translation to version 2. tlcli reads them for good.
 
 In version 1 a run was a group with a name, its further values one JSON object, an arm was written
 `freeze(copy=2)`, and a classification by neighbours was a run without parameters. A history could hold NaN,
@@ -24,7 +24,7 @@ _NEW_ATTRIBUTES = {"computed_by", "channel_order", "plugin", "plugin_sha256", "m
 
 
 def _old(kind: Format, arrays: tuple[Array, ...], attributes: tuple[Attribute, ...] = ()) -> Format:
-    """A format as version 1 has it: the attributes that were there already, and these."""
+    """A format of version 1: the attributes of version 2 that it had already, and these."""
     kept = tuple(rule for rule in kind.attributes if rule.name not in _NEW_ATTRIBUTES)
     return dataclasses.replace(
         kind, arrays=arrays, attributes=tuple(r for r in kept if r.path == "/") + attributes
@@ -88,13 +88,13 @@ TRANSLATED = {
     kind.name: dataclasses.replace(kind, arrays=tuple(map(_translated_rule, kind.arrays)))
     for kind in schema.FORMATS.values()
 }
-"""What holds for the values of a translated tree."""
+"""The rules for the values of a translated tree."""
 
 
 def translate(tree: Tree) -> Tree:
-    """What a tree of version 1 is in version 2; one of version 2 as it is. Raises TlcliError.
+    """Translate a tree of version 1 to version 2; one of version 2 stays as it is. Raises TlcliError.
 
-    Arrays may be left out of the tree, as they are for a summary.
+    The tree may lack arrays, as for a summary.
     """
     if tree.get("", "format_version") != 1:
         return tree
@@ -109,13 +109,13 @@ def translate(tree: Tree) -> Tree:
 
 
 def arm_spelling(text: str) -> str:
-    """`freeze(copy=2)` as it is written from version 2 on: `freeze:copy=2`."""
+    """The spelling of version 2, `freeze:copy=2`, of an arm of version 1, `freeze(copy=2)`."""
     found = re.fullmatch(r"([^()]+)\((.*)\)", text)
     return f"{found[1]}:{found[2]}" if found else text
 
 
 def _recipe(new: Tree) -> None:
-    """Write the recipe as version 2 does: every value, and what computed apart from it."""
+    """Write the recipe as version 2 does: every value, without what computed."""
     recipe = new.get_json("", "recipe")
     computed = {"backend": "tensorflow"} if "optimizer" in recipe else {}
     computed |= {name: recipe.pop(name) for name in ("backend", "devices") if name in recipe}
@@ -162,7 +162,7 @@ def _results(old: Tree) -> Tree:
             runs.append(_run(part, values))
     targets = [_target(part, where) for where, part in _in_order(parts, "targets")]
     record = Results(runs, {t.name: t for t in targets}, old.get_json("", "recipe"), neighbours=found)
-    new = results.build_tree(record)  # a run was told apart by its name
+    new = results.build_tree(record)  # version 1 identified a run by its name
     new.datasets["ancestry"] = old.datasets["ancestry"]
     new.attributes[""] = {**old.attributes[""], **new.attributes[""]}
     if runs:

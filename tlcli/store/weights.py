@@ -1,4 +1,4 @@
-"""Opening a file of weights that others saved, of whatever kind."""
+"""Open a file of weights that others saved, of any supported kind."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _WEIGHTS, _CONFIG = "model.weights.h5", "config.json"
 
 @contextlib.contextmanager
 def open_weights(path: str | Path) -> Iterator[WeightsFile | TensorFile]:
-    """Open weights of Keras, safetensors or PyTorch; stdin (`-`) is one of Keras. Nothing in it is run.
+    """Open weights of Keras, safetensors or PyTorch without running code in them; stdin (`-`) is of Keras.
 
-    Raises TlcliError: it is none of these, damaged, or refused for what it asks for.
+    Raises TlcliError if the file is none of these, is damaged, or asks for something unsafe.
     """
     if str(path) == "-" or not Path(path).is_file() or _is_hdf5(Path(path)):
         with keras_weights.open_weights(path) as file:
@@ -41,7 +41,7 @@ def open_weights(path: str | Path) -> Iterator[WeightsFile | TensorFile]:
 
 @contextlib.contextmanager
 def _unpack(archive: zipfile.ZipFile, path: Path, budget: Budget) -> Iterator[WeightsFile]:
-    """The weights in a `.keras` archive, which go through a file of their own."""
+    """Open the weights in a `.keras` archive, by way of a temporary file."""
     with tempfile.TemporaryDirectory() as folder:
         inner = Path(archive.extract(_WEIGHTS, folder))
         budget.grow(inner.stat().st_size)
@@ -50,7 +50,7 @@ def _unpack(archive: zipfile.ZipFile, path: Path, budget: Budget) -> Iterator[We
 
 
 def _model_name(archive: zipfile.ZipFile, path: Path, budget: Budget) -> str:
-    """What the configuration calls the model: read as data, nothing in it is made."""
+    """The model's name in the configuration, which is read as data."""
     if _CONFIG not in archive.namelist():
         return ""
     budget.take(archive.getinfo(_CONFIG).file_size * TEXT_RATIO, _CONFIG)

@@ -1,4 +1,4 @@
-"""Writing a record: checked against the schema, with its provenance, whole or not at all."""
+"""Write a record, checked against the schema, with its provenance, whole or not at all."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ def write(
 ) -> R:
     """Write a record and return it with its provenance filled in.
 
-    `path` `-` writes the bytes of the file to stdout. `command` is what is recorded as the origin, `parents`
-    the records it was made from; of the record's own provenance `computed_by` is kept. The file appears whole
-    or not at all. A link is written through; without `follow` it is replaced. Raises TlcliError when the file
-    exists and `force` is not given, when it cannot be written, and when the record breaks the schema.
+    The path `-` writes the bytes of the file to stdout. The file records `command` as its origin and
+    `parents`, the records it was made from, and keeps `computed_by` of the record's own provenance. It
+    appears whole or not at all. A link is written through; without `follow` it is replaced. Raises
+    TlcliError if the file exists and `force` is not given, if it cannot be written, and if the record breaks
+    the schema.
     """
     known = [parent for parent in parents if parent.provenance.content_sha256]
     above, ancestry = common_parents(known)

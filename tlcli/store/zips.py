@@ -1,4 +1,4 @@
-"""Opening zip archives that may be hostile."""
+"""Open zip archives that may be hostile."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tlcli.store.budget import DEFLATE, OBJECT, Budget
 def open_archive(path: Path, budget: Budget, what: str = "a zip archive") -> zipfile.ZipFile:
     """Open a zip, or an `.npz`, whose members are stored or deflated and unpack to what the budget allows.
 
-    Raises TlcliError for one that is damaged, and for members that are packed otherwise: one block of bzip2
-    or LZMA may unpack to any size, and zipfile keeps all of it.
+    Raises TlcliError for a damaged archive, and for members that are packed otherwise: one block of bzip2 or
+    LZMA may unpack to any size, and zipfile keeps all of it.
     """
     try:
         archive = zipfile.ZipFile(path)
-    except Exception as error:  # zipfile raises nearly anything on a damaged file
+    except Exception as error:  # zipfile raises many kinds of errors on a damaged file
         raise TlcliError(f"{path.name} cannot be read as {what}: {error!s:.200}") from None
     members = archive.infolist()
     budget.take(len(members) * OBJECT, f"the {len(members):,} members")
@@ -43,6 +43,6 @@ def open_archive(path: Path, budget: Budget, what: str = "a zip archive") -> zip
 
 
 _RATIOS = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: DEFLATE}
-"""Times that a member expands at most, by how it is packed."""
+"""The most that a member expands, as a factor, by its kind of compression."""
 _PACKED = {9: "Deflate64", zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "LZMA", 93: "Zstandard"}
 _ENCRYPTED = 1
