@@ -55,7 +55,7 @@ TRAININGS = {
         "--arch-option",
         "dropout=0.5",
         "--samples",
-        "16000",
+        "8000",
         *RECIPE,
     ],
     "train-base, Adam and early stopping": [
@@ -66,7 +66,7 @@ TRAININGS = {
         "--arch-option",
         "dropout=0.3",
         "--samples",
-        "16000",
+        "8000",
         "--optimizer",
         "adam",
         "--schedule",
@@ -82,7 +82,7 @@ TRAININGS = {
         "--threads",
         "2",
     ],
-    "transfer": ["transfer", "base.h5", "target.h5", *ARMS, "--runs", "2", "--samples", "3000", *RECIPE],
+    "transfer": ["transfer", "base.h5", "target.h5", *ARMS, "--runs", "2", "--samples", "1500", *RECIPE],
     "transfer, replay and forgetting": [
         "transfer",
         "base.h5",
@@ -98,7 +98,7 @@ TRAININGS = {
         "--runs",
         "1",
         "--samples",
-        "3000",
+        "1500",
         *RECIPE,
     ],
 }
