@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -141,3 +142,47 @@ def test_the_one_that_comes_late_says_so(tmp_path: Path, monkeypatch: pytest.Mon
         atomic_folder.write_folder(tmp_path / "r", NEW)
     assert content(tmp_path / "r")["report.html"] == "first"
     assert os.listdir(tmp_path) == ["r"]
+
+
+@pytest.mark.parametrize("failing", ["_read", "_remove"])
+def test_a_list_goes_only_with_the_last_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """Without it the files that stay would be taken for somebody else's, and the next call refused."""
+    folder = tmp_path / "o.h5.resume"
+    owned.OwnedFolder(folder, ["state.h5"]).file("state.h5").touch()
+    calls, plain = [], getattr(owned, failing)
+
+    def fail_once(path: Path) -> object:
+        calls.append(path)
+        if len(calls) > 1:
+            return plain(path)
+        if failing == "_read":
+            raise OSError(errno.EMFILE, "Too many open files")
+        return None
+
+    monkeypatch.setattr(owned, failing, fail_once)
+    owned.remove(folder)
+    assert owned.strangers(folder) == []
+    assert owned.present(folder) == ["state.h5"]
+    owned.remove(folder)
+    assert not folder.exists()
+
+
+def test_a_list_that_cannot_be_read_is_not_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "o.h5.resume"
+    owned.OwnedFolder(folder, ["0.h5"]).file("0.h5").touch()
+    more = owned.OwnedFolder(folder, ["0.h5", "1.h5"])
+
+    def fail(path: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owned, "_read", fail)
+        with pytest.raises(TlcliError, match="input/output error"):
+            more.file("1.h5")
+        with pytest.raises(TlcliError, match="input/output error"):
+            owned.check(folder)
+    assert owned.list_files(folder) == {"0.h5"}

@@ -25,11 +25,12 @@ def check_folder(folder: Path, force: bool = False) -> None:
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             raise TlcliError(f"{folder} is there already and is not a folder. Give another -o.")
         there = folder.is_dir() and any(folder.iterdir())
+        others = owned.strangers(folder) if there else []
     except (OSError, ValueError) as error:
         raise atomic.write_error(folder, error) from error
     if there and not force:
         raise TlcliError(f"{folder} is there already; give --force to replace it, or another -o.")
-    if there and (others := owned.strangers(folder)):
+    if others:
         raise TlcliError(
             f"{folder} holds {others[0]!r}, which tlcli has not put there, and --force replaces only what it "
             "has. Move that away, or give another -o."
@@ -120,7 +121,7 @@ def _tidy(folder: Path) -> None:
                     os.rename(path, folder)
                 else:
                     owned.remove(path)
-        except BlockingIOError:
+        except OSError:  # held by another program, or not to be read or removed: for a later call
             continue
 
 

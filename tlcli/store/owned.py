@@ -7,6 +7,7 @@ program that is killed at any moment leaves only files that the list names.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,8 @@ from tlcli.store import atomic
 LIST = ".tlcli-files"
 _HEAD = "# Made by tlcli, which replaces or removes these files and no other."
 _LONGEST = 4 << 20
+_NO_LIST = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EMLINK)
+"""A link, or a folder, of the list's name is no list."""
 
 
 def text(names: Iterable[str]) -> str:
@@ -26,7 +29,10 @@ def text(names: Iterable[str]) -> str:
 
 
 def list_files(folder: Path) -> set[str]:
-    """The files that the folder's list names, present or not; empty if there is no list."""
+    """The files that the folder's list names, present or not; empty if there is no list.
+
+    Raises OSError for a list that cannot be read: no file may be taken for a stranger's then.
+    """
     head, *names = (_read(folder) or "").splitlines() or [""]
     inside = (name for name in names if name and not {"", ".", ".."} & set(name.split("/")))
     return set(inside) if head == _HEAD else set()
@@ -60,7 +66,11 @@ def check(folder: Path) -> None:
         raise TlcliError(f"{folder} is {what}; {needed}")
     if not atomic.is_own(found):
         raise TlcliError(f"{folder} belongs to another user; {needed}")
-    if others := strangers(folder):
+    try:
+        others = strangers(folder)
+    except OSError as error:
+        raise atomic.write_error(folder / LIST, error) from error
+    if others:
         raise TlcliError(f"{folder} holds {others[0]!r}, which tlcli has not put there; {needed}")
 
 
@@ -95,30 +105,39 @@ class OwnedFolder:
             check(self.path)
         except OSError as error:
             raise TlcliError(f"The folder {self.path} could not be made: {error.strerror}.") from error
-        before = list_files(self.path)
+        try:
+            before = list_files(self.path)
+        except OSError as error:
+            raise atomic.write_error(self.path / LIST, error) from error
         if not self._names <= before:
             with atomic.atomic_file(self.path / LIST, force=True, follow=False) as temporary:
                 temporary.write_text(text(before | self._names), encoding="utf-8")
 
 
 def remove(folder: Path) -> None:
-    """Remove the files of the list, then the folders that are empty. Files that resist stay."""
+    """Remove the files of the list, then the folders that are empty, then the list. Files that resist stay,
+    and so does the list, which says whose they are."""
     if folder.is_symlink():
         return
-    for name, path, ours in reversed(list(_inside(folder))):  # content before its folder
-        if not ours or name == LIST:
-            continue
-        with contextlib.suppress(OSError):
-            if path.is_dir():
-                path.rmdir()
-            elif atomic.stem_of_temporary(path):
-                atomic.remove_unless_held(path)
-            else:
-                path.unlink()
     with contextlib.suppress(OSError):
-        if (said := _read(folder)) is not None and (said.startswith(_HEAD) or _HEAD.startswith(said)):
+        said = _read(folder)
+        for name, path, ours in reversed(list(_inside(folder))):  # content before its folder
+            if ours and name != LIST:
+                _remove(path)
+        left = any(ours and name != LIST for name, _, ours in _inside(folder))
+        if said is not None and not left and (said.startswith(_HEAD) or _HEAD.startswith(said)):
             (folder / LIST).unlink()  # even an incomplete one, after a kill
         folder.rmdir()
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if path.is_dir():
+            path.rmdir()
+        elif atomic.stem_of_temporary(path):
+            atomic.remove_unless_held(path)
+        else:
+            path.unlink()
 
 
 def _inside(folder: Path) -> Iterator[tuple[str, Path, bool]]:
@@ -138,12 +157,14 @@ def _inside(folder: Path) -> Iterator[tuple[str, Path, bool]]:
 
 
 def _read(folder: Path) -> str | None:
-    """The text of the list; None if there is none."""
+    """The text of the list; None where there is none. Raises OSError."""
     try:
         with open(folder / LIST, "rb", opener=_without_links) as file:
             return file.read(_LONGEST).decode("utf-8", "replace")
-    except OSError:
-        return None
+    except OSError as error:
+        if error.errno in _NO_LIST:
+            return None
+        raise
 
 
 def _is_file(path: Path) -> bool:
