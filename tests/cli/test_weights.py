@@ -8,9 +8,9 @@ import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import h5py
+import keras_files
 import numpy as np
 import pytest
 from processes import ENVIRONMENT, fails
@@ -18,9 +18,6 @@ from processes import ENVIRONMENT, fails
 from tlcli import store
 from tlcli.cli.commands import module
 from tlcli.store.records import Checkpoint, Dataset, Part
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "store"))
-import keras_files
 
 MEAN, STD = 121.936, 68.389
 

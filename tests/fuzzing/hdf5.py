@@ -15,11 +15,9 @@ import numpy as np
 from fuzzing.kinds import KINDS, Kind, Make, mutate, one_of
 from fuzzing.sources import two_classes
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "store"))
-
 
 def _records() -> dict[str, Any]:
-    from conftest import MAKERS
+    from small_records import MAKERS
 
     return {name: make() for name, make in MAKERS.items()}
 

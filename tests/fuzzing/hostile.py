@@ -12,7 +12,6 @@ import itertools
 import pickle
 import re
 import struct
-import sys
 import tarfile
 import tempfile
 import zipfile
@@ -25,8 +24,6 @@ import numpy as np
 
 from fuzzing import hdf5, sources, weights  # noqa: F401  they register the openers
 from fuzzing.kinds import KINDS, MEMORY_LIMIT, PIXEL_MEMORY, Kind
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "store"))
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
 from fuzzing.hdf5 import edit_hdf5
 from fuzzing.kinds import KINDS, Kind
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "store"))
 
 
 def _open_weights(path: Path) -> None:

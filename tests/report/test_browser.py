@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from browser import Browser, find
-from conftest import make_size_study
+from studies import make_size_study
 
 from tlcli.report import build
 

@@ -6,7 +6,7 @@ import copy
 
 import numpy as np
 import pytest
-from conftest import make_layer_study, make_run, make_size_study, make_target, provenance
+from studies import make_layer_study, make_run, make_size_study, make_target, provenance
 
 from tlcli.errors import TlcliError
 from tlcli.report.study.gather import gather

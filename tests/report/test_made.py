@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import make_checkpoint, make_run, make_target, part_of, provenance, study_of, told_in
+from studies import make_checkpoint, make_run, make_target, part_of, provenance, study_of, told_in
 
 from tlcli.report.document import Table
 from tlcli.store.records import Record, Results

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from conftest import make_neighbours, make_target, part_of, study_of, told_in
+from studies import make_neighbours, make_target, part_of, study_of, told_in
 
 from tlcli.report import drawing
 from tlcli.report.document import Chart, Section, Table

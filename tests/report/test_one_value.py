@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import (
+from studies import (
     make_layer_study,
     make_neighbours,
     make_run,

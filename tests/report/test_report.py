@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import (
+from studies import (
     make_checkpoint,
     make_run,
     make_size_study,
@@ -149,7 +149,7 @@ def test_how_it_was_made(made: tuple[Path, str, float], size_study: list) -> Non
 def test_equal_input_gives_equal_bytes_without_tensorflow_or_pyplot(tmp_path: Path) -> None:
     """In two processes, so that the order of sets differs between them."""
     code = (
-        "import sys; sys.path.insert(0, 'tests/report'); from conftest import *\n"
+        "import sys; sys.path.insert(0, 'tests'); from studies import *\n"
         "from tlcli.report import build\n"
         "build(make_strategies() + make_layer_study(3, 3, 100), sys.argv[1])\n"
         "bad = {'tensorflow', 'keras', 'matplotlib.pyplot', 'sklearn'} & set(sys.modules)\n"

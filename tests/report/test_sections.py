@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from conftest import (
+from studies import (
     make_layer_study,
     make_run,
     make_size_study,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import make_run, make_size_study, make_target, part_of, study_of, table_of, told_in
+from studies import make_run, make_size_study, make_target, part_of, study_of, table_of, told_in
 
 from tlcli.report.document import Table
 from tlcli.report.report import compose

@@ -1,4 +1,4 @@
-"""Write one small file of each kind into a folder: `python tests/store/make_fixtures.py FOLDER`.
+"""Write one small file of each kind: `PYTHONPATH=tests python tests/store/make_fixtures.py FOLDER`.
 
 Run once for each released version of the formats; what is in `fixtures/` is never written again. The other
 files there are what the commands made of digits: `train-base` (trained), `transfer --save` (grid, network),
@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from conftest import make_checkpoint, make_dataset, make_embeddings, make_headless, make_results
+from small_records import make_checkpoint, make_dataset, make_embeddings, make_headless, make_results
 
 from tlcli import store
 
