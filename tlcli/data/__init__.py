@@ -1,4 +1,4 @@
-"""Where images come from and how datasets are cut from them."""
+"""Sources of images, and the datasets that are cut from them."""
 
 from tlcli.data import classes
 from tlcli.data.classes import ClassExpression

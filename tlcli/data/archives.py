@@ -1,7 +1,7 @@
-"""Files out of a folder or a tar archive. Nothing is ever unpacked to disk, so nothing can leave a folder.
+"""Read files from a folder or a tar archive. Nothing is unpacked to disk, so nothing can leave a folder.
 
-Archives are read here and not by `tarfile`, which in some of the versions of Python that are allowed takes
-time with the square of an extended header's size (CVE-2024-6232), and some bytes of gzip make a large one.
+Python's `tarfile` is not used: in some supported versions its time grows with the square of an extended
+header's size (CVE-2024-6232), and a few bytes of gzip make a large header.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from tlcli.store.budget import OBJECT, Budget
 def read_files(container: Path, sizes: Mapping[str, int], budget: Budget) -> dict[str, bytes]:
     """The content of the named files of a folder or of a tar archive (gzipped or not).
 
-    `sizes` gives the most bytes that each may have; in an archive they may lie in any folder. A file that
-    is missing is missing in the answer. Raises TlcliError for one that is larger, an archive that cannot be
-    read, that unpacks to more than the budget allows, and one with a member that points outside.
+    `sizes` gives the most bytes of each; in an archive they may be in any folder. The answer lacks missing
+    files. Raises TlcliError for a larger file, and for an archive that cannot be read, unpacks to more than
+    the budget allows, or has a member that points outside.
     """
     return (
         _from_folder(container, sizes, budget) if container.is_dir() else _from_tar(container, sizes, budget)
@@ -79,7 +79,7 @@ def _from_tar(path: Path, sizes: Mapping[str, int], budget: Budget) -> dict[str,
 
 
 def check_member(archive: str, name: str) -> None:
-    """Raise TlcliError for a member of an archive whose name leaves the folder it is unpacked in."""
+    """Raise TlcliError for a member of an archive whose name leads out of the folder."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if ".." in parts or name.startswith(("/", "\\")) or (parts and parts[0].endswith(":")):
         raise TlcliError(f"{archive} holds {name!r:.100}, which points outside the archive: refused.")
@@ -88,11 +88,11 @@ def check_member(archive: str, name: str) -> None:
 FILES, FOLDERS = (b"0", b"\0", b"7"), (b"5",)
 _LONG_NAME, _EXTENDED = b"L", b"x"
 _HEADERS = (_LONG_NAME, _EXTENDED, b"K", b"g")
-"""What says more about the next member; the last two, the target of a link and what holds for all, say
-nothing that matters here."""
+"""Types of extended headers, which describe the next member. The last two, the target of a link and global
+values, do not matter here."""
 _BLOCK = 512
 _LONGEST_HEADER = 1 << 16
-"""Bytes of an extended header; an honest one has some hundreds."""
+"""The most bytes of an extended header; ordinary ones have some hundreds."""
 
 
 class Member(NamedTuple):
@@ -109,9 +109,9 @@ class Member(NamedTuple):
 
 
 def members(stream: Counted) -> Iterator[Member]:
-    """The members of an archive (POSIX.1-2001 pax, GNU, or older); their contents are the caller's to pass.
+    """The members of an archive (POSIX.1-2001 pax, GNU, or older); the caller skips or takes their contents.
 
-    Raises ValueError for what is no archive.
+    Raises ValueError if it is not an archive.
     """
     changed: dict[str, str] = {}
     block, member = stream.take(_BLOCK, may_end=True), None
@@ -143,7 +143,7 @@ def _header(block: bytes) -> Member:
     if not field.isdigit() or int(field, 8) != sum(block) - sum(block[148:156]) + 8 * ord(" "):
         raise ValueError("it has a header with a wrong checksum")
     size, name = block[124:136], _text(block[:100])
-    if size[0] & 0x80:  # not octal but binary: for 8 GiB and more
+    if size[0] & 0x80:  # binary instead of octal: 8 GiB and more
         number = int.from_bytes(size, "big") - (0x80 << 88)
     else:
         number = int(size.strip(b" \0") or b"0", 8)
@@ -173,13 +173,13 @@ def _text(field: bytes) -> str:
 
 
 class Counted:
-    """The unpacked bytes of an archive in order, all taken from the budget, also those that are passed by."""
+    """The unpacked bytes of an archive in order, all taken from the budget, even those that are skipped."""
 
     def __init__(self, stream: BinaryIO | gzip.GzipFile, budget: Budget) -> None:
         self._stream, self._budget = stream, budget
 
     def take(self, size: int, *, may_end: bool = False) -> bytes:
-        """The next bytes; none at the end, where `may_end` says so. Raises EOFError."""
+        """The next bytes; none at the end, if `may_end`. Raises EOFError."""
         self._budget.take(size + OBJECT if may_end else size, "what it unpacks to")
         found = self._stream.read(size)
         if len(found) < size and not (may_end and not found):
@@ -187,7 +187,7 @@ class Counted:
         return found
 
     def skip(self, size: int) -> None:
-        """Pass by bytes, a block at a time."""
+        """Skip bytes, a block at a time."""
         while size:
             step = min(size, 1 << 20)
             self.take(step)
@@ -195,5 +195,5 @@ class Counted:
             size -= step
 
     def give_back(self, size: int) -> None:
-        """Bytes that were taken are no longer held."""
+        """Return bytes that were taken and are released."""
         self._budget.give_back(size)

@@ -1,4 +1,4 @@
-"""Which arrays of a file are the images and the labels of which part: by key, by name, by order, by shape."""
+"""Choose the arrays of a file that are the images and labels of each part: by key, name, order or shape."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tlcli.errors import TlcliError, UsageError
 
 _SUFFIXES = (".gz", ".npz", ".npy", ".mat", ".h5", ".hdf5", ".bin", ".idx")
 _MOST_BESIDE = 10_000
-"""Files of a folder among which labels are looked for."""
+"""The most files of a folder to search for labels."""
 
 
 @dataclass
 class Choice:
-    """Per part (empty: of the whole) the arrays of images, and those of labels with the file they are in."""
+    """The arrays of images by part (empty: the whole), and the arrays of labels with their files."""
 
     images: dict[str, str]
     labels: dict[str, tuple[ArrayFile, str]] = field(default_factory=dict)
@@ -27,9 +27,10 @@ class Choice:
 
 
 def choose_arrays(file: ArrayFile, request: Request) -> Choice:
-    """Which arrays are what. Labels may lie in a file beside, called alike (`train-labels` for `train-imgs`).
+    """The images and labels of each part. Labels may be in a file beside of a like name (`train-labels` for
+    `train-imgs`).
 
-    Raises TlcliError saying what the file holds where its names, the order and the shapes do not tell.
+    Raises TlcliError, which says what the file holds, if names, order and shapes leave the choice open.
     """
     held = list(file.shapes)
     if request.images_key is not None:
@@ -65,7 +66,7 @@ def choose_arrays(file: ArrayFile, request: Request) -> Choice:
 
 
 def describe_contents(file: ArrayFile) -> str:
-    """What a file holds, and what was expected of it."""
+    """The arrays that a file holds, and those expected."""
     if file.single:
         return (
             f"{show(file.path.name)} holds one array, and no file beside it, or more than one, is called "
@@ -79,7 +80,7 @@ def describe_contents(file: ArrayFile) -> str:
 
 
 def file_name(path: Path) -> Named:
-    """What the name of a file says of the only array in it: images, where it does not say labels."""
+    """What the name of a file says of its only array: images, unless it says labels."""
     stem = path.name
     while stem.lower().endswith(_SUFFIXES):
         stem = stem.rpartition(".")[0]

@@ -22,7 +22,7 @@ from tlcli.store.budget import DEFLATE, Budget, array_cost
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 ONLY = "array"
-"""The name of the array in a file that holds a single one without a name."""
+"""The name of the only array of a file without names."""
 
 _IDX_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _STL10 = 96 * 96 * 3
@@ -39,18 +39,18 @@ class ArrayFile:
     columns: bool = False
     """Rows of pixels may run column by column."""
     layout: str | None = None
-    """The order of the axes of its images, where the format says it."""
+    """The order of the axes of its images, if the format fixes it."""
     skipped: list[str] = field(default_factory=list)
-    """What it holds that is no array of numbers or text."""
+    """Its variables that are not arrays of numbers or text."""
 
     @property
     def single(self) -> bool:
-        """Whether it is one array, so that only the file's name tells what it is."""
+        """Whether it holds one array, described only by the file's name."""
         return list(self.shapes) == [ONLY] or list(self.shapes) == ["arr_0"]
 
 
 def is_array_file(path: Path) -> bool:
-    """Whether a file is one of these, by its beginning or its name; a file of tlcli's own is none."""
+    """Whether a file is one of these, by its first bytes or its name; files of tlcli are not."""
     return path.is_file() and any(accepts(path) for accepts, _ in _KINDS)
 
 
@@ -167,7 +167,7 @@ def _is_hdf5(path: Path) -> bool:
         with open_hdf5(path) as opened:
             return opened.root_attribute("format") not in FORMATS
     except TlcliError:
-        return False  # whoever reads tlcli's own files says what is wrong
+        return False  # the reader of tlcli's files explains the fault
 
 
 def _open_hdf5(path: Path) -> ArrayFile:
@@ -208,7 +208,7 @@ def published_names(path: Path) -> dict[int, str]:
             rows = [line.split() for line in beside.read_text()[:_LONGEST_TEXT].splitlines() if line.strip()]
             return {int(row[0]): chr(int(row[1])) for row in rows}
     except (OSError, ValueError, IndexError, OverflowError):
-        return {}  # labels go by their numbers
+        return {}  # the class names are the numbers
     return {}
 
 

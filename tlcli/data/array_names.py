@@ -1,4 +1,4 @@
-"""The names that people give to arrays of images and of labels, in files of arrays and of such files."""
+"""The usual names of arrays of images and labels, and of files that hold one."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _ROLES = {
     IMAGES: ("images", "image", "imgs", "img", "x", "data", "features", "pixels", "inputs"),
     LABELS: ("labels", "label", "y", "t", "targets", "target"),
 }
-"""The earlier of two is taken: scikit-learn's `images` before its `data`."""
+"""Words for a role, the preferred first: scikit-learn's `images` before its `data`."""
 
 CLASS_NAMES = ("class_names", "classes", "label_names", "names", "target_names", "list_classes")
 
 _SHORT = {"tr": "train", "te": "test", "va": "validation"}
-"""Names of parts that only arrays have (`Xtr`)."""
+"""Names of parts in names of arrays only (`Xtr`)."""
 _STUCK = re.compile(
     "(?:([xyt])({0})|({0})([xyt]|{1}))".format(
         "train|test|valid|val|trn|tst|tr|te|va", "|".join(word for role in _ROLES.values() for word in role)
@@ -36,10 +36,10 @@ class Named:
 
     role: str
     part: str
-    """Empty where it speaks of none."""
+    """Empty if it names none."""
     rank: int
     rest: tuple[str, ...]
-    """Words that are not known."""
+    """Its other words."""
 
 
 def read_name(name: str) -> Named | None:
@@ -65,7 +65,7 @@ def read_name(name: str) -> Named | None:
 
 @dataclass
 class Chosen:
-    """The arrays of each part (empty: of the whole), and what to say of the choice."""
+    """The arrays of each part (empty: the whole), and notes on the choice for the user."""
 
     images: dict[str, str]
     labels: dict[str, str]
@@ -84,7 +84,7 @@ def choose_by_name(held: Iterable[str]) -> Chosen:
         ranked.sort()
         by_part = chosen.images if role == IMAGES else chosen.labels
         if len(ranked) > 1 and ranked[0][0] == ranked[1][0]:
-            continue  # two that fit as well: neither
+            continue  # two fit equally: take neither
         by_part[part] = ranked[0][1]
         if len(ranked) > 1:
             others = ", ".join(key for _, key in ranked[1:])
@@ -93,6 +93,6 @@ def choose_by_name(held: Iterable[str]) -> Chosen:
 
 
 def positional(held: Sequence[str]) -> list[str]:
-    """The names `arr_0`, `arr_1`, ... in order, where all are such; else none."""
+    """The names `arr_0`, `arr_1`, ... in order, if all have this form; else none."""
     numbers = {int(match[1]): key for key in held if (match := _POSITIONAL.fullmatch(key))}
     return [numbers[n] for n in sorted(numbers)] if numbers and len(numbers) == len(held) else []

@@ -1,4 +1,4 @@
-"""From files of arrays as people keep them to uint8 images, N x H x W x C, and int64 labels."""
+"""Turn files of arrays of many forms into uint8 images, N x H x W x C, and int64 labels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tlcli.errors import TlcliError
 from tlcli.store.budget import Budget
 
 Names = list[str] | dict[int, str] | None
-"""The names of the classes along the labels, or by label; None where only labels are known."""
+"""The names of the classes in the order of the labels, or by label; None if only labels are known."""
 
 _MOST_CLASSES = 10_000
 _BLOCK = 1 << 22
@@ -34,15 +34,15 @@ class Pair:
     images: np.ndarray
     labels: np.ndarray
     where: str
-    """What messages call the images."""
+    """The name of the images in messages."""
     layout: str | None = None
     columns: bool = False
 
 
 def load_arrays(path: Path, request: Request) -> Source:
-    """A source out of a file of arrays, perhaps with another file for the test part.
+    """The source in a file of arrays, with the test part in another file if one is given.
 
-    Without a test part, one is held out (see `source.complete`). Raises TlcliError naming what is expected.
+    Without a test part, `source.complete` holds one out. Raises TlcliError, which says what is expected.
     """
     file = open_array_file(path)
     raw = Raw(path.name.removesuffix(".gz").rpartition(".")[0] or path.name)
@@ -209,7 +209,7 @@ def _class_names(file: ArrayFile, taken: set[str]) -> Names:
 
 
 def _name_digits(raw: Raw, images: np.ndarray, labels: dict[str, np.ndarray], names: Names) -> bool:
-    """SVHN calls the digit 0 the class 10: give it its number and its name. Returns whether it is SVHN."""
+    """Give the class 10 of SVHN, the digit 0, its number and name. Returns whether the set is SVHN."""
     occurring = {int(value) for y in labels.values() for value in np.unique(y)}
     if names is not None or images.shape[1:] != (32, 32, 3) or occurring != set(range(1, 11)):
         return False

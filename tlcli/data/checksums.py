@@ -74,11 +74,11 @@ _SAY_NOTHING = {"raw", "gzip", "processed"}
 def check_set(
     wanted: str, folder: Path, arrays: Mapping[str, np.ndarray], files: Mapping[str, Path]
 ) -> tuple[str, str]:
-    """Whose files these are, and what is doubtful about them.
+    """The set that the files belong to, if another, and a warning.
 
-    `arrays` are those of the four idx files, by the names of these; `files` where they were read from, as far
-    as they are files of their own. The answer is ("", "") for the very files of the set that is wanted,
-    (other set, "") for those of another, and ("", warning) where it is not known.
+    `arrays` are those of the four idx files, by file name; `files` are the paths of those that are separate
+    files. The answer is ("", "") for the files of the wanted set, (other set, "") for those of another,
+    and ("", warning) if the checksums are unknown.
     """
     found = {name: _identify(array, files.get(name)) for name, array in arrays.items()}
     sets = {known[0] for known in found.values() if known}
@@ -127,14 +127,14 @@ def _identify(array: np.ndarray, file: Path | None) -> tuple[str, str] | None:
 
 
 def _is_known(wanted: str, name: str, file: Path | None) -> bool:
-    """Whether a file of the set would have been known by a checksum."""
+    """Whether the checksums of the set's files are known."""
     return (wanted, name) in _CONTENT.values() or (
         file is not None and file.name.endswith(".gz") and (wanted, name) in _GZIPPED.values()
     )
 
 
 def _set_of_folder(folder: Path) -> str:
-    """The set that the name of a folder, or of the one above `raw`, speaks of; empty where none does."""
+    """The set that a folder's name, or that of the folder above `raw`, says; or empty."""
     resolved = folder.resolve()
     name = (resolved.parent if resolved.name.lower() in _SAY_NOTHING else resolved).name.lower()
     return next((known for word, known in _NAMES.items() if word in name), "")

@@ -52,7 +52,7 @@ class Layout:
 
 
 def load(layout: Layout, request: Request) -> Source:
-    """From the user's folder, Keras's cache or a download, whichever is found first."""
+    """Load the set from the user's folder, Keras's cache or a download, in this order."""
     for container in _containers(layout, request):
         source = _read(layout, container, _is_binary(layout, container))
         if source:
@@ -89,7 +89,7 @@ def _is_binary(layout: Layout, container: Path) -> bool:
 
 
 def _read(layout: Layout, container: Path, binary: bool) -> Source | None:
-    """The source in a folder or archive; None where it holds none of the files."""
+    """The source in a folder or archive; None if it holds none of the files."""
     suffix, overhead = (".bin", layout.label_columns * 50_000) if binary else ("", _PICKLE_OVERHEAD)
     sizes = {name + suffix: n * PIXELS + overhead for name, n in layout.files}
     budget = Budget(container.name)
@@ -142,7 +142,7 @@ def _from_python(
         raise TlcliError(f"{name} is a pickle that is refused: {error}.") from None
     except TlcliError:
         raise
-    except Exception as error:  # the unpickler raises nearly anything on a damaged file
+    except Exception as error:  # the unpickler raises many kinds of errors on a damaged file
         why = str(error) or type(error).__name__
         raise TlcliError(f"{name} is not a batch of CIFAR's python version: {why}.") from None
     if type(labels) is not list or any(type(label) is not int for label in labels):

@@ -19,7 +19,7 @@ _PIECE = re.compile(r"""\s*(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)'|([^,+]*?))\s*(?:
 _PLAIN = re.compile(r"\s*([^,]*?)\s*(?:,|$)")
 
 HeldByFile = Callable[[str], Mapping[int, str]]
-"""Gives the classes that a file holds, names by number."""
+"""A function that gives the names of the classes in a file, by number."""
 
 Chosen = int | tuple[int, ...]
 """The published number of a class, or those of several that are merged into one."""
@@ -27,13 +27,12 @@ Chosen = int | tuple[int, ...]
 
 @dataclass(frozen=True)
 class ClassExpression:
-    """Which classes are asked for, as `--classes` has it.
+    """The classes that `--classes` asks for.
 
-    Items are separated by commas: a number, a range of numbers, or a name; those joined by + are merged into
-    one class. A name with a comma or a plus, one that looks like a number or begins like `random:` stands in
-    quotes, a quote in it doubled; any class can be had by its number. `all` is every class; `random:N` draws
-    N of them from the seed; `except:FILE` is every class that FILE does not hold, so that the two are exact
-    complements.
+    An item is a number, a range of numbers, or a name; commas separate items, and a + merges several into one
+    class. Quotes surround a name with a comma or a plus, one that looks like a number or begins like
+    `random:`; a quote in it is doubled. Every class has a number. `all` means every class; `random:N` draws
+    N of them from the seed; `except:FILE` means every class that FILE does not hold, its exact complement.
     """
 
     text: str
@@ -46,13 +45,13 @@ class ClassExpression:
 
     @property
     def drawn(self) -> str | None:
-        """What stands after `random:`."""
+        """The text after `random:`."""
         text = self.text.strip()
         return text.removeprefix("random:") if text.startswith("random:") else None
 
     @property
     def recorded(self) -> str:
-        """As files record it: the path of a file without its folder."""
+        """The form that files record: the path of a file without its folder."""
         return self.text if not self.file else f"except:{Path(self.file).name or self.file}"
 
     def resolve(
@@ -65,8 +64,8 @@ class ClassExpression:
     ) -> list[Chosen]:
         """The published numbers of the classes, ascending, each once; merged ones as a tuple.
 
-        `class_numbers` defaults to 0...n-1. Raises UsageError saying what there is, TlcliError for a file
-        whose classes are others, and for `all` where there is one class alone.
+        `class_numbers` defaults to 0...n-1. Raises UsageError, which says what there is, for unknown classes;
+        TlcliError for a file with other classes, and for `all` if there is only one class.
         """
         numbers = list(class_numbers) if class_numbers is not None else list(range(len(class_names)))
         if self.text.strip() == "all":
@@ -90,7 +89,7 @@ class ClassExpression:
 
 
 class HeldBy:
-    """Reads which classes a file holds, for `resolve`; keeps what it read in `records`, for provenance."""
+    """Read the classes that a file holds, for `resolve`; keep the records read, for provenance."""
 
     def __init__(self, source: str = "") -> None:
         """`source`: the published set being cut; a dataset of another one is refused."""
@@ -113,7 +112,7 @@ class HeldBy:
 
 
 def _split_merged(held: Mapping[int, str], names: Mapping[int, str]) -> dict[int, str]:
-    """The classes that a file holds; one that was merged of several is these."""
+    """The classes that a file holds, with each merged class split into its classes."""
     number_of = {name: number for number, name in names.items()}
     found: dict[int, str] = {}
     for number, name in held.items():
@@ -144,7 +143,7 @@ def _complement(path: str, names: Mapping[int, str], held_by_file: HeldByFile) -
                 f"{path} holds class {number}, which this dataset does not have: "
                 "expected a file cut from the same dataset."
             )
-        if name != names[number]:  # all that tells of which set the classes of a checkpoint are
+        if name != names[number]:  # only the name says which set a checkpoint's classes are from
             raise TlcliError(
                 f"{path} holds class {number} as {name!r:.100}, which is {names[number]!r:.100} "
                 "in this dataset: expected a file cut from the same dataset."
@@ -186,7 +185,7 @@ def _items(text: str, names: Sequence[str]) -> list[list[tuple[str, bool]]]:
 
 
 def _resolve(item: str, quoted: bool, names: Sequence[str], numbers: list[int]) -> list[int]:
-    """A bare number or range goes by number, unless only a name fits; all else goes by name."""
+    """Read an unquoted number or range as numbers, unless only a name fits; read all else as a name."""
     by_name = [numbers[names.index(item)]] if item in names else []
     span = _RANGE.fullmatch(item)
     if quoted or not (span or _NUMBER.fullmatch(item)):

@@ -1,4 +1,4 @@
-"""Image files to uint8 pixels with Pillow: a few at a time, each once, unreadable ones told apart."""
+"""Decode image files to uint8 pixels with Pillow: a few at a time, each once, noting unreadable ones."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ SUFFIXES = (
     *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".gif"),
 )
 _DEEP_SUFFIXES = (".png", ".tif", ".tiff", ".pgm", ".pnm")
-"""Of files that can have more than 8 bits a channel."""
+"""Endings of files that can have more than 8 bits a channel."""
 
 White = Callable[[], float]
-"""Gives the value of white in images of more than 8 bits a channel."""
+"""A function that gives the value of white in images of more than 8 bits a channel."""
 
 _THREADS = 2
 _BLOCK_BYTES = 1 << 25
@@ -67,21 +67,21 @@ class Readable(Protocol):
 
 
 class UnreadableError(Exception):
-    """Why an image cannot be used."""
+    """The reason why an image cannot be used."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What became of a list of images."""
+    """The result of decoding a list of images."""
 
     images: np.ndarray
     """uint8, M x H x W x C, on disk; one channel where every image is grey."""
     kept: np.ndarray
-    """int64, M: which of the list they are."""
+    """int64, M: their positions in the list."""
     failures: list[tuple[int, str]]
-    """Which of the list could not be read, and why."""
+    """The positions of images that could not be read, with the reason."""
     other_size: tuple[int, tuple[int, int]] | None
-    """The first of the list that has another size than it should, and its height and width."""
+    """The position of the first image of another size, with its height and width."""
     brightest: int = 255
     """The greatest value of any pixel."""
 
@@ -92,12 +92,12 @@ def decode_one(
     white: White | float | None = None,
     budget: Budget | None = None,
 ) -> np.ndarray:
-    """The pixels of one image, uint8: H x W where it is grey, else H x W x 3.
+    """The pixels of one image, uint8: H x W if it is grey, else H x W x 3.
 
-    Upright according to its EXIF orientation; brought to what `fit` says; transparency over white; the first
-    frame of an animation. `white` becomes 255: a number holds for every image, a function is asked for images
-    of more than 8 bits a channel alone (without it, they have 16). Raises UnreadableError, also for one that
-    there is no room for, and TlcliError where the budget (by default one of its own) is used up.
+    The image is turned upright by its EXIF orientation, fitted as `fit` says, and shown over white where it
+    is transparent; an animation gives its first frame. `white` becomes 255: a number holds for every image, a
+    function for images of more than 8 bits a channel (without it, they have 16). Raises UnreadableError, also
+    if memory is too small, and TlcliError if the budget (by default a new one) is used up.
     """
     fit = fit or Fit()
 
@@ -113,7 +113,7 @@ def decode_one(
         orientation = _orientation(image)
         target = (fit.size[::-1] if orientation < 5 else fit.size) if fit.size else None
         if target and image.format == "JPEG":
-            # The decoder halves the resolution by itself, as often as leaves twice what is needed.
+            # The decoder halves the resolution as long as twice the size needed is left.
             image.draft(None, (2 * target[0], 2 * target[1]))
         pixels = _grey_or_colour(image, opened, *answer)
         if fit.channels == 1:
@@ -153,17 +153,17 @@ def _read_image(
     read: Callable[[ImageFile, IO[bytes], S], T],
     budget: Budget | None,
 ) -> T:
-    """What `read` makes of an image, its file and the answer of `ask`. Raises UnreadableError, whatever goes
-    wrong.
+    """The result of `read`, which takes an image, its file and the answer of `ask`. Raises UnreadableError
+    for every failure.
 
-    `ask` may itself read images: it is called before the image has room to be decoded in, since who has room
+    `ask` may read images, too. It is called before the image takes working memory: a thread that holds memory
     and waits for more could wait for ever.
     """
     from PIL import Image, UnidentifiedImageError
 
     budget = budget or Budget(str(file))
     try:
-        if not file.is_file():  # a pipe, for one, would be waited for without end
+        if not file.is_file():  # reading a pipe could wait for ever
             raise UnreadableError("no regular file")
         with file.open("rb") as opened:
             if not opened.read(1):
@@ -178,7 +178,7 @@ def _read_image(
         raise UnreadableError("no image in a format that is read") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UnreadableError("declares too many pixels") from None
-    except Exception as error:  # Pillow raises nearly anything on a damaged file
+    except Exception as error:  # Pillow raises many kinds of errors on a damaged file
         raise UnreadableError(str(error).split("\n")[0][:_LONGEST_REASON] or type(error).__name__) from None
 
 
@@ -215,7 +215,7 @@ def decode_all(
         block[slot] = pixels[..., None] if pixels.ndim == 2 else pixels
         return pixels.ndim == 2
 
-    # The file loses its name at once: whatever happens, it is gone when the last user of the array is.
+    # The file has no name: it vanishes with the last user of the array, whatever happens.
     with (
         tempfile.TemporaryFile(prefix="tlcli-") as spool,
         ThreadPoolExecutor(_THREADS) as pool,

@@ -1,7 +1,7 @@
-"""Images of more than 8 bits a channel: all bits of them, also where Pillow keeps the upper eight alone.
+"""Read all bits of images of more than 8 bits a channel, where Pillow keeps only the upper eight.
 
-Of colour and of transparency with 16 bits a channel, Pillow can unpack either byte of each value. So an image
-that is decoded once for each has both.
+Pillow can unpack either byte of the 16-bit values of colour and transparency. So an image is decoded twice,
+once for each byte.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ROWS = 1 << 18
 def deep_form(image: ImageFile) -> str:
     """The form of an image of more than 8 bits a channel, as it was opened; empty for one of 8 bits.
 
-    To be asked before the image is decoded, which forgets it.
+    Call this before decoding, which loses the form.
     """
     if image.mode.startswith(("I", "F")):
         return image.mode
@@ -48,7 +48,7 @@ def read_deep(image: ImageFile, form: str, opened: IO[bytes]) -> np.ndarray:
     """
     if form == image.mode:
         return np.asarray(image)
-    if form == _GREY_AND_ALPHA:  # two values of two bytes are unpacked as if they were four of one
+    if form == _GREY_AND_ALPHA:  # unpack two values of two bytes as four of one byte
         found = _decoded(image, opened, "RGBA")
         return found[..., 0::2] << 8 | found[..., 1::2]
     mode, first = form.split(";16")

@@ -1,12 +1,12 @@
-"""Two halves of the digits in one MATLAB file, as SML2016, computer lab 3, has them.
+"""Two halves of the digits in one MATLAB file: the layout of the course SML2016, sheet 3.
 
 Its variables are `X_trn69_P`, `t_trn69_P`, `X_tst69`, `t_tst69`, and so on.
 
 The digits are the first and the last class of a set, P the share of its training images that a variable
 has. X are pixels of 0 to 1 (N x height x width, x 3 for colour), t is one-hot (N x classes). Files written
 here also have, per set, `classes69` and `names69` (the published numbers and names), `i_trn69_P` and
-`i_tst69` (positions in the published set, from 0) and `source`. Classes that are no range of digits have
-`c` and their numbers, joined by `c`.
+`i_tst69` (positions in the published set, from 0) and `source`. The key of classes that are not a range of
+digits is `c` and their numbers, joined by `c`.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class _ClassSet:
 
 
 def is_halves(names: Iterable[str]) -> bool:
-    """Whether variables are named as there."""
+    """Whether variables have the names of this layout."""
     return any(_TRAIN.fullmatch(name) for name in names)
 
 
 def read_halves(path: Path, request: Request) -> Source:
-    """All sets of classes in the file as one source; of several training sets of one the largest.
+    """All sets of classes in the file as one source; if a set has several training sets, the largest.
 
     Rows of pixels run row by row, unless `request` has another layout.
     """

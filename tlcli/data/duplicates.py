@@ -13,7 +13,7 @@ _BLOCK_BYTES = 1 << 25
 
 
 def find_duplicates(part: Part, other: Part) -> np.ndarray:
-    """Which images of a part (bool, N) are in another, too, pixel for pixel."""
+    """Whether each image of a part is also in another, pixel for pixel: bool, N."""
     known = set(_digests(other.images))
     return np.array([digest in known for digest in _digests(part.images)], bool)
 

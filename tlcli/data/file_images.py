@@ -1,4 +1,4 @@
-"""Images in files, decoded when they are asked for."""
+"""Images in files, decoded on demand."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tlcli.store.budget import Budget
 from tlcli.store.records import ImageArray
 
 _LISTED = 100
-"""Unreadable images named in one warning."""
+"""The most unreadable images that a warning names."""
 
 
 class FileSet:
-    """What all parts of one data set share: the files, the size of the images, and their scale."""
+    """The files of all parts of a data set, with the size of the images and their scale."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class FileSet:
         self._lock = threading.Lock()
 
     def hold(self, files: Sequence[Readable]) -> None:
-        """Say what all the files are. Without a size, the size is that of the first that can be read."""
+        """Set the files of all parts. Without a size, the first readable image gives it."""
         self._files = list(files)
         if self.fit.size:
             return
@@ -60,7 +60,7 @@ class FileSet:
         raise TlcliError(f"None of the {len(files)} images in {self._root} can be read.")
 
     def white(self) -> float:
-        """White in images of more than 8 bits: found from all of them when the first is met."""
+        """White in images of more than 8 bits, found from all of them at the first call."""
         with self._lock:
             if self._white is None:
                 where = f"The pixels of more than 8 bits in {self._root}"
@@ -93,7 +93,7 @@ class FileSet:
         return decoded
 
     def check_scale(self, decoded: Decoded) -> None:
-        """Look whether the images read first (those for training) are on the scale of 0 to 255."""
+        """Check that the images read first, those for training, are on the scale of 0 to 255."""
         if self._white is not None or self._checked:
             return
         self._checked = True
@@ -130,7 +130,7 @@ class FileImages:
         return len(self._files)
 
     def __getitem__(self, index: Any) -> np.ndarray:
-        """Raises TlcliError where one of them cannot be read; `readable` tells them apart instead."""
+        """Decode images. Raises TlcliError if one cannot be read; `readable` leaves such images out."""
         wanted = np.arange(len(self))[index]
         decoded = self._set.decode([self._files[i] for i in wanted.ravel()])
         if decoded.failures:

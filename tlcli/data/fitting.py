@@ -1,4 +1,4 @@
-"""Images of another size or number of channels than a source has them."""
+"""Bring images to another size or number of channels."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ LARGEST_SIDE = 4096
 
 @dataclass(frozen=True)
 class Fit:
-    """What images are brought to. Nothing given: they stay as they are."""
+    """The size and channels to bring images to. Images keep what is None."""
 
     size: tuple[int, int] | None = None
     """Height and width."""
     how: str = "stretch"
-    """What happens to images of other proportions: `stretch`, `crop` (the middle is kept) or `pad` (with
-    black)."""
+    """How to treat images of other proportions: `stretch`, `crop` (keep the middle) or `pad` (with black)."""
     channels: int | None = None
     """1 (grey) or 3 (colour)."""
 
@@ -70,7 +69,7 @@ def grey(images: np.ndarray) -> np.ndarray:
 
 
 class Fitted:
-    """Images brought to a size and a number of channels when they are asked for."""
+    """Images brought to a size and a number of channels on demand."""
 
     dtype = np.dtype(np.uint8)
 
@@ -103,7 +102,7 @@ class Fitted:
 
 
 def fit_part(part: Part, fit: Fit) -> Part:
-    """The part with its images fitted; as it is where they fit already."""
+    """The part with its images fitted, or the part itself if they fit."""
     fitted = Fitted(part.images, fit)
     if fitted.shape == tuple(part.images.shape):
         return part

@@ -30,7 +30,7 @@ FILES = (
 
 @dataclass(frozen=True)
 class IdxSet:
-    """A set in this format and where it is found."""
+    """A set in this format and the places of its files."""
 
     info: SourceInfo
     class_names: tuple[str, ...]
@@ -54,10 +54,10 @@ class IdxSet:
 
 
 def load(idx_set: IdxSet, request: Request) -> Source:
-    """From the user's folder, Keras's cache or a download, whichever is found first.
+    """Load the set from the user's folder, Keras's cache or a download, in this order.
 
-    Folders with the files of another set, which have the same names, are passed by. Raises TlcliError where
-    nothing else was found.
+    Folders with the files of another set, which have the same names, are skipped. Raises TlcliError if there
+    is nothing else.
     """
     others = []
     for folder in local_folders(request, idx_set.folders, idx_set.keras):
@@ -74,7 +74,7 @@ def load(idx_set: IdxSet, request: Request) -> Source:
 
 
 def _read_folder(idx_set: IdxSet, folder: Path) -> tuple[Mapping[str, np.ndarray], Mapping[str, Path]]:
-    """The four arrays by the names of their idx files, and those files; nothing where they are not there."""
+    """The four arrays by the names of their idx files, and those files; nothing if they are missing."""
     found = find_files(folder)
     if len(found) == len(FILES):
         files = dict(zip(FILES, found, strict=True))
@@ -91,7 +91,7 @@ def _read_folder(idx_set: IdxSet, folder: Path) -> tuple[Mapping[str, np.ndarray
 
 
 def find_files(folder: Path) -> list[Path]:
-    """Those of the four files that the folder holds, in the order of `FILES`, unpacked ones first."""
+    """The files of the four that the folder holds, in the order of `FILES`, unpacked ones first."""
     found = []
     for name in FILES:
         dotted = name.replace("-idx", ".idx")
@@ -122,7 +122,7 @@ def _from_files(idx_set: IdxSet, files: Sequence[Path]) -> Source:
 
 
 def _make_source(idx_set: IdxSet, arrays: Sequence[np.ndarray], warnings: list[str]) -> Source:
-    """A source of the four arrays, once they are what the set is known to be."""
+    """A source of the four arrays, after a check of their types and shapes."""
     info, last = idx_set.info, len(idx_set.class_names) - 1
     parts = []
     for which, images, labels in (("train", arrays[0], arrays[1]), ("test", arrays[2], arrays[3])):

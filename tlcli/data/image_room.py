@@ -1,4 +1,4 @@
-"""What an image takes while it is decoded: memory for its pixels, and time for each of its scans."""
+"""The cost of decoding an image: memory for its pixels, and time for each of its scans."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PIXEL_MEMORY = 17
 """Bytes for each pixel while an image is decoded, converted and turned, at most."""
 _USUAL_SCANS = 10
-"""Scans that a progressive JPEG has as a rule: with so many more it counts as so much larger."""
+"""The usual number of scans of a progressive JPEG; with twice as many it counts as twice as large."""
 _MARKER = re.compile(rb"\xff+[^\x00\xff]")
 _START_OF_SCAN, _END = 0xDA, 0xD9
 _ALONE = {0x01, *range(0xD0, 0xD9)}
@@ -25,11 +25,11 @@ _ALONE = {0x01, *range(0xD0, 0xD9)}
 
 @contextmanager
 def room_to_decode(budget: Budget, file: Any, opened: IO[bytes], image: Image) -> Iterator[None]:
-    """Memory to decode an image in, shared by all threads: they wait for each other.
+    """Take memory to decode an image, which all threads share: they wait for each other.
 
-    Its pixels are taken from the budget and given back, so that those of all images together are in
-    proportion to the files. Raises ValueError for an image that there can never be room for, and TlcliError
-    where the budget is used up.
+    The budget gives the pixels and gets them back, so that those of all images together are in proportion to
+    the files. Raises ValueError for an image that is larger than all the memory, and TlcliError if the budget
+    is used up.
     """
     pixels, size = image.width * image.height, size_of(file)
     room = pixels * PIXEL_MEMORY + size
@@ -48,7 +48,7 @@ def room_to_decode(budget: Budget, file: Any, opened: IO[bytes], image: Image) -
 
 
 def scans(opened: IO[bytes]) -> int:
-    """How many scans a JPEG file has, counted in its markers (ITU-T T.81, annex B) without decoding any."""
+    """The number of scans of a JPEG file, from its markers (ITU-T T.81, annex B), without decoding."""
     place = opened.tell()
     opened.seek(0)
     content = opened.read()
@@ -65,5 +65,5 @@ def scans(opened: IO[bytes]) -> int:
 
 
 def size_of(file: Any) -> int:
-    """Bytes of a file, or of a member of an archive when it is unpacked."""
+    """The bytes of a file, or of an unpacked member of an archive."""
     return file.stat().st_size if isinstance(file, Path) else file.size()

@@ -1,4 +1,4 @@
-"""Choosing images of a part without decoding or copying more than is needed."""
+"""Choose images of a part without needless decoding or copying."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from tlcli.store.records import ImageArray, Part
 
 @runtime_checkable
 class Unverified(Protocol):
-    """Images of which some may turn out unreadable, such as a folder's."""
+    """Images that may be unreadable, such as a folder's."""
 
     def readable(self, index: np.ndarray) -> tuple[ImageArray, np.ndarray]:
         """The images at `index` that can be read, and their indices."""
         ...
 
     def subset(self, index: np.ndarray) -> ImageArray:
-        """The images at `index`, not looked at."""
+        """The images at `index`, without decoding them."""
         ...
 
 
 class Selected:
-    """Some images of an array, fetched when they are asked for: uint8, N x H x W x C.
+    """Some images of an array, fetched on demand: uint8, N x H x W x C.
 
-    With `channels`, grey images are given that many equal ones.
+    `channels` repeats the channel of grey images.
     """
 
     def __init__(self, images: ImageArray, index: np.ndarray, channels: int | None = None) -> None:
@@ -53,7 +53,7 @@ class Selected:
 
 
 def take(part: Part, index: np.ndarray) -> Part:
-    """The images at `index`; what lies on disk stays there."""
+    """The images at `index`; images on disk stay there."""
     images = part.images
     chosen: ImageArray
     if isinstance(images, Unverified):
@@ -66,7 +66,7 @@ def take(part: Part, index: np.ndarray) -> Part:
 
 
 def select(part: Part, index: np.ndarray) -> Part:
-    """As `take`, without those that turn out unreadable."""
+    """The images at `index`, without unreadable ones."""
     if not isinstance(part.images, Unverified):
         return take(part, index)
     images, kept = part.images.readable(index)
@@ -74,7 +74,7 @@ def select(part: Part, index: np.ndarray) -> Part:
 
 
 def same_channels(parts: dict[str, Part]) -> dict[str, Part]:
-    """Grey images become colour where another part has colour."""
+    """Turn grey images into colour if another part has colour."""
     channels = max(part.images.shape[3] for part in parts.values())
     for name, part in parts.items():
         if part.images.shape[3] != channels:

@@ -15,7 +15,7 @@ from tlcli.store.records import ImageArray, Part
 
 
 class Joined:
-    """Images of several arrays, one after the other: uint8, N x H x W x C."""
+    """The images of several arrays, one array after another: uint8, N x H x W x C."""
 
     dtype = np.dtype(np.uint8)
 
@@ -60,11 +60,11 @@ class Joined:
 
 
 def join(sources: Sequence[Source], fit: Fit) -> Source:
-    """One source with the classes of all; those of the same name are one class.
+    """One source with the classes of all; classes of the same name become one.
 
-    Classes keep their published numbers where no two names have one, else they are counted along the
-    sources. `source_index` counts the parts of the sources one after the other. Raises TlcliError where the
-    images differ in size and no size is asked for.
+    Classes keep their published numbers if these differ, else they are numbered source by source.
+    `source_index` numbers the images source by source, too. Raises TlcliError if the images differ in size
+    and no size is asked for.
     """
     names = list(dict.fromkeys(name for source in sources for name in source.class_names))
     numbers = _numbers(sources, names)
@@ -94,9 +94,9 @@ def join(sources: Sequence[Source], fit: Fit) -> Source:
 
 
 def with_test_of(train: Source, test: Source) -> Source:
-    """The first source with the test part of the second, or all of it where it has none.
+    """The first source with the test part of the second, or with all of the second if it has none.
 
-    Raises TlcliError where the first has not its classes.
+    Raises TlcliError if the first lacks a class of the second.
     """
     unknown = [name for name in test.class_names if name not in train.class_names]
     if unknown:
@@ -148,7 +148,7 @@ def _join_parts(sources: Sequence[Source], part: str, ranked: Sequence[str], fit
 
 
 def _positions(parts: Sequence[Part]) -> np.ndarray:
-    """The positions in each source, those of a later one after all of an earlier one."""
+    """The positions in the sources, which are numbered source by source."""
     start, found = 0, []
     for part in parts:
         found.append(part.source_index + start)

@@ -1,7 +1,6 @@
-"""In which order an array of images has its axes, decided by the pixels themselves where the shape does not.
+"""Find the order of the axes of an array of images from its shape, or else from its pixels.
 
-Neighbouring pixels of an image are alike. In the right layout they are, in another they are not; only a
-layout and its transposed twin are as smooth as each other.
+Neighbouring pixels of an image are alike in the right layout, and in no other except the transposed one.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from tlcli.data.fitting import LARGEST_SIDE
 from tlcli.errors import TlcliError
 
 LAYOUTS = ("hwc", "chw", "whc", "cwh")
-"""Height, width, channels, the slowest axis first. A row of pixels written column by column is `whc` where
-the channels of a pixel stand together, `cwh` where colour follows colour."""
+"""Height, width, channels, the slowest axis first. A row of pixels written column by column is `whc` if the
+channels of a pixel are together, `cwh` if colour follows colour."""
 
 _CLEAR = 1.2
-"""Times that another layout must be rougher than the best."""
+"""The factor by which every other layout must be rougher than the best."""
 _LOOKED_AT = 64
-"""Images that the test looks at."""
+"""The number of images that the test reads."""
 
 
 def arrange(
@@ -29,10 +28,10 @@ def arrange(
 ) -> np.ndarray:
     """A view of n images as N x H x W x C, C 1 or 3, from an array of any usual shape.
 
-    Understands N x H x W, N x H x W x C, N x C x H x W, N x D (D pixels of a square), and the same with the
-    images along the last axis. `layout` says the order of the axes of one image; without it, what the shape
-    leaves open the pixels decide. `columns`: rows of pixels may run column by column, as MATLAB's do. Raises
-    TlcliError for another shape, and where two layouts are as likely.
+    The shape is N x H x W, N x H x W x C, N x C x H x W, N x D (D pixels of a square), or the same with the
+    images along the last axis. `layout` is the order of the axes of one image; without it, the shape decides,
+    then the pixels. `columns`: rows of pixels may run column by column, as MATLAB's do. Raises TlcliError for
+    another shape, and if two layouts are equally likely.
     """
     if images.ndim < 2 or n not in (images.shape[0], images.shape[-1]):
         raise TlcliError(f"{where} have shape {images.shape} for {n} labels: expected one label per image.")
@@ -56,7 +55,7 @@ def arrange(
 
 
 def roughness(images: np.ndarray) -> float:
-    """How much neighbouring pixels differ, on average, in some of the images."""
+    """The mean difference of neighbouring pixels in some of the images."""
     some = images[:: max(1, len(images) // _LOOKED_AT)][:_LOOKED_AT].astype(np.float64)
     steps = [np.abs(np.diff(some, axis=axis)) for axis in (1, 2) if some.shape[axis] > 1]
     return float(np.mean([step.mean() for step in steps])) if steps else 0.0
@@ -79,12 +78,12 @@ def _orders(images: np.ndarray, layout: str | None, columns: bool) -> Sequence[s
 
 
 def _channels_of_rows(pixels: int) -> int:
-    """1 or 3 where rows of so many pixels are squares of so many channels; else 0."""
+    """1 or 3 if a row of `pixels` values is a square with so many channels; else 0."""
     return next((c for c in (1, 3) if pixels % c == 0 and math.isqrt(pixels // c) ** 2 * c == pixels), 0)
 
 
 def _as_hwc(images: np.ndarray, order: str) -> np.ndarray:
-    """N x H x W x C of images whose axes, or whose pixels in a row, are in the given order."""
+    """The images as N x H x W x C, from axes, or pixels in a row, of the given order."""
     if images.ndim == 2:
         channels = _channels_of_rows(images.shape[1])
         side = math.isqrt(images.shape[1] // channels) if channels else 0

@@ -1,7 +1,7 @@
-"""Which folders of a tree are the parts, and which the classes.
+"""Find the folders of a tree that are the parts, and those that are the classes.
 
-The classes are the folders of the first level that has several, below wrapper folders and below the folders
-of the parts. Where a tree can be read in two ways that are as likely, it is refused.
+The classes are the folders of the first level that has several, below wrapper folders and the folders of the
+parts. A tree with two equally likely readings is refused.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ Files = dict[str, list[Readable]]
 
 @dataclass
 class Reading:
-    """How a tree is read."""
+    """The reading of a tree."""
 
     parts: dict[str, Files]
     unlabelled: dict[str, Folder] = field(default_factory=dict)
-    """Folders of parts that have no class folders, by part."""
+    """The folders of parts without class folders, by part."""
     told: str = ""
-    """What was taken for what, in one line."""
+    """The reading in one line, for the user."""
     groups: dict[Readable, int] = field(default_factory=dict)
     """The group of each image, from a table."""
 
 
 def read_levels(root: Folder, warnings: list[str]) -> Reading:
-    """The images of each part and class. Without folders of parts, all is the part `train`.
+    """The images of each part and class. Without folders of parts, all images are the part `train`.
 
-    Raises TlcliError for a tree without class folders, and for one that can be read in two ways.
+    Raises TlcliError for a tree without class folders, and for one with two equally likely readings.
     """
     if not root.count:
         raise TlcliError(
@@ -67,7 +67,7 @@ def read_levels(root: Folder, warnings: list[str]) -> Reading:
 
 
 def _through_wrappers(folder: Folder) -> Folder:
-    """The first folder that holds more than a single folder of folders."""
+    """The first folder below wrappers: folders that hold one folder of folders and nothing else."""
     while not folder.images and len(folder.folders) == 1:
         only = folder.folders[0]
         if only.images:
@@ -77,7 +77,7 @@ def _through_wrappers(folder: Folder) -> Folder:
 
 
 def _part_folders(level: Folder, warnings: list[str]) -> dict[str, Folder]:
-    """The folders of the parts among those of a level; none where its folders are classes."""
+    """The folders of a level that are parts; none if its folders are classes."""
     folders = {folder.name: folder for folder in level.folders}
     assigned = assign(folders)
     if not assigned:
@@ -130,7 +130,7 @@ def _read_parts(level: Folder, folders: dict[str, Folder], warnings: list[str]) 
 
 
 def _class_level(folder: Folder, classes: set[str]) -> Folder | None:
-    """The level of a part whose folders are classes of the training part; None where there is none."""
+    """The level of a part whose folders are classes of the training part; None if there is none."""
     while not classes & {class_name(child.name) for child in folder.folders}:
         if folder.images or len(folder.folders) != 1:
             return None
@@ -139,7 +139,7 @@ def _class_level(folder: Folder, classes: set[str]) -> Folder | None:
 
 
 def _parts_in_classes(level: Folder) -> dict[str, dict[str, Folder]]:
-    """The folders of the parts within each class folder, where every class has them."""
+    """The folders of the parts within each class folder, if every class has them."""
     inside = {}
     for folder in level.folders:
         names = assign(child.name for child in folder.folders) if not folder.images else {}
@@ -172,7 +172,7 @@ def _read_parts_in_classes(
 
 
 def _refuse_same_folders(level: Folder) -> None:
-    """Where all folders hold the same folders, either may be the classes."""
+    """Refuse a level whose folders all hold the same folders: either may be the classes."""
     below = [tuple(child.name for child in folder.folders) for folder in level.folders if not folder.images]
     if (
         len(level.folders) > 1
@@ -214,13 +214,13 @@ def _class_files(level: Folder, folders: list[Folder], warnings: list[str]) -> F
 
 
 def class_name(folder_name: str) -> str:
-    """One spelling for what looks the same, whatever the file system; bytes that are no UTF-8 replaced."""
+    """The name in Unicode form NFC, so that equal names look equal; bytes that are not UTF-8 are replaced."""
     text = folder_name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return unicodedata.normalize("NFC", text)
 
 
 def _path(folder: Folder, root: Folder | None = None) -> str:
-    """A folder as a message names it."""
+    """The name of a folder in messages."""
     return show(folder.path or folder.name, 200) + "/"
 
 

@@ -1,4 +1,4 @@
-"""What lies in a folder, a zip or a tar archive, as one kind of tree: read once, and in one order."""
+"""List a folder, a zip or a tar archive as a tree, once and in a fixed order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tlcli.errors import TlcliError
 
 
 class Container(Protocol):
-    """A folder that can be looked into: a `pathlib.Path` or a folder of an archive."""
+    """A folder that can be listed: a `pathlib.Path` or a folder of an archive."""
 
     name: str
 
@@ -27,11 +27,11 @@ class Folder:
 
     name: str
     path: str
-    """Below the root, with forward slashes; empty for the root."""
+    """The path below the root, with forward slashes; empty for the root."""
     entries: list[Folder | Readable] = field(default_factory=list)
     """Folders and image files, mixed."""
     others: list[Readable] = field(default_factory=list)
-    """Files that are no images."""
+    """Files that are not images."""
     count: int = 0
     """Images in it and below it."""
 
@@ -42,7 +42,7 @@ class Folder:
 
     @property
     def empty(self) -> list[Folder]:
-        """The folders in it that hold none."""
+        """The folders in it without images, here and deeper."""
         return [entry for entry in self.entries if isinstance(entry, Folder) and not entry.count]
 
     @property
@@ -74,9 +74,9 @@ class Folder:
 def list_tree(root: Container, warnings: list[str]) -> Folder:
     """The tree below a folder, hidden entries left out.
 
-    A linked folder is followed once, and only where what it leads to has not been read: links can run in
-    circles. Links that lead out of the root are followed, counted and named in the warnings. Raises
-    TlcliError for a folder that cannot be looked into.
+    A link to a folder is followed once, and only if the folder has not been read: links can run in circles.
+    Links out of the root are followed, counted and named in the warnings. Raises TlcliError for a folder that
+    cannot be listed.
     """
     tree = Folder(show(root.resolve().name if isinstance(root, Path) else root.name), "")
     inside, leading_out = (
@@ -118,13 +118,13 @@ def list_tree(root: Container, warnings: list[str]) -> Folder:
             f"{links} out of the folder {tree.name}, and what lies there is read as part of it: "
             f"{list_names(leading_out)}."
         )
-    for folder in reversed(order):  # those below before those above
+    for folder in reversed(order):  # deeper folders first
         folder.count = len(folder.images) + sum(child.count for child in folder.folders)
     return tree
 
 
 def is_image(name: str) -> bool:
-    """Whether a file is called like an image."""
+    """Whether a file has the name of an image."""
     return name.lower().endswith(SUFFIXES)
 
 

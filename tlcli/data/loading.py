@@ -1,4 +1,4 @@
-"""Opening a source of images by its name or its path."""
+"""Open a source of images by its name or its path."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ def load_source(
 
     Args:
         name_or_path: A path `-` is a dataset file on stdin.
-        test_dataset: Another of the same kind, which is the test part.
-        data_dir: Where the publisher's files are looked for first (default: the environment variable
+        test_dataset: The path of the test part, a source of the same kind.
+        data_dir: The folder to search first for the publisher's files (default: the environment variable
             TLCLI_DATA_DIR).
         image_size: One side, `"HxW"` or (height, width) in pixels; `split` brings all images to it.
-        fit: "stretch", "crop" or "pad": how images of other proportions are brought to the size.
-        channels: 1 or 3: images are made grey or colour.
+        fit: "stretch", "crop" or "pad": how to bring images of other proportions to the size.
+        channels: 1 or 3: make images grey or colour.
         labels: "fine" or "coarse" for cifar100; the name of the array of labels, or a file with it; or a
             table with the columns file and label, and perhaps part and group.
         images: The name of the array of images.
         layout: The order of the axes of one image in an array: "hwc", "chw", "whc" or "cwh".
-        white: The value of white, where it cannot be found from the pixels; black is 0.
+        white: The value of white, if the pixels do not show it; black is 0.
         test: For a source without a test part: the share to hold out, or "every-fifth".
-        seed: What is held out is drawn from it.
-        download: False never touches the network.
+        seed: The seed of the images to hold out.
+        download: False never uses the network.
 
     Raises:
-        UsageError: an unknown name, or an option that the source has no use for.
-        TlcliError: data that cannot be used.
+        UsageError: The name is unknown, or the source does not take an option.
+        TlcliError: The data cannot be used.
     """
     for option, value, allowed in (
         ("--fit", fit, FITS),
@@ -92,7 +92,7 @@ def load_source(
 
 
 def _labels(text: str) -> tuple[str, Path | None, str | None]:
-    """What `labels` means: a mode, a table, or the name of an array."""
+    """The meaning of `labels`: a mode, a table, or the name of an array."""
     if text in LABEL_MODES:
         return text, None, None
     path = Path(text)
@@ -104,7 +104,7 @@ def _labels(text: str) -> tuple[str, Path | None, str | None]:
 
 
 def _load(name_or_path: str, request: Request) -> Source:
-    if name_or_path in SOURCES or name_or_path.endswith(".py"):  # whose message says what to type
+    if name_or_path in SOURCES or name_or_path.endswith(".py"):  # its message says what to type
         entry = SOURCES[name_or_path]
         _refuse_unused(request, entry.options, name_or_path)
         loaded = entry.load(request)
@@ -121,7 +121,7 @@ def _load(name_or_path: str, request: Request) -> Source:
 
 
 def _load_both(train: str, test: str, request: Request) -> Source:
-    """Two paths of one kind are read as one source; else the test part of the second joins the first."""
+    """Read two paths of one kind as one source, or else join the test part of the second to the first."""
     if train not in SOURCES and test not in SOURCES:
         first, second = _reader(_existing(train)), _reader(_existing(test))
         if first is second and "test_path" in first.options:
@@ -173,7 +173,7 @@ _USES = {
     "images_key": ("--images", "it is for files of arrays"),
     "labels_key": ("--labels KEY", "it is for files of arrays"),
 }
-"""Fields of a request that not every source heeds: their options, and why they are refused."""
+"""Fields of a request that some sources do not take: their options, and why they are refused."""
 
 
 def _refuse_unused(request: Request, options: frozenset[str], name: str) -> None:

@@ -1,4 +1,4 @@
-"""Where a set's files are: the user's folder, Keras's cache, our own cache, or the network."""
+"""Find the files of a set: in the user's folder, Keras's cache, tlcli's cache, or on the network."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from tlcli.errors import TlcliError
 
 _BLOCK = 1 << 20
 _TIMEOUT = 30
-"""Seconds without a byte before a server is given up."""
+"""Seconds to wait for a byte from a server."""
 
 
 @dataclass(frozen=True)
 class Download:
-    """A file of the publisher: its name, its SHA-256, its size in bytes at most, where to get it."""
+    """A file of the publisher: its name, its SHA-256, its most bytes, and its addresses."""
 
     name: str
     sha256: str
     limit: int
     urls: tuple[str, ...]
-    """Tried in order: the publisher, then mirrors. The checksum is what makes a mirror as good."""
+    """Addresses in the order to try: the publisher, then mirrors. The checksum makes a mirror as good."""
 
 
 def keras_datasets() -> Path:
@@ -37,7 +37,7 @@ def keras_datasets() -> Path:
 
 
 def cache_folder(name: str) -> Path:
-    """Where a downloaded set is kept: TLCLI_CACHE_DIR, else the user's cache folder."""
+    """The folder for downloaded sets: TLCLI_CACHE_DIR, else the user's cache folder."""
     given = os.environ.get("TLCLI_CACHE_DIR")
     if given:
         return Path(given).expanduser() / name
@@ -55,7 +55,7 @@ def local_folders(request: Request, inside: Sequence[str], keras: Sequence[str])
 def fetch_all(set_name: str, downloads: Sequence[Download], request: Request) -> Path:
     """The folder that holds every file, each checked against its SHA-256; missing ones are downloaded.
 
-    Raises TlcliError saying how to provide the files otherwise.
+    Raises TlcliError, which says how to provide the files otherwise.
     """
     folder = cache_folder(set_name)
     for download in downloads:
@@ -78,7 +78,7 @@ def fetch_all(set_name: str, downloads: Sequence[Download], request: Request) ->
 def _fetch(
     set_name: str, download: Download, target: Path, downloads: Sequence[Download], progress: Progress | None
 ) -> None:
-    """Try each address in turn; the target appears only complete and checked."""
+    """Try each address in turn. The target appears only complete and checked."""
     from tlcli import store
 
     problems = []

@@ -1,4 +1,4 @@
-"""Reading and writing MATLAB's `.mat` files: plain numeric and text variables, versions 5 and 7.3."""
+"""Read and write MATLAB's `.mat` files: plain numeric and text variables, versions 5 and 7.3."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tlcli.store.budget import TEXT, Budget, array_cost
 HEADER_V5, HEADER_V73 = b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file"
 
 _LONGEST = 2**31 - 1
-"""Bytes of one variable in a version 5 file."""
+"""The most bytes of a variable in a version 5 file."""
 
 
 def is_mat(path: Path) -> bool:
@@ -40,7 +40,7 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def list_skipped(path: Path) -> list[str]:
-    """The variables in a file that are structures, cells and the like, each with what it is."""
+    """The structures, cells and other variables without numbers or text, each with its class."""
     if _is_v73(path):
         from tlcli.store import foreign
 
@@ -52,7 +52,7 @@ def list_skipped(path: Path) -> list[str]:
 
 
 def read_structures(path: Path, budget: Budget) -> dict[str, np.ndarray]:
-    """The arrays of numbers in the structures of a file of version 5, by their way:
+    """The arrays of numbers in the structures of a file of version 5, by path:
     `dataset/train/images`."""
     if _is_v73(path):
         return {}
@@ -61,9 +61,9 @@ def read_structures(path: Path, budget: Budget) -> dict[str, np.ndarray]:
 
 
 def read(path: Path, names: Sequence[str], budget: Budget | None = None) -> dict[str, np.ndarray]:
-    """The named variables, in MATLAB's order of axes. Raises TlcliError for what is damaged or too large.
+    """The named variables, in MATLAB's order of axes. Raises TlcliError for a damaged or too large file.
 
-    They take from the budget of the file, or from one of this call's own.
+    They take from the given budget, or from a new one.
     """
     budget = budget or Budget(path.name, path.stat().st_size)
     if _is_v73(path):
@@ -94,7 +94,7 @@ def write(path: Path, variables: Mapping[str, np.ndarray], *, force: bool = Fals
     with store.atomic_file(path, force) as temporary, open(temporary, "r+b") as file:
         scipy.io.savemat(file, dict(variables), do_compression=True, oned_as="column")
         file.seek(0)
-        file.write((HEADER_V5 + b", written by tlcli").ljust(116))  # scipy writes the time of day here
+        file.write((HEADER_V5 + b", written by tlcli").ljust(116))  # scipy writes the time of day
 
 
 def _is_v73(path: Path) -> bool:
@@ -135,6 +135,6 @@ def _load(path: Path, names: Sequence[str]) -> dict[str, Any]:
             return scipy.io.loadmat(file, variable_names=list(names))
     except MemoryError:
         raise TlcliError(f"{path.name} declares more data than there is memory for.") from None
-    except Exception as error:  # scipy raises nearly anything on a damaged file
+    except Exception as error:  # scipy raises many kinds of errors on a damaged file
         why = str(error).split("\n")[0] or type(error).__name__
         raise TlcliError(f"{path.name} cannot be read as a MATLAB file: {why:.200}.") from None

@@ -1,6 +1,6 @@
-"""What a MATLAB file of version 5 says of its variables, without unpacking them.
+"""Read the headers of the variables of a MATLAB file of version 5, without unpacking them.
 
-SciPy makes room for what a header says before it looks whether that much is there. The form is that of
+SciPy reserves the memory that a header declares before it checks that the data are there. The form is that of
 "MAT-File Format" (MathWorks, R2024), chapter 1.
 """
 
@@ -36,7 +36,7 @@ OTHERS = frozenset(_OTHER_KINDS.values())
 """Kinds of variables that are neither numbers nor text."""
 _COMPLEX, _LOGICAL = 0x0800, 0x0200
 _ENTRY_BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8, 16: 1, 17: 2, 18: 4}
-"""By the type in which data are stored, which may be narrower than the variable's own."""
+"""Bytes of an entry by its stored type, which may be narrower than the variable's own."""
 _DTYPES = {
     6: "f8",
     7: "f4",
@@ -49,7 +49,7 @@ _DTYPES = {
     14: "i8",
     15: "u8",
 }
-"""By MATLAB's class."""
+"""The numpy type by MATLAB's class."""
 _STORED = {
     1: "i1",
     2: "u1",
@@ -64,26 +64,26 @@ _STORED = {
 }
 _STRUCT = 2
 _DEEPEST = 8
-"""Structures within structures."""
+"""The deepest structure within structures that is read."""
 _START = 4096
 """Bytes that hold a variable's header: flags, at most 32 dimensions, a name of at most 63 characters."""
 
 
 class Variable(NamedTuple):
-    """A variable of numbers or text, or one of `OTHERS` of which the content is not looked at."""
+    """A variable of numbers or text, or one of `OTHERS`, whose content is not read."""
 
     name: str
     shape: tuple[int, ...]
     kind: str
-    """MATLAB's class; of `OTHERS` where it holds neither numbers nor text."""
+    """MATLAB's class; one of `OTHERS` without numbers or text."""
     size: int
-    """Bytes that it is stored in, unpacked."""
+    """Its stored bytes, unpacked."""
 
 
 def variables(path: Path) -> Iterator[Variable]:
-    """The variables of real numbers and of text, and `OTHERS`; more are passed by.
+    """The variables of real numbers and of text, and `OTHERS`; variables of other classes are skipped.
 
-    Raises ValueError for damage.
+    Raises ValueError for a damaged file.
     """
     for _, start, order in _elements(path):
         kind, size = struct.unpack(f"{order}II", _exactly(start[:8], 8))
@@ -93,9 +93,9 @@ def variables(path: Path) -> Iterator[Variable]:
 
 
 def structure_arrays(path: Path, budget: Budget) -> Iterator[tuple[str, np.ndarray]]:
-    """The arrays of real numbers in structures, by their way (`dataset/train/images`).
+    """The arrays of real numbers in structures, by path (`dataset/train/images`).
 
-    Only structures that are one and not an array of them. Raises ValueError for damage.
+    Arrays of structures are skipped. Raises ValueError for a damaged file.
     """
     for place, start, order in _elements(path):
         kind, size = struct.unpack(f"{order}II", _exactly(start[:8], 8))
@@ -192,7 +192,7 @@ def _numbers(here: memoryview, place: int, shape: tuple[int, ...], dtype: str, o
 
 
 def _variable(start: bytes, size: int, order: str) -> Variable | None:
-    """The variable of an element of so many bytes that begins with `start`; None for more kinds."""
+    """The variable of an element of `length` bytes that begins with `start`; None for other classes."""
     _, begin, length, place = _element(start, 0, order)
     flags = struct.unpack_from(f"{order}I", _exactly(start[begin : begin + length], 8))[0]
     kind = _KINDS.get(flags & 0xFF) or _OTHER_KINDS.get(flags & 0xFF)
@@ -216,7 +216,7 @@ def _variable(start: bytes, size: int, order: str) -> Variable | None:
 def _element(start: bytes | memoryview, place: int, order: str) -> tuple[int, int, int, int]:
     """An element's type, the place and the length of its content, and the place of the next element.
 
-    Those of up to four bytes have type and length in one word.
+    An element of up to four bytes has type and length in one word.
     """
     word, length = struct.unpack(f"{order}II", _exactly(start[place : place + 8], 8))
     if word >> 16:

@@ -29,12 +29,12 @@ def default_name(
     channels: int | None = None,
     suffix: str = ".h5",
 ) -> str:
-    """A file name that says what was asked for: `mnist-6-9-p0.01.h5`.
+    """A file name that states the options: `mnist-6-9-p0.01.h5`.
 
     Dataset (its name, or the last part of its path), class expression, then only what differs from the
     default:
-    -pPROPORTION or -nSIZE, -mMULTIPLE, -vVALIDATION, the sampling, -sSEED. Safe on every file system,
-    whatever is passed in; what is left out or too long is stood for by a short digest.
+    -pPROPORTION or -nSIZE, -mMULTIPLE, -vVALIDATION, the sampling, -sSEED. The name is safe on every file
+    system, whatever is passed in; a short digest replaces unsafe or long parts.
     """
     parts = ["+".join(_stem(name) for name in ([dataset] if isinstance(dataset, str) else dataset))]
     if labels != "fine":
@@ -88,7 +88,7 @@ def _classes(expression: str) -> str:
 
 
 def _safe(text: str) -> str:
-    """Letters and digits of any script, dots, dashes and underscores; a digest where a sign had to go."""
+    """Keep letters and digits of any script, dots, dashes and underscores; a digest replaces other signs."""
     safe = re.sub(r"[^\w.-]+", "_", text).strip("._-")
     plain = re.sub(r"[\s,]+", "_", text.strip()).strip("._-")
     if safe == plain:

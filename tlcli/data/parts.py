@@ -1,4 +1,4 @@
-"""The names that people give to the parts of a data set: of folders, of files and of arrays alike."""
+"""The usual names of the parts of a data set, as folders, files and arrays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 PARTS = ("train", "validation", "test")
 
 UNLABELLED = "unlabelled"
-"""What `part_of` answers for images that are published to be predicted."""
+"""The answer of `part_of` for images that are published without labels."""
 
 _WORDS = {
     "train": ("train", "training", "trn"),
@@ -23,7 +23,7 @@ set sets data dataset datasets image images img imgs picture pictures photo phot
 folder folders dir file files sample samples digit digits
 """
 NEUTRAL = frozenset(_NEUTRAL.split())
-"""Words beside the name of a part that say nothing more."""
+"""Words beside the name of a part that add no meaning."""
 
 _COMPOUND = re.compile(
     "({})({})".format(*("|".join(sorted(words, key=len, reverse=True)) for words in (_PART_OF, NEUTRAL)))
@@ -49,9 +49,9 @@ def words_of(name: str) -> list[str]:
 
 
 def part_of(name: str) -> tuple[str, tuple[str, ...]] | None:
-    """The part that a name speaks of, and its other words, without the neutral ones; None for another name.
+    """The part in a name, and its other words without the neutral ones; None if it names no part.
 
-    `seg_train` is ("train", ("seg",)), `test_set` is ("test", ()), `train_to_test` speaks of none.
+    `seg_train` is ("train", ("seg",)), `test_set` is ("test", ()), `train_to_test` names no part.
     """
     words = words_of(name)
     found = [word for word in words if word in _PART_OF]
@@ -61,12 +61,11 @@ def part_of(name: str) -> tuple[str, tuple[str, ...]] | None:
 
 
 def assign(names: Iterable[str]) -> dict[str, list[str]]:
-    """Which of some names are those of the parts of one set, by part.
+    """The names of the parts of one set, by part.
 
-    Parts of one set differ in the word for the part alone: `seg_train` goes with `seg_test`, `train_station`
-    not with `test_tube`. Of several such groups, the one with the most parts is taken, if it has a training
-    part. Where nothing else is called a test part, an evaluation part is one; beside a test part it is for
-    validation.
+    Names of one set differ only in the word for the part: `seg_train` goes with `seg_test`, `train_station`
+    not with `test_tube`. Of several such groups, the one with the most parts is chosen, if it has a training
+    part. An evaluation part is the test part if there is no other, else the validation part.
     """
     groups: dict[tuple[str, ...], dict[str, list[str]]] = {}
     for name in names:

@@ -1,4 +1,5 @@
-"""Arrays out of a `.npz` file that may come from a stranger: no pickles, no more memory than it holds."""
+"""Read arrays from a `.npz` file that may be hostile: no pickles, no more memory than the file declares and
+holds."""
 
 from __future__ import annotations
 
@@ -45,15 +46,15 @@ def read_npz(
 
 
 def array_shapes(path: Path, names: Sequence[str], budget: Budget) -> dict[str, tuple[int, ...]]:
-    """What the headers of the named arrays declare; `()` for one that cannot be read, which reading it
-    tells."""
+    """The shapes in the headers of the named arrays; `()` for one that cannot be read, which `read_npz`
+    reports."""
     shapes: dict[str, tuple[int, ...]] = {}
     with _open(path, budget) as archive:
         for name in names:
             try:
                 with archive.open(name + ".npy") as file:
                     shapes[name] = _header(file)[0]  # type: ignore[arg-type]
-            except Exception:  # zipfile and numpy raise nearly anything on a damaged file
+            except Exception:  # zipfile and numpy raise many kinds of errors on a damaged file
                 shapes[name] = ()
     return shapes
 
@@ -109,7 +110,7 @@ def _read(archive: zipfile.ZipFile, path: Path, name: str, kinds: str, budget: B
 
 
 def _as_text(array: np.ndarray, content: bytes) -> np.ndarray:
-    """Text that Python can make strings of; raises ValueError."""
+    """Check that an array of text has valid characters. Raises ValueError."""
     if array.dtype.kind == "S":
         return np.char.decode(array, "utf-8")
     signs = np.frombuffer(content, np.dtype("u4").newbyteorder(array.dtype.byteorder))
@@ -136,5 +137,5 @@ def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     try:
         return read(file)
-    except Exception as error:  # numpy parses it as Python does, and raises nearly anything
+    except Exception as error:  # numpy parses it as Python and raises many kinds of errors
         raise ValueError(f"its header is damaged ({str(error)[:100]!r})") from error

@@ -1,4 +1,4 @@
-"""Which images are drawn: stratified, nested, and from the seed alone."""
+"""Draw images: stratified, nested, and from the seed alone."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from tlcli.errors import TlcliError, UsageError
 
 SAMPLINGS = ("nested", "sklearn", "sklearn-column")
 
-# Separate streams of chance, so that one use of a seed never shifts another.
+# Separate streams of random numbers, so that one use of a seed never shifts another.
 _ORDER, _TIES, _TEST, _VALIDATION = 1, 2, 4, 5
 
 EVERY_FIFTH = "every-fifth"
 TEST_SHARE = 0.2
-"""The share of a set without a test part that becomes one, unless another is asked for."""
+"""The default share to hold out as a test part if a set has none."""
 
 
 def generator(seed: int, *stream: int) -> np.random.Generator:
-    """The stream of chance number `stream` of a seed; raises UsageError for a negative seed."""
+    """The random generator number `stream` of a seed. Raises UsageError for a negative seed."""
     if seed < 0:
         raise UsageError(f"Seed {seed}: expected 0 or more.")
     return np.random.default_rng([seed, *stream])
 
 
 def holdout(labels: np.ndarray, every: int = 5) -> tuple[np.ndarray, np.ndarray]:
-    """Part a set that is published without a test part: indices (int64) of train and test, both ascending.
+    """Split a set without a test part: indices (int64) of train and test, both ascending.
 
-    Every fifth image of each class, in the published order, is for testing; of a class of two to four, the
-    last. A class of one image has none to test.
+    Every fifth image of each class, in the published order, is for testing; in a class of two to four, the
+    last. A class of one image has no test image.
     """
     labels = np.asarray(labels)
     is_test = np.zeros(len(labels), bool)
@@ -42,7 +42,7 @@ def holdout(labels: np.ndarray, every: int = 5) -> tuple[np.ndarray, np.ndarray]
 
 
 def check_test(test: float | str | None) -> None:
-    """Raise UsageError for a test share that is none."""
+    """Raise UsageError for an impossible test share."""
     if test is None or test == EVERY_FIFTH:
         return
     if isinstance(test, str) or not 0 < test < 1:
@@ -56,11 +56,11 @@ def hold_out(
     seed: int,
     groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Part a set without a test part: indices (int64) of train and test, both ascending.
+    """Split a set without a test part: indices (int64) of train and test, both ascending.
 
-    A share of each class (default `TEST_SHARE`) is drawn by the seed, whatever other classes there are: at
-    least one image where a class has two. With `groups` (int64, N) whole groups are drawn, so that the
-    counts of the classes come near to the share. `EVERY_FIFTH` takes every fifth image, as `holdout` does.
+    The seed draws a share of each class (default `TEST_SHARE`), independent of other classes, and at least
+    one image of a class of two. With `groups` (int64, N) it draws whole groups, so that the counts of the
+    classes come near to the share. `EVERY_FIFTH` takes every fifth image, as `holdout` does.
     """
     check_test(test)
     if test == EVERY_FIFTH:
@@ -81,10 +81,10 @@ def hold_out(
 
 
 def draw_groups(labels: np.ndarray, groups: np.ndarray, share: float, seed: int, stream: int) -> np.ndarray:
-    """Draw whole groups until each class has about its share: which of the images (bool, N) are drawn.
+    """Draw whole groups until each class has about its share: bool, N, true for the images drawn.
 
-    The groups come in an order from the seed; one is drawn where that brings the counts of the classes nearer
-    to the share. A class keeps an image on both sides where it has several groups.
+    The seed orders the groups. A group is drawn if it brings the counts of the classes nearer to the share. A
+    class with several groups keeps an image on both sides.
     """
     names, member_of = np.unique(groups, return_inverse=True)
     classes = int(labels.max(initial=0)) + 1
@@ -114,7 +114,7 @@ def _rounded(n: int, share: float) -> int:
 def subset_size(
     total: int, *, proportion: float | None = None, size: int | None = None, multiple_of: int = 1
 ) -> int:
-    """How many of `total` images are drawn: the size, or the proportion rounded down, then down to a
+    """The number of images to draw from `total`: the size, or the proportion rounded down, then down to a
     multiple.
 
     The arithmetic is that of the decimal number as written, so that 0.1 of 30 is 3. Raises UsageError for
@@ -180,8 +180,7 @@ def stratified_order(counts: Sequence[int], take: int, ties: Sequence[int] | Non
 def shuffled_classes(labels: np.ndarray, numbers: Sequence[int], seed: int) -> list[np.ndarray]:
     """For each class the indices of its images in the order in which they are drawn.
 
-    The order of a class hangs on the seed and its published number alone: it is the same whatever other
-    classes are chosen beside it.
+    The order of a class depends only on the seed and its published number, not on the other classes chosen.
     """
     return [
         generator(seed, _ORDER, number).permutation(np.flatnonzero(labels == label))
@@ -219,7 +218,7 @@ def draw_nested(
 
 
 def _is_validation(n: int, share: float) -> np.ndarray:
-    """Which of n images in drawing order are held for validation: at every length the share, rounded."""
+    """Whether each of n images in drawing order is for validation: at every length the share, rounded."""
     exact = Fraction(str(share))
     cumulative = [int(j * exact + Fraction(1, 2)) for j in range(n + 1)]
     return np.diff(np.array(cumulative, np.int64)) > 0

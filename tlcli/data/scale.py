@@ -1,4 +1,4 @@
-"""Which value of a data set's pixels is white: found from the type and the range of all of them, once."""
+"""Find the value of white of a data set from the type and the range of all its pixels."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ KNOWN = (255, 1023, 4095, 16383, 65535)
 """White of 8, 10, 12, 14 and 16 bits."""
 
 _SMALL = (1, 15, 16)
-"""White of black-and-white images, of 4 bits, and of scikit-learn's digits: taken where it is reached."""
+"""White of black-and-white images, of 4 bits, and of scikit-learn's digits, if a pixel reaches it."""
 _TOLERANCE = 1e-3
-"""Of white: resizing overshoots by rounding errors."""
+"""Share by which pixels may exceed white: resizing overshoots by rounding errors."""
 _BLOCK = 1 << 18
 
 
@@ -54,11 +54,11 @@ def range_of(pixels: np.ndarray, where: str) -> Range:
 
 
 def find_white(found: Range, where: str) -> tuple[int, str]:
-    """White for a range, and a doubt about it (empty: none).
+    """White for a range, and a warning if it is doubtful.
 
-    Fractions up to 1 have white 1, up to 255 white 255. Whole numbers have 1, 15 or 16 where that is the
-    greatest, else the smallest of 255, 1023, 4095, 16383 and 65535 that is not exceeded. Raises TlcliError
-    asking for --white where none of these is likely.
+    Fractions up to 1 have white 1, up to 255 white 255. Whole numbers have 1, 15 or 16 if that is the
+    greatest, else the smallest of 255, 1023, 4095, 16383 and 65535 that none exceeds. Raises TlcliError,
+    which asks for --white, if none of these is likely.
     """
     low, high, reach = found.low, found.high, f"reach from {found.low:g} to {found.high:g}"
     ask = (
@@ -92,8 +92,8 @@ def find_whites(
 ) -> dict[str, float]:
     """White for each array of one data set: one for all whole numbers, one for all fractions.
 
-    What is taken is added to `told`, or to `warnings` where it is in doubt. Raises TlcliError where parts
-    have scales of their own, and what `find_white` raises.
+    The result is added to `told`, or to `warnings` if it is doubtful. Raises TlcliError if the parts have
+    different scales, and the errors of `find_white`.
     """
     ranges = {where: range_of(array, where) for where, array in arrays.items()}
     if given is not None:
@@ -118,7 +118,7 @@ def find_whites(
 
 
 def _refuse_unlike(ranges: Mapping[str, Range], white: float, name: str) -> None:
-    """Refuse parts of which one would be nearly black beside the other, such as one divided by 255."""
+    """Refuse parts of unlike ranges, such as one that was divided by 255."""
     for where, found in ranges.items():
         if white >= KNOWN[0] and 0 < found.high <= max(_SMALL):
             reach = ", ".join(f"{where} to {found.high:g}" for where, found in ranges.items())
@@ -130,7 +130,7 @@ def _refuse_unlike(ranges: Mapping[str, Range], white: float, name: str) -> None
 
 
 def check_white(white: float | None) -> None:
-    """Raise UsageError for a white that is none."""
+    """Raise UsageError for an impossible white."""
     if white is not None and not 0 < white <= 2**32:
         raise UsageError(f"--white {white:g}: expected a value above 0, such as 1, 16, 255 or 4095.")
 
@@ -143,7 +143,7 @@ def to_bytes(pixels: np.ndarray, white: float) -> np.ndarray:
         return pixels * np.uint8(255)
     scaled = np.empty(pixels.shape, np.uint8)
     step = max(1, _BLOCK // math.prod(pixels.shape[1:]))
-    for start in range(0, len(pixels), step):  # fractions take eight times the memory
+    for start in range(0, len(pixels), step):  # in blocks: fractions take eight times the memory
         block = pixels[start : start + step]
         scaled[start : start + step] = np.rint(np.clip(block * (255 / white), 0, 255))
     return scaled

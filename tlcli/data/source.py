@@ -1,4 +1,4 @@
-"""What a source of images is, and the register of those that have a name."""
+"""Sources of images, and the register of those with a name."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tlcli.store.tree import printable
 from tlcli.text import short_repr
 
 Progress = Callable[[int, int], None]
-"""Called with what is done and what there is to do."""
+"""A function that takes the numbers done and to do."""
 
 LABEL_MODES = ("fine", "coarse")
 
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """A published set as `tlcli datasets` lists it; known without reading any data."""
+    """A published set in the list of `tlcli datasets`, known without reading data."""
 
     name: str
     summary: str
@@ -40,10 +40,10 @@ class SourceInfo:
 
 @dataclass
 class Source:
-    """A set of images as it is published: all classes, all images.
+    """A published set of images: all classes, all images.
 
-    Labels count 0...n-1 along `class_names`; `class_numbers` are the numbers that the publisher gave the
-    classes (the same 0...n-1 for most), which class expressions and `Dataset.class_original` speak of.
+    Labels are 0...n-1 in the order of `class_names`. `class_numbers` are the publisher's numbers of the
+    classes (0...n-1 for most sets), which class expressions and `Dataset.class_original` use.
     """
 
     name: str
@@ -51,20 +51,20 @@ class Source:
     test: Part
     class_names: list[str]
     warnings: list[str] = field(default_factory=list)
-    """What bears on the meaning of a result, such as unreadable images. Complete only after `split`."""
+    """Warnings that bear on the meaning of a result, such as unreadable images; complete after `split`."""
     class_numbers: list[int] = field(default_factory=list)
     validation: Part | None = None
-    """Only where the source comes with one."""
+    """The validation part, if the source has one."""
     parents: list[Record] = field(default_factory=list)
-    """The tlcli files it was read from: for `store.write`."""
+    """The tlcli files that it was read from, for `store.write`."""
     told: list[str] = field(default_factory=list)
-    """How the source was read: what was taken for what. Complete only after `split`."""
+    """Notes for the user on how the source was read; complete after `split`."""
     groups: dict[str, np.ndarray] = field(default_factory=dict)
-    """By part, the group of each image (int64); images of a group stand on one side of every split."""
+    """The group of each image (int64), by part. A split never divides a group."""
     fit: Fit = field(default_factory=Fit)
     """What `split` brings the images to."""
     sources: list[Source] = field(default_factory=list)
-    """Those that it is joined of, whose warnings `gather` takes over."""
+    """The sources that it joins, whose warnings `gather` takes over."""
 
     __repr__ = short_repr
 
@@ -74,7 +74,7 @@ class Source:
         check_class_names(self.class_names, self.name)
 
     def gather(self) -> None:
-        """Take over what the sources it is joined of have found in the meantime."""
+        """Take over the notes and warnings that the joined sources have made meanwhile."""
         for source in self.sources:
             source.gather()
             self.warnings += [warning for warning in source.warnings if warning not in self.warnings]
@@ -89,7 +89,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Request:
-    """What the caller of `load_source` asks for beyond the name."""
+    """The options of `load_source` beside the name."""
 
     data_dir: Path | None = None
     fit: Fit = field(default_factory=Fit)
@@ -99,9 +99,9 @@ class Request:
     table: Path | None = None
     """Labels in a table (see `tables`)."""
     test_path: Path | None = None
-    """Where the test part is, if not in the source itself."""
+    """The path of the test part, if it is not in the source itself."""
     test: float | str | None = None
-    """What becomes the test part of a source without one (see `sampling.hold_out`)."""
+    """The share to hold out as the test part of a source without one (see `sampling.hold_out`)."""
     seed: int = 0
     white: float | None = None
     """The value of white; None: found from the pixels (see `scale`)."""
@@ -116,11 +116,11 @@ class Request:
 
 @dataclass
 class Raw:
-    """What a reader has found: like a Source, perhaps without a test part."""
+    """The result of a reader: like a Source, perhaps without a test part."""
 
     name: str
     parts: dict[str, tuple[Any, np.ndarray]] = field(default_factory=dict)
-    """By part, images (uint8, N x H x W x C, perhaps lazy) and labels (int64) along the class names."""
+    """Images (uint8, N x H x W x C, perhaps lazy) and labels (int64, in the order of the names), by part."""
     class_names: list[str] = field(default_factory=list)
     class_numbers: list[int] = field(default_factory=list)
     groups: dict[str, np.ndarray] = field(default_factory=dict)
@@ -164,7 +164,7 @@ def complete(raw: Raw, request: Request) -> Source:
 
 @dataclass(frozen=True)
 class Published:
-    """A published set: what is known of it, and how it is read."""
+    """A published set: its description and its reader."""
 
     info: SourceInfo
     load: Callable[[Request], Source]
@@ -179,7 +179,7 @@ class Published:
 
 @dataclass(frozen=True)
 class PathReader:
-    """How files or folders of some kind are read."""
+    """A reader of files or folders of one kind."""
 
     accepts: Callable[[Path], bool]
     load: Callable[[Path, Request], Source]
@@ -209,7 +209,7 @@ def source(
         test: The number of test images.
         image_shape: Height, width, channels.
         class_names: In the order of the labels.
-        options: The fields of `Request` that the function heeds beside the folder; others are refused.
+        options: The fields of `Request` that the function takes beside the folder; others are refused.
 
     The decorated function is called as `load(request)`, where `request.data_dir` is the folder of
     `--data-dir` or None, and gives a `tlcli.data.Source`: images are uint8, N x height x width x channels,
@@ -230,7 +230,7 @@ def source(
             return Source("noise", train, test, NAMES)
 
     Raises:
-        UsageError: the name has an owner.
+        UsageError: The name has another owner.
     """
     info = SourceInfo(name, summary, train, test, len(class_names), image_shape)
     return published(info, class_names=class_names, options=options)
@@ -241,7 +241,7 @@ def published(
 ) -> Callable[[Any], Any]:
     """Register the decorated `load(request) -> Source` under `info.name`.
 
-    `options` names the fields of `Request` that it heeds beside the folder; the others are refused.
+    `options` names the fields of `Request` that it takes beside the folder; the others are refused.
     """
 
     def register(load: Callable[[Request], Source]) -> Callable[[Request], Source]:
@@ -252,7 +252,7 @@ def published(
 
 
 def path_reader(accepts: Callable[[Path], bool], *, options: Sequence[str] = ()) -> Callable[[Any], Any]:
-    """Register the decorated `load(path, request) -> Source` for the paths that `accepts` says yes to."""
+    """Register the decorated `load(path, request) -> Source` for the paths for which `accepts` is true."""
 
     def register(load: Callable[[Path, Request], Source]) -> Callable[[Path, Request], Source]:
         PATH_READERS.append(PathReader(accepts, load, frozenset(options)))
@@ -267,12 +267,12 @@ def sources() -> list[SourceInfo]:
 
 
 def published_classes(name: str) -> list[str] | None:
-    """The names of a published set's classes, in its order; None when no set is called so. Reads nothing."""
+    """The names of a published set's classes, in its order; None for an unknown name. Reads nothing."""
     return list(SOURCES[name].class_names) if name in SOURCES else None
 
 
 def check_class_names(names: Sequence[str], source: str) -> None:
-    """Raise TlcliError where two classes share a name, one has none, or one with control characters."""
+    """Raise TlcliError if two classes share a name, or a name is empty or has control characters."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -287,7 +287,7 @@ def check_class_names(names: Sequence[str], source: str) -> None:
 
 
 def show(name: str, longest: int = 80) -> str:
-    """A name out of somebody's file as a message may have it: on one line, and not of any length."""
+    """A name from a file for a message: on one line and not too long; `.` for an empty one."""
     text = printable(name) or "."
     return text if len(text) <= longest else text[:longest] + "..."
 

@@ -1,4 +1,4 @@
-"""From a source to a dataset: some classes, some of their training images, all of their test images."""
+"""Cut a dataset out of a source: some classes, some of their training images, all of their test images."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def split(
 ) -> Dataset:
     """Cut a dataset out of a source.
 
-    `classes` are published numbers (see `classes.ClassExpression`), several together where they are merged
-    into one class, which has the least of them; labels are renumbered 0...n-1 in ascending order. The
-    training part is `proportion` or `size` of the images of these classes (default: all), rounded down to a
-    multiple; `validation` is the share of it, per class, that becomes the validation part. `sampling` is
-    "nested" (stratified; the smaller is contained in the larger, ascending `source_index`), or "sklearn" or
-    "sklearn-column": the very images and order of scikit-learn's `train_test_split` (see
-    `sampling.draw_sklearn`). The test part is whole. Training images whose very pixels are in it are counted
-    in the warnings, or with `no_duplicates` left out before any are drawn. Images are brought to
-    `source.fit`. Raises UsageError for values out of range, and where a class would be empty.
-    Warnings of the reading are in `source.warnings` afterwards, and in the dataset's options (`notes`).
+    `classes` are published numbers (see `classes.ClassExpression`); a tuple of numbers becomes one class with
+    the least of them. Labels are renumbered 0...n-1 in ascending order. The training part is `proportion` or
+    `size` of the images of these classes (default: all), rounded down to a multiple; `validation` is its
+    share, per class, that becomes the validation part. `sampling` is "nested" (stratified; a larger subset
+    contains a smaller one; ascending `source_index`), or "sklearn" or "sklearn-column": the images and order
+    of scikit-learn's `train_test_split` (see `sampling.draw_sklearn`). The test part is whole. Training
+    images with the same pixels as a test image are counted in the warnings; `no_duplicates` leaves them out
+    before the drawing. Images are brought to `source.fit`. Raises UsageError for values out of range, and
+    where a class would be empty. Warnings of the reading are in `source.warnings` afterwards, and in the
+    dataset's options (`notes`).
     """
     if sampling not in draws.SAMPLINGS:
         raise UsageError(f"Unknown sampling {sampling!r}: expected {', '.join(draws.SAMPLINGS)}.")
@@ -113,7 +113,7 @@ def split(
 
 
 def _notes(source: Source) -> list[str]:
-    """The warnings as a file keeps them: each short, on one line."""
+    """The warnings for the file: each short, on one line."""
     return [printable(warning)[:_LONGEST_NOTE] for warning in source.warnings]
 
 
@@ -152,7 +152,7 @@ def _pools(source: Source, groups: Sequence[Sequence[int]]) -> tuple[dict[str, P
 
 
 def _drop_duplicates(source: Source, pools: dict[str, Part], burst: np.ndarray | None) -> np.ndarray | None:
-    """Leave those out of the pools that are test images, too; returns the groups of what is left."""
+    """Remove images from the pools that are also test images; returns the groups of the rest."""
     for name in ("train", "validation"):
         if name not in pools:
             continue
@@ -183,6 +183,6 @@ def _check_known(source: Source, chosen: Sequence[int]) -> None:
 
 
 def _empty_class(labels: np.ndarray, names: Sequence[str]) -> str:
-    """The first class that none of the labels has, quoted; empty where each has some."""
+    """The first class without labels, quoted; empty if there is none."""
     counts = np.bincount(labels, minlength=len(names))
     return "" if counts.all() else repr(names[int(np.argmin(counts))])

@@ -1,4 +1,4 @@
-"""The parts and classes of a tree of images by a table of labels, instead of by its folders."""
+"""Read the parts and classes of a tree of images from a table of labels instead of its folders."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tlcli.store.budget import Budget
 
 
 def read_by_table(tree: Folder, path: Path, warnings: list[str], budget: Budget) -> Reading:
-    """What a table says: its labels, its parts or else those of the folders, and its groups.
+    """The reading of a table: its labels, its parts or else those of the folders, and its groups.
 
-    Raises TlcliError for a group that stands in two parts.
+    Raises TlcliError for a group in two parts.
     """
     table = read_table(path, path.name, budget)
     found = match_images(table, tree, warnings)
@@ -69,7 +69,7 @@ def read_annotated(folder: Folder, classes: set[str], warnings: list[str], budge
 
 
 def _part_folders(tree: Folder) -> dict[str, str]:
-    """The part of each folder that is called like one, where the folders of a level are."""
+    """The part of each folder with the name of one, if the folders of a level are parts."""
     level = tree
     while not level.images and len(level.folders) == 1:
         level = level.folders[0]

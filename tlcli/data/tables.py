@@ -21,7 +21,7 @@ from tlcli.store.budget import ROW_RATIO, Budget
 SUFFIXES = (".csv", ".tsv", ".txt")
 
 _LONGEST_PATH = 64
-"""Steps of a path; the last ones of a longer one are compared."""
+"""The most steps of a path to compare; of a longer path the last ones."""
 
 _COLUMNS = {
     "file": "file filename file_name filepath path image image_id image_name image_path img name id",
@@ -33,7 +33,7 @@ _COLUMNS = {
 
 @dataclass
 class LabelTable:
-    """The rows of a table. `files` is empty where the rows are in the order of the images."""
+    """The rows of a table. `files` is empty if the rows are in the order of the images."""
 
     name: str
     files: list[str]
@@ -50,8 +50,8 @@ class LabelTable:
 def read_table(file: Readable, name: str, budget: Budget) -> LabelTable:
     """Read a table separated by commas, semicolons, tabs or spaces, with or without names of columns.
 
-    Without names, the first column is the file and the second the label; others are passed by. Raises
-    TlcliError for a table that is none.
+    Without names, the first column is the file and the second the label; others are ignored. Raises
+    TlcliError for a file that is not a table.
     """
     try:
         size = size_of(file)
@@ -89,8 +89,8 @@ def read_table(file: Readable, name: str, budget: Budget) -> LabelTable:
 
 
 def _layout(rows: list[list[str]], name: str) -> tuple[dict[str, int], list[list[str]]]:
-    """Which column is what, and the rows without the names of the columns. Raises TlcliError where no column
-    is the label, or one of several may be."""
+    """The meaning of the columns, and the rows without their names. Raises TlcliError if no column is the
+    label, or several may be."""
     columns = _columns(rows[0])
     if columns:
         rows = rows[1:]
@@ -139,10 +139,10 @@ def _part(cell: str, name: str) -> str:
 
 @dataclass
 class Labelled:
-    """What a table says of the images of a tree."""
+    """The images of a tree that a table names."""
 
     images: list[Readable]
-    """In the order of the tree."""
+    """The images in the order of the tree."""
     paths: list[str]
     rows: list[int]
     """The row of each image."""
@@ -151,7 +151,7 @@ class Labelled:
 
 
 def match_images(table: LabelTable, folder: Folder, warnings: list[str]) -> Labelled:
-    """The images below a folder that a table names: by their path, or what of it tells them apart.
+    """The images below a folder that a table names, by their path or its last steps.
 
     The table may have the path from the folder or from elsewhere, the file's name alone, or that without
     its ending. What it names and is not there is counted in `warnings`. Raises TlcliError where nothing
