@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
 import json
 import os
 import re
@@ -75,8 +77,20 @@ def test_the_page_asks_nothing_of_the_network(made: tuple[Path, str, float]) -> 
     page = (made[0] / "report.html").read_text()
     found = re.findall(r'(?:src|href|action|url)\s*[=(]\s*["\']?([^"\')\s>]+)', page)
     assert all(link.startswith(("#", "data:")) for link in found), [x for x in found if x[0] not in "#d"]
-    assert "<script" not in page
     assert page.count("<svg ") == page.count('role="img" aria-label="')
+
+
+def test_the_policy_lets_the_one_script_run_and_no_other(made: tuple[Path, str, float]) -> None:
+    page = (made[0] / "report.html").read_text()
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    assert page.count("<script") == 1
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    assert policy
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    directives = dict(d.strip().split(" ", 1) for d in policy.group(1).split(";"))
+    assert directives["default-src"] == "'none'"
+    assert directives["script-src"] == f"'sha256-{digest}'"
+    assert not re.search(r"\b(fetch|XMLHttpRequest|WebSocket|import|eval|innerHTML|localStorage)\b", script)
 
 
 def test_the_answer_is_first_and_made_of_the_tests(made: tuple[Path, str, float]) -> None:
@@ -226,7 +240,8 @@ def test_hostile_names_are_harmless(tmp_path: Path) -> None:
     build([results, embeddings, dataset, checkpoint], tmp_path / "r", title=EVIL[0], command=EVIL[6])
 
     page = (tmp_path / "r/report.html").read_text()
-    assert not re.search(r"<(script|img)", page)
+    assert page.count("<script") == 1
+    assert not re.search(r"<(script|img)", page.partition("<script>")[0])
     tags = _Tags()
     tags.feed(page)
     assert not [a for a in tags.attributes if a.startswith("on")]

@@ -26,6 +26,11 @@ class Summary:
     low: float | None = None
     high: float | None = None
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Low and high; None of one or two values, which leave it at most one degree of freedom."""
+        return None if self.n < 3 or self.low is None or self.high is None else (self.low, self.high)
+
 
 @dataclass(frozen=True)
 class McNemar:

@@ -66,7 +66,5 @@ def spread(cell: Cell, digits: int) -> str:
         return f"{number(100 * cell.mean, digits)} (deterministic)"
     if len(cell.values) < 3:
         return ", ".join(number(100 * v, digits) for v in cell.values)
-    s = cell.accuracy
-    assert s.low is not None
-    assert s.high is not None
-    return f"{number(100 * s.mean, digits)} ± {number(50 * (s.high - s.low), digits)}"
+    low, high = cell.accuracy.interval or (0.0, 0.0)
+    return f"{number(100 * cell.mean, digits)} ± {number(50 * (high - low), digits)}"

@@ -26,6 +26,8 @@ class Column:
     digits: int = 2
     shown: bool = True
     """Whether it is on the page, or only in the CSV and JSON."""
+    arm: str = ""
+    """The arm that the column is of, where each has one."""
 
 
 @dataclass
@@ -64,6 +66,8 @@ class Chart:
     caption: str
     alt: str
     draw: Callable[[int], Any]
+    data: Callable[[], dict[str, Any]] | None = None
+    """What the page's script shows beside it: `sheet`, `pairs`."""
 
 
 @dataclass
@@ -104,6 +108,8 @@ class Document:
     """The table and the figure that show them."""
     sections: list[Section]
     warnings: list[str]
+    arms: dict[str, int] = field(default_factory=dict)
+    """The number of each arm, by which the page hides what is of it."""
     facts: dict[str, Any] = field(default_factory=dict)
     """More for report.json: inputs, versions, command."""
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import io
+import json
 import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote, unquote
 
 from tlcli.report import style
 
@@ -16,6 +19,8 @@ WIDE, SINGLE, NARROW = 7.2, 5.4, 4.1
 DPI = 150
 PAD = 0.08
 """Inches between panels and around them."""
+TAG = "tag:"
+"""How the name of an SVG group begins that holds a tag."""
 SCALE = 1.6
 """Pixels of the page for a point of the figure: text of nine points is then as large as a caption."""
 
@@ -69,9 +74,9 @@ def width_for(columns: int, panels: int) -> float:
     return NARROW if columns == 1 else SINGLE if panels == 1 else WIDE
 
 
-def legend_on_top(figure: Any, handles: Sequence[Any], labels: Sequence[str], *, columns: int) -> None:
+def legend_on_top(figure: Any, handles: Sequence[Any], labels: Sequence[str], *, columns: int) -> Any:
     """One legend for all panels, above them, where it covers nothing."""
-    figure.legend(
+    return figure.legend(
         handles,
         labels,
         loc="upper left",
@@ -91,6 +96,14 @@ def legend_room(labels: Sequence[str], width: float) -> tuple[float, int]:
     one = 0.55 + 0.075 * max(len(x) for x in labels)
     columns = max(1, min(len(labels), int((width - 0.1) / one)))
     return 0.1 + 0.185 * -(-len(labels) // columns), columns
+
+
+def tag(
+    artist: Any, arm: int | None = None, tips: Sequence[str] = (), images: Sequence[int] | None = None
+) -> None:
+    """Tell the page's script of an artist: its arm, and what to tell and to show of each of its points."""
+    known = {"arm": arm, "tips": list(tips) or None, "images": images}
+    artist.set_gid(TAG + quote(json.dumps({k: v for k, v in known.items() if v is not None})))
 
 
 def lay_out(figure: Any) -> Any:
@@ -163,6 +176,7 @@ def to_svg(figure: Any) -> str:
 
 def file_svg(svg: str) -> str:
     """The SVG as a file of its own, on a white ground."""
+    svg = re.sub(rf' id="{TAG}[^"]*"', "", svg)
     return re.sub(r"(<svg[^>]*>)", r'\1<rect width="100%" height="100%" fill="#ffffff"/>', svg, count=1)
 
 
@@ -173,6 +187,8 @@ def page_svg(svg: str, alt: str, prefix: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<style[^>]*>.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<[^>]*>", lambda tag: _shorter(tag.group()), svg)
+    svg = re.sub(r"(<g[^>]*>)((?:\s*<use [^>]*/>)+)", _style_once, svg)
+    svg = re.sub(rf'id="{TAG}([^"]*)"', _attributes, svg)
     svg = re.sub(r'\bid="([^"]*)"', rf'id="{prefix}-\1"', svg)
     svg = re.sub(r'href="#([^"]*)"', rf'href="#{prefix}-\1"', svg)
     svg = re.sub(r"url\(#([^)]*)\)", rf"url(#{prefix}-\1)", svg)
@@ -190,3 +206,20 @@ def _shorter(tag: str) -> str:
     """A tag without line breaks, with two decimals, and in the font of the page."""
     tag = re.sub(r"font-family: [^;\"]*;? ?", "", re.sub(r"\s+", " ", tag))
     return re.sub(r"(\d\.\d\d)\d+", r"\1", tag)
+
+
+def _style_once(found: re.Match[str]) -> str:
+    """The style of marks that share it, on their group."""
+    group, marks = found.groups()
+    styles = set(re.findall(r' style="[^"]*"', marks))
+    if len(styles) != 1 or "style=" in group:
+        return found.group()
+    style_of_all = styles.pop()
+    return group.removesuffix(">") + style_of_all + ">" + marks.replace(style_of_all, "")
+
+
+def _attributes(found: re.Match[str]) -> str:
+    """A tag as the attributes that the script reads."""
+    known = json.loads(unquote(found.group(1)))
+    texts = {k: v if k == "arm" else json.dumps(v, ensure_ascii=False) for k, v in known.items()}
+    return " ".join(f'data-{k}="{html.escape(str(v))}"' for k, v in texts.items())

@@ -1,8 +1,13 @@
-"""The page: one HTML file that asks nothing of the network and has no script; figures stand in it as SVG."""
+"""The page: one HTML file that asks nothing of the network; figures stand in it as SVG."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from tlcli.report.document import Block, Chart, Column, Document, Section, Table, Text
 from tlcli.report.page_style import STYLE
@@ -12,7 +17,10 @@ from tlcli.report.words import slug
 NUMERIC = {"figure", "count", "number", "percent", "points", "p", "interval"}
 LONG = 24
 MANY = 8
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+SCRIPT = Path(__file__).with_name("page.js").read_text("utf-8")
+DIGEST = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+POLICY = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{DIGEST}'"
+"""The one script that may run is ours: a script that got in with a name has another digest."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +31,8 @@ class Drawn:
     narrow: str = ""
     single: bool = False
     """Whether it is narrower than the page."""
+    data: str = ""
+    """Attributes for the script."""
 
 
 def html(document: Document, drawn: dict[str, Drawn]) -> str:
@@ -50,6 +60,12 @@ def html(document: Document, drawn: dict[str, Drawn]) -> str:
         "</div>",
     ]
     numbers = Numbers(document)
+    if len(document.arms) > 2:
+        boxes = "".join(
+            f'<label><input type="checkbox" value="{i}" checked> {e(arm)}</label>'
+            for arm, i in document.arms.items()
+        )
+        parts.append(f'<fieldset id="arms" hidden><legend>Arms shown</legend>{boxes}</fieldset>')
     parts += [_block(block, drawn, numbers) for block in document.opening]
     if document.warnings:
         items = "".join(f"<li>{e(w)}</li>" for w in document.warnings)
@@ -61,7 +77,8 @@ def html(document: Document, drawn: dict[str, Drawn]) -> str:
     links = "".join(f'<li><a href="#{s.id}">{e(s.title)}</a></li>' for s in listed)
     parts.append(f'<nav aria-label="Contents"><ul>{links}</ul></nav>')
     parts += [_section(s, drawn, numbers) for s in shown]
-    parts += [f"<footer>{e(document.facts.get('made_by', ''))}</footer>", "</main>", "</body>", "</html>", ""]
+    parts += [f"<footer>{e(document.facts.get('made_by', ''))}</footer>", "</main>"]
+    parts += [f"<script>{SCRIPT}</script>", "</body>", "</html>", ""]
     return "\n".join(parts)
 
 
@@ -72,6 +89,7 @@ class Numbers:
         self.of = {("figure", c.id): i for i, c in enumerate(document.charts(), 1)}
         shown = [t for t in document.tables() if t.shown]
         self.of |= {("table", t.id): i for i, t in enumerate(shown, 1)}
+        self.arms = document.arms
 
     def figure(self, chart: Chart) -> int:
         return self.of["figure", chart.id]
@@ -117,13 +135,15 @@ def _figure(chart: Chart, drawn: Drawn, numbers: Numbers) -> str:
     )
     kind = "single" if drawn.single else "panels"
     return (
-        f'<figure id="figure-{slug(chart.id)}" class="{kind}">{picture}\n<figcaption><b>Figure '
+        f'<figure id="figure-{slug(chart.id)}" class="{kind}"{drawn.data}>{picture}\n<figcaption><b>Figure '
         f"{numbers.figure(chart)}.</b> {e(chart.caption)}</figcaption></figure>"
     )
 
 
 def _table(table: Table, numbers: Numbers) -> str:
-    head = "".join(f'<th scope="col"{_class(c)}>{e(c.label)}</th>' for c in table.visible)
+    head = "".join(
+        f'<th scope="col"{_class(c)}{_arm(c.arm, numbers)}>{e(c.label)}</th>' for c in table.visible
+    )
     rows = []
     before: object = None
     for row in table.rows:
@@ -131,8 +151,11 @@ def _table(table: Table, numbers: Numbers) -> str:
             ' class="group"' if table.group and before is not None and row.get(table.group) != before else ""
         )
         before = row.get(table.group) if table.group else None
-        cells = [f"<td{_class(c, table.cell(row, c))}>{e(table.cell(row, c))}</td>" for c in table.visible]
-        rows.append(f"<tr{mark}>{''.join(cells)}</tr>")
+        cells = [
+            f"<td{_class(c, table.cell(row, c))}{_arm(c.arm, numbers)}>{e(table.cell(row, c))}</td>"
+            for c in table.visible
+        ]
+        rows.append(f"<tr{mark}{_arm(row.get('arm'), numbers)}>{''.join(cells)}</tr>")
     n, name = numbers.table(table), f"table-{slug(table.id)}"
     many = ' class="many"' if len(table.visible) > MANY else ""
     note = f'<p class="note">{e(table.note)}</p>' if table.note else ""
@@ -141,6 +164,18 @@ def _table(table: Table, numbers: Numbers) -> str:
         f'<div class="scroll" role="region" aria-labelledby="{name}" tabindex="0">'
         f'<table aria-labelledby="{name}"{many}>'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>{note}"
+    )
+
+
+def _arm(arm: Any, numbers: Numbers) -> str:
+    """Which arm a row or a column is of, for the script."""
+    return f' data-arm="{numbers.arms[arm]}"' if arm in numbers.arms else ""
+
+
+def attributes(data: dict[str, Any]) -> str:
+    """What the script reads of a figure."""
+    return "".join(
+        f' data-{name}="{e(json.dumps(value, ensure_ascii=False))}"' for name, value in data.items()
     )
 
 

@@ -55,6 +55,26 @@ td.num, td.name { white-space: nowrap; }
 th.num { max-width: 7.5rem; }
 td.long { min-width: 13rem; }
 td.digest { font-family: var(--mono); font-size: .74rem; min-width: 17rem; overflow-wrap: anywhere; }
+button, select, input[type=search] { font: inherit; color: inherit; background: none;
+  border: 1px solid var(--muted); border-radius: .25rem; padding: .05rem .5rem; max-width: 100%; }
+th button { border: 0; padding: 0; font-weight: inherit; text-align: inherit; cursor: pointer; }
+th[aria-sort=ascending] button::after { content: " \25b2"; }
+th[aria-sort=descending] button::after { content: " \25bc"; }
+table.sorted tr.group td { border-top: 0; }
+.tools { font-size: .82rem; white-space: nowrap; }
+.tools > * { margin-right: .4rem; }
+#arms { border: 0; margin: 1rem 0 0; padding: 0; font-size: .92rem; }
+#arms legend { float: left; margin-right: .8rem; }
+#arms label { margin-right: .8rem; white-space: nowrap; }
+.off, .out { display: none; }
+.tip { position: fixed; top: 0; left: 0; z-index: 1; display: flex; gap: .5rem; align-items: center;
+  max-width: 20rem; background: var(--paper); border: 1px solid var(--muted); border-radius: .25rem;
+  padding: .25rem .5rem; font-size: .86rem; pointer-events: none; }
+.tip[hidden] { display: none; }
+canvas { width: 4.5rem; image-rendering: pixelated; display: block; }
+.pairs { display: flex; flex-wrap: wrap; gap: .4rem 1rem; margin: .8rem 0 .3rem; font-size: .9rem; }
+.tiles { display: flex; flex-wrap: wrap; gap: .6rem; font-size: .78rem; line-height: 1.3; }
+.tiles > div { width: 4.5rem; }
 pre { overflow-x: auto; background: var(--tint); padding: .8rem 1rem; font: .82rem/1.5 var(--mono);
   margin: .8rem 0; overflow-wrap: normal; }
 footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
@@ -72,7 +92,7 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
     font: 8pt sans-serif; color: #444; } }
   body { font-size: 10pt; }
   main { max-width: none; padding: 0; }
-  nav { display: none; }
+  #arms, .tools, .pairs, .tiles, .pairs + .note { display: none; }
   .wide { display: block; }
   .narrow { display: none; }
   figure, tr, .answer { break-inside: avoid; }

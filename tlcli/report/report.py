@@ -12,7 +12,7 @@ from tlcli.report import drawing, headline, tidy
 from tlcli.report.document import Block, Chart, Document, Section, Table, Text
 from tlcli.report.machine import csv_files, json_text
 from tlcli.report.markdown import markdown
-from tlcli.report.page import Drawn, html
+from tlcli.report.page import Drawn, attributes, html
 from tlcli.report.registry import SECTIONS, SectionKind
 from tlcli.report.sections.made import line
 from tlcli.report.study import Study, Task
@@ -109,6 +109,7 @@ def compose(study: Study) -> Document:
         opening,
         [p for p in parts if p.blocks] + [Section("data", "Data", [*tidy.tables(study)])],
         study.warnings,
+        {arm: look.number for arm, look in study.looks.items()},
         {"made_by": f"Made by tlcli {__version__}.", "command": line(study.options.command)},
     )
 
@@ -178,4 +179,5 @@ def _draw(chart: Chart, files: dict[str, str | bytes]) -> Drawn:
     narrow = ""
     if width > drawing.NARROW and (phone := chart.draw(1)).get_figwidth() < width:
         narrow = drawing.page_svg(drawing.to_svg(drawing.lay_out(phone)), chart.alt, f"{name}-n")
-    return Drawn(drawing.page_svg(svg, chart.alt, name), narrow, single=width < drawing.WIDE)
+    data = attributes(chart.data()) if chart.data else ""
+    return Drawn(drawing.page_svg(svg, chart.alt, name), narrow, single=width < drawing.WIDE, data=data)

@@ -131,6 +131,8 @@ class Look:
     colour: str
     marker: str
     line: object
+    number: int
+    """The arm's, by which the page hides what is of it."""
 
 
 def looks(arms: list[tuple[str, str]]) -> dict[str, Look]:
@@ -144,5 +146,5 @@ def looks(arms: list[tuple[str, str]]) -> dict[str, Look]:
         shade, first = METHODS.get(method) or SPARE[zlib.crc32(method.encode()) % len(SPARE)]
         markers = [first, *(m for m in MARKERS if m != first)]
         dash = DASHES[(place + (method not in METHODS)) % len(DASHES)]
-        result[arm] = Look(shade, markers[place % len(markers)], dash)
+        result[arm] = Look(shade, markers[place % len(markers)], dash, len(result))
     return result

@@ -11,19 +11,21 @@ from tlcli.report import drawing, style
 from tlcli.report.plots.axes import (
     Looks,
     arm_axis,
+    arm_legend,
     chance,
     end_labels,
-    handles,
     only_left,
-    signed,
+    percents,
+    plot,
     size_axis,
     spread,
+    tell,
     value_labels,
 )
 from tlcli.report.study import Cell, Task
 from tlcli.report.study.contrasts import Contrast
 from tlcli.report.study.entry import by
-from tlcli.report.words import number, plural
+from tlcli.report.words import between, count, number, percent, plural, points, show
 
 MOST_PANELS = 12
 WIDEST = 1.25
@@ -49,12 +51,13 @@ def accuracy_by_size(task: Task, looks: Looks, columns: int) -> Any:
             if not cells:
                 continue
             look, dodge = looks[arm], step ** (i - (len(task.arms) - 1) / 2)
-            x, y = [c.size * dodge for c in cells], [100 * c.mean for c in cells]
-            ax.plot(x, y, color=look.colour, linestyle=look.line, marker=look.marker, zorder=3)
+            x, y = [c.size * dodge for c in cells], percents([c.mean for c in cells])
+            tips = [tell(c) for c in cells]
+            plot(ax, x, y, look, tips, linestyle=look.line, marker=look.marker, zorder=3)
             for xi, c in zip(x, cells, strict=True):
                 if c.interval is not None:
-                    ax.plot([xi, xi], [100 * v for v in c.interval], color=look.colour, lw=1.1, zorder=2)
-            ends.append((x[-1], y[-1], arm, look.colour))
+                    plot(ax, [xi, xi], percents(c.interval), look, lw=1.1, zorder=2)
+            ends.append((x[-1], y[-1], arm, look))
         chance(ax, task, axis="y")
         size_axis(ax, task.sizes)
         ax.set_ylabel("test accuracy (%)")
@@ -65,7 +68,7 @@ def accuracy_by_size(task: Task, looks: Looks, columns: int) -> Any:
             end_labels(ax, ends)
     only_left(axes, columns)
     if not direct:
-        drawing.legend_on_top(figure, handles(task.arms, looks), task.arms, columns=legend_columns)
+        arm_legend(figure, task.arms, looks, legend_columns)
     return figure
 
 
@@ -81,15 +84,14 @@ def accuracy_rows(task: Task, looks: Looks, columns: int) -> Any:
         for y, c in enumerate(cells):
             look = looks[c.arm]
             if c.interval is not None:
-                ax.plot([100 * v for v in c.interval], [y, y], color=look.colour, lw=1.6)
+                plot(ax, percents(c.interval), [y, y], look, lw=1.6)
             if len(c.values) > 1:
-                ax.plot(
-                    [100 * v for v in c.values], [y] * len(c.values), "|", color=look.colour, ms=8, mew=1.1
-                )
-            ax.plot([100 * c.mean], [y], color=look.colour, marker=look.marker, ms=7)
+                plot(ax, percents(c.values), [y] * len(c.values), look, marker="|", ls="none", ms=8, mew=1.1)
+            plot(ax, [100 * c.mean], [y], look, [tell(c)], marker=look.marker, ms=7)
         chance(ax, task, axis="x")
-        arm_axis(ax, [c.arm for c in cells])
-        value_labels(ax, [(y, number(100 * c.mean, task.digits)) for y, c in enumerate(cells)])
+        mine = [looks[c.arm] for c in cells]
+        arm_axis(ax, [c.arm for c in cells], mine)
+        value_labels(ax, [number(100 * c.mean, task.digits) for c in cells], mine)
         ax.set_title(variant)
     axes[-1].set_xlabel("test accuracy (%)")
     return figure
@@ -104,34 +106,30 @@ def runs(task: Task, looks: Looks, columns: int) -> Any:
     for ax, size in zip(axes, sizes, strict=True):
         for c in task.at(size=size):
             y, hollow = rows.index((c.arm, c.variant)), task.variants.index(c.variant) > 0
-            _run_row(ax, y, [100 * v for v in c.values], looks[c.arm], hollow=hollow)
+            _run_row(ax, y, c, looks[c.arm], hollow=hollow)
         # A bar would end the axis at its edge and cut the symbols there.
         ax.use_sticky_edges = False
-        arm_axis(ax, names)
+        arm_axis(ax, names, [looks[arm] for arm, _ in rows])
         ax.set_title(plural(size, "training image"))
         ax.set_xlabel("test accuracy (%)")
     return figure
 
 
-def _run_row(ax: Any, y: int, values: Sequence[float], look: style.Look, *, hollow: bool) -> None:
+def _run_row(ax: Any, y: int, cell: Cell, look: style.Look, *, hollow: bool) -> None:
+    values, colour = percents(cell.values), look.colour
+    drawn: list[Any] = []
     if len(values) > FEW_RUNS:
         q1, median, q3 = np.percentile(values, [25, 50, 75])
-        ax.hlines(y, min(values), max(values), color=look.colour, lw=1.1)
-        ax.barh(y, q3 - q1, left=q1, height=0.56, edgecolor=look.colour, lw=1.1, color=style.PAPER, zorder=2)
-        ax.vlines(median, y - 0.28, y + 0.28, color=look.colour, lw=2, zorder=3)
+        drawn.append(ax.hlines(y, min(values), max(values), color=colour, lw=1.1))
+        drawn += ax.barh(y, q3 - q1, left=q1, height=0.56, edgecolor=colour, lw=1.1, fc=style.PAPER, zorder=2)
+        drawn.append(ax.vlines(median, y - 0.28, y + 0.28, color=colour, lw=2, zorder=3))
     elif len(values) > 1:
-        ax.vlines(float(np.mean(values)), y - 0.28, y + 0.28, color=look.colour, lw=1.6)
-    fill = style.PAPER if hollow else look.colour
-    ax.plot(
-        values,
-        [y] * len(values),
-        look.marker,
-        color=look.colour,
-        ms=4.2,
-        mfc=fill,
-        linestyle="none",
-        zorder=4,
-    )
+        drawn.append(ax.vlines(100 * cell.mean, y - 0.28, y + 0.28, color=colour, lw=1.6))
+    for artist in drawn:
+        drawing.tag(artist, look.number)
+    fill = style.PAPER if hollow else colour
+    tips = [f"{cell.name}: {number(v, cell.task.digits)} %" for v in values]
+    plot(ax, values, [y] * len(values), look, tips, marker=look.marker, ms=4.2, mfc=fill, ls="none", zorder=4)
 
 
 def differences(contrasts: Sequence[Contrast], looks: Looks, label: str, columns: int) -> Any:
@@ -145,9 +143,9 @@ def differences(contrasts: Sequence[Contrast], looks: Looks, label: str, columns
         ax.axvline(0, color=style.MUTED, lw=1.1, zorder=1)
         for y, c in enumerate(ordered):
             _difference(ax, y, c, looks[c.first.arm])
-        arm_axis(ax, [c.first.name for c in ordered], rows=most)
-        digits = contrasts[0].first.task.digits
-        value_labels(ax, [(y, signed(100 * c.difference, digits)) for y, c in enumerate(ordered)])
+        mine = [looks[c.first.arm] for c in ordered]
+        arm_axis(ax, [c.first.name for c in ordered], mine, rows=most)
+        value_labels(ax, [_signed(c) for c in ordered], mine)
         ax.set_title(plural(size, "training image"))
         ax.tick_params(labelbottom=True)
         ax.set_xlabel(label)
@@ -177,23 +175,21 @@ def overview(tasks: Sequence[Task], looks: Looks, label: str, columns: int) -> A
         arm_axis(ax, [t.name for t in ordered])
         ax.set_title(plural(size, "training image") if len(sizes) > 1 else "")
         ax.set_xlabel(label)
-    drawing.legend_on_top(figure, handles(arms, looks, line=False), arms, columns=legend_columns)
+    arm_legend(figure, arms, looks, legend_columns, line=False)
     return figure
 
 
+def _signed(c: Contrast) -> str:
+    return show(100 * c.difference, "points", c.first.task.digits)
+
+
 def _difference(ax: Any, y: float, c: Contrast, look: style.Look) -> None:
-    if c.interval is not None and (c.enough or c.comparison.exact is not None):
-        ax.plot([100 * v for v in c.interval], [y, y], color=look.colour, lw=1.6, zorder=2)
-    filled = c.apart and (c.enough or c.comparison.exact is not None)
-    ax.plot(
-        [100 * c.difference],
-        [y],
-        marker=look.marker,
-        color=look.colour,
-        markerfacecolor=look.colour if filled else style.PAPER,
-        ms=6.5,
-        zorder=3,
-    )
+    if c.interval is not None:
+        plot(ax, percents(c.interval), [y, y], look, lw=1.6, zorder=2)
+    interval = f" ({between(c.interval, c.first.task.digits)})" if c.interval else ""
+    tip = f"{c.first.name} less {c.second.name}, {c.first.where}: {_signed(c)} points{interval}"
+    fill = look.colour if c.apart else style.PAPER
+    plot(ax, [100 * c.difference], [y], look, [tip], marker=look.marker, mfc=fill, ms=6.5, zorder=3)
 
 
 def curves(cells: Sequence[Cell], looks: Looks, columns: int) -> Any:
@@ -211,26 +207,25 @@ def curves(cells: Sequence[Cell], looks: Looks, columns: int) -> Any:
                 continue
             look, seen, mean, sd = looks[c.arm], c.curve.seen / 1000, 100 * c.curve.mean, 100 * c.curve.sd
             if sd.any():
-                ax.fill_between(
-                    seen, mean - sd, np.minimum(mean + sd, 100), color=look.colour, alpha=0.18, lw=0
-                )
-            every = max(1, len(seen) // 6)
-            ax.plot(
-                seen,
-                mean,
-                color=look.colour,
-                linestyle=look.line,
-                marker=look.marker,
-                markevery=every,
-                markersize=4.5,
-            )
+                top = np.minimum(mean + sd, 100)
+                band = ax.fill_between(seen, mean - sd, top, color=look.colour, alpha=0.18, lw=0)
+                drawing.tag(band, look.number)
+            # Marks beyond the panel would not be drawn, and those after them would tell the wrong value.
+            marked = [i for i in range(0, len(seen), max(1, len(seen) // 6)) if low <= mean[i] <= high]
+            tips = [_on_curve(c, i) for i in marked]
+            plot(ax, seen, mean, look, tips, ls=look.line, marker=look.marker, markevery=marked, ms=4.5)
         ax.set_ylim(low, high)
         ax.set_title(plural(size, "training image"))
         ax.set_xlabel("images seen (thousands)")
         ax.set_ylabel("test accuracy (%)")
     only_left(axes, columns)
-    drawing.legend_on_top(figure, handles(arms, looks), arms, columns=legend_columns)
+    arm_legend(figure, arms, looks, legend_columns)
     return figure
+
+
+def _on_curve(c: Cell, i: int) -> str:
+    assert c.curve is not None
+    return f"{c.name} after {count(c.curve.seen[i])} images: {percent(c.curve.mean[i], c.task.digits)}"
 
 
 def curve_limits(cells: Sequence[Cell]) -> tuple[float, float]:
@@ -270,7 +265,7 @@ def forgetting(cells: Sequence[Cell], looks: Looks, columns: int) -> Any:
         ax.tick_params(labelbottom=True)
         ax.set_xlabel("source accuracy lost (points)")
         ax.set_ylabel("test accuracy (%)")
-    drawing.legend_on_top(figure, handles(arms, looks, line=False), arms, columns=legend_columns)
+    arm_legend(figure, arms, looks, legend_columns, line=False)
     return figure
 
 
@@ -278,11 +273,12 @@ def _cross(ax: Any, c: Cell, look: style.Look, *, hollow: bool) -> None:
     assert c.lost is not None
     x, y = 100 * c.lost.mean, 100 * c.mean
     if c.interval is not None:
-        ax.plot([x, x], [100 * v for v in c.interval], color=look.colour, lw=1.1)
-    if c.lost.n > 2 and c.lost.low is not None and c.lost.high is not None:
-        ax.plot([100 * c.lost.low, 100 * c.lost.high], [y, y], color=look.colour, lw=1.1)
+        plot(ax, [x, x], percents(c.interval), look, lw=1.1)
+    if c.lost_interval is not None:
+        plot(ax, percents(c.lost_interval), [y, y], look, lw=1.1)
+    tip = f"{tell(c)}; source accuracy lost: {points(c.lost.mean, c.task.digits)}"
     fill = style.PAPER if hollow else look.colour
-    ax.plot([x], [y], look.marker, color=look.colour, ms=7, markerfacecolor=fill)
+    plot(ax, [x], [y], look, [tip], marker=look.marker, ms=7, mfc=fill)
 
 
 def parts(cells: Sequence[Cell], columns: int) -> Any:

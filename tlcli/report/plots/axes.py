@@ -6,24 +6,43 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from tlcli.report import style
-from tlcli.report.study import Task
-from tlcli.report.words import count, number
+from tlcli.report import drawing, style
+from tlcli.report.columns import spread as with_interval
+from tlcli.report.study import Cell, Task
+from tlcli.report.words import count
 
 Looks = dict[str, style.Look]
 
 
-def handles(arms: Sequence[str], looks: Looks, *, line: bool = True) -> list[Any]:
-    """What a legend shows of each arm."""
+def plot(ax: Any, x: ArrayLike, y: ArrayLike, look: style.Look, tips: Sequence[str] = (), **how: Any) -> None:
+    """A line or marks of an arm, in its colour, with what each mark tells."""
+    (line,) = ax.plot(x, y, color=look.colour, **how)
+    drawing.tag(line, look.number, tips)
+
+
+def percents(shares: Sequence[float]) -> list[float]:
+    return [100 * x for x in shares]
+
+
+def tell(cell: Cell) -> str:
+    """What a mark says of a cell: arm, size, mean and interval."""
+    return f"{cell.name}, {cell.where}: {with_interval(cell, cell.task.digits)} %"
+
+
+def arm_legend(figure: Any, arms: Sequence[str], looks: Looks, columns: int, *, line: bool = True) -> None:
+    """A legend of the arms on top of a figure."""
     from matplotlib.lines import Line2D
 
-    return [
-        Line2D(
-            [], [], color=looks[a].colour, marker=looks[a].marker, linestyle=looks[a].line if line else "none"
-        )
-        for a in arms
-    ]
+    handles = []
+    for look in (looks[a] for a in arms):
+        dash = look.line if line else "none"
+        handles.append(Line2D([], [], color=look.colour, marker=look.marker, linestyle=dash))
+    legend = drawing.legend_on_top(figure, handles, arms, columns=columns)
+    for arm, handle, text in zip(arms, legend.legend_handles, legend.get_texts(), strict=True):
+        drawing.tag(handle, looks[arm].number)
+        drawing.tag(text, looks[arm].number)
 
 
 def spread(values: Sequence[int], most: int) -> list[int]:
@@ -31,11 +50,6 @@ def spread(values: Sequence[int], most: int) -> list[int]:
     if len(values) <= most:
         return list(values)
     return [values[round(i)] for i in np.linspace(0, len(values) - 1, most)]
-
-
-def signed(x: float, digits: int) -> str:
-    text = number(x, digits)
-    return text if text[0] in "−-" or float(f"{x:.{digits}f}") == 0 else f"+{text}"
 
 
 def chance_is_near(task: Task) -> bool:
@@ -65,7 +79,7 @@ def size_axis(ax: Any, sizes: Sequence[int]) -> None:
     ax.set_xlabel("training images")
 
 
-def end_labels(ax: Any, ends: Sequence[tuple[float, float, str, str]]) -> None:
+def end_labels(ax: Any, ends: Sequence[tuple[float, float, str, style.Look]]) -> None:
     """The name of each line at its right end, moved apart where they would touch."""
     low, high = ax.get_ylim()
     height = ax.get_position().height * ax.figure.get_figheight()
@@ -76,8 +90,9 @@ def end_labels(ax: Any, ends: Sequence[tuple[float, float, str, str]]) -> None:
         places.append(max(y, places[-1] + apart) if places else y)
     # Moved up on the whole: back by half of what the last was moved.
     shift = (places[-1] - ordered[-1][1]) / 2 if ordered else 0.0
-    for (x, y, name, shade), place in zip(ordered, places, strict=True):
-        ax.annotate(
+    for (x, y, name, look), place in zip(ordered, places, strict=True):
+        shade = look.colour
+        label = ax.annotate(
             name,
             (x, y),
             xytext=(1.03, place - shift),
@@ -88,12 +103,13 @@ def end_labels(ax: Any, ends: Sequence[tuple[float, float, str, str]]) -> None:
             annotation_clip=False,
             arrowprops={"arrowstyle": "-", "color": shade, "lw": 0.6, "shrinkA": 1, "shrinkB": 4},
         )
+        drawing.tag(label, look.number)
 
 
-def value_labels(ax: Any, values: Sequence[tuple[float, str]]) -> None:
+def value_labels(ax: Any, values: Sequence[str], looks: Sequence[style.Look]) -> None:
     """The number of each row at the right edge, where it covers nothing."""
-    for y, text in values:
-        ax.annotate(
+    for y, (text, look) in enumerate(zip(values, looks, strict=True)):
+        label = ax.annotate(
             text,
             (1.0, y),
             xycoords=("axes fraction", "data"),
@@ -103,6 +119,7 @@ def value_labels(ax: Any, values: Sequence[tuple[float, str]]) -> None:
             fontsize=8.5,
             annotation_clip=False,
         )
+        drawing.tag(label, look.number)
 
 
 def only_left(axes: Sequence[Any], columns: int) -> None:
@@ -111,7 +128,12 @@ def only_left(axes: Sequence[Any], columns: int) -> None:
             ax.set_ylabel("")
 
 
-def arm_axis(ax: Any, names: Sequence[str], rows: int | None = None) -> None:
+def arm_axis(
+    ax: Any, names: Sequence[str], looks: Sequence[style.Look] = (), rows: int | None = None
+) -> None:
+    """A row for each name; where rows are arms, with their looks."""
     ax.set_yticks(range(len(names)), names)
+    for look, label in zip(looks, ax.get_yticklabels(), strict=False):
+        drawing.tag(label, look.number)
     ax.set_ylim((rows or len(names)) - 0.5, -0.5)
     ax.grid(visible=False, axis="y")

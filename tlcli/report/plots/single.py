@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tlcli.report import drawing, style
+from tlcli.report.plots.axes import percents
 from tlcli.report.study import Cell, Entry
 from tlcli.report.study.curves import curve
 from tlcli.report.study.layers import BASE, NOTHING, SERIES, LayerStudy
@@ -169,7 +170,7 @@ def _neighbours_panel(ax: Any, entries: Sequence[Entry]) -> None:
 def scatter(
     panels: Sequence[tuple[str, np.ndarray]], labels: np.ndarray, names: Sequence[str], columns: int
 ) -> Any:
-    """A panel per projection; the points as one picture in the SVG, so that the page stays small."""
+    """A panel per projection; each point tells its class, and the script its image by its number."""
     from matplotlib.lines import Line2D
 
     shown = sorted(set(labels.tolist()))
@@ -181,8 +182,9 @@ def scatter(
     for ax, (title, flat) in zip(axes, panels, strict=True):
         for c in shown:
             look = {"marker": MARKERS[c % len(MARKERS)], "color": style.CLASSES[c % len(style.CLASSES)]}
-            mine = flat[labels == c]
-            ax.plot(mine[:, 0], mine[:, 1], ls="none", rasterized=True, alpha=0.8, mew=0, ms=3.4, **look)
+            mine = np.flatnonzero(labels == c)
+            (points,) = ax.plot(flat[mine, 0], flat[mine, 1], ls="none", alpha=0.8, mew=0, ms=3.4, **look)
+            drawing.tag(points, tips=[texts[shown.index(c)]], images=mine.tolist())
         ax.set_title(title)
         ax.set_xticks([])
         ax.set_yticks([])
@@ -250,12 +252,12 @@ def layers(study: LayerStudy, columns: int) -> Any:
     for i, s in enumerate(series):
         dodge = 0.07 * (i - (len(series) - 1) / 2)
         stats = [(n, m) for n in study.depths if (m := study.summary(s, n)) is not None]
-        means = [(n, m.mean, (m.low, m.high) if m.n > 2 else None) for n, m in stats]
-        _series(axes[0], s, dodge, means)
+        means = [(n, m.mean, m.interval) for n, m in stats]
+        _series(axes[0], s, dodge, means, study.digits, "%")
         if study.base:
             drops = [(n, c) for n, _ in stats if (c := study.from_base(s, n)) is not None]
             points = [(n, c.difference, c.interval() if c.runs > 2 else None) for n, c in drops]
-            _series(axes[1], s, dodge, points)
+            _series(axes[1], s, dodge, points, study.digits, "points")
     axes[0].set_ylabel("test accuracy on B (%)")
     if study.base:
         axes[1].axhline(0, color=style.INK, lw=1.4, zorder=1)
@@ -275,15 +277,23 @@ def _levels(ax: Any, study: LayerStudy) -> None:
     if (nothing := study.summary(NOTHING)) is not None:
         colour, marker = style.METHODS["scratch"]
         ax.plot([0], [100 * nothing.mean], marker, color=colour)
-        if nothing.n > 2:
-            ax.plot([0, 0], [100 * (nothing.low or 0), 100 * (nothing.high or 0)], color=colour, lw=1.1)
+        if nothing.interval is not None:
+            ax.plot([0, 0], percents(nothing.interval), color=colour, lw=1.1)
 
 
 def _series(
-    ax: Any, s: str, dodge: float, values: Sequence[tuple[int, float, tuple[Any, Any] | None]]
+    ax: Any,
+    s: str,
+    dodge: float,
+    values: Sequence[tuple[int, float, tuple[float, float] | None]],
+    digits: int,
+    unit: str,
 ) -> None:
     x, y = [n + dodge for n, *_ in values], [100 * v[1] for v in values]
-    ax.plot(x, y, color=COLOURS[s], marker=SHAPES[s], linestyle=_line(s), markerfacecolor=_fill(s), zorder=3)
+    (line,) = ax.plot(x, y, color=COLOURS[s], marker=SHAPES[s], ls=_line(s), mfc=_fill(s), zorder=3)
+    drawing.tag(
+        line, tips=[f"{s}, n = {n}: {number(v, digits)} {unit}" for (n, *_), v in zip(values, y, strict=True)]
+    )
     for xi, (_, _, interval) in zip(x, values, strict=True):
         if interval is not None:
             ax.plot([xi, xi], [100 * v for v in interval], color=COLOURS[s], lw=1.1, zorder=2)

@@ -49,9 +49,7 @@ def _mean_over_runs(cell: Cell, values: list[float]) -> dict[str, Any]:
 
 
 def _interval(s: Summary, most: float = 1.0) -> tuple[float, float] | None:
-    if s.n < 3 or s.low is None or s.high is None:
-        return None
-    return max(0.0, s.low), min(most, s.high)
+    return None if s.interval is None else (max(0.0, s.interval[0]), min(most, s.interval[1]))
 
 
 def _measures(task: Task, cells: list[Cell]) -> Table:

@@ -44,14 +44,6 @@ def forgetting(study: Study, task: Task) -> Iterable[Block]:
         yield from (Text(t) for t in _verdicts(task, contrasts))
 
 
-def lost_interval(cell: Cell) -> tuple[float, float] | None:
-    """Of the mean source accuracy lost, from three repetitions on."""
-    s = cell.lost
-    if s is None or s.n < 3 or s.low is None or s.high is None:
-        return None
-    return s.low, s.high
-
-
 def _table(task: Task, cells: Sequence[Cell]) -> Table:
     d = task.digits
     rows = [
@@ -61,7 +53,7 @@ def _table(task: Task, cells: Sequence[Cell]) -> Table:
             "before": percent(c.before),
             "after": percent(c.after),
             "lost": percent(c.lost.mean if c.lost else None),
-            "lost_interval": percents(lost_interval(c)),
+            "lost_interval": percents(c.lost_interval),
         }
         for c in cells
     ]

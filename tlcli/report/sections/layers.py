@@ -50,9 +50,8 @@ def _accuracies(study: LayerStudy, suffix: str) -> Table:
         m = study.summary(series, n or 0)
         if m is None:
             continue
-        interval = None if m.n < ENOUGH or m.low is None or m.high is None else (m.low, m.high)
         row: dict[str, Any] = {"series": series, "n": n, "units": m.n, "layer_accuracy": percent(m.mean)}
-        row |= {"sd": percent(m.sd) if m.n >= ENOUGH else None, "layer_interval": percents(interval)}
+        row |= {"sd": percent(m.sd) if m.n >= ENOUGH else None, "layer_interval": percents(m.interval)}
         drop = study.from_base(series, n or 0) if series != BASE else None
         if drop is not None:
             enough = drop.runs >= ENOUGH

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tlcli.report import plots
+from tlcli.report import plots, thumbnails
 from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.registry import section
 from tlcli.report.study import Study
@@ -25,7 +25,7 @@ SEED = 0
 def maps(study: Study, task: None) -> Iterable[Block]:
     """A map per embeddings file, with the share of variance that the first two components hold."""
     for i, embeddings in enumerate(study.embeddings[:MOST_MAPS]):
-        points, labels = sample(embeddings)
+        points, labels, indices = sample(embeddings)
         if len(points) < 3:
             continue
         flat, share = principal(points)
@@ -46,16 +46,38 @@ def maps(study: Study, task: None) -> Iterable[Block]:
             f"little in t-SNE (perplexity {_perplexity(len(points))}, seed {SEED})."
         )
         draw = partial(plots.scatter, panels, labels, names)
-        yield Chart(f"map-{i + 1}", caption, f"Scatter of embeddings by class. {text}", draw)
-        yield _data(panels, labels, names, name, f"map-{i + 1}")
+        images = _images(study, labels, indices)
+        sheet = None if images is None else partial(_sheet, images)
+        yield Chart(f"map-{i + 1}", caption, f"Scatter of embeddings by class. {text}", draw, sheet)
+        yield _data(panels, labels, indices, names, name, f"map-{i + 1}")
         yield Text(text)
 
 
-def sample(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
-    """At most MOST_POINTS test images (else training images), the same each time: float64 N x D, int N."""
+def sample(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """At most MOST_POINTS test images (else training images), the same each time.
+
+    Returns:
+        Their embeddings (float64, N x D), labels and positions in the published set (int, N).
+    """
     part = embeddings.parts.get("test") or next(iter(embeddings.parts.values()))
     chosen = np.sort(np.random.default_rng(SEED).permutation(len(part))[:MOST_POINTS])
-    return np.asarray(part.embeddings)[chosen].astype(np.float64), np.asarray(part.labels)[chosen]
+    points = np.asarray(part.embeddings)[chosen].astype(np.float64)
+    return points, np.asarray(part.labels)[chosen], np.asarray(part.source_index)[chosen]
+
+
+def _images(study: Study, labels: np.ndarray, indices: np.ndarray) -> np.ndarray | None:
+    """The images of these positions in the published set (uint8, N x H x W x C), where a data set has all."""
+    for dataset in study.datasets:
+        for part in dataset.parts.values():
+            places = {index: i for i, index in enumerate(np.asarray(part.source_index).tolist())}
+            found = [places.get(index, -1) for index in indices.tolist()]
+            if min(found) >= 0 and np.array_equal(np.asarray(part.labels)[found], labels):
+                return np.asarray(part.images[np.array(found)])
+    return None
+
+
+def _sheet(images: np.ndarray) -> dict[str, Any]:
+    return {"sheet": thumbnails.sheet(images)}
 
 
 def principal(points: np.ndarray, dimensions: int = 2) -> tuple[np.ndarray, float]:
@@ -101,14 +123,21 @@ def _near(points: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _data(
-    panels: list[tuple[str, np.ndarray]], labels: np.ndarray, names: list[str], name: str, id: str
+    panels: list[tuple[str, np.ndarray]],
+    labels: np.ndarray,
+    indices: np.ndarray,
+    names: list[str],
+    name: str,
+    id: str,
 ) -> Table:
     columns = [Column("embeddings", "embeddings"), Column("class", "class")]
+    columns += [Column("source_index", "position in the published set", "count")]
     for title, _ in panels:
         columns += [Column(f"{title} {axis}", f"{title} {axis}", "number", 3) for axis in ("x", "y")]
     rows = []
     for i, c in enumerate(labels.tolist()):
         row: dict[str, Any] = {"embeddings": name, "class": names[c] if c < len(names) else str(c)}
+        row["source_index"] = int(indices[i])
         for title, flat in panels:
             row |= {f"{title} x": float(flat[i, 0]), f"{title} y": float(flat[i, 1])}
         rows.append(row)

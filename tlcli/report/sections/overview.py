@@ -70,7 +70,7 @@ def _gains(tasks: Sequence[Task]) -> Table:
     caption = f"What each arm gains over {_reference(tasks)} in points, with its 95 % interval."
     note = "* The interval leaves zero out, over three or more runs."
     if len(arms) <= MOST_ACROSS:
-        columns += [Column(f"arm {a}", a, "figure") for a in arms]
+        columns += [Column(f"arm {a}", a, "figure", arm=a) for a in arms]
         rows: list[dict[str, Any]] = []
         for t in tasks:
             for size, group in by(t.gains, lambda c: c.first.size).items():

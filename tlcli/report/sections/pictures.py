@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from tlcli.report import plots
+from tlcli.report import plots, thumbnails
 from tlcli.report.document import Block, Chart, Text
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
+from tlcli.report.study.entry import by
 from tlcli.report.words import count, plural
 from tlcli.store.records import Part
 
 MOST = 10
 """Pictures in a row."""
+MOST_SENT = 400
+"""Images that the page carries so that a reader may choose the arms."""
 
 
 @dataclass
@@ -32,7 +36,7 @@ class Row:
 
 @section("pictures", "Images that tell the arms apart", order=26)
 def pictures(study: Study, task: Task) -> Iterable[Block]:
-    """Two rows: the best arm right and the reference wrong, and the other way round."""
+    """Two rows: the best arm right and the reference wrong, and the other way round; the script: others."""
     part = next((p for d in study.datasets if (p := _same_images(d.parts.get("test"), task))), None)
     pair = _pair(task) if part is not None else None
     if part is None or pair is None:
@@ -53,8 +57,13 @@ def pictures(study: Study, task: Task) -> Iterable[Block]:
         f"{r.right} is right and {r.wrong} wrong on {count(r.total)} of {count(task.images)} test images."
         for r in rows
     )
-    draw = partial(plots.pictures, part, rows, task.classes)
-    yield Chart(task.id("pictures"), caption, f"Rows of test images. {text}", draw)
+    yield Chart(
+        task.id("pictures"),
+        caption,
+        f"Rows of test images. {text}",
+        partial(plots.pictures, part, rows, task.classes),
+        partial(_for_any_pair, task, part, first, second),
+    )
     yield Text(text)
 
 
@@ -81,15 +90,68 @@ def _pair(task: Task) -> tuple[Cell, Cell] | None:
     return None
 
 
+def _answers(cell: Cell) -> np.ndarray:
+    """What most runs say of each image (int, N); -1 where as many are right as wrong.
+
+    Of an image that most get wrong it is the wrong class that most of those name.
+    """
+    predictions = np.stack([e.predictions for e in cell.runs if e.correct is not None])
+    labels = cell.task.entries[0].target.test_labels
+    right = (predictions == labels).mean(axis=0)
+    votes = np.stack([(predictions == c).sum(axis=0) for c in range(int(predictions.max()) + 1)])
+    votes[labels[labels < len(votes)], np.flatnonzero(labels < len(votes))] = -1
+    return np.where(right > 0.5, labels, np.where(right < 0.5, votes.argmax(axis=0), -1))
+
+
+def _apart(right: np.ndarray, wrong: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The positions of the images that one has right and the other wrong."""
+    return np.flatnonzero((right == labels) & (wrong != labels) & (wrong >= 0))
+
+
 def _row(task: Task, right: Cell, wrong: Cell) -> Row:
     """The images where most runs of one arm are right and most of the other wrong, the clearest first."""
-    share_right = np.stack([c for e in right.runs if (c := e.correct) is not None]).mean(axis=0)
-    share_wrong = 1 - np.stack([c for e in wrong.runs if (c := e.correct) is not None]).mean(axis=0)
-    apart = np.flatnonzero((share_right > 0.5) & (share_wrong > 0.5))
-    order = apart[np.argsort(-(share_right + share_wrong)[apart], kind="stable")]
-    answers = []
-    for i in order[:MOST]:
-        given = [int(e.predictions[i]) for e in wrong.runs if e.correct is not None and not e.correct[i]]
-        common = int(np.bincount(given).argmax())
-        answers.append(task.classes[common] if common < len(task.classes) else str(common))
+    labels, said = task.entries[0].target.test_labels, _answers(wrong)
+    share_right, share_wrong = (
+        np.mean([c for e in cell.runs if (c := e.correct) is not None], axis=0) for cell in (right, wrong)
+    )
+    apart = _apart(_answers(right), said, labels)
+    order = apart[np.argsort(-(share_right - share_wrong)[apart], kind="stable")]
+    answers = [_name(task, int(said[i])) for i in order[:MOST]]
     return Row(right.arm, wrong.arm, order[:MOST], answers, len(order))
+
+
+def _name(task: Task, c: int) -> str:
+    return task.classes[c] if c < len(task.classes) else str(c)
+
+
+def _for_any_pair(task: Task, part: Part, first: Cell, second: Cell) -> dict[str, Any]:
+    """For the script: images enough that every two arms of one size and variant find some they differ on."""
+    labels = task.entries[0].target.test_labels
+    chosen: dict[int, None] = {}
+    groups = []
+    for (size, variant), cells in by(task.cells, lambda c: (c.size, c.variant)).items():
+        cells = [c for c in cells if c.classes]
+        said = [_answers(c) for c in cells]
+        pairs = [[_apart(a, b, labels) for b in said] for a in said]
+        for apart in (one for row in pairs for one in row):
+            lacking = MOST - sum(int(i) in chosen for i in apart)
+            new = [int(i) for i in apart if int(i) not in chosen]
+            chosen |= dict.fromkeys(new[: max(0, min(lacking, MOST_SENT - len(chosen)))])
+        if len(cells) > 1:
+            name = plural(size, "training image") + (f", {variant}" if variant else "")
+            totals = [[len(one) for one in row] for row in pairs]
+            groups.append((cells, said, {"name": name, "totals": totals}))
+    positions = sorted(chosen)
+    named = [
+        group
+        | {
+            "first": cells.index(first) if first in cells else 0,
+            "second": cells.index(second) if second in cells else 1,
+            "arms": [
+                {"name": c.arm, "answers": a[positions].tolist()} for c, a in zip(cells, said, strict=True)
+            ],
+        }
+        for cells, said, group in groups
+    ]
+    labelled = {"classes": task.classes, "labels": labels[positions].tolist(), "groups": named}
+    return {"pairs": labelled, "sheet": thumbnails.sheet(np.asarray(part.images[np.array(positions)]))}

@@ -88,10 +88,8 @@ class Cell:
     @cached_property
     def interval(self) -> tuple[float, float] | None:
         """Of the mean on these test images, within 0 and 1; from three repetitions on."""
-        s = self.accuracy
-        if s.n < 3 or s.low is None or s.high is None or self.deterministic:
-            return None
-        return max(0.0, s.low), min(1.0, s.high)
+        s = self.accuracy.interval
+        return None if s is None or self.deterministic else (max(0.0, s[0]), min(1.0, s[1]))
 
     @cached_property
     def new_images(self) -> tuple[float, float] | None:
@@ -119,6 +117,11 @@ class Cell:
         if any(e.lost is None for e in self.runs):
             return None
         return statistics.summary(self.over_units(lambda e: e.lost or 0.0))
+
+    @property
+    def lost_interval(self) -> tuple[float, float] | None:
+        """Of the mean source accuracy lost, from three repetitions on."""
+        return None if self.lost is None else self.lost.interval
 
     @cached_property
     def before(self) -> float | None:
