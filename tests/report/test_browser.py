@@ -61,7 +61,7 @@ def test_page(page: Path, browser: Browser, width: int, dark: bool) -> None:
 
 def test_tables_are_sorted_filtered_and_copied(page: Path, browser: Browser) -> None:
     browser.open(page, 1280)
-    table = "document.querySelector('[aria-labelledby=table-accuracy]')"
+    table = "document.querySelector('table[aria-labelledby=table-accuracy]')"
     rows = f"[...{table}.tBodies[0].rows].filter(r => r.getBoundingClientRect().height)"
     unfold = "document.querySelectorAll('details').forEach(d => d.open = true)"
     browser.evaluate(unfold)

@@ -28,15 +28,12 @@ def maps(study: Study, task: None) -> Iterable[Block]:
         points, labels, indices = sample(embeddings)
         if len(points) < 3:
             continue
-        flat, share = principal(points)
+        panels, share, near = flatten(points, labels)
         name = clean(embeddings.provenance.name or f"embeddings {i + 1}")
-        panels = [("principal components", flat)]
-        if (apart := t_sne(points)) is not None:
-            panels.append(("t-SNE", apart))
         text = (
             f"In {name} (layer {clean(embeddings.layer)}{', mirrored' * embeddings.mirrored}, "
             f"{points.shape[1]} dimensions), "
-            f"{number(100 * _near(points, labels), 1)} % of the images shown have a nearest neighbour of "
+            f"{number(100 * near, 1)} % of the images shown have a nearest neighbour of "
             f"their own class; two principal components hold {number(100 * share, 0)} % of the variance."
         )
         names = [clean(n) for n in embeddings.class_names]
@@ -80,6 +77,21 @@ def _sheet(images: np.ndarray) -> dict[str, Any]:
     return {"sheet": thumbnails.sheet(images)}
 
 
+def flatten(points: np.ndarray, labels: np.ndarray) -> tuple[list[tuple[str, np.ndarray]], float, float]:
+    """Both projections, the variance that two components hold, and how many points are near their like.
+
+    On one thread, so that equal points give equal maps on any machine, and no thread waits for another.
+    """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    with threadpool_limits(1):
+        flat, share = principal(points)
+        panels = [("principal components", flat)]
+        if (apart := t_sne(points)) is not None:
+            panels.append(("t-SNE", apart))
+        return panels, share, _near(points, labels)
+
+
 def principal(points: np.ndarray, dimensions: int = 2) -> tuple[np.ndarray, float]:
     """The first principal components, and the share of the variance that two hold; signs are fixed."""
     centred = points - points.mean(axis=0)
@@ -95,9 +107,8 @@ def principal(points: np.ndarray, dimensions: int = 2) -> tuple[np.ndarray, floa
 
 
 def t_sne(points: np.ndarray) -> np.ndarray | None:
-    """t-SNE (van der Maaten & Hinton 2008) of 50 principal components, on one thread so that it repeats."""
+    """t-SNE (van der Maaten & Hinton 2008) of 50 principal components."""
     from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     if len(points) < 10 or not np.ptp(points, axis=0).any():
         return None
@@ -106,8 +117,7 @@ def t_sne(points: np.ndarray) -> np.ndarray | None:
         "max_iter" if "max_iter" in signature(TSNE).parameters else "n_iter"
     )  # its name before scikit-learn 1.5
     settings = {"perplexity": _perplexity(len(points)), "init": "pca", "random_state": SEED, steps: 500}
-    with threadpool_limits(1):
-        return TSNE(**settings).fit_transform(flat)
+    return TSNE(**settings, n_jobs=1).fit_transform(flat)
 
 
 def _perplexity(n: int) -> int:
