@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 WEIGHTS = ("uniform", "distance")
 DEFAULT_KS = tuple(range(1, 41))
 LEFT_OUT = 4_000
-"""At most so many training images are left out, one at a time, to choose k: enough to know each accuracy
-within 0.8 percentage points, at a cost in proportion to the training part."""
+"""The most training images to leave out, one at a time, to choose k: enough to know each accuracy within 0.8
+percentage points, at a cost in proportion to the training part."""
 
 _LARGEST = 1e18
 _VOTES = 1 << 22
@@ -53,11 +53,11 @@ def evaluate(
     select_on: str = "cross-validation",
     progress: Progress | None = None,
 ) -> Results:
-    """Choose k and classify the test part with it; the curves for all k stand beside it.
+    """Choose k, classify the test part with it, and give the accuracies for all k.
 
-    k is the smallest of those with the highest accuracy when each training image is classified by the others
-    (leave-one-out cross-validation; of more than 4,000 images, 4,000 evenly spaced ones).
-    `select_on="test"` takes the best on the test part instead, as some sources did, and the result says so.
+    k is the smallest with the highest leave-one-out accuracy on the training part (of more than 4,000 images,
+    4,000 evenly spaced ones are left out in turn). `select_on="test"` takes the best k on the test part
+    instead, as some papers did, and the result says so.
 
     Neighbours and votes are those of scikit-learn's `KNeighborsClassifier`: among classes with equal votes
     the first wins, and with `weights="distance"` (1/distance) neighbours at distance 0 outvote all others. Of
@@ -68,17 +68,18 @@ def evaluate(
         ks: Numbers of neighbours; by default 1...40, or as many as there are.
         metric: `euclidean` or `cosine`.
         weights: `uniform` or `distance`.
-        power: Each number x counts as sign(x) |x|^power (power normalization: Perronnin, Sanchez & Mensink,
-            ECCV 2010); 0.5 keeps a few large activations from drowning the others.
-        progress: Called with the number of images done, and of all.
+        power: Replaces each number x by sign(x) |x|^power (power normalization: Perronnin, Sanchez & Mensink,
+            ECCV 2010); 0.5 keeps a few large activations from dominating.
+        progress: Takes the number of images done, and of all.
 
     Returns:
-        With one classification in `neighbours`.
+        Results with one classification in `neighbours`.
 
     Raises:
-        UsageError: an unknown metric or weights, a power that is not in (0, 1], or a k for which there are
-            too few training images.
-        TlcliError: embeddings that are not finite, or too few.
+        UsageError: Unknown metric or weights, a power outside (0, 1], or a k that is too large for the
+        training
+            images.
+        TlcliError: The embeddings are not finite, or too few.
     """
     _check_word("metric", metric, METRICS)
     _check_word("weights", weights, WEIGHTS)
@@ -154,7 +155,7 @@ def classify(
         for k in range(1, max(ks) + 1):
             votes[each, voters[:, k - 1]] += weight[:, k - 1]
             if k in wanted:
-                # Sums that differ by rounding alone are a tie, which the first class wins.
+                # Sums that differ only by rounding are a tie, which the first class wins.
                 predictions[wanted[k], rows] = (
                     votes >= votes.max(axis=1, keepdims=True) * (1 - _SAME)
                 ).argmax(axis=1)
@@ -164,8 +165,7 @@ def classify(
 def estimator(
     embeddings: Embeddings, k: int, *, metric: str = "euclidean", weights: str = "uniform"
 ) -> KNeighborsClassifier:
-    """A plain scikit-learn classifier, fitted on the training part, for whatever scikit-learn can do with
-    it."""
+    """A plain scikit-learn classifier, fitted on the training part."""
     from sklearn.neighbors import KNeighborsClassifier
 
     train = embeddings.parts["train"]
@@ -174,7 +174,7 @@ def estimator(
 
 
 def _weights(distances: np.ndarray, weights: str) -> np.ndarray:
-    """1 for each neighbour, or 1/distance; where there are neighbours at distance 0, they alone count."""
+    """1 for each neighbour, or 1/distance; neighbours at distance 0 outvote all others."""
     if weights == "uniform":
         return np.ones_like(distances)
     with np.errstate(divide="ignore", over="ignore"):
@@ -214,7 +214,7 @@ def _check_values(embeddings: Embeddings) -> None:
         )
     for name in ("train", "test"):
         values = embeddings.parts[name].embeddings
-        # Of two reductions neither makes a copy; NaN shows in both.
+        # Two reductions make no copy, and NaN shows in both.
         if not (np.min(values) > -_LARGEST and np.max(values) < _LARGEST):
             raise TlcliError(
                 f"The {name} embeddings hold NaN, infinite or huge values; expected numbers below "

@@ -1,4 +1,4 @@
-"""What can be said of single networks and of repeated ones from their predictions and logits.
+"""Measures of single and repeated networks, from their predictions and logits.
 
 Labels and predictions are int arrays of class numbers; shares are 0...1.
 """
@@ -15,7 +15,7 @@ from tlcli.errors import TlcliError
 
 @dataclass(frozen=True)
 class BiasVariance:
-    """The mean 0-1 error over runs, taken apart in two ways (see `bias_variance`)."""
+    """Two decompositions of the mean 0-1 error over runs (see `bias_variance`)."""
 
     error: float
     bias: float
@@ -25,17 +25,17 @@ class BiasVariance:
     main_error: float
     """Domingos's bias: the error of the class that most runs give."""
     unbiased_variance: float
-    """Domingos: what single runs lose where most are right."""
+    """Domingos: the error that single runs add where most are right."""
     biased_variance: float
-    """Domingos: what single runs win where most are wrong; error = main + unbiased - biased."""
+    """Domingos: the error that single runs remove where most are wrong; error = main + unbiased - biased."""
 
 
 @dataclass(frozen=True)
 class ClassMeasures:
-    """How one network does class by class."""
+    """The measures of one network by class."""
 
     recall: np.ndarray
-    """Share of each class's images that it gets right, N classes; nan for a class without images."""
+    """Share of each class's images that are classified right, N classes; nan for a class without images."""
     balanced: float
     """The mean recall: accuracy as if all classes were equally frequent."""
     macro_f1: float
@@ -79,18 +79,16 @@ def _log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def bias_variance(predictions: np.ndarray, labels: np.ndarray) -> BiasVariance:
-    """Take the mean 0-1 error of R >= 2 runs apart into what they share and what differs between them.
+    """Decompose the mean 0-1 error of R >= 2 runs into bias, which they share, and variance between them.
 
-    `predictions`: int, R x N; `labels`: int, N. Labels are taken to be free of noise.
+    `predictions`: int, R x N; `labels`: int, N, assumed free of noise.
 
-    Kohavi & Wolpert (1996): with q(y) the share of runs that give an image class y, squared bias is
-    1/2 sum_y (1[y = label] - q(y))^2 and variance 1/2 (1 - sum_y q(y)^2). From few runs the first comes out
-    too large and the second too small by 1/2 sum_y q(y)(1 - q(y)) / (R - 1); both are corrected by it, so
-    that
-    a small bias can come out slightly negative.
-    Domingos (2000): bias is the error of the main prediction (the class most runs give; of a tie the
-    lowest), and
-    variance adds to the error where that is right and takes from it where that is wrong.
+    Kohavi & Wolpert (1996): with q(y) the share of runs that give an image class y, squared bias is 1/2 sum_y
+    (1[y = label] - q(y))^2 and variance 1/2 (1 - sum_y q(y)^2). From few runs the first comes out too large
+    and the second too small by 1/2 sum_y q(y)(1 - q(y)) / (R - 1); both are corrected by it, so that a small
+    bias can come out slightly negative. Domingos (2000): bias is the error of the main prediction (the class
+    most runs give; of a tie the lowest), and variance adds to the error where that is right and takes from it
+    where that is wrong.
     """
     predictions = np.asarray(predictions)
     labels = np.asarray(labels)
@@ -123,13 +121,11 @@ def bias_variance(predictions: np.ndarray, labels: np.ndarray) -> BiasVariance:
 
 
 def counting_bound(parameters: int, images: int, *, bits: int = 32, level: float = 0.95) -> float:
-    """How far training and true error can lie apart by counting alone (the Occam or finite-class bound).
+    """A bound on the difference of training and true error by counting (the Occam or finite-class bound).
 
     With `parameters` numbers of `bits` bits there are 2^(bits * parameters) classifiers; Hoeffding's
-    inequality and
-    the union bound give sqrt((bits * parameters * ln 2 + ln(2 / (1 - level))) / (2 images)) for all of them
-    at once
-    (Shalev-Shwartz & Ben-David 2014, section 4.2). Above 1 it says nothing.
+    inequality and the union bound give sqrt((bits * parameters * ln 2 + ln(2 / (1 - level))) / (2 images))
+    for all of them at once (Shalev-Shwartz & Ben-David 2014, section 4.2). A bound above 1 is empty.
     """
     if images < 1:
         raise TlcliError("The bound needs at least one training image.")

@@ -2,8 +2,8 @@
 
 Distances are first taken approximately, by a float32 matrix product whose rounding error is bounded (Higham,
 Accuracy and Stability of Numerical Algorithms, 2002, section 3.5); only points that can be among the nearest
-are then measured in float64. So the result does not hang on the order in which a matrix library adds:
-neighbours at one distance stand in the order of their indices, on every machine and with any number of
+are then measured in float64. The result therefore does not depend on the order in which a matrix library
+adds: neighbours at one distance are in the order of their indices, on every machine and with any number of
 threads, and a copy is at distance 0 exactly.
 """
 
@@ -23,7 +23,7 @@ _QUERIES = 1024
 _POINTS = 16384
 _BLOCK = 32
 _PAIRS = 128
-"""Pairs measured exactly at a time: few enough for their differences to stay in the processor's cache."""
+"""Pairs to measure exactly at a time: their differences stay in the processor's cache."""
 _CANDIDATES = 1 << 20
 _UNIT = 2.0**-24
 """The unit roundoff of float32."""
@@ -41,8 +41,8 @@ def search(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distances (float64, M x k, ascending) and indices (int64, M x k) of the k points nearest to each query.
 
-    `points` (N x D) and `queries` (M x D) are float32, finite, below 1e18. `own` (int64, M) names for each
-    query the point that it is itself, which then is no neighbour of it. k is at most N, or N - 1 with `own`.
+    `points` (N x D) and `queries` (M x D) are float32, finite, below 1e18. `own` (int64, M) is the index of
+    each query among the points; a query is not its own neighbour. k is at most N, or N - 1 with `own`.
     The cosine distance is 1 - cos; that of a zero vector to anything is 1, as in scikit-learn. Ties are
     broken by the index.
     """
@@ -68,7 +68,7 @@ def search(
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Some points as the matrix product takes them."""
+    """Some points in the form for the matrix product."""
 
     start: int
     width: int
@@ -107,7 +107,7 @@ class _Space:
         return cls(points, queries, None, None, centre, np.float32(farthest or 1), copies)
 
     def near(self, vectors: np.ndarray, lengths: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Vectors as the matrix product takes them, and their squared lengths, 1 for any direction."""
+        """Vectors in the form for the matrix product, and their squared lengths, 1 for any direction."""
         if lengths is not None:
             return (vectors / lengths[:, None]).astype(np.float32), np.ones(len(vectors), np.float32)
         near = vectors - self.centre
@@ -116,7 +116,7 @@ class _Space:
 
     @property
     def error(self) -> np.float32:
-        """c: |x|^2 + |y|^2 times this bounds how far an approximate squared distance is off."""
+        """c: (|x|^2 + |y|^2) c bounds the error of an approximate squared distance."""
         return np.float32((2 * self.points.shape[1] + 64) * _UNIT)
 
     def chunk(self, start: int, k: int) -> _Chunk:
@@ -158,19 +158,19 @@ def _lengths(vectors: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Copies:
-    """Which points are equal. A network that has died gives one embedding for all images: then this saves the
-    day."""
+    """Groups of equal points. A network whose units are all dead gives one embedding for all images; the
+    groups keep the search fast then."""
 
     members: np.ndarray
     """int64: the indices of all points, those of equal points side by side, ascending."""
     first: np.ndarray
-    """int64: where the indices of each distinct point begin in `members`."""
+    """int64: the first position of each distinct point in `members`."""
     number: np.ndarray
-    """int64: how many there are."""
+    """int64: the number of copies of each distinct point."""
 
     @classmethod
     def among(cls, points: np.ndarray) -> _Copies:
-        """By a hash of each row; whether rows of one hash are equal is then looked at."""
+        """Find equal rows by a hash of each row, and compare rows of one hash."""
         factors = np.random.default_rng(0).integers(1, 2**63, points.shape[1], np.uint64) | np.uint64(1)
         hashes = np.empty(len(points), np.uint64)
         for start in range(0, len(points), _POINTS):
@@ -198,7 +198,7 @@ class _Copies:
 def _update(
     space: _Space, chunk: _Chunk, rows: slice, best: np.ndarray, index: np.ndarray, own: np.ndarray | None
 ) -> None:
-    """Let the points of a chunk into the k nearest to the queries `rows` as far as they are nearer."""
+    """Merge the points of a chunk into the k nearest to the queries `rows`."""
     wanted = best.shape[1] + (own is not None)
     for query, point in _candidates(space, chunk, rows, wanted, best[:, -1]):
         squared = space.squared_distances(rows.start + query, point)
@@ -233,7 +233,7 @@ def _candidates(
 
 
 def _outward(limit: np.ndarray, slack: np.ndarray) -> np.ndarray:
-    """float32, rounded up: what is just on the limit must be inside."""
+    """float32, rounded up, so that pairs on the limit are inside."""
     return (limit + slack + 4 * _UNIT * np.abs(limit) + 1e-30).astype(np.float32)
 
 
@@ -266,8 +266,7 @@ def _merge(
 
 @contextlib.contextmanager
 def _workers() -> Iterator[Callable[[Callable[[int], None], Iterable[int]], Iterator[None]]]:
-    """A map over a few threads. Each has its share of the cores for matrix products, so that none waits for
-    others."""
+    """A map over a few threads. Each has its share of the cores for matrix products, so that none waits."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

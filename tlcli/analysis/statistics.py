@@ -34,7 +34,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Images that only the first and only the second gets right, and the exact p value."""
+    """The numbers of images that only the first and only the second gets right, and the exact p value."""
 
     only_first: int
     only_second: int
@@ -43,20 +43,20 @@ class McNemar:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The difference first - second of two mean accuracies, and what its intervals and tests are made of."""
+    """The difference first - second of two mean accuracies, with the terms of its intervals and tests."""
 
     difference: float
     error: float | None
-    """The standard error of the difference; None where one repetition leaves it unknown."""
+    """The standard error of the difference; None if one repetition leaves it unknown."""
     df: float
     """Degrees of freedom of the t distribution."""
     runs: int
     """Paired repetitions."""
     images: int
-    """Test images in common; 0 where the repetitions were tested on different images."""
+    """Test images in common; 0 if the repetitions were tested on different images."""
     method: str
     exact: McNemar | None = None
-    """The test of two single networks, where they are that."""
+    """The exact test, if two single networks are compared."""
 
     def p(self, family: int = 1) -> float | None:
         """Two-sided p value, adjusted after Bonferroni for so many comparisons (Dunn 1961)."""
@@ -95,7 +95,7 @@ class Comparison:
     def detectable(self, family: int = 1, *, level: float = 0.95, power: float = 0.8) -> float | None:
         """The smallest true difference that such a comparison shows with this power (Bloom 1995).
 
-        It is (t(1 - alpha/2) + t(power)) standard errors; None where there is no error to reckon with.
+        It is (t(1 - alpha/2) + t(power)) standard errors; None without a standard error.
         """
         if self.error is None or self.error <= 0:
             return None
@@ -109,7 +109,7 @@ def summary(
 ) -> Summary:
     """Mean, sd (ddof 1) and Student's t interval of the mean of independent `values`.
 
-    One value has no sd and no interval. `bounds` cuts the interval to what is possible, say (0, 1).
+    One value has no sd and no interval. `bounds` clips the interval to the possible values, say (0, 1).
     """
     x = np.asarray(values, np.float64)
     if x.ndim != 1 or x.size == 0 or not np.isfinite(x).all():
@@ -140,9 +140,8 @@ def exact_interval(successes: int, trials: int, *, level: float = 0.95) -> tuple
 def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
     """Exact test of two classifiers on the same images (McNemar 1947; recommended by Dietterich 1998).
 
-    `first` and `second` say of each image whether it was classified right (bool, N). Only the images on
-    which the
-    two differ count: without a difference they are split as by a fair coin.
+    `first` and `second` say of each image whether it was classified right (bool, N). Only the images on which
+    the two differ count: without a difference they are split as by a fair coin.
     """
     from scipy.special import bdtr
 
@@ -195,7 +194,7 @@ def new_images(correct: np.ndarray, *, level: float = 0.95) -> tuple[float, floa
 
 
 def interquartile_mean(values: np.ndarray) -> np.ndarray:
-    """The mean of the middle half of the values (... x N), as rliable has it (Agarwal et al. 2021)."""
+    """The mean of the middle half of the values (... x N), as in rliable (Agarwal et al. 2021)."""
     x = np.sort(np.asarray(values, np.float64), axis=-1)
     cut = x.shape[-1] // 4
     return x[..., cut : x.shape[-1] - cut].mean(axis=-1)
@@ -277,7 +276,7 @@ def _t_quantile(level: float, df: float) -> float:
 
 
 def _p_value(mean: float, se: float, df: float) -> float:
-    """Two-sided p of a t statistic; a difference without any spread is certain, none is none."""
+    """Two-sided p of a t statistic; without spread, 0 for a difference and 1 for none."""
     from scipy.special import stdtr
 
     if se <= 1e-12:

@@ -1,6 +1,6 @@
-"""How well a base suits a target, from the embeddings of the target's training images alone.
+"""Scores for how well a base suits a target, from embeddings of the target's training images.
 
-Nothing is trained but linear heads and neighbours; the test part is never looked at.
+Only linear heads are trained; the test part is not used.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from tlcli.errors import TlcliError
 
 FOLDS = 5
 MOST = 4_000
-"""Of more training images, so many are taken, in the same shares of the classes."""
+"""The most training images to use; of more, a stratified sample."""
 NEIGHBOURS = 20
-"""Numbers of neighbours tried: 1 to so many."""
+"""The largest number of neighbours to try."""
 PENALTIES = np.logspace(-5, 1, 7)
-"""C of the logistic regression, on standardised features."""
+"""Values of C to try in the logistic regression, on standardised features."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What is said of a base; of each a higher value is better."""
+    """The scores of a base; a higher value is better."""
 
     logistic: float
     """Accuracy (0...1) of a logistic head on held-out folds, its penalty chosen by their likelihood."""
@@ -32,7 +32,7 @@ class Scores:
     log_me: float
     """The evidence of linear regression on the features, per image (You et al., ICML 2021)."""
     h_score: float
-    """With the covariance shrunk (Ibrahim et al., ECML 2022)."""
+    """The H-score with a shrunk covariance (Ibrahim et al., ECML 2022)."""
     leep: float | None
     """The likelihood of the target's classes given the base's own (Nguyen et al., ICML 2020), in nats per
     image; None for a base without a head."""
@@ -46,11 +46,11 @@ def score(
     Args:
         features: float32, N x D: embeddings of the target's training images.
         labels: int64, N.
-        source_logits: float32, N x source classes: what the base's own head answers; None without one.
-        seed: Of the folds, and of the images that are taken of more than 4,000.
+        source_logits: float32, N x source classes: the logits of the base's own head; None without one.
+        seed: The seed of the folds, and of the sample of more than 4,000 images.
 
     Raises:
-        TlcliError: a class has fewer than two images, or there is one class.
+        TlcliError: A class has fewer than two images, or there is one class.
     """
     counts = np.unique(labels, return_counts=True)[1]
     if len(counts) < 2 or counts.min() < 2:
@@ -67,7 +67,8 @@ def score(
 
 
 def logistic_accuracy(features: np.ndarray, labels: np.ndarray, seed: int = 0) -> float:
-    """The accuracy of logistic regression on held-out folds, with the penalty that is likeliest there."""
+    """The accuracy of logistic regression on held-out folds, with the penalty of the highest likelihood
+    there."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold
 
@@ -80,7 +81,7 @@ def logistic_accuracy(features: np.ndarray, labels: np.ndarray, seed: int = 0) -
         model = LogisticRegression(max_iter=300, warm_start=True)
         for number, penalty in enumerate(PENALTIES):
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # the weakest penalties need more steps than they are worth
+                warnings.simplefilter("ignore")  # the weakest penalties may stop before they converge
                 model.set_params(C=penalty).fit(x, labels[train])
             probability = model.predict_proba(rest)
             losses[number] -= np.log(probability[np.arange(len(held)), labels[held]] + 1e-12).sum()
@@ -191,7 +192,7 @@ def kendall(x: np.ndarray, y: np.ndarray, seed: int = 0, draws: int = 2_000) -> 
 
 
 def _sample(labels: np.ndarray, seed: int) -> np.ndarray:
-    """All rows, or of more than `MOST` as many, stratified."""
+    """All rows, or a stratified sample of `MOST`."""
     if len(labels) <= MOST:
         return np.arange(len(labels))
     from sklearn.model_selection import StratifiedShuffleSplit

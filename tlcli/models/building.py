@@ -1,4 +1,4 @@
-"""Calling a builder: what it has to give, what its layers are called, and how their weights start."""
+"""Call a builder: check its output, name its layers, and note the initial values of their weights."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tlcli.errors import TlcliError
 from tlcli.models import initial, keras_private
 
 BUILDING = threading.RLock()
-"""Held while networks are built with another `add_weight` than Keras's."""
+"""The lock to hold while `add_weight` of Keras is replaced."""
 
 
 @dataclass
 class Built:
-    """What was noted while a network was built."""
+    """Notes made while a network was built."""
 
     initializers: dict[int, tuple[Any, Any]] = field(default_factory=dict)
     """The variables by id, each with its initializer."""
@@ -32,10 +32,10 @@ class Built:
 
 @contextmanager
 def note_initializers() -> Iterator[Built]:
-    """Note the initializer of every weight that is made meanwhile, and which layers were given no name.
+    """Note the initializer of every weight made in the block, and the layers without a name.
 
-    A layer asks for its weights by `add_weight`; nothing else of Keras tells for all layers, those of a user
-    too, what a weight starts from.
+    Every layer, a user's too, makes its weights by `add_weight`; nothing else in Keras shows the initializer
+    of a weight for all layers.
     """
     built = Built()
     with BUILDING:
@@ -61,7 +61,7 @@ def note_initializers() -> Iterator[Built]:
 
 
 def initial_value(variable: Any, initializer: Any, words: list[int]) -> np.ndarray:
-    """What an initializer gives for a variable, drawn from a seed that is made of the words."""
+    """The initial value of a variable, drawn from a seed made of the words."""
     if initializer is None:
         floating = keras.backend.is_float_dtype(variable.dtype)
         initializer = "glorot_uniform" if floating else "zeros"
@@ -71,10 +71,10 @@ def initial_value(variable: Any, initializer: Any, words: list[int]) -> np.ndarr
 
 
 def check_logits(name: str, outputs: Any, classes: int, head: str, built: Built) -> Any:
-    """What a builder gave, after a check that it is the logits of a head, whose layer then is called `head`.
+    """Check that the output of a builder is the logits of a head, and name the head's layer `head`.
 
     Raises:
-        TlcliError: it is something else.
+        TlcliError: The output is something else.
     """
     received = type(outputs).__name__
     if isinstance(outputs, keras.KerasTensor):
@@ -97,10 +97,10 @@ def check_logits(name: str, outputs: Any, classes: int, head: str, built: Built)
 
 
 def number_unnamed(outputs: Any, unnamed: Mapping[int, Any]) -> None:
-    """Give layers that a builder has not named names that count from its first layer.
+    """Number the layers without a name from the builder's first layer.
 
-    Keras counts through a whole process: without this, the second network of a program would have other names
-    than the first, and a checkpoint would not fit the network it was made from.
+    Keras numbers them through a whole process. The second network of a program would have other names than
+    the first, and a checkpoint would not fit the network it was made from.
     """
     counts: Counter[str] = Counter()
     operations = _operations(outputs)
@@ -132,10 +132,10 @@ def _operations(outputs: Any) -> list[Any]:
 
 
 def variable_names(layer: Any) -> dict[str, Any]:
-    """The weights of a layer by names of their own, in its order.
+    """The weights of a layer by unique names, in its order.
 
-    Where a layer holds others, as attention does, two may have one name; these carry the path of the layer
-    within: `query.kernel`.
+    In a layer made of layers, such as attention, two may have one name; their names then have the path of the
+    inner layer: `query.kernel`.
     """
     weights = [v for v in layer.weights if not is_seed(v)]
     repeated = {name for name, count in Counter(v.name for v in weights).items() if count > 1}
@@ -152,7 +152,7 @@ def variable_names(layer: Any) -> dict[str, Any]:
 
 
 def _renumber(part: str, numbers: dict[str, dict[str, int]]) -> str:
-    """A part of a path whose number, if it ends in one, counts from the first within the layer."""
+    """Replace the number at the end of a part of a path by one that counts from the first in the layer."""
     stem = re.sub(r"_\d+$", "", part)
     seen = numbers.setdefault(stem, {})
     number = seen.setdefault(part, len(seen))
@@ -160,5 +160,5 @@ def _renumber(part: str, numbers: dict[str, dict[str, int]]) -> str:
 
 
 def is_seed(variable: Any) -> bool:
-    """Is it the random state of a layer, not a weight?"""
+    """Whether a variable is the random state of a layer, not a weight."""
     return "seed_generator_state" in variable.path or variable.name == "seed_generator_state"

@@ -1,4 +1,4 @@
-"""To and from Keras's own files: weights that others trained, and networks for programs without tlcli."""
+"""Import weights that others trained, and export networks to Keras's own files."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def import_weights(
     mean: np.ndarray,
     std: np.ndarray,
 ) -> Checkpoint:
-    """A checkpoint of a network with the weights in a file of Keras; its `recipe` says which file.
+    """A checkpoint of a network with the weights in a file, which its `recipe` names.
 
     Args:
         file: From `store.weights.open_weights`.
-        network: What the weights are for: as many layers with weights as the file has, of the same shapes.
+        network: The network of the weights: its layers with weights match those of the file.
         class_names: One for each logit; none for a base without a head.
         class_original: int64, the number of each class in the published set.
-        mean: float32, one per channel, of pixel values scaled to 0...1: what was subtracted in training.
-        std: Likewise what was divided by.
+        mean: float32, one per channel: the mean that training subtracted from pixels scaled to 0...1.
+        std: float32, one per channel: the number that training then divided by.
 
     Raises:
-        TlcliError: the weights are those of another network, or no finite numbers.
+        TlcliError: The weights are those of another network, or not finite.
     """
     published = architecture(network.architecture).pretrained
     found = places(network.model, published.pytorch_name if published else None)
@@ -73,14 +73,14 @@ def import_weights(
 def export_model(
     path: str | Path, network: net.Network, mean: np.ndarray, std: np.ndarray, *, force: bool = False
 ) -> None:
-    """Write a network for Keras alone, whole or not at all.
+    """Write a network as a file of Keras, whole or not at all.
 
     `x.keras` takes pixel values 0...255 and gives logits; `keras.models.load_model` needs nothing else.
     `x.weights.h5` holds the arrays only, for `load_weights` of a network of the same layers, which takes
     standardised pixels. The same network gives the same bytes, with the same version of Keras.
 
     Raises:
-        TlcliError: the file exists and `force` is not given, or cannot be written.
+        TlcliError: The file exists and `force` is not given, or cannot be written.
     """
     model = standard(network.model, mean, std)
     net.assign(model, net.weights(network.model))
@@ -99,7 +99,7 @@ def export_model(
 
 
 def standard(model: keras.Model, mean: np.ndarray, std: np.ndarray) -> keras.Model:
-    """The same network of Keras's own layers, by the same names, with other weights, for pixels 0...255."""
+    """The network as Keras's own layers of the same names, with new weights, for pixels 0...255."""
     inputs = keras.Input(model.input_shape[1:], name="images")
     pixels = keras.layers.Rescaling(
         [1 / (255 * float(s)) for s in std],
@@ -115,7 +115,7 @@ def standard(model: keras.Model, mean: np.ndarray, std: np.ndarray) -> keras.Mod
 
 
 def places(model: keras.Model, pytorch_name: Callable[[str], str] | None = None) -> list[Place]:
-    """The layers with weights in the network's order, as the files of Keras and PyTorch know them."""
+    """The layers with weights in the network's order, with their names in files of Keras and PyTorch."""
     shapes: dict[str, dict[str, tuple[int, ...]]] = {}
     for key, variable in net.variables(model).items():
         layer, name = key.split("/", 1)
@@ -133,7 +133,7 @@ def places(model: keras.Model, pytorch_name: Callable[[str], str] | None = None)
 
 
 def _parts(layer: Any) -> tuple[str, ...]:
-    """Where Keras keeps the arrays of each layer with weights in a layer that is a network itself."""
+    """The places of the arrays of each layer with weights in a layer that is a network itself."""
     seen: Counter[str] = Counter()
     parts = []
     for inner in getattr(layer, "layers", []):
@@ -145,20 +145,20 @@ def _parts(layer: Any) -> tuple[str, ...]:
 
 
 def _counterpart(layer: Any) -> Any:
-    """The layer of Keras's own for one of ours; a fresh one where it is Keras's own already."""
+    """The layer of Keras for one of tlcli's; a new copy of a layer of Keras."""
     if hasattr(layer, "counterpart"):
         return layer.counterpart()
     return type(layer).from_config(layer.get_config())
 
 
 def _kind(layer: Any) -> str:
-    """The name of a layer's class as Keras writes it into files: `Conv2D` is `conv2d`."""
+    """The name of a layer's class in Keras's files: `Conv2D` is `conv2d`."""
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", type(_counterpart(layer)).__name__)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def _copy_without_times(saved: Path, target: Path) -> None:
-    """A `.keras` file without the times in it, and with numbers for what are addresses in memory."""
+    """Copy a `.keras` file without its times, and with numbers in place of addresses in memory."""
     with zipfile.ZipFile(saved) as archive, zipfile.ZipFile(target, "w") as plain:
         for name in archive.namelist():
             content = archive.read(name)
@@ -172,7 +172,7 @@ def _copy_without_times(saved: Path, target: Path) -> None:
 
 
 def _renumber(value: Any, known: dict[int, int]) -> Any:
-    """JSON whose `shared_object_id`s count 1, 2, ... in the order in which they come."""
+    """The JSON value with `shared_object_id`s numbered 1, 2, ... in their order."""
     if isinstance(value, list):
         return [_renumber(inner, known) for inner in value]
     if not isinstance(value, dict):

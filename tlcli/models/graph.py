@@ -1,4 +1,4 @@
-"""The graph of a network: what each layer takes its input from, and where the network can be cut in two."""
+"""The graph of a network: the inputs of each layer, and the place to cut the network in two."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tlcli.models.keras_private import calls, producer
 
 @dataclass
 class Cut:
-    """A network in two: `below` is run once over the data, `above` is what a training runs.
+    """A network in two: `below` runs once over the data, `above` is trained.
 
-    `below` is None when nothing can be run beforehand; `above` then is the whole network.
+    If nothing can run beforehand, `below` is None and `above` is the whole network.
     """
 
     below: keras.Model | None
@@ -29,14 +29,13 @@ class Cut:
 def cut(model: keras.Model, frozen: Iterable[tuple[str, ...]]) -> Cut:
     """Cut a network behind its frozen groups.
 
-    The cut lies at the last layer that every path from the input passes and below which nothing can
-    change: frozen layers, layers without weights, and dropout below a frozen layer (the frozen part runs
-    in inference mode).
+    The cut is at the last layer that every path from the input passes and below which all is constant: frozen
+    layers, layers without weights, and dropout below a frozen layer (the frozen part runs in inference mode).
     """
     parents = parent_layers(model)
     outputs = model.outputs
     fixed, inference = _constant_layers(model, frozen, parents)
-    for layer in model.layers:  # a dropout, or noise, that no frozen layer follows stays active
+    for layer in model.layers:  # dropout or noise that no frozen layer follows stays active
         if _is_random(layer) and layer.name not in inference:
             fixed -= {layer.name} | _descendants({layer.name}, parents)
     final = [producer(output).name for output in outputs]
@@ -56,7 +55,7 @@ def cut(model: keras.Model, frozen: Iterable[tuple[str, ...]]) -> Cut:
 
 
 def frozen_dropouts(model: keras.Model, frozen: Iterable[tuple[str, ...]]) -> set[str]:
-    """The names of the dropout layers below a frozen layer: they drop nothing, as `cut` says."""
+    """The names of the dropout layers below a frozen layer, which drop nothing (see `cut`)."""
     _, inference = _constant_layers(model, frozen, parent_layers(model))
     return {
         layer.name
@@ -86,12 +85,12 @@ def _reused_layers(model: keras.Model) -> set[str]:
 
 
 def _is_random(layer: Any) -> bool:
-    """Does a layer without weights draw, as dropout and noise do?"""
+    """Whether a layer without weights is random, such as dropout and noise."""
     return not layer.weights and any(is_seed(v) for v in layer.variables)
 
 
 def parent_layers(model: keras.Model) -> dict[str, list[str]]:
-    """The layers, and operations such as `x + y`, that each takes its input from."""
+    """The inputs of each layer: layers, and operations such as `x + y`."""
     parents: dict[str, list[str]] = {operation.name: [] for operation in model.operations}
     for operation, inputs in calls(model):
         parents[operation.name] += [producer(t).name for t in inputs]
@@ -129,7 +128,7 @@ def _descendants(names: set[str], parents: dict[str, list[str]]) -> set[str]:
 
 
 def _reachable(start: str, final: list[str], parents: dict[str, list[str]], *, without: str) -> bool:
-    """Is there a path from the input to an output that avoids one layer?"""
+    """Whether a path from the input to an output avoids one layer."""
     reached = {start}
     for name, above in parents.items():
         if name != without and reached.intersection(above):

@@ -1,4 +1,4 @@
-"""Initial values of weights, drawn by numpy: the same on every backend, and nothing to compile for them."""
+"""Draw initial values of weights with numpy: the same on every backend, without compiling."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _SCRAMBLE = 0x3EC8F720, 0x02461E29
 
 
 def draw(initializer: Any, shape: tuple[int, ...], seed: int, dtype: str = "float32") -> np.ndarray:
-    """What an initializer of Keras, or a function of a shape, gives for a seed.
+    """The values of an initializer of Keras, or of a function of a shape, for a seed.
 
-    Uniform values are bit for bit those that TensorFlow draws (Philox 4x32, Salmon et al. 2011); normal ones
-    have the distribution that Keras gives them.
+    Uniform values equal those of TensorFlow bit for bit (Philox 4x32, Salmon et al. 2011); normal ones have
+    Keras's distribution.
     """
     value = _draw(initializer, shape, seed)
     if value is None and not isinstance(initializer, keras.initializers.Initializer):
@@ -29,12 +29,12 @@ def draw(initializer: Any, shape: tuple[int, ...], seed: int, dtype: str = "floa
 
 
 def draws(initializer: Any) -> bool:
-    """Does it draw, so that its values depend on a seed?"""
+    """Whether the values of an initializer depend on a seed."""
     return hasattr(initializer, "seed")
 
 
 def _draw(initializer: Any, shape: tuple[int, ...], seed: int) -> np.ndarray | None:
-    """The values of an initializer that is known here: float32; None of another."""
+    """The values of a known initializer, float32; None for another."""
     kinds = keras.initializers
     generator = np.random.default_rng(seed)
     if isinstance(initializer, kinds.VarianceScaling):
@@ -68,7 +68,7 @@ def _normal(generator: np.random.Generator, shape: tuple[int, ...], std: float) 
 
 
 def _truncated_normal(generator: np.random.Generator, shape: tuple[int, ...], std: float) -> np.ndarray:
-    """Normal values, those beyond two standard deviations drawn again."""
+    """Normal values; those beyond two standard deviations are drawn again."""
     made = generator.standard_normal(shape, np.float32)
     while (far := np.abs(made) > 2).any():
         made[far] = generator.standard_normal(int(far.sum()), np.float32)
@@ -76,12 +76,12 @@ def _truncated_normal(generator: np.random.Generator, shape: tuple[int, ...], st
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, seed: int) -> np.ndarray:
-    """`tf.random.stateless_uniform` of Keras's seed: 23 bits each of the words of a Philox stream."""
+    """`tf.random.stateless_uniform` of Keras's seed: 23 bits of each word of a Philox stream."""
     number = math.prod(shape)
     counter = np.array([[seed % (2**31 - 2), 0, 0, 0]], np.uint64)
     key_low, key_high, third, fourth = (int(word) for word in _philox(counter, _SCRAMBLE)[0])
     made = np.empty((-(-number // 4), 4), np.float32)
-    for start in range(0, len(made), _BLOCK):  # as many at a time as stay in the cache
+    for start in range(0, len(made), _BLOCK):  # in blocks that stay in the cache
         stop = min(start + _BLOCK, len(made))
         counters = np.empty((stop - start, 4), np.uint64)
         counters[:] = 0, 0, third, fourth

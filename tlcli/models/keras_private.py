@@ -1,4 +1,4 @@
-"""What Keras has no public name for, in one place: a test holds each to what it is used for."""
+"""Keras's private names, in one place. A test checks the behaviour of each."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from tlcli.models import initial
 
 
 def producer(tensor: Any) -> Any:
-    """The layer or operation whose output a Keras tensor is."""
+    """The layer or operation that gives a Keras tensor."""
     return tensor._keras_history.operation
 
 
 def call(tensor: Any) -> tuple[Any, int, list[Any]]:
-    """The layer or operation whose output a Keras tensor is, which of its calls gave it, and the tensors that
-    it was called on."""
+    """The layer or operation that gives a Keras tensor, the number of the call, and the tensors it took."""
     operation, number, _ = tensor._keras_history
     return operation, number, list(operation._inbound_nodes[number].input_tensors)
 
 
 def calls(model: Any) -> list[tuple[Any, list[Any]]]:
-    """The calls that a functional model is made of: each a layer or operation and the tensors it was called
-    on. A layer has others, too, in the networks that were cut from this one."""
+    """The calls of a functional model: each a layer or operation and the tensors it took. A layer has other
+    calls, too, in the networks that were cut from this one."""
     nodes = [node for nodes in model._nodes_by_depth.values() for node in nodes]
     return [(node.operation, list(node.input_tensors)) for node in nodes]
 
@@ -49,7 +48,7 @@ def rate_variable(optimizer: Any) -> Any:
 
 
 def on_device(value: np.ndarray) -> Any:
-    """An array to assign to a variable. JAX would compile a program for its shape to convert it."""
+    """An array to assign to a variable, without the program that JAX would compile for its shape."""
     if keras.backend.backend() != "jax":
         return value
     import jax
@@ -62,7 +61,7 @@ _DRAWN_LATER: ContextVar[bool] = ContextVar("drawn later", default=False)
 
 @contextmanager
 def draw_later() -> Iterator[None]:
-    """Within `initialize_with_numpy`: variables whose values would be drawn hold zeros instead."""
+    """Let variables with random values hold zeros, within `initialize_with_numpy`."""
     token = _DRAWN_LATER.set(True)
     try:
         yield
@@ -74,7 +73,7 @@ def draw_later() -> Iterator[None]:
 def initialize_with_numpy() -> Iterator[None]:
     """Let numpy make the first values of variables, under JAX.
 
-    It would compile every operation of an initializer for every shape.
+    JAX would compile every operation of an initializer for every shape.
     """
     kind = keras.Variable
     if keras.backend.backend() != "jax" or not hasattr(kind, "_initialize_with_initializer"):

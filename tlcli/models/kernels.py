@@ -1,7 +1,7 @@
-"""What TensorFlow computes faster on a CPU when it is asked in another way; the same formulas throughout.
+"""Faster forms, for TensorFlow on a CPU, of the same formulas.
 
-Measured on two cores with AMX tiles, which multiply bfloat16 some five times as fast as float32: what is here
-is what stood in the way of that, or took longest beside it.
+Cores with AMX tiles multiply bfloat16 about five times as fast as float32. The functions here replace
+operations that prevent this, or that take the longest beside it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 import keras
 
 SMALL_IMAGE = 49
-"""Up to so many positions the gradient of a bfloat16 convolution's filters is taken shift by shift."""
+"""The most positions of images for which `conv2d` in bfloat16 computes its gradient shift by shift."""
 LANES = 16
-"""Channels come in multiples of it, or bfloat16 is slower than float32: by far in batch normalization, and
-convolutions gain less than the casts between the two take."""
+"""The number of channels must be a multiple of this, or bfloat16 is slower than float32: by far in batch
+normalization, and in convolutions because the casts take longer than they save."""
 
 
 def on_cpu() -> bool:
-    """Does TensorFlow compute here, without a GPU, and on the system where all this has been tried?"""
+    """Whether TensorFlow computes on a CPU, on a system on which these forms are tested."""
     if keras.backend.backend() != "tensorflow" or sys.platform != "linux":
         return False
     import tensorflow as tf
@@ -33,8 +33,8 @@ def on_cpu() -> bool:
 def gelu(x: Any) -> Any:
     """x times the normal distribution's probability below x (Hendrycks and Gimpel 2016), in one pass.
 
-    TensorFlow takes one pass over the activations for each of its sums and products, which together take as
-    long as a convolution. x: float32 or bfloat16 (computed in float32), any shape.
+    TensorFlow takes a pass over the activations for each sum and product, together as long as a convolution.
+    x: float32 or bfloat16 (computed in float32), any shape.
     """
     return _gelu()(x)
 
@@ -84,10 +84,10 @@ def bias_add(x: Any, bias: Any) -> Any:
 
 @functools.cache
 def _bias_add() -> Callable[[Any, Any], Any]:
-    """The same sum with a gradient that is right, and rounded once.
+    """The same sum, with a gradient that is rounded once.
 
-    TensorFlow's own kernel rounds each partial sum to bfloat16, where ones end at 256, unless oneDNN computes
-    it along with the filters' gradient.
+    TensorFlow's own kernel rounds each partial sum to bfloat16, in which a sum of ones stops at 256, unless
+    oneDNN computes it together with the filters' gradient.
     """
     import tensorflow as tf
 
@@ -105,7 +105,7 @@ def _bias_add() -> Callable[[Any, Any], Any]:
 def _shifted_convolution() -> Callable[[Any, Any], Any]:
     """The same convolution; the gradient of its filters is one product of matrices for each of their cells.
 
-    oneDNN's own took more than half of a step where images are small: 3 to 7 times as long at 3x3 and 7x7.
+    oneDNN's gradient takes 3 to 7 times as long on images of 3x3 to 7x7.
     """
     import tensorflow as tf
 
@@ -132,12 +132,12 @@ def _shifted_convolution() -> Callable[[Any, Any], Any]:
 
 
 def dtype_for(channels: int) -> str | None:
-    """What a layer with so many channels is to compute in, where that is not what its network computes in."""
+    """The type that a layer with `channels` computes in, if it is not that of its network; else None."""
     return "float32" if channels % LANES and on_cpu() else None
 
 
 def depthwise_conv2d(x: Any, kernel: Any, strides: tuple[int, int], padding: str) -> Any:
-    """A depthwise convolution, in float32 where the CPU has no kernel for bfloat16."""
+    """A depthwise convolution, in float32 if the CPU has no kernel for bfloat16."""
     import tensorflow as tf
 
     wide, filters = tf.cast(x, tf.float32), tf.cast(kernel, tf.float32)

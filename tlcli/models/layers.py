@@ -1,4 +1,4 @@
-"""The layers that the architectures are made of: thin functions over Keras, each layer with a name."""
+"""The layers of the architectures: thin functions over Keras that name each layer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FusedConv2D(layers.Conv2D):
         return self.activation(outputs)
 
     def counterpart(self) -> layers.Layer:
-        """The layer of Keras's own that does the same, without weights: for files that go elsewhere."""
+        """The layer of Keras that does the same, without weights, for exported files."""
         return layers.Conv2D.from_config(self.get_config())
 
 
@@ -82,7 +82,7 @@ class FusedGelu(layers.Activation):
 
 
 class Depthwise(layers.DepthwiseConv2D):
-    """Keras's depthwise convolution, in bfloat16 by a kernel that a CPU has."""
+    """Keras's depthwise convolution, in a type for which the CPU has a kernel."""
 
     def call(self, inputs: Any) -> Any:
         if self.compute_dtype == "float32" or not kernels.on_cpu():
@@ -97,9 +97,9 @@ class Depthwise(layers.DepthwiseConv2D):
 class PatchWhitening(layers.Layer):
     """A convolution whose filters are made from images, not trained: they decorrelate the pixels of a patch.
 
-    The filters are the principal components of the patches, each divided by its standard deviation, and
-    their negatives (so that what follows may be one-sided). Without a bias there is nothing to train, and no
-    gradient has to pass the layer that sees the most pixels.
+    The filters are the principal components of the patches, each divided by its standard deviation, and their
+    negatives (so that a one-sided activation may follow). The layer has no bias, so it trains nothing, and no
+    gradient passes this layer, which sees the most pixels.
     """
 
     def __init__(self, size: int, *, epsilon: float = 5e-4, **options: Any) -> None:
@@ -129,7 +129,7 @@ class PatchWhitening(layers.Layer):
         patches = patches.astype(np.float64)
         variances, components = np.linalg.eigh(np.cov(patches, rowvar=False).reshape(patches.shape[1], -1))
         largest = components[np.abs(components).argmax(axis=0), np.arange(components.shape[1])]
-        components *= np.sign(largest)  # which of the two directions comes first is LAPACK's whim
+        components *= np.sign(largest)  # LAPACK may give either of the two directions
         filters = components / np.sqrt(np.maximum(variances, 0) + self.epsilon)
         kernel = np.concatenate([filters, -filters], axis=1)
         return {"kernel": kernel.reshape(self.kernel.shape).astype(np.float32)}
@@ -165,7 +165,7 @@ def depthwise(x: Any, *, name: str, size: int = 3, strides: int = 1) -> Any:
 
 
 def squeeze_excitation(x: Any, units: int, *, name: str) -> Any:
-    """Each channel weighted by what all channels' means say (Hu et al. 2018)."""
+    """Weight each channel by a function of the means of all channels (Hu et al. 2018)."""
     weight = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_mean")(x)
     weight = conv(weight, units, name=f"{name}_in", size=1, activation="relu")
     weight = conv(weight, x.shape[-1], name=f"{name}_out", size=1, activation="sigmoid")
@@ -173,13 +173,13 @@ def squeeze_excitation(x: Any, units: int, *, name: str) -> Any:
 
 
 def batch_norm(x: Any, *, name: str, momentum: float = 0.99) -> Any:
-    """`momentum` is the share of the old in the moving statistics; less suits short trainings."""
+    """`momentum` is the share of the old values in the moving statistics; less suits short trainings."""
     dtype = kernels.dtype_for(x.shape[-1])
     return FusedBatchNormalization(name=name, momentum=momentum, dtype=dtype)(x)
 
 
 def conv_bn_relu(x: Any, filters: int, *, number: int) -> Any:
-    """Convolution, batch normalization, ReLU; all three carry the convolution's number."""
+    """Convolution, batch normalization, ReLU; all three have the convolution's number in their names."""
     x = conv(x, filters, name=f"conv{number}")
     return relu(batch_norm(x, name=f"conv{number}_bn"), name=f"conv{number}_relu")
 
@@ -189,17 +189,17 @@ def dense(x: Any, units: int, *, name: str, activation: str | None = None) -> An
 
 
 def add_dropout(x: Any, rate: float, *, name: str, per_image: bool = False) -> Any:
-    """Dropout; no layer at all at rate 0, so that a network without dropout holds no random state.
+    """Add dropout, or nothing at rate 0, so that a network without dropout has no random state.
 
-    `per_image` drops all of an image's activations together (stochastic depth).
+    `per_image` drops all activations of an image together (stochastic depth).
     """
     shape = (None, *(1 for _ in x.shape[1:])) if per_image else None
     return layers.Dropout(rate, noise_shape=shape, name=name)(x) if rate else x
 
 
 def relu(x: Any, *, name: str, most: float | None = None) -> Any:
-    """max(x, 0), cut off at `most` where one is given (ReLU6)."""
-    # It computes in the precision of x: no cast between, and TensorFlow fuses them.
+    """max(x, 0), or min(max(x, 0), most) if `most` is given (ReLU6)."""
+    # The layer computes in the precision of x: without a cast between, TensorFlow fuses the two.
     return layers.ReLU(max_value=most, name=name, dtype=x.dtype)(x)
 
 

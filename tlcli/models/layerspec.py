@@ -1,4 +1,4 @@
-"""Which layers an expression means. No Keras here."""
+"""Find the layers that an expression means, without Keras."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _COUNT = re.compile(r"([0-9]{1,4})(?:-([0-9]{1,4}))?")
 
 
 def count_layers(expression: str | None) -> int:
-    """How many numbers of layers an expression means, before anything is known of the network."""
+    """The number of arms of a sweep over layers, without knowing the network."""
     found = [_COUNT.fullmatch(part.strip()) for part in (expression or "all").split(",")]
     return sum(max(1, int(m[2] or m[1]) - int(m[1]) + 1) if m else 1 for m in found)
 
@@ -18,11 +18,11 @@ def count_layers(expression: str | None) -> int:
 def resolve_layers(expression: str | int | None, groups: list[tuple[str, ...]], option: str) -> list[int]:
     """Numbers of weighted layers, counted from the input, that an expression means.
 
-    `all` (all below the head), `none`, a count `3`, a range to sweep `1-6`, a list `2,4`, or the name of a
-    layer or of a block of layers, `block_12` (that and everything before it).
+    An expression is `all` (all below the head), `none`, a count `3`, a range to sweep `1-6`, a list `2,4`, or
+    the name of a layer or of a block of layers, `block_12` (that and everything before it).
 
     Raises:
-        UsageError: anything else, or a count that the network does not have below its head.
+        UsageError: The expression has another form, or the network has fewer layers below its head.
     """
     below = len(groups) - 1
     found: list[int] = []
@@ -56,7 +56,7 @@ def resolve_layers(expression: str | int | None, groups: list[tuple[str, ...]], 
 
 
 def _last_of_block(name: str, groups: list[tuple[str, ...]]) -> list[int]:
-    """The number of the last layer below the head in whose name that of a block stands whole.
+    """The number of the last layer below the head whose name contains the whole name of a block.
 
     `block_1` is in `block_1_expand`, not in `block_12_expand`; `block1` is in `block1a_bn` too.
     """

@@ -1,4 +1,4 @@
-"""A network built from the registry, and what transfer does to one: count, select, copy, freeze, cut."""
+"""Build a network from the registry, and name, count, read and set its weights."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ class Network:
     model: keras.Model
     groups: list[tuple[str, ...]]
     own: keras.Model
-    """The same layers with the architecture's own head, which `model` may have another in place of."""
+    """The same layers with the architecture's own head; `model` may have another head."""
     started: dict[str, Any]
     """The initializer of each weight."""
     fixed: dict[str, np.ndarray]
-    """The weights that no initializer made, as they were built."""
+    """The built values of weights without an initializer."""
 
     __repr__ = short_repr
 
@@ -73,12 +73,12 @@ class Network:
 
     @property
     def below_head(self) -> int:
-        """How many weighted layers lie below the head."""
+        """The number of weighted layers below the head."""
         return len(self.groups) - 1
 
     @property
     def embedding(self) -> str:
-        """The name of the layer whose output the head classifies, less a dropout between the two."""
+        """The name of the layer whose output the head classifies, without a dropout between the two."""
         return embedding_layer(self.model)
 
 
@@ -92,15 +92,14 @@ def build(
     """Build a registered architecture with random weights.
 
     Args:
-        name: Of the architecture.
+        name: The architecture's name.
         input_shape: Height, width, channels.
-        classes: How many logits it gives.
-        options: The architecture's own.
-        precision: `mixed`: all layers below the last compute in bfloat16; variables are float32 anyway.
+        classes: The number of logits.
+        options: The architecture's options.
+        precision: `mixed`: all layers below the last compute in bfloat16; variables stay float32.
 
     Raises:
-        UsageError: an unknown architecture or option.
-        UsageError: images that it cannot take.
+        UsageError: An unknown architecture or option, or images that it cannot take.
     """
     if precision == "mixed":
         with _policy("mixed_bfloat16"):
@@ -135,7 +134,7 @@ def _models(
     images = _resize(inputs, values[RESIZE]) if RESIZE in values else inputs
     logits = check_logits(arch.name, arch.build(images, classes, **options), classes, HEAD, built)
     number_unnamed(logits, built.unnamed)
-    name = arch.name.replace(":", "-")  # TensorFlow makes scopes of it
+    name = arch.name.replace(":", "-")  # TensorFlow makes scopes of the name
     own = keras.Model(inputs, logits, name=name)
     if HEAD_UNITS in values:
         units = [int(number) for number in values[HEAD_UNITS].split("-")]
@@ -153,8 +152,7 @@ def _cannot_build(
     classes: int,
     cause: Exception,
 ) -> TlcliError:
-    """What to say where a builder failed: that the images are too small, where smaller than it takes, or
-    what went wrong."""
+    """The error if a builder failed: that the images are too small, if larger ones work, or the cause."""
     size = "x".join(map(str, input_shape))
 
     def takes(side: int) -> bool:
@@ -179,7 +177,7 @@ def _cannot_build(
 
 @contextmanager
 def _policy(name: str) -> Iterator[None]:
-    """What the layers that are made meanwhile compute in."""
+    """Set the precision of the layers made in the block."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
@@ -208,11 +206,11 @@ def _with_hidden_head(model: keras.Model, units: list[int], dropout: float, clas
 
 
 def all_layers(model: keras.Model) -> Any:
-    """What all weighted layers below the head make of an image: a Keras tensor, images x features.
+    """The outputs of all weighted layers below the head: a Keras tensor, images x features.
 
-    Of each the last activation before the next one's, its mean over positions where it has some, also where
-    the architecture's own head takes each position apart (Evci et al., Head2Toe, ICML 2022, who then select
-    among them; a penalty does that here).
+    Each layer gives its last activation before the next layer, averaged over positions, even if the
+    architecture's own head reads each position (Evci et al., Head2Toe, ICML 2022, who then select features;
+    here a penalty does).
     """
     ends: list[Any] = []
     for layer in model.layers:
@@ -235,19 +233,19 @@ def all_layers(model: keras.Model) -> Any:
 
 
 def counts(model: keras.Model) -> tuple[int, int]:
-    """Parameters in all, and those a training changes (no moving statistics)."""
+    """The number of all parameters, and of those that training changes (no moving statistics)."""
     trainable = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     return sum(int(np.prod(w.shape)) for w in model.weights if not is_seed(w)), trainable
 
 
 def weighted_groups(model: keras.Model) -> list[tuple[str, ...]]:
-    """The weighted layers in the order in which the data flows, each with what belongs to it.
+    """The weighted layers in the order of the data flow, each with the layers that belong to it.
 
-    A layer without a kernel (batch normalization) belongs to the last one that its input comes from, also
-    where branches lie between the two; a head with hidden layers is one.
+    A layer without a kernel (batch normalization) belongs to the last one that its input comes from, even
+    with branches between the two. A head with hidden layers is one group.
     """
     groups: list[list[str]] = []
-    last: dict[str, int] = {}  # by layer: the last group that its output comes from
+    last: dict[str, int] = {}  # the last group that each layer's output comes from
     parents = parent_layers(model)
     for layer in model.operations:
         own = max((last.get(parent, -1) for parent in parents[layer.name]), default=-1)
@@ -284,7 +282,7 @@ def assign(model: keras.Model, values: Mapping[str, np.ndarray], what: str = "th
     """Set weights by name after a check of name and shape; weights not named stay as they are.
 
     Raises:
-        TlcliError: an array that the network has no place for.
+        TlcliError: The network has no place for an array.
     """
     places = variables(model)
     for key, value in values.items():
@@ -299,10 +297,10 @@ def assign(model: keras.Model, values: Mapping[str, np.ndarray], what: str = "th
 
 
 def initial_weights(network: Network, seed: int, purpose: str) -> dict[str, np.ndarray]:
-    """Fresh weights from the initializers that the layers were built with: the same seed and purpose give the
-    same arrays. What was built without an initializer stays as it was built.
+    """New weights from the layers' initializers: the same seed and purpose give the same arrays. Weights
+    without an initializer keep their built values.
 
-    The purpose (`base`, `run`) keeps a network from scratch from starting where its base started.
+    The purpose (`base`, `run`) gives a network from scratch another start than its base had.
     """
     fresh = dict(network.fixed)
     for key, variable in variables(network.model).items():
@@ -315,13 +313,13 @@ def initial_weights(network: Network, seed: int, purpose: str) -> dict[str, np.n
 def adapt_weights(
     model: keras.Model, images: Any, mean: np.ndarray, std: np.ndarray, sample: int = 5_000
 ) -> dict[str, np.ndarray]:
-    """The weights that layers make from the training images, not by training (patch whitening).
+    """The weights that layers compute from the training images, without training (patch whitening).
 
     Args:
-        model: Such layers come first in it: they see the images.
-        images: uint8, N x H x W x C, of which at most `sample` are looked at, evenly spaced.
-        mean: Per channel, of pixel values scaled to 0...1.
-        std: Likewise.
+        model: A model whose first layers are such layers, which see the images.
+        images: uint8, N x H x W x C; at most `sample` of them, evenly spaced, are read.
+        mean: The mean of pixels scaled to 0...1, per channel.
+        std: The standard deviation of pixels scaled to 0...1, per channel.
     """
     found: dict[str, np.ndarray] = {}
     for layer in model.layers:
@@ -333,7 +331,7 @@ def adapt_weights(
 
 
 def pick_evenly(images: Any, most: int) -> Any:
-    """At most so many of the images, from all over them: a folder's are in the order of their classes."""
+    """At most `most` images, evenly spaced: those of a folder are in the order of their classes."""
     return images[:: max(1, -(-len(images) // most))]
 
 
@@ -343,7 +341,7 @@ def seed_states(model: keras.Model) -> dict[str, Any]:
 
 
 def reset_seed_states(model: keras.Model, seed: int) -> None:
-    """Start every dropout from the seed."""
+    """Set the random state of every dropout from the seed."""
     for name, state in seed_states(model).items():
         words = np.random.SeedSequence([seed, *name.encode()]).generate_state(1)
         value = np.array([words[0] & 0x7FFFFFFF, 0], dtype=state.dtype)
@@ -351,6 +349,6 @@ def reset_seed_states(model: keras.Model, seed: int) -> None:
 
 
 def in_groups(groups: Iterable[tuple[str, ...]], key: str) -> bool:
-    """Does the weight `layer/variable` belong to one of the groups?"""
+    """Whether the weight `layer/variable` belongs to one of the groups."""
     layer = key.split("/", 1)[0]
     return any(layer in group for group in groups)

@@ -1,4 +1,4 @@
-"""Weights that Keras publishes for its applications: which file, where it is, and its checksum."""
+"""Find the weights that Keras publishes for its applications: the file, its place and its checksum."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 @dataclass(frozen=True)
 class Published:
-    """A file of weights: its name, where it is downloaded, its MD5 or SHA-256 if Keras has one."""
+    """A file of weights: its name, its address, and its MD5 or SHA-256 if Keras has one."""
 
     name: str
     url: str
@@ -29,14 +29,15 @@ class Published:
 
 
 class _Asked(Exception):
-    """Carries what Keras was about to download."""
+    """Raised with the download that Keras was about to begin."""
 
 
 def published_file(architecture: str, head: bool) -> Published:
     """The file that Keras would load for a network, with its ImageNet head or without.
 
     Raises:
-        UsageError: the network is none of Keras Applications, or its published head is no linear layer on
+        UsageError: The network is not one of Keras Applications, or its published head is not a linear layer
+        on
             its pooled output.
     """
     if not architecture.startswith(PREFIX):
@@ -68,10 +69,10 @@ def published_file(architecture: str, head: bool) -> Published:
 
 
 def find(file: Published, folder: Path | None) -> Path:
-    """The file: in a folder of the user's, else in Keras's cache, else downloaded into that by Keras.
+    """The path of the file: in the user's folder, else in Keras's cache, else downloaded there by Keras.
 
     Raises:
-        TlcliError: it is not in the folder, cannot be had, or is not what Keras published.
+        TlcliError: The folder lacks the file, the download fails, or the checksum is another.
     """
     if folder is not None:
         path = folder / file.name
@@ -91,10 +92,10 @@ def find(file: Published, folder: Path | None) -> Path:
 
 
 def correct(architecture: str, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Published weights as the network of random weights takes them.
+    """Correct published weights for the network that is built with random weights.
 
-    With `weights="imagenet"` Keras divides the input of EfficientNet by the root of ImageNet's deviation once
-    more; here that is in the variance by which the input is normalized.
+    With `weights="imagenet"` Keras divides the input of EfficientNet once more, by the root of ImageNet's
+    deviation. The correction puts this into the variance that normalizes the input.
     """
     key = "normalization/variance"
     if architecture.startswith(f"{PREFIX}EfficientNetB") and key in weights:
@@ -106,7 +107,7 @@ def _download(file: Published) -> None:
     from keras.utils import get_file
 
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # where Keras shows its progress
+        with contextlib.redirect_stdout(sys.stderr):  # Keras shows its progress on stdout
             get_file(file.name, file.url, cache_subdir="models", file_hash=file.digest or None)
     except Exception as error:
         raise TlcliError(

@@ -1,4 +1,4 @@
-"""Networks that a file names and describes, built without making what the file does not hold."""
+"""Rebuild the network of a checkpoint without making weights that the file does not hold."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from tlcli.store.records import Checkpoint
 
 _FLOAT_BYTES = 4
 _MOST_OWN = 64
-"""Weights that the head which an architecture has of its own may have, where the file has another."""
+"""The most weights of an architecture's own head, if the file has another head."""
 
 
 @contextmanager
 def require_stored_shapes(checkpoint: Checkpoint) -> Iterator[None]:
-    """While a network is built, hold each weight's shape against a checkpoint's arrays before it is made.
+    """Require an array of the checkpoint for the shape of each weight, before the weight is made.
 
-    So widths, the number of layers and the total are bounded by what the file holds, whatever its options
-    say. Where there is no head, or another than the architecture's own, that one is not stored: it is made of
-    zeros, and may take as much memory as everything that is stored, and `budget.FLOOR` bytes more.
+    The arrays of the file thus bound widths, the number of layers and the total, whatever its options say. If
+    the file has no head, or another than the architecture's own, the own head is not stored. It is made of
+    zeros and may take as much memory as all stored arrays, and `budget.FLOOR` bytes more.
 
     Raises:
-        TlcliError: a weight for which there is no array.
+        TlcliError: A weight has no array.
     """
     left = Counter(tuple(array.shape) for array in checkpoint.weights.values())
     replaced = not checkpoint.class_names or any(checkpoint.options.get(option) for option in HEAD_OPTIONS)

@@ -16,19 +16,19 @@ from tlcli.register import Register, keyword_options
 Builder = Callable[..., Any]
 
 HEAD_UNITS, HEAD_DROPOUT, ALL_LAYERS = "head_units", "head_dropout", "all_layers"
-"""Options that every architecture has: hidden layers in the head, `512` or `512-256`, the dropout on the
-inputs of each of its layers, and whether the head reads what all layers make of an image."""
+"""Options of every architecture: hidden layers in the head, `512` or `512-256`, the dropout on the inputs of
+each of its layers, and whether the head reads the outputs of all layers."""
 HEAD_OPTIONS = (HEAD_UNITS, HEAD_DROPOUT, ALL_LAYERS)
 RESIZE = "resize"
-"""An option that every architecture has: the side in pixels to which it resizes the images that it is given.
+"""An option of every architecture: the side in pixels to which the network resizes its images.
 Files then hold small images, and the network sees large ones."""
 
 
 @dataclass(frozen=True)
 class Pretrained:
-    """How published weights of a network are to be used: the pixels they expect, and their names elsewhere.
+    """The preprocessing that published weights of a network expect, and their names in other frameworks.
 
-    A network sees (pixel / 255 - mean) / std, channel by channel, after the channels have been put in order.
+    A network sees (pixel / 255 - mean) / std, channel by channel, after the channels are put in order.
     """
 
     mean: tuple[float, ...]
@@ -52,12 +52,13 @@ class Architecture:
     defaults: Mapping[str, Any]
     """Its options and their default values; a value given by a user has the type of the default."""
     input_shape: tuple[int, int, int]
-    """Height, width and channels of the images it was made for: what `archs` counts with."""
+    """Height, width and channels of the images it was made for; `archs` counts with these."""
     classes: int
     pretrained: Pretrained | None = None
-    """For weights that others published; None where there are none."""
+    """For weights that others published; None if there are none."""
     parameters: tuple[int, int] | None = None
-    """In all and trainable, for these images, classes and defaults; None: they are counted when asked for."""
+    """All parameters and trainable ones, for these images, classes and defaults; None: `archs` counts
+    them."""
 
 
 NETWORKS: Register[Architecture] = Register("network", "tlcli.networks", "tlcli.models.zoo")
@@ -78,15 +79,15 @@ def network(
         name: What `--arch` takes: letters, digits, dots, dashes, underscores.
         summary: One line for `tlcli archs`.
         input_shape: Height, width and channels that `tlcli archs` counts parameters for.
-        classes: Likewise, the number of classes.
+        classes: The number of classes that `tlcli archs` counts for.
         pretrained: The preprocessing and the names of weights that others published for it.
-        parameters: In all and trainable, for these images and classes: `tlcli archs` need not build it then.
+        parameters: All and trainable ones, for these images and classes; `tlcli archs` then builds nothing.
 
     The decorated function is called as `build(inputs, classes, **options)` with a Keras tensor of
     (batch, height, width, channels) float32, standardized per channel, and gives one of (batch, classes). Its
     keyword-only arguments are the options that `--arch-option` sets; each has a default, whose type (bool,
     int from 1, float from 0 to below 1, or text) a given value must have. Any layer of Keras or of your own
-    works. What computes the logits, a Dense layer as a rule, is the head, which a transfer replaces.
+    works. The layer that computes the logits, usually a Dense layer, is the head, which a transfer replaces.
 
         import keras
         import tlcli
@@ -98,11 +99,11 @@ def network(
             x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
             return keras.layers.Dense(classes, name="head")(x)
 
-    Files hold the name and the options, never the code: what is built from them must compute the same for
-    ever, and a network that computes otherwise takes another name.
+    Files hold the name and the options, never the code. A registered network must therefore compute the same
+    for ever; a network that computes otherwise takes another name.
 
     Raises:
-        UsageError: the name has an owner, or an argument has no default.
+        UsageError: The name has another owner, or an argument has no default.
     """
 
     def decorate(build: Builder) -> Builder:
@@ -123,7 +124,7 @@ def architecture(name: str) -> Architecture:
     """The architecture of that name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: There is none.
     """
     return NETWORKS[name]
 
@@ -132,7 +133,7 @@ def parse_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """All options of an architecture, the given ones (texts or values) checked against the defaults.
 
     Raises:
-        UsageError: an option that it does not have, or a value of the wrong type or out of range.
+        UsageError: An option is unknown, or a value has the wrong type or is out of range.
     """
     arch = architecture(name)
     options = dict(arch.defaults)
@@ -158,8 +159,8 @@ def parse_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_head(options: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a network with another head in place of its own, of whatever kind; `all_layers: 0` is
-    the architecture's own. No head options: the head stays."""
+    """The options of a network with another head. `all_layers: 0` is the architecture's own head; without
+    options of a head, the head stays."""
     if not head:
         return dict(options)
     kept = {key: value for key, value in options.items() if key not in HEAD_OPTIONS}
@@ -167,14 +168,14 @@ def with_head(options: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, 
 
 
 _MOST = 65_536
-"""Units of a layer: a slip of the keyboard must not ask for all memory there is."""
+"""The most units of a layer: a typing error must not ask for all memory."""
 
 
 def parse_head_units(value: Any) -> str:
     """The widths of hidden layers, `512` or `512-256` (or with commas), in one form.
 
     Raises:
-        UsageError: no such widths.
+        UsageError: The text has another form.
     """
     units = str(value).replace("-", ",").split(",")
     if not all(re.fullmatch("[0-9]{1,5}", u.strip()) and 0 < int(u) <= _MOST for u in units):

@@ -23,7 +23,7 @@ _NONE = Pretrained((0.0,), (1 / 255,), rescales=True)
 
 @dataclass(frozen=True)
 class _Family:
-    """Networks of one article, by the side of the images that each was trained on."""
+    """The networks of one article, with the side of the training images of each."""
 
     article: str
     pretrained: Pretrained
@@ -82,7 +82,7 @@ def application(name: str) -> Architecture:
     """A network by its name (`keras:ResNet50V2`).
 
     Raises:
-        UsageError: Keras has no such network.
+        UsageError: Keras has no network of that name.
     """
     family = _BY_NAME.get(name)
     if family is None:

@@ -49,9 +49,8 @@ def _pytorch_name(layer: str) -> str:
 def efficientnet_lite0(inputs: Any, classes: int, *, dropout: float = 0.2, drop_connect: float = 0.2) -> Any:
     """Tan & Le (ICML 2019) in the Lite variant of its authors: no squeeze-excitation, ReLU6 for Swish.
 
-    `dropout` stands in front of the head. `drop_connect` is the probability with which the last residual
-    block is skipped for an image; it rises linearly from 0 at the first block (stochastic depth: Huang et
-    al., ECCV 2016).
+    `dropout` acts on the inputs of the head. `drop_connect` is the probability that an image skips the last
+    residual block; it rises linearly from 0 at the first block (stochastic depth: Huang et al., ECCV 2016).
     """
     from tlcli.models.layers import (
         add,

@@ -15,7 +15,7 @@ from tlcli.models.registry import network
     parameters=(600_294, 600_294),
 )
 def cnn2(inputs: Any, classes: int, *, filters: int = 32, units: int = 128, dropout: float = 0.0) -> Any:
-    """`dropout` acts on the inputs of both dense layers (0.5 in computer lab 3 of SML2016)."""
+    """`dropout` acts on the inputs of both dense layers (0.5 in the course SML2016, sheet 3)."""
     from tlcli.models.layers import add_dropout, conv, dense, flatten, max_pool
 
     x = conv(inputs, filters, name="conv1", padding="valid", activation="relu")

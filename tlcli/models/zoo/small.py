@@ -15,11 +15,13 @@ from tlcli.models.registry import network
     parameters=(49_146, 47_162),
 )
 def small_cnn(inputs: Any, classes: int, *, filters: str = "32-48", blocks: str = "3-2") -> Any:
-    """What a parameter buys: 3x3 filters cost nine times a pointwise weight, so but for the first convolution
-    they are depthwise, and the pointwise ones around them widen each block twofold (Sandler et al. 2018, in
-    the order of Liu et al. 2022), with a squeeze-excitation of a quarter (Hu et al. 2018).
+    """Few parameters by depthwise convolutions: a full 3x3 filter has nine times the weights of a pointwise
+    one.
 
-    `filters` and `blocks` per resolution: a half and a quarter of the images' own, where the time goes.
+    The first convolution is full. In each block pointwise convolutions around a depthwise one widen the block
+    twofold (Sandler et al. 2018, in the order of Liu et al. 2022), with a squeeze-excitation of a quarter
+    (Hu et al. 2018). `filters` and `blocks` are given per resolution: a half and a quarter of the images'
+    own.
     """
     from tlcli.models.layers import (
         PatchWhitening,

@@ -19,7 +19,7 @@ def whitened_cnn(inputs: Any, classes: int, *, filters: str = "64-192-256", dept
 
     Fixed 2x2 whitening filters made from the training images (Page, "How to train your ResNet", 2018), no
     biases before batch normalization, each block halved by its first convolution's max-pool, and the mean of
-    each channel for the head: the article takes the largest activation, which learned more slowly and less.
+    each channel for the head; the article takes the largest activation, which learns more slowly.
     `filters` per block; `depth` convolutions in each, from 3 on with a shortcut around all but the first.
     64-256-256 of depth 2 are those of the article's quickest training.
     """
