@@ -95,8 +95,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", default=",".join(CASES))
     options = parser.parse_args()
-    for name, (suffix, size, side) in CASES.items():
+    for name in options.only.split(","):
+        suffix, size, side = CASES[name]
         with tempfile.TemporaryDirectory() as scratch:
             folder, small = Path(scratch) / "all", Path(scratch) / "small"
             generate(folder, suffix, size, options.images)

@@ -1,8 +1,9 @@
 """Processor time and peak memory of the commands on files of three sizes, and how both grow.
 
-    python tests/benchmarks/load.py [--share 1.0] [--only results,embeddings,dataset]
+    python tests/benchmarks/load.py [--share 1.0] [--only results,embeddings,dataset,photos]
 
-At most: results with 1,000 runs, embeddings of 1,000,000 x 128, a dataset of 100,000 images of 32 x 32 x 3.
+At most: results with 1,000 runs, embeddings of 1,000,000 x 128, datasets of 100,000 images of 32 x 32 x 3
+and of 10,000 of 224 x 224 x 3, which MobileNetV3Small takes.
 Each command runs in a process of its own; the memory is what Linux tells of it (VmHWM). Growth is the
 exponent between the two largest sizes: 1 means in proportion, 0 not at all.
 """
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,7 @@ SIZES = {
     "results": (10, 100, 1000),
     "embeddings": (10_000, 100_000, 1_000_000),
     "dataset": (1000, 10_000, 100_000),
+    "photos": (1000, 3000, 10_000),
 }
 COMMANDS = {
     "results": [["inspect", "x.h5"], ["verify", "x.h5"], ["report", "x.h5", "-o", "report"]],
@@ -37,6 +40,19 @@ COMMANDS = {
         ["split", "--dataset", "x.h5", "--classes", "0-4", "-o", "split.h5"],
         ["embed", "base.h5", "x.h5", "-o", "embedded.h5"],
         ["train-base", "x.h5", "--arch", "cnn2", "--samples", "2000", "-o", "trained.h5"],
+    ],
+    "photos": [
+        ["embed", "base.h5", "x.h5", "-o", "embedded.h5"],
+        ["knn", "embedded.h5", "-o", "knn.h5"],
+        *(
+            ["transfer", "base.h5", "x.h5", "--method", method, "--runs", "1", "-o", "results.h5", *options]
+            for method, *options in (
+                ("ridge",),
+                ("logistic",),
+                ("freeze", "--epochs", "5"),
+                ("finetune", "--samples", "320", "--eval-every", "320"),
+            )
+        ),
     ],
 }
 RUN = (
@@ -102,12 +118,12 @@ def make_embeddings(images: int) -> store.Embeddings:
     return store.Embeddings({"train": part(images), "test": part(1000)}, "dense", CLASSES, np.arange(10))
 
 
-def make_dataset(images: int) -> store.Dataset:
-    """Noise that hardly compresses, 1,000 of the images for testing."""
+def make_dataset(images: int, side: int = 32) -> store.Dataset:
+    """Noise that hardly compresses, 500 of the images for testing."""
     rng = np.random.default_rng(0)
 
     def part(n: int) -> store.Part:
-        pixels = rng.integers(0, 256, (n, 32, 32, 3), np.uint8)
+        pixels = rng.integers(0, 256, (n, side, side, 3), np.uint8)
         return store.Part(pixels, np.arange(n) % 10, np.arange(n))
 
     return store.Dataset({"train": part(images - 500), "test": part(500)}, CLASSES, np.arange(10), "made up")
@@ -117,7 +133,10 @@ MAKERS: dict[str, Callable[[int], store.Record]] = {
     "results": make_results,
     "embeddings": make_embeddings,
     "dataset": make_dataset,
+    "photos": partial(make_dataset, side=224),
 }
+BASES = {"dataset": ("cnn2", 1000, 32), "photos": ("keras:MobileNetV3Small", 532, 224)}
+"""For datasets, a base: its network, the images that it is trained on, and their size."""
 
 
 def measure(arguments: list[str], folder: Path) -> tuple[float, float]:
@@ -138,9 +157,10 @@ def growth(values: list[float], sizes: list[int]) -> float:
 def make(kind: str, size: int, folder: Path) -> None:
     """Write the file, and for datasets a base, in this process."""
     store.write(folder / "x.h5", MAKERS[kind](size), force=True)  # type: ignore[type-var]
-    if kind == "dataset" and not (folder / "base.h5").exists():
-        store.write(folder / "small.h5", make_dataset(1000))
-        measure(["train-base", "small.h5", "--arch", "cnn2", "--samples", "500", "-o", "base.h5"], folder)
+    if kind in BASES and not (folder / "base.h5").exists():
+        network, images, side = BASES[kind]
+        store.write(folder / "small.h5", make_dataset(images, side))
+        measure(["train-base", "small.h5", "--arch", network, "--samples", "32", "-o", "base.h5"], folder)
 
 
 def main() -> None:
@@ -163,7 +183,8 @@ def main() -> None:
                 making = [sys.executable, __file__, "--make", kind, str(size), name]
                 subprocess.run(making, check=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
                 for arguments in COMMANDS[kind]:
-                    measured.setdefault(arguments[0], []).append(measure(arguments, Path(name)))
+                    called = " ".join(arguments).partition(" -o ")[0] if kind == "photos" else arguments[0]
+                    measured.setdefault(called, []).append(measure(arguments, Path(name)))
         for command, found in measured.items():
             cells = [f"{n:,}: {s:.1f} s, {m:,.0f} MB" for n, (s, m) in zip(sizes, found, strict=True)]
             exponents = [f"{growth([f[i] for f in found], sizes):.2f}" for i in (0, 1)]

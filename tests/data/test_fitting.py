@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import struct
+from pathlib import Path
+
+import h5py
 import numpy as np
 import pytest
+import scipy.io
 from PIL import Image, ImageOps
 
-from tlcli.data import load_source, split
+from tlcli import store
+from tlcli.data import join, load_source, split
 from tlcli.errors import UsageError
 
 RNG = np.random.default_rng(3)
@@ -48,6 +55,40 @@ def test_files_and_folders_are_fitted_as_pillow_does(sources, how, channels, siz
         order = np.argsort(LABELS, kind="stable") if path.is_dir() else np.arange(12)
         for i, x in zip(cut.train.source_index, cut.train.images[:], strict=True):
             assert np.array_equal(x, fitted(COLOUR[order[i]], size, how, channels))
+
+
+def test_every_kind_of_source_is_fitted(sources, tmp_path):
+    """Archives, arrays in files of every kind, a dataset file, and several sets together."""
+    _, folder = sources
+    content = {"X": COLOUR, "y": LABELS}
+    scipy.io.savemat(tmp_path / "set.mat", content)
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["images"], file["labels"] = COLOUR, LABELS
+    np.save(tmp_path / "x.npy", COLOUR)
+    np.save(tmp_path / "y.npy", LABELS)
+    for letter, array in (("images", COLOUR[..., 0]), ("labels", LABELS.astype(np.uint8))):
+        head = struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+        (tmp_path / f"{letter}.idx").write_bytes(head + array.tobytes())
+    store.write(
+        tmp_path / "set.h5", split(load_source(str(tmp_path / "set.mat"), test="every-fifth"), [0, 1])
+    )
+    paths = [tmp_path / name for name in ("set.mat", "other.h5", "x.npy", "images.idx", "set.h5")]
+    paths += [Path(shutil.make_archive(str(tmp_path / "packed"), kind, folder)) for kind in ("zip", "tar")]
+    for path in paths:
+        test = None if path.name == "set.h5" else "every-fifth"
+        source = load_source(str(path), image_size=(6, 9), fit="crop", channels=1, test=test)
+        cut = split(source, [0, 1])
+        archive = path.suffix in (".zip", ".tar")
+        order = np.argsort(LABELS, kind="stable") if archive else np.arange(12)
+        given = COLOUR[..., :1] if path.suffix == ".idx" else COLOUR
+        for i, x in zip(cut.train.source_index, cut.train.images[:], strict=True):
+            assert np.array_equal(x, fitted(given[order[i]], (6, 9), "crop", 1)), path
+    digits = load_source("digits", image_size=(6, 9), fit="crop", channels=1)
+    both = split(
+        join([load_source(str(folder), image_size=(6, 9), fit="crop", channels=1), digits], digits.fit),
+        [0, 1],
+    )
+    assert both.image_shape == (6, 9, 1)
 
 
 def test_digits_as_small_photographs():

@@ -283,7 +283,7 @@ def test_kept_views_are_augmented_images_seen_by_the_frozen_layers(base, target_
     images, n = np.asarray(target_set.train.images), len(target_set.train)
     versions = [images]
     for number in range(2):
-        view = augment.view(images, recipe.augmentation(), number, 3, base.mean, base.std)
+        view = np.concatenate([*augment.view(images, recipe.augmentation(), number, 3, base.mean, base.std)])
         padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
         moved = [padded[:, r : r + 8, c : c + 8] for r in range(3) for c in range(3)]
         assert np.any([(view == m).all(axis=(1, 2, 3)) for m in moved], axis=0).all()

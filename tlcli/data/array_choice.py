@@ -226,6 +226,7 @@ def _add_labels_beside(file: ArrayFile, choice: Choice) -> None:
         for other in _beside(file.path)
         if (n := file_name(other)).part == own.part and _alike(n, own, LABELS)
     ]
+    found = [other for other in found if other.suffix == file.path.suffix] or found
     if len(found) == 1:
         other = open_array_file(found[0])
         key = ONLY if ONLY in other.shapes else _only_labels(other)

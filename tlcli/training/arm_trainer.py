@@ -162,7 +162,7 @@ class ArmTrainer:
         if not hasattr(self, "_whole"):
             base = self.base
             self._whole = Inference(self.model, base.mean, base.std, base.channel_order)
-        return self._whole(dataset.test.images[:])[1]
+        return self._whole(dataset.test.images)[1]
 
     def _with_source_head(self) -> keras.Model:
         """The network with the base's head beside its own; and, where its head takes other features, with
@@ -327,10 +327,10 @@ class ArmTrainer:
         assert stage.below is not None
         base = self.base
         grey = [v if base.channel_order == "rgb" else v[::-1] for v in (base.mean, base.std)]
-        images, augmentation = np.asarray(dataset.train.images[:]), self.recipe.augmentation()
+        images, augmentation = dataset.train.images, self.recipe.augmentation()
         for number in range(stage.phase.views):
-            view = augment.view(images, augmentation, number, seed, *grey)
-            yield stage.below.outputs(stage.engine.put(view))
+            blocks = augment.view(images, augmentation, number, seed, *grey)
+            yield ops.concatenate([stage.below.outputs(stage.engine.put(block)) for block in blocks])
 
     def _train_accuracy(self, fit: Fit, dataset: Dataset, sample: int = 2_000) -> float:
         logits = fit.predict(net.pick_evenly(fit.examples.train["x"][: len(dataset.train)], sample))

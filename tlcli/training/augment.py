@@ -7,15 +7,22 @@ travels with the batch indices into the compiled step.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from tlcli.errors import UsageError
+from tlcli.store.records import ImageArray
 from tlcli.training.order import rng
 
 DRAWN = ("flip", "offset", "angle", "box", "color", "corner", "partner", "weight")
 """Every name that a plan of augmentation may hold."""
+
+_DRAWN_AT_ONCE = 1_000
+"""Images of a view."""
+_BLOCK = 8 << 20
+"""Pixels of a view that are changed at a time."""
 
 
 def draw(
@@ -95,14 +102,14 @@ def alternating_flips(index: np.ndarray, start: int, sides: np.ndarray) -> np.nd
 
 
 def view(
-    images: np.ndarray,
+    images: ImageArray,
     augmentation: dict[str, float],
     number: int,
     seed: int,
     mean: np.ndarray,
     std: np.ndarray,
-) -> np.ndarray:
-    """One augmented view of every image: uint8 as they are, N x H x W x C.
+) -> Iterator[np.ndarray]:
+    """One augmented view of every image, uint8 as they are, some at a time.
 
     Args:
         images: uint8, N x H x W x C.
@@ -114,18 +121,20 @@ def view(
     """
     from keras import ops
 
-    made = np.empty_like(images)
+    shape = images.shape[1:]
     sides = rng(seed, "side").integers(0, 2, len(images))
-    for start in range(0, len(images), 1_000):
-        some = slice(start, start + 1_000)
-        batch = images[some]
-        plan = draw(augmentation, (len(batch),), batch.shape[1:], rng(seed, "view", number, start))
+    block = max(1, min(_DRAWN_AT_ONCE, _BLOCK // math.prod(shape)))
+    for first in range(0, len(images), _DRAWN_AT_ONCE):
+        some = sides[first : first + _DRAWN_AT_ONCE]
+        drawn = draw(augmentation, (len(some),), shape, rng(seed, "view", number, first))
         if "alternating-flip" in augmentation:
-            plan["flip"] = ((sides[some] + number) % 2).astype(np.float32)
-        pixels = (batch.astype(np.float32) / 255.0 - mean) / std
-        changed = ops.convert_to_numpy(apply(ops.convert_to_tensor(pixels), plan, augmentation, mean, std))
-        made[some] = np.clip(np.rint((changed * std + mean) * 255.0), 0, 255).astype(np.uint8)
-    return made
+            drawn["flip"] = ((some + number) % 2).astype(np.float32)
+        for start in range(0, len(some), block):
+            plan = {name: values[start : start + block] for name, values in drawn.items()}
+            batch = np.asarray(images[first + start : first + min(start + block, len(some))])
+            pixels = ops.convert_to_tensor((batch.astype(np.float32) / 255.0 - mean) / std)
+            changed = ops.convert_to_numpy(apply(pixels, plan, augmentation, mean, std))
+            yield np.clip(np.rint((changed * std + mean) * 255.0), 0, 255).astype(np.uint8)
 
 
 def both_sides(images: np.ndarray) -> np.ndarray:

@@ -9,9 +9,9 @@ from tlcli.errors import TlcliError, UsageError
 from tlcli.models import network as net
 from tlcli.models.rebuilt import require_stored_shapes
 from tlcli.models.registry import NETWORKS
-from tlcli.store.records import ALL, Checkpoint, Dataset, EmbeddingPart, Embeddings, ImageArray, Provenance
+from tlcli.store.records import ALL, Checkpoint, Dataset, EmbeddingPart, Embeddings, Provenance
 from tlcli.training.computing import describe_computing
-from tlcli.training.inference import Inference
+from tlcli.training.inference import Inference, block_size
 from tlcli.training.watch import ProgressCallback, Watch
 
 
@@ -124,12 +124,3 @@ def embed(
         dataset.source,
         dataset.notes,
     )
-
-
-_BLOCK = 64 << 20
-"""Bytes of images that are put on the device at a time."""
-
-
-def block_size(images: ImageArray) -> int:
-    """How many of the images make a block: 64 MiB of pixels, 5,000 at most."""
-    return max(1, min(5_000, _BLOCK // max(1, int(np.prod(images.shape[1:])))))

@@ -14,9 +14,8 @@ import numpy as np
 from tlcli.models import graph
 from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training.augment import both_sides
-from tlcli.training.embedding import block_size
 from tlcli.training.engines import Engine
-from tlcli.training.inference import Inference
+from tlcli.training.inference import Inference, block_size
 from tlcli.training.parallel import TRACING
 
 
@@ -131,7 +130,7 @@ class FeatureStore:
 
             with TRACING:
                 infer = Inference(rebuild(base).model, base.mean, base.std, base.channel_order)
-            return infer(dataset.train.images[:])[0]
+            return infer(dataset.train.images)[0]
 
         return self._once(self._teachers, id(dataset), compute)
 

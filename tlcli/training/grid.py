@@ -355,7 +355,7 @@ class _Grid:
             base = self.base
             model = rebuild(base, self.recipe.precision).model
             infer = Inference(model, base.mean, base.std, base.channel_order)
-            (logits,) = infer(self.source.test.images[:])
+            (logits,) = infer(self.source.test.images)
             answers = logits.argmax(axis=1)
             self._before = float((answers == self.source.test.labels).mean())
         return self._before

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tlcli.store.records import ImageArray
 from tlcli.training.engines import make_predictor
 from tlcli.training.forward import Forward
 
@@ -39,7 +40,26 @@ class Inference:
         """The model's outputs for inputs that are on the device: float32, on the device."""
         return self._predictor.outputs(x)
 
-    def __call__(self, images: Any) -> list[np.ndarray]:
-        """The model's outputs for images (uint8, N x H x W x C): float32 arrays, N first."""
-        x = self._predictor.put(np.ascontiguousarray(images))
-        return [np.asarray(output) for output in self._predictor.outputs(x)]
+    def __call__(self, images: ImageArray) -> list[np.ndarray]:
+        """The model's outputs for images (uint8, N x H x W x C), read a block at a time: float32, N first."""
+        block = block_size(images)
+        found = [
+            [np.asarray(output) for output in self._predictor.outputs(self._put(images, start, block))]
+            for start in range(0, max(1, len(images)), block)
+        ]
+        return [
+            np.concatenate(outputs) if len(outputs) > 1 else outputs[0]
+            for outputs in zip(*found, strict=True)
+        ]
+
+    def _put(self, images: ImageArray, start: int, block: int) -> Any:
+        return self._predictor.put(np.ascontiguousarray(images[start : start + block]))
+
+
+_BLOCK = 64 << 20
+"""Bytes of images that are put on the device at a time."""
+
+
+def block_size(images: ImageArray) -> int:
+    """How many of the images make a block: 64 MiB of pixels, 5,000 at most."""
+    return max(1, min(5_000, _BLOCK // max(1, int(np.prod(images.shape[1:])))))
