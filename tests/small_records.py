@@ -58,6 +58,7 @@ def make_checkpoint() -> store.Checkpoint:
         train_source_index=rng.permutation(2000)[:20],
         plugin="networks.py",
         plugin_sha256="cd" * 32,
+        notes=["2 of 30 train images are in the test part, too."],
         provenance=store.Provenance(computed_by={"backend": "tensorflow", "device": "cpu", "threads": 2}),
     )
 

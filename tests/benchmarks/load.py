@@ -31,6 +31,8 @@ SIZES = {
     "dataset": (1000, 10_000, 100_000),
     "photos": (1000, 3000, 10_000),
 }
+FROZEN = ["--method", "ridge", "--method", "logistic", "--method", "freeze"]
+TUNED = ["--method", "finetune", "--samples", "320", "--eval-every", "320"]
 COMMANDS = {
     "results": [["inspect", "x.h5"], ["verify", "x.h5"], ["report", "x.h5", "-o", "report"]],
     "embeddings": [["inspect", "x.h5"], ["verify", "x.h5"], ["knn", "x.h5", "-o", "knn.h5"]],
@@ -44,15 +46,8 @@ COMMANDS = {
     "photos": [
         ["embed", "base.h5", "x.h5", "-o", "embedded.h5"],
         ["knn", "embedded.h5", "-o", "knn.h5"],
-        *(
-            ["transfer", "base.h5", "x.h5", "--method", method, "--runs", "1", "-o", "results.h5", *options]
-            for method, *options in (
-                ("ridge",),
-                ("logistic",),
-                ("freeze", "--epochs", "5"),
-                ("finetune", "--samples", "320", "--eval-every", "320"),
-            )
-        ),
+        ["transfer", "base.h5", "x.h5", *FROZEN, "--epochs", "5", "--runs", "1", "-o", "frozen.h5"],
+        ["transfer", "base.h5", "x.h5", *TUNED, "--runs", "1", "-o", "tuned.h5"],
     ],
 }
 RUN = (

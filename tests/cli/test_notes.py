@@ -37,10 +37,11 @@ def test_notes_follow_the_data_to_the_report(tmp_path):
     embeddings = store.Embeddings(parts, "pixels", cut.class_names, cut.class_original, notes=cut.notes)
     store.write(tmp_path / "e.h5", embeddings, command="tlcli embed", parents=[cut])
     run("knn", "e.h5", "-q", "-o", "k.h5")
-    for name in ("e.h5", "k.h5"):
+    run("train-base", "a.h5", "--arch", "cnn8", "--samples", "30", "-q", "-o", "base.h5")
+    for name in ("e.h5", "k.h5", "base.h5"):
         assert note in run("inspect", name).stdout.decode()
-    run("report", "k.h5", "-q", "-o", "report")
-    assert note in (tmp_path / "report" / "report.md").read_text()
+    run("report", "k.h5", "base.h5", "-q", "-o", "report")
+    assert (tmp_path / "report" / "report.md").read_text().count(note) == 2
     assert note in (tmp_path / "report" / "report.html").read_text()
 
 

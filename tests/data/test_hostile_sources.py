@@ -30,7 +30,7 @@ from sixteen_bits import png_of_16_bits
 import tlcli
 from tlcli.data import decoding, image_room, load_source, matlab, split, tables, unpickle
 from tlcli.data.decoding import UnreadableError, decode_one
-from tlcli.data.image_room import scans
+from tlcli.data.image_room import count_scans
 from tlcli.data.safe_npz import read_npz
 from tlcli.errors import TlcliError
 from tlcli.store import budget
@@ -375,8 +375,7 @@ def test_scans_of_a_jpeg_are_counted(tmp_path):
         ({"progressive": True, "exif": b"\xff\xda"}, 10),
     ):
         Image.fromarray(np.dstack([SECRET[0]] * 3)).save(tmp_path / "x.jpg", **options)
-        with open(tmp_path / "x.jpg", "rb") as file:
-            assert scans(file) == expected
+        assert count_scans((tmp_path / "x.jpg").read_bytes()) == expected
 
 
 def in_mode(mode: str, path: Path, side: int = 2000) -> None:

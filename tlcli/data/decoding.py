@@ -293,9 +293,9 @@ def _eight_bits(image: Image) -> Image:
     mode = image.mode
     if mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
         return _over_white(image, "L" if mode.startswith("L") else "RGB")
-    if mode in ("1", "L"):
-        return image.convert("L")
-    return image.convert("RGB")
+    if mode in ("L", "RGB"):
+        return image
+    return image.convert("L" if mode == "1" else "RGB")
 
 
 def _over_white(image: Image, mode: str) -> Image:

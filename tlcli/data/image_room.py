@@ -19,6 +19,7 @@ _USUAL_SCANS = 10
 """The usual number of scans of a progressive JPEG; with twice as many it counts as twice as large."""
 _MARKER = re.compile(rb"\xff+[^\x00\xff]")
 _START_OF_SCAN, _END = 0xDA, 0xD9
+_SCAN_MARKER = bytes((0xFF, _START_OF_SCAN))
 _ALONE = {0x01, *range(0xD0, 0xD9)}
 """Markers without a length."""
 
@@ -35,7 +36,7 @@ def room_to_decode(budget: Budget, file: Any, opened: IO[bytes], image: Image) -
     room = pixels * PIXEL_MEMORY + size
     if room > budget.room_size:
         raise ValueError(f"declares {image.width} x {image.height} pixels")
-    passes = -(-scans(opened) // _USUAL_SCANS) if image.format == "JPEG" else 1
+    passes = _passes(opened) if image.format == "JPEG" else 1
     made = pixels * len(image.getbands()) * passes
     if isinstance(file, Path):  # an archive has been counted as a whole
         budget.grow(max(FILE, size))
@@ -47,12 +48,19 @@ def room_to_decode(budget: Budget, file: Any, opened: IO[bytes], image: Image) -
         budget.give_back(made)
 
 
-def scans(opened: IO[bytes]) -> int:
-    """The number of scans of a JPEG file, from its markers (ITU-T T.81, annex B), without decoding."""
+def _passes(opened: IO[bytes]) -> int:
+    """How many times the usual work a JPEG file takes."""
     place = opened.tell()
     opened.seek(0)
     content = opened.read()
     opened.seek(place)
+    if content.count(_SCAN_MARKER) <= _USUAL_SCANS:  # an upper bound, found in no time
+        return 1
+    return -(-count_scans(content) // _USUAL_SCANS)
+
+
+def count_scans(content: bytes) -> int:
+    """How many scans a JPEG file has, counted in its markers (ITU-T T.81, annex B) without decoding any."""
     count, at = 0, 0
     while found := _MARKER.search(content, at):
         at, marker = found.end(), content[found.end() - 1]

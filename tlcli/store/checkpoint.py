@@ -34,6 +34,8 @@ def to_tree(record: Checkpoint) -> Tree:
         put_classes(tree, record.class_names, record.class_original)
     if record.train_source_index is not None:
         tree.datasets["train/source_index"] = np.asarray(record.train_source_index, np.int64)
+    if record.notes:
+        tree.datasets["notes"] = list(record.notes)
     tree.put_ordered("weights", record.weights)
     tree.put_ordered("state", record.state)
     put_series(tree, "history", record.history)
@@ -77,6 +79,7 @@ def from_tree(tree: Tree) -> Checkpoint:
         train_source_index=tree.datasets.get("train/source_index"),
         plugin=tree.get("", "plugin"),
         plugin_sha256=tree.get("", "plugin_sha256"),
+        notes=list(tree.datasets.get("notes", [])),
     )
 
 

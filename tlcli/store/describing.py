@@ -201,6 +201,7 @@ def _checkpoint(tree: Tree, items: dict[str, Item]) -> Summary:
             "seed": tree.get("", "seed"),
             "options": tree.get_json("", "options"),
             "recipe": tree.get_json("", "recipe"),
+            "notes": list(tree.datasets.get("notes", [])),
         },
     )
 

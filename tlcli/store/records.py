@@ -150,6 +150,8 @@ class Checkpoint:
     """The file or package that registered the architecture; empty for tlcli's own."""
     plugin_sha256: str = ""
     provenance: Provenance = field(default_factory=Provenance)
+    notes: list[str] = field(default_factory=list)
+    """Those of the dataset it was trained on."""
 
     __repr__ = short_repr
 

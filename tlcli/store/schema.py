@@ -64,6 +64,16 @@ def _format(
     return Format(name, noun, command, summary, COMMON_ARRAYS + arrays, COMMON_ATTRIBUTES + attributes)
 
 
+_NOTED = Array(
+    "notes",
+    "string",
+    ("notes",),
+    "Warnings that bear on the meaning of results, as in datasets.",
+    "no",
+    "text",
+)
+
+
 def _classes(required: str = "always") -> tuple[Array, ...]:
     numbers = "The number of each class in the published set."
     return (
@@ -177,6 +187,7 @@ CHECKPOINT = _format(
             values="index",
         ),
         *_history("", 1),
+        _NOTED,
         Array(
             "test/predictions",
             "int64",
@@ -222,14 +233,7 @@ EMBEDDINGS = _format(
         *_part("validation", "with its group", _embeddings("validation", "with its group")),
         *_part("test", "always", _embeddings("test", "always")),
         *_classes(),
-        Array(
-            "notes",
-            "string",
-            ("notes",),
-            "Warnings that bear on the meaning of results, as in datasets.",
-            "no",
-            "text",
-        ),
+        _NOTED,
     ),
     (
         Attribute("/", "layer", "string", "The layer's name, or `all`."),

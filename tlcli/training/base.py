@@ -127,6 +127,7 @@ def train_base(
             samples_seen=fit.done * fit.batch,
             history=as_history(fit.history),
             source=dataset.source,
+            notes=dataset.notes,
             train_source_index=dataset.train.source_index,
             plugin=plugin,
             plugin_sha256=plugin_sha256,

@@ -386,6 +386,7 @@ class _Grid:
             test_predictions=run.predictions,
             channel_order=self.base.channel_order,
             source=cell.dataset.source,
+            notes=cell.dataset.notes,
             train_source_index=cell.dataset.train.source_index,
             plugin=self.base.plugin,
             plugin_sha256=self.base.plugin_sha256,

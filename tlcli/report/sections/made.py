@@ -15,7 +15,7 @@ from tlcli.report.study import Study
 from tlcli.report.study.entry import by
 from tlcli.report.study.grid import arm_order
 from tlcli.report.words import at_most, clean, plural
-from tlcli.store.records import Ancestor, Results, common_parents
+from tlcli.store.records import Ancestor, Checkpoint, Embeddings, Results, common_parents
 
 KINDS = {
     "tlcli-dataset": "dataset",
@@ -41,12 +41,22 @@ def made(study: Study, task: None) -> Iterable[Block]:
             f"More than one file is called {at_most(twice, 3)}: give them names of their own first.", "note"
         )
     yield _files(study, files)
-    targets = {n: t for r in study.records if isinstance(r, Results) for n, t in r.targets.items()}
-    yield from (Text(f"{clean(name)}: {target.notes}") for name, target in targets.items() if target.notes)
+    yield from (Text(f"{clean(name)}: {notes}") for name, notes in _notes(study).items())
     if study.entries:
         yield _seeds(study)
     yield from _recipes(study)
     yield _versions(files)
+
+
+def _notes(study: Study) -> dict[str, str]:
+    """What `split` noted in the data that the files were made from, by target or file."""
+    found: dict[str, str] = {}
+    for record in study.records:
+        if isinstance(record, Results):
+            found |= {name: target.notes for name, target in record.targets.items()}
+        elif isinstance(record, Checkpoint | Embeddings):
+            found[record.provenance.name] = " ".join(record.notes)
+    return {name: notes for name, notes in found.items() if notes}
 
 
 def replayed(f: Ancestor) -> str:
