@@ -1,4 +1,4 @@
-"""Arms of one shape, compiled once and run many times: weights are assigned, nothing is traced again."""
+"""Train arms of one shape with one compiled network: each run assigns weights and traces nothing again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tlcli.training.watch import Watch
 
 SOURCE_HEAD = "source_head"
 FEATURE_BYTES = 6 << 30
-"""Stored activations of one dataset larger than this are computed anew in every step instead."""
+"""The most bytes of activations of a dataset to store; larger ones are computed anew in every step."""
 
 
 @dataclass
@@ -47,21 +47,21 @@ class _Stage:
 
 @dataclass
 class Outcome:
-    """What one run of an arm leaves behind; the weights stay in the trainer's network."""
+    """The measurements of one run of an arm; the weights stay in the trainer's network."""
 
     history: dict[str, list[float]]
     logits: np.ndarray
-    """float32, N x classes: on the test part."""
+    """float32, N x classes: the logits of the test part."""
     train_accuracy: float
-    """In inference mode, on at most 2,000 of the training images, as they are."""
+    """Accuracy in inference mode, on at most 2,000 of the training images, without augmentation."""
     chosen: dict[str, Any] = field(default_factory=dict)
-    """What was chosen on the training images, by what chose it."""
+    """Values chosen on the training images, by the solver that chose them."""
 
 
 class ArmTrainer:
-    """Trains arms of one shape: the same phases on as many classes, whatever is copied.
+    """Trains arms of one shape: the same phases and number of classes, whatever layers are copied.
 
-    Where a phase adds terms to the loss, which look at what is copied, the shape includes that.
+    If a phase adds terms to the loss, which depend on the copied layers, these are part of the shape.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class ArmTrainer:
 
     @property
     def cut_layers(self) -> set[str | None]:
-        """The layers whose activations its phases keep; None where a phase takes the images."""
+        """The layers whose activations its phases store; None for a phase that takes the images."""
         return {stage.cut.layer for stage in self._stages}
 
     @property
@@ -105,7 +105,7 @@ class ArmTrainer:
 
     @property
     def trainable_parameters(self) -> int:
-        """What the widest phase changes."""
+        """The number of parameters that the widest phase changes."""
         return max(stage.trainable_parameters for stage in self._stages)
 
     def run(
@@ -123,7 +123,7 @@ class ArmTrainer:
         chosen: dict[str, Any] = {}
         seen = trained = 0
         for stage, phase in zip(self._stages, arm.phases, strict=True):
-            # A head that is solved for takes no images, so that what follows sees those of every other arm.
+            # A solved head takes no images from the stream, so that all arms see the same ones afterwards.
             fit = self._fit(stage, phase, dataset, seed + 1_000_003 * trained, features, source)
             fit.history, fit.seen_before = history, seen
             fit.rows_before = len(history.get("samples_seen", []))
@@ -138,14 +138,17 @@ class ArmTrainer:
         return Outcome(history, fit.test_logits(), self._train_accuracy(fit, dataset), chosen)
 
     def _solve(self, how: str, fit: Fit, dataset: Dataset, seed: int) -> dict[str, Any]:
-        """Put the solution of the linear head in its place; what was chosen for it on the way."""
+        """Solve for the linear head and assign it; returns the values that the solver chose."""
         n = len(dataset.train)
         x = np.asarray(fit.examples.train["x"]).reshape(fit.examples.views, n, -1)
         validation = None
         if "validation" in fit.examples.evaluated:
             held, labels = fit.examples.evaluated["validation"]
             sides = np.asarray(held).reshape(fit.sides, len(labels), -1)
-            validation = sides.mean(axis=0), labels  # a linear head's mean logits are those of the mean
+            validation = (
+                sides.mean(axis=0),
+                labels,
+            )  # mean logits of a linear head are those of the mean features
         problem = Problem(x, dataset.train.labels, dataset.classes, seed, validation)
         found = SOLVERS[how](problem)
         weights = {f"{net.HEAD}/kernel": found.kernel, f"{net.HEAD}/bias": found.bias}
@@ -154,19 +157,19 @@ class ArmTrainer:
         return found.chosen
 
     def weights(self) -> dict[str, np.ndarray]:
-        """The weights as the last run left them, the source head apart."""
+        """The weights after the last run, without the source head."""
         return net.weights(self.network.model)
 
     def source_logits(self, dataset: Dataset) -> np.ndarray:
-        """The answers of the source head on the source's test part: float32, N x source classes."""
+        """The logits of the source head on the source's test part: float32, N x source classes."""
         if not hasattr(self, "_whole"):
             base = self.base
             self._whole = Inference(self.model, base.mean, base.std, base.channel_order)
         return self._whole(dataset.test.images)[1]
 
     def _with_source_head(self) -> keras.Model:
-        """The network with the base's head beside its own; and, where its head takes other features, with
-        the layers between the two."""
+        """The network with the base's head beside its own, and the layers between the two if the heads read
+        different features."""
         features = self.network.features(self.base.options)
         with keras_private.initialize_with_numpy():
             head = keras.layers.Dense(len(self.base.class_names), name=SOURCE_HEAD)(features)
@@ -185,8 +188,8 @@ class ArmTrainer:
         net.reset_seed_states(self.model, seed)
 
     def _set_frozen(self, phase: Phase) -> None:
-        """Frozen layers do not learn, and run in inference mode, whether or not what they make of the images
-        is kept; only their batch normalization may be told to go on."""
+        """Freeze layers: they do not learn and run in inference mode, whether or not their outputs are
+        stored. Only their batch normalization may go on."""
         silent = graph.frozen_dropouts(self.network.model, self.network.groups[: phase.frozen])
         for layer, rate in self._dropouts.items():
             layer.rate = 0.0 if layer.name in silent else rate
@@ -216,8 +219,8 @@ class ArmTrainer:
         return self._stage(phase, self._choose_cut(phase, frozen), trainable)
 
     def _choose_cut(self, phase: Phase, frozen: list[tuple[str, ...]]) -> graph.Cut:
-        """Cut behind the frozen layers where their activations can be kept: not when images are augmented
-        anew at every step or statistics move, nor when they would not fit into memory."""
+        """Cut behind the frozen layers if their activations can be stored: not if every step augments images
+        anew or statistics move, nor if they do not fit into memory."""
         model = self.model if self._trains_source_layers(phase) else self.network.model
         if phase.solve:
             return graph.cut(model, frozen)
@@ -237,7 +240,7 @@ class ArmTrainer:
         if cut.below is not None or not phase.augment:
             recipe = dataclasses.replace(recipe, augment=())
         if phase.solve:
-            # There is no step to average or augment.
+            # Without steps there is nothing to average or augment.
             recipe = Recipe(samples=1, batch_size=recipe.batch_size, mirrored=recipe.mirrored)
         context = Context(base, self.network, trainable, self.copied)
         step = Step(
@@ -272,7 +275,7 @@ class ArmTrainer:
         features: FeatureStore,
         source: Dataset | None,
     ) -> Fit:
-        """The training of a phase, which differs from the compiled one in rate and length at most."""
+        """The training of a phase, which may differ from the compiled one in rate and length."""
         self._set_frozen(phase)
         rate = self.recipe.rate * phase.rate
         stage.step.recipe = dataclasses.replace(stage.step.recipe, learning_rate=rate)
@@ -323,7 +326,7 @@ class ArmTrainer:
         )
 
     def _views(self, stage: _Stage, dataset: Dataset, seed: int) -> Iterator[Any]:
-        """What the frozen layers make of augmented views of the training images, one view after the other."""
+        """The outputs of the frozen layers for augmented views of the training images, view by view."""
         assert stage.below is not None
         base = self.base
         grey = [v if base.channel_order == "rgb" else v[::-1] for v in (base.mean, base.std)]

@@ -1,4 +1,4 @@
-"""The arms of a grid: a method with its options and the layers it copies and freezes. No Keras here."""
+"""The arms of a grid: a method with its options and the layers that it copies and freezes, without Keras."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Options = dict[str, float | str]
 
 RATE, AUGMENT, VIEWS = "rate", "augment", "views"
 COMMON: Options = {RATE: 1.0, AUGMENT: 1.0, VIEWS: 0.0, HEAD_UNITS: "", HEAD_DROPOUT: 0.0, ALL_LAYERS: ""}
-"""The options that every method has: a factor on the learning rate, whether images are augmented as the
-recipe says, how many augmented views of each image frozen layers keep, hidden layers in the head, and whether
-it reads all layers (1), the last (0) or, where nothing is said, what the base's reads."""
+"""Options of every method: a factor on the learning rate, whether images are augmented as the recipe says,
+the number of augmented views of each image that frozen layers store, hidden layers in the head, and whether
+the head reads all layers (1), the last (0) or, by default, those that the base's head reads."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Arm:
     """Weighted layers frozen in the first phase."""
     phases: tuple[Phase, ...]
     head: tuple[tuple[str, float | str], ...] = ()
-    """The options of another head than the base's, for the architecture; empty for one of its kind."""
+    """Options of the architecture for a head unlike the base's; empty for one like it."""
     choices: tuple[Arm, ...] = ()
-    """Candidates of which each run takes the one that does best on held-out training images."""
+    """Candidates; each run takes the best on held-out training images."""
 
 
 def parse_arms(
@@ -57,13 +57,13 @@ def parse_arms(
     Args:
         specs: The specifications.
         groups: The network's weighted layers in order, the head last.
-        copy: For methods that copy and do not say themselves how much; default all below the head.
-        freeze: Likewise for methods that freeze; default what is copied.
-        head: `head_units`, `head_dropout` and `all_layers` of arms that do not say.
-        hidden: The weighted layers under a head with hidden layers, asked for where an arm has one.
+        copy: Layers to copy, for specifications without `copy=`; by default all below the head.
+        freeze: Layers to freeze, for specifications without `freeze=`; by default those copied.
+        head: `head_units`, `head_dropout` and `all_layers` of arms that do not set them.
+        hidden: Gives the weighted layers under a head with hidden layers, for arms that have one.
 
     Raises:
-        UsageError: an unknown method, option or layer; the same arm twice.
+        UsageError: An unknown method, option or layer, or an arm that is there twice.
     """
     common = {
         **COMMON,
@@ -84,10 +84,10 @@ def parse_arms(
 
 
 def count_arms(specs: Sequence[str], copy: str | None, freeze: str | None) -> int:
-    """How many arms specifications mean, as far as that can be told before the network is known.
+    """The number of arms that specifications mean, as far as known without the network.
 
     Raises:
-        UsageError: an unknown method, a specification that is none.
+        UsageError: An unknown method, or a specification of another form.
     """
     number = 0
     for name, given in map(_parse, specs):
@@ -153,7 +153,7 @@ def _label(name: str, shown: dict[str, str]) -> str:
 
 
 def _changed_options(chosen: Method, options: Options) -> dict[str, str]:
-    """The options that are not at their defaults."""
+    """The options that differ from their defaults."""
     defaults = {**COMMON, **chosen.defaults}
     return {key: _text(value) for key, value in options.items() if value != defaults[key]}
 
@@ -168,7 +168,7 @@ def _head(chosen: Method, options: Options) -> tuple[tuple[str, float | str], ..
     every = options[ALL_LAYERS]
     if not options[HEAD_UNITS]:
         return () if every == "" else ((ALL_LAYERS, int(every)),)
-    if every and every != chosen.defaults.get(ALL_LAYERS):  # what only the method says gives way
+    if every and every != chosen.defaults.get(ALL_LAYERS):  # a default of the method gives way
         raise UsageError(f"{ALL_LAYERS}: a head with hidden layers reads one layer; give one of the two.")
     return tuple((key, options[key]) for key in (HEAD_UNITS, HEAD_DROPOUT) if options[key])
 
@@ -207,7 +207,7 @@ def _refuse(chosen: Method, **given: str | None) -> None:
 
 
 def _alternatives(chosen: Method, given: dict[str, str], common: Options) -> list[Options]:
-    """Every combination of the given values; one where no option has several."""
+    """Every combination of the given values."""
     known: Options = {**common, **chosen.defaults}
     values: dict[str, list[float | str]] = {key: [default] for key, default in known.items()}
     for key, text in given.items():

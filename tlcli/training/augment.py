@@ -1,7 +1,7 @@
-"""Augmentation in two halves: numpy draws what happens to each image, `keras.ops` does it.
+"""Augmentation in two halves: numpy draws the change of each image, and `keras.ops` applies it.
 
-The draws come from (seed, step) alone, so that a resumed training sees the very same images; what is drawn
-travels with the batch indices into the compiled step.
+The draws depend only on (seed, step), so that a resumed training sees the same images. They enter the
+compiled step with the indices of the batch.
 """
 
 from __future__ import annotations
@@ -31,21 +31,20 @@ def draw(
     shape: tuple[int, ...],
     rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
-    """What happens to each of some images.
+    """Draw the changes of some images.
 
     Args:
-        augmentation: By name, with its strength.
-        images: How many: of one batch, or of several (batches x images), each mixed within itself.
-        shape: Of an image.
-        rng: Draws.
+        augmentation: The strength of each augmentation, by name.
+        images: The number of images of one batch, or of several (batches x images); mixup stays in a batch.
+        shape: The shape of an image.
+        rng: The generator.
 
     Returns:
         `flip` (float32, 0 or 1), `offset` (int32, images x 2, pixels down and right), `angle` (float32,
         radians), `box` (float32, images x 4: upper edge, left edge, height and width of the part that is
         enlarged, as shares), `color` (float32, images x 3: factors on brightness, contrast and saturation),
-        `corner` (int32, images x 2: the upper left corner of the cut-out), `partner` (int32, a
-        place in the same batch) and
-        `weight` (float32) of mixup; only those that the augmentation has.
+        `corner` (int32, images x 2: the upper left corner of the cut-out), `partner` (int32, a place in the
+        same batch) and `weight` (float32) of mixup; only those of the augmentations given.
     """
     plan: dict[str, np.ndarray] = {}
     height, width, _ = shape
@@ -75,10 +74,10 @@ def draw(
 
 
 def require_size(augmentation: dict[str, float], shape: tuple[int, int, int]) -> None:
-    """Whether images of a shape can be shifted so far: what comes in at an edge is reflected, once.
+    """Refuse images that are too small to shift: the strip that enters at an edge is reflected once.
 
     Raises:
-        UsageError: they are too small.
+        UsageError: The images are too small.
     """
     height, width, _ = shape
     if (reach := _reach(augmentation)) >= min(height, width):
@@ -88,13 +87,14 @@ def require_size(augmentation: dict[str, float], shape: tuple[int, int, int]) ->
 
 
 def alternating_flips(index: np.ndarray, start: int, sides: np.ndarray) -> np.ndarray:
-    """Which images of a stretch of the stream are mirrored: drawn for the first epoch, in turn thereafter.
+    """Whether each image of a stretch of the stream is mirrored: at random in the first epoch, then
+    alternating.
 
-    An image is so seen from both sides in any two epochs (Jordan 2024, section 3.6).
+    Any two successive epochs show an image from both sides (Jordan 2024, section 3.6).
 
     Args:
-        index: The images' numbers, steps x batch.
-        start: Where in the stream the stretch begins.
+        index: The numbers of the images, steps x batch.
+        start: The place in the stream where the stretch begins.
         sides: 0 or 1 for each image: whether it is mirrored in the first epoch.
     """
     epoch = (start + np.arange(index.size).reshape(index.shape)) // len(sides)
@@ -109,15 +109,15 @@ def view(
     mean: np.ndarray,
     std: np.ndarray,
 ) -> Iterator[np.ndarray]:
-    """One augmented view of every image, uint8 as they are, some at a time.
+    """One augmented view of every image, uint8, a block of images at a time.
 
     Args:
         images: uint8, N x H x W x C.
-        augmentation: What each goes through by itself (no mixup).
-        number: Of the view, from 0; with alternating flips every other view is mirrored.
-        seed: Of what is drawn.
-        mean: Per channel, of pixel values scaled to 0...1: the grey of a cut-out.
-        std: Likewise.
+        augmentation: The augmentations of single images (no mixup), with their strengths.
+        number: The number of the view, from 0; alternating flips mirror every other view.
+        seed: The seed of the draws.
+        mean: The mean of pixels scaled to 0...1, per channel: the grey of a cut-out.
+        std: The standard deviation of pixels scaled to 0...1, per channel.
     """
     from keras import ops
 
@@ -138,7 +138,7 @@ def view(
 
 
 def both_sides(images: np.ndarray) -> np.ndarray:
-    """The images, and behind them their mirror images: 2N x H x W x C."""
+    """The images, followed by their mirror images: 2N x H x W x C."""
     return np.concatenate([images, images[:, :, ::-1]])
 
 
@@ -153,10 +153,10 @@ def apply(
 
     Args:
         images: float32, B x H x W x C, standardised: 0 is the mean grey.
-        plan: What was drawn for it.
+        plan: The draws for the batch.
         augmentation: The strengths.
-        mean: Per channel, of pixel values scaled to 0...1.
-        std: Likewise.
+        mean: The mean of pixels scaled to 0...1, per channel.
+        std: The standard deviation of pixels scaled to 0...1, per channel.
     """
     from keras import ops
 
@@ -232,7 +232,7 @@ def _rotate(images: Any, angle: Any) -> Any:
 
 
 def _boxes(least: float, images: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Parts of an image: of its area a share from `least` to 1, with sides of a ratio from 3/4 to 4/3.
+    """Draw parts of an image with a share of its area from `least` to 1 and a ratio of sides from 3/4 to 4/3.
 
     Szegedy et al., "Going deeper with convolutions", CVPR 2015, section 6; a side is the image's at most.
     """
@@ -250,7 +250,7 @@ def _enlarge(images: Any, box: Any) -> Any:
     height, width = images.shape[1:3]
     top, left, high, wide = (box[:, number] for number in range(4))
     zero = ops.zeros_like(top)
-    # A pixel's centre lies half a pixel from its edge, in what is read and in what is written.
+    # The centre of a pixel is half a pixel from its edge, in the input and in the output.
     rows, columns = height * top + (high - 1) / 2, width * left + (wide - 1) / 2
     transforms = ops.stack([wide, zero, columns, zero, high, rows, zero, zero], axis=1)
     return ops.image.affine_transform(
@@ -259,7 +259,7 @@ def _enlarge(images: Any, box: Any) -> Any:
 
 
 def _jitter(pixels: Any, factors: Any) -> Any:
-    """Pixels of 0...1 with other brightness, contrast and saturation, in this order, cut off at 0 and 1.
+    """Change brightness, contrast and saturation of pixels of 0...1, in this order; clip at 0 and 1.
 
     Contrast is towards an image's mean, saturation towards the mean of a pixel's channels.
     """

@@ -27,7 +27,7 @@ from tlcli.training.step import Step
 from tlcli.training.watch import MeasuredCallback, ProgressCallback, StopCallback, Watch, rows
 
 STATE = "state.h5"
-"""The file in the folder of an unfinished training."""
+"""The name of the state file of an unfinished training."""
 
 
 def channel_statistics(images: Any, sample: int = 10_000) -> tuple[np.ndarray, np.ndarray]:
@@ -41,9 +41,9 @@ def channel_statistics(images: Any, sample: int = 10_000) -> tuple[np.ndarray, n
 
 
 def _preprocessing(name: str, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """What is subtracted and divided by: the statistics of the training images, one float32 for each channel.
+    """The mean and standard deviation of the training images, one float32 for each channel.
 
-    A network that rescales pixels of 0...255 by itself is given these.
+    A network that rescales pixels by itself gets pixels of 0...255.
     """
     published = architecture_of(name).pretrained
     channels = dataset.image_shape[2]
@@ -69,24 +69,23 @@ def train_base(
     """Train a network on a dataset from random weights.
 
     Args:
-        dataset: With a train part and a test part; with a validation part, its loss and accuracy are
-            recorded too.
+        dataset: A dataset with a train and a test part. The history also has the loss and accuracy of a
+            validation part, if there is one.
         architecture: A registered name.
-        options: Its options.
-        recipe: How to train; by default Adam for ten epochs.
-        seed: Of the weights, the order, dropout and augmentation.
-        state_dir: A folder of its own, where the state of an unfinished training is kept, every minute and
-            when stopped.
-        resume: Go on from `state_dir` where it holds a state.
-        progress: Called with a `Progress`.
-        stop: Called without arguments after each chunk of steps; true stops the training.
-        measured: Called with `base` and each row of the history (a `RunLogs`, say); on resuming, first with
-            those that were measured before.
-        devices: Share each batch among at most so many, evenly; by default all GPUs that JAX sees.
+        options: The architecture's options.
+        recipe: The recipe; by default Adam for ten epochs.
+        seed: The seed of the weights, the order, dropout and augmentation.
+        state_dir: A folder for the state of an unfinished training, saved every minute and when stopped.
+        resume: Go on from the state in `state_dir`, if there is one.
+        progress: Takes a `Progress`.
+        stop: Takes nothing, after each chunk of steps; true stops the training.
+        measured: Takes `base` and each row of the history (a `RunLogs`, say); after a resume, first the rows
+            measured before.
+        devices: The most devices to share each batch, evenly; by default all GPUs that JAX sees.
 
     Raises:
-        Interrupted: after `stop`; `state_dir` holds the state.
-        TlcliError: images that the architecture cannot take, a state of another training.
+        Interrupted: `stop` was true; `state_dir` holds the state.
+        UsageError, TlcliError: The architecture cannot take the images, or the state is of another training.
     """
     recipe = resolve_precision(recipe or Recipe(epochs=10))
     require_seeds(seed)
@@ -153,10 +152,10 @@ def train_base(
 
 
 def require_validation(recipe: Recipe, dataset: Dataset) -> None:
-    """Early stopping chooses, so it needs a part of its own.
+    """Require a validation part for early stopping, which chooses on it.
 
     Raises:
-        UsageError: there is none.
+        UsageError: There is none.
     """
     if recipe.early_stopping and "validation" not in dataset.parts:
         raise UsageError(
@@ -166,7 +165,7 @@ def require_validation(recipe: Recipe, dataset: Dataset) -> None:
 
 
 def examples(engine: Engine, dataset: Dataset, mirrored: bool = False) -> Examples:
-    """A dataset's images and labels on the device; `mirrored` as in a recipe."""
+    """A dataset's images and labels on the device; `mirrored` adds mirror images of the test part."""
 
     def views(images: Any) -> np.ndarray:
         return augment.both_sides(np.asarray(images[:])) if mirrored else np.asarray(images[:])
@@ -186,7 +185,7 @@ def examples(engine: Engine, dataset: Dataset, mirrored: bool = False) -> Exampl
 
 
 def _matching_state(path: Path, wanted: Checkpoint, dataset: Dataset) -> dict[str, np.ndarray]:
-    """The saved state, after a check that it belongs to this very training."""
+    """The saved state, after a check that it belongs to this training."""
     kept = store.read(path, Checkpoint)
     same = {
         "architecture": (kept.architecture, wanted.architecture),

@@ -1,4 +1,4 @@
-"""What a base, its targets and the arms of a grid must have in common."""
+"""Check that a base, its targets and the arms of a grid fit each other."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tlcli.training.recipe import Recipe
 
 
 def target_name(dataset: Dataset) -> str:
-    """What results call a dataset: its file's name without `.h5`; one that is in no file by what it holds."""
+    """The name of a dataset in results: its file's name without `.h5`, or its content if it has no file."""
     name = dataset.provenance.name.removesuffix(".h5")
     return name or f"{dataset.source or 'dataset'}-n{len(dataset.train)}"
 
 
 def relation(base: Checkpoint, dataset: Dataset) -> str:
-    """`own` where the base was trained on the dataset's training images, with the same classes; else `other`.
+    """`own` if the base was trained on the dataset's training images, with the same classes; else `other`.
 
-    Images are told by their published set and their positions in it, so that part of the base's own task is
-    its own too.
+    The published set and the positions in it identify images, so that a part of the base's task is `own`,
+    too.
     """
     digest = dataset.provenance.content_sha256
     if digest and digest in {parent.content_sha256 for parent in base.provenance.parents}:
@@ -46,11 +46,11 @@ def check_grid(
     below_head: int,
     bn_statistics: str = "frozen",
 ) -> None:
-    """Whether the parts of a grid fit each other, before anything is trained.
+    """Check that the parts of a grid fit each other, before the training.
 
     Raises:
-        UsageError: datasets of one name, options or methods that exclude each other.
-        TlcliError: images or classes that do not fit the base.
+        UsageError: Two datasets have one name, or options or methods exclude each other.
+        TlcliError: Images or classes do not fit the base.
     """
     for dataset in [*datasets, *([source] if source else [])]:
         require_shape(base, dataset)

@@ -1,4 +1,4 @@
-"""What computes, for the provenance of files: it can decide the last bits of a weight."""
+"""Describe what computes, for the provenance of files: it can decide the last bits of a weight."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 
 def describe_computing(precision: str, devices: int = 1) -> dict[str, Any]:
-    """The backend, the device and what it computes in; on a CPU also the threads of one operation.
+    """The backend, the device and the precision; on a CPU also the threads of one operation.
 
     Args:
         precision: `float32` or `mixed`.
-        devices: How many share a batch.
+        devices: The number of devices that share a batch.
 
     Returns:
         `backend`, `device` (`cpu`, or the name of the GPU), `precision`; `threads` on a CPU; on a GPU `tf32`,
-        whether products of float32 are rounded to 10 bits; `devices` where several do.
+        whether products of float32 are rounded to 10 bits; `devices` if there are several.
     """
     import keras
 
@@ -30,7 +30,7 @@ def describe_computing(precision: str, devices: int = 1) -> dict[str, Any]:
 
 
 def same_computer(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Can one go on with what the other has begun? Threads may differ, backends and devices may not."""
+    """Whether one computer can continue the other's work: only the threads may differ."""
     return all(one.get(name) == other.get(name) for name in ("backend", "devices"))
 
 
@@ -51,7 +51,7 @@ def gpus(backend: str) -> list[str]:
 
         try:
             return [str(device.device_kind) for device in jax.devices() if device.platform != "cpu"]
-        except RuntimeError:  # it has been told of platforms that are not here
+        except RuntimeError:  # JAX_PLATFORMS names a platform that is missing
             return []
     return []
 

@@ -16,16 +16,16 @@ from tlcli.training.watch import ProgressCallback, Watch
 
 
 def rebuild(checkpoint: Checkpoint, precision: str = "float32") -> net.Network:
-    """The network of a checkpoint: built from the registry by name, its arrays assigned after a check.
+    """The network of a checkpoint: built from the registry by name, with arrays assigned after a check.
 
-    A checkpoint without classes has no head: what the network has in its place is not to be used.
+    A checkpoint without classes has no head: the layer in its place must not be used.
 
     Args:
-        precision: What it computes in, `float32` or `mixed`.
+        precision: `float32` or `mixed`.
 
     Raises:
-        UsageError: its network is registered by a plug-in that is not here, or in another version.
-        TlcliError: weights that are missing, too many, or of another shape.
+        UsageError: The plug-in of its network is missing or has another version.
+        TlcliError: Weights are missing, too many, or of another shape.
     """
     NETWORKS.require(
         checkpoint.architecture,
@@ -52,10 +52,10 @@ def rebuild(checkpoint: Checkpoint, precision: str = "float32") -> net.Network:
 
 
 def require_shape(checkpoint: Checkpoint, dataset: Dataset) -> None:
-    """A base takes images of the size and channels that it was trained on.
+    """Require images of the size and channels that a base was trained on.
 
     Raises:
-        TlcliError: the dataset has others.
+        TlcliError: The dataset has others.
     """
     if tuple(checkpoint.input_shape) != dataset.image_shape:
         received, expected = ("x".join(map(str, s)) for s in (dataset.image_shape, checkpoint.input_shape))
@@ -79,17 +79,17 @@ def embed(
     Args:
         checkpoint: The network.
         dataset: Images of the size it was trained on.
-        layer: A layer's name, or `all` for what all below the head make of an image (`net.all_layers`); by
-            default the second-last (what the head classifies).
-        mirrored: Each vector is the mean of an image's and its mirror image's.
-        progress: Called with a `Progress` after each part.
+        layer: A layer's name, or `all` for the outputs of all layers below the head (`net.all_layers`); by
+            default the layer that the head classifies.
+        mirrored: Average the vectors of an image and its mirror image.
+        progress: Takes a `Progress` after each part.
 
     Returns:
         Float32, N x D, for each part of the dataset.
 
     Raises:
-        UsageError: the network has no such layer.
-        TlcliError: images of another size.
+        UsageError: The network has no layer of that name.
+        TlcliError: The images have another size.
     """
     require_shape(checkpoint, dataset)
     network = rebuild(checkpoint)

@@ -1,4 +1,4 @@
-"""What frozen layers make of the images: computed once, from what a shallower cut keeps where possible."""
+"""Outputs of frozen layers, computed once, from the outputs of a shallower cut if possible."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from tlcli.training.parallel import TRACING
 
 
 class Frozen:
-    """The layers of a network below a cut, as they run once over the data: from the images, or from what is
-    kept at a shallower cut. Both give the same bits where a layer's outputs do not depend on what was
-    computed in the same call; the batches are the same.
+    """The layers of a network below a cut, which run once over the data, from the images or from the stored
+    outputs of a shallower cut. Both use the same batches and give the same bits, if the outputs of a layer do
+    not depend on what else one call computes.
     """
 
     def __init__(self, model: keras.Model, base: Checkpoint) -> None:
@@ -30,15 +30,15 @@ class Frozen:
         self._whole = Inference(model, base.mean, base.std, base.channel_order)
         self._from: dict[str | None, Inference] = {None: self._whole}
         self.layers = graph.layers_on_every_path(model)
-        """Those that every path passes, from the cut down to the first."""
+        """The layers on every path, from the cut down to the first."""
 
     @property
     def cut(self) -> str:
-        """The layer whose activations it gives."""
+        """The layer at the cut."""
         return self.layers[0]
 
     def outputs(self, x: Any, behind: str | None = None) -> Any:
-        """The activations at the cut: of images, or of those behind a layer that every path passes."""
+        """The activations at the cut, from images or from the activations of a layer on every path."""
         if behind == self.cut:
             return x
         base = self._base
@@ -52,13 +52,13 @@ class Frozen:
 
 
 class FeatureStore:
-    """Images on the device, and what frozen layers make of them: computed once per part and cut.
+    """Images on the device, and the outputs of frozen layers, computed once per part and cut.
 
-    Parts are known by their content, so that targets of several sizes share one test part. Runs in several
-    threads share one store; who wants what another is computing waits for it.
+    Their content identifies parts, so that targets of several sizes share one test part. Runs in several
+    threads share one store. A thread that needs what another is computing waits.
 
     Args:
-        mirrored: Behind the images of every part but the training images come their mirror images.
+        mirrored: Add the mirror images of every part except the training part, behind its images.
     """
 
     def __init__(self, mirrored: bool = False) -> None:
@@ -71,7 +71,7 @@ class FeatureStore:
         self._locks: dict[Hashable, threading.Lock] = {}
 
     def inputs(self, dataset: Dataset, frozen: Frozen | None, engine: Engine) -> dict[str, Any]:
-        """By part: images, or the activations at the cut of the frozen layers."""
+        """The images of each part, or the activations at the cut of the frozen layers."""
 
         def compute(part: str, digest: str) -> Any:
             layer, kept = self._nearest(digest, frozen.layers) if frozen else (None, None)
@@ -89,7 +89,7 @@ class FeatureStore:
         return found
 
     def _stream(self, dataset: Dataset, part: str, frozen: Frozen, engine: Engine) -> Iterator[np.ndarray]:
-        """The activations at the cut, of as many images at a time as make a block."""
+        """The activations at the cut, one block of images at a time."""
         images = dataset.parts[part].images
         block = block_size(images)
         for mirrored in (False, True) if self._is_mirrored(part) else (False,):
@@ -106,9 +106,10 @@ class FeatureStore:
         return both_sides(images) if self._is_mirrored(part) else images
 
     def keep_for(self, worker: int, datasets: Iterable[Dataset | None], layers: set[str | None]) -> None:
-        """Note what a worker needs from now on: images of these datasets and their activations at these
-        cuts. Of datasets that no worker needs any more all is dropped; of the others what is not needed
-        stays until the activations at the new cuts, which may start from it, have been computed."""
+        """Note what a worker needs from now on: images of these datasets and their activations at these cuts.
+
+        Datasets that no worker needs are dropped. Other activations stay until those at the new cuts, which
+        may start from them, are computed."""
         parts = {digest for d in datasets if d is not None for digest in self._parts(d).values()}
         with self._lock:
             self._wanted[worker] = parts, {None, *layers}
@@ -117,7 +118,7 @@ class FeatureStore:
                 del self._kept[key]
 
     def forget(self, datasets: Iterable[Dataset]) -> None:
-        """Datasets that are about to end: what is known of them by their identity must end too."""
+        """Forget datasets that will be deleted, because their identity is the key."""
         for dataset in datasets:
             self._digests.pop(id(dataset), None)
             self._teachers.pop(id(dataset), None)
@@ -135,7 +136,7 @@ class FeatureStore:
         return self._once(self._teachers, id(dataset), compute)
 
     def _nearest(self, digest: str, layers: Iterable[str]) -> tuple[str | None, Any]:
-        """The first of these layers whose activations of a part are kept, and these."""
+        """The first of these layers whose activations of a part are stored, and the activations."""
         with self._lock:
             for layer in layers:
                 if (digest, layer) in self._kept:
@@ -143,7 +144,7 @@ class FeatureStore:
         return None, None
 
     def _drop(self) -> None:
-        """Drop what no worker needs."""
+        """Drop images and activations that no worker needs."""
         with self._lock:
             for key in list(self._kept):
                 if not any(key[0] in digests and key[1] in cuts for digests, cuts in self._wanted.values()):
@@ -169,6 +170,6 @@ class FeatureStore:
         with lock:
             if key not in table:
                 value = compute()
-                with self._lock:  # others may be going through the table
+                with self._lock:  # other threads may be reading the table
                     table[key] = value
             return table[key]

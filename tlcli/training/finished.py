@@ -1,4 +1,4 @@
-"""The finished runs of an unfinished grid: a file each, until all are done."""
+"""The finished runs of an unfinished grid, one file each, until all are done."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class FinishedRuns:
     """A folder of results of one run each.
 
     Args:
-        folder: Made with the first run; None keeps nothing.
-        keys: Of all runs of the grid.
-        parents: What the grid is made from, which the files of this very grid name as their parents.
+        folder: The folder, made with the first run; None keeps nothing.
+        keys: The keys of all runs of the grid.
+        parents: The inputs of the grid, which its files name as their parents.
     """
 
     def __init__(self, folder: Path | None, keys: Iterable[str], parents: Sequence[Record]) -> None:
@@ -35,10 +35,10 @@ class FinishedRuns:
         store.write(path, results, parents=self._parents, force=True, follow=False)
 
     def load(self, keys: Iterable[str], wanted: Results) -> dict[str, Run]:
-        """The runs that are there, by their keys; `wanted` has the recipe and what computes.
+        """The finished runs by their keys; `wanted` has the recipe and what computes.
 
         Raises:
-            TlcliError: one that another recipe or other files have made.
+            TlcliError: A run was made with another recipe or from other files.
         """
         if self._folder is None:
             return {}
@@ -79,8 +79,8 @@ def _file_name(key: str) -> str:
 
 
 def safe_name(key: str) -> str:
-    """A key as a file name; one that had to be changed or cut carries a digest, so that no two meet."""
-    plain = key.replace("|", "--").replace(":", "-")  # a colon means something to make, scp and Windows
+    """A key as a file name; a changed or shortened key has a digest, so that names differ."""
+    plain = key.replace("|", "--").replace(":", "-")  # make, scp and Windows give a colon a meaning
     safe = "".join(c if (c.isascii() and c.isalnum()) or c in "-_.=(),+" else "_" for c in plain)
     if safe == plain and len(safe) <= 200:
         return safe

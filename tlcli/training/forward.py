@@ -1,4 +1,4 @@
-"""A network as images meet it: pixels are standardised as its weights expect, then come its outputs."""
+"""A network with its preprocessing: it standardises pixels as its weights expect, then computes outputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class Forward:
     channel_order: str = "rgb"
     """`bgr`: the model takes the channels of an image in reverse order."""
     largest: int = 0
-    """Bytes of an image's largest activation, which sets the batches outside training; 0: of this model."""
+    """Bytes of an image's largest activation, which limits batches outside training; 0: that of this
+    model."""
 
     def __post_init__(self) -> None:
         if not self.largest:
@@ -31,8 +32,8 @@ class Forward:
         inputs = self.model.inputs[0].shape
         self.takes_images = len(inputs) == 4 and self.model.layers[0].name == "images"
         if self.takes_images:
-            # In two passes, and as large as an image: a broadcast along three channels takes TensorFlow ten
-            # times as long as one along the images.
+            # In two passes, with mean and std as large as an image: a broadcast along three channels takes
+            # TensorFlow ten times as long as one along the images.
             std = np.broadcast_to(np.asarray(self.std, np.float64), inputs[1:])
             self._scale = (1 / (255 * std)).astype(np.float32)
             self._shift = (self.mean / std).astype(np.float32)

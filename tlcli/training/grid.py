@@ -37,7 +37,7 @@ from tlcli.training.selection import held_out
 from tlcli.training.watch import MeasuredCallback, Progress, ProgressCallback, StopCallback, Watch, rows
 
 
-@dataclass(eq=False)  # each is itself alone: comparing its arrays would be slow, and fails
+@dataclass(eq=False)  # cells differ by identity: comparing their arrays is slow and fails
 class _Cell:
     """One run to do: a place in the grid."""
 
@@ -85,39 +85,41 @@ def transfer(
         base: The network to transfer from.
         datasets: The targets; images of the base's size.
         methods: Specifications such as `scratch`, `freeze:copy=2` (see `arms.parse_arms`).
-        copy: Layers to copy where a specification does not say.
-        freeze: Layers to freeze, likewise.
-        recipe: How to train; by default Adam for ten epochs.
+        copy: Layers to copy, for specifications without `copy=`.
+        freeze: Layers to freeze, for specifications without `freeze=`.
+        recipe: The recipe; by default Adam for ten epochs.
         runs: Repetitions; run r has the seed `seed + r`, the same in every arm, so that runs pair.
-        seed: Of the first run.
-        bn_statistics: `frozen`, or `moving`: frozen batch normalization goes on normalising by the batch
-            and moving its statistics, as `requires_grad=False` leaves it in PyTorch.
-        head_units: Hidden layers of the new head, `512` or `512,256`, in arms that do not say; it then takes
-            the flattened activations of the base's last layer with spatial extent.
+        seed: The seed of the first run.
+        bn_statistics: Batch norm in frozen layers: use the base's stored mean and variance (`frozen`) or
+        those
+            of each batch (`moving`, as `requires_grad=False` leaves it in PyTorch).
+        head_units: Hidden layers of the new head, `512` or `512,256`, for arms that do not set them; the head
+            then takes the flattened activations of the base's last layer with spatial extent.
         head_dropout: Dropout on the inputs of each layer of such a head.
-        all_layers: The new head reads what all layers make of an image, in arms that do not say.
+        all_layers: Let the new head read the outputs of all layers, for arms that do not set it.
         source: The source task: every run then also measures what it forgot, and replay draws from it.
-        state_dir: A folder of its own, where finished runs are kept until all are done.
+        state_dir: A folder for finished runs until all are done.
         resume: Take finished runs from `state_dir`.
-        save_dir: Keep each run's network there as a checkpoint.
-        replace: Write networks anew that are there already, instead of refusing.
-        at_once: Runs to train at the same time, each in a thread of its own: for a CPU whose cores the
-            backend has been told not to share (`tlcli transfer --threads` sees to that).
-        progress: Called with a `Progress`.
-        stop: Called after each chunk of steps; true stops.
-        measured: Called with a run's key and each row of its history (a `RunLogs`, say), in the thread that
-            trains it; first with those of the runs that are taken from `state_dir`.
-        told: Called once with a sentence on the memory that tuning needs, where that is 1 GiB or more.
+        save_dir: A folder to keep each run's network in, as a checkpoint.
+        replace: Replace networks that are there already, instead of refusing.
+        at_once: The number of runs to train at the same time, each in its own thread, on a CPU whose cores
+        the
+            backend does not share (`tlcli transfer --threads` sets this).
+        progress: Takes a `Progress`.
+        stop: Takes nothing, after each chunk of steps; true stops.
+        measured: Takes a run's key and each row of its history (a `RunLogs`, say), in the thread that trains
+            the run; first the rows of the runs from `state_dir`.
+        told: Takes a sentence on the memory that tuning needs, if that is 1 GiB or more.
 
     Raises:
-        Interrupted: after `stop`; finished runs are in `state_dir`.
-        UsageError, TlcliError: arms or images that do not fit the base.
+        Interrupted: `stop` was true; finished runs are in `state_dir`.
+        UsageError, TlcliError: Arms or images do not fit the base.
     """
     recipe = resolve_precision(recipe or Recipe(epochs=10))
     if bn_statistics not in ("frozen", "moving"):
         raise UsageError(f"`bn_statistics`: received {bn_statistics!r}, expected frozen or moving.")
     require_seeds(seed, runs)
-    whole = rebuild(base)  # whatever does not fit is found now
+    whole = rebuild(base)  # raises at once if something does not fit
 
     def groups(**head: Any) -> list[tuple[str, ...]]:
         built = net.build(base.architecture, base.input_shape, 2, with_head(base.options, head))
@@ -149,14 +151,14 @@ def transfer(
 
 
 def _shape(arm: Arm, classes: int) -> Hashable:
-    """What runs must share to use one compiled network, which is given its learning rate and its length."""
+    """The key of runs that can share one compiled network, which takes its learning rate and length."""
     has_terms = any(phase.terms for phase in arm.phases)
     phases = tuple(dataclasses.replace(phase, rate=1.0, share=1.0) for phase in arm.phases)
     return (phases, arm.head, classes, arm.copy if has_terms else None)
 
 
 class _Board:
-    """How far the runs of a grid are, together."""
+    """The progress of all runs of a grid together."""
 
     def __init__(self, cells: Sequence[_Cell], recipe: Recipe) -> None:
         self._cells = list(cells)
@@ -165,7 +167,7 @@ class _Board:
         self._latest = ""
 
     def reporter(self, cell: _Cell) -> ProgressCallback:
-        """What the run calls, in its own thread."""
+        """The function that a run calls with its progress, in its own thread."""
         number = self._cells.index(cell) + 1
         label = f"{cell.name} {cell.arm.label} run {cell.run + 1} ({number} of {len(self._cells)})"
         self._latest = label
@@ -214,7 +216,9 @@ class _Grid:
         measured: MeasuredCallback | None = None,
     ) -> Results:
         todo = [cell for cell in self.cells if cell.key not in self.kept]
-        todo.sort(key=lambda cell: -len(cell.dataset.train))  # the longest first, lest one be left at the end
+        todo.sort(
+            key=lambda cell: -len(cell.dataset.train)
+        )  # the longest first, so that none is left alone at the end
         before = len(self.cells) - len(todo)
         board = _Board(todo, self.recipe)
         asked = stop or (lambda: False)
@@ -265,15 +269,15 @@ class _Grid:
     def _fit(
         self, worker: int, arm: Arm, dataset: Dataset, seed: int, watch: Watch, keep: Sequence[Dataset] = ()
     ) -> tuple[ArmTrainer, Outcome]:
-        """Train an arm; the features of `keep` stay for what comes next."""
+        """Train an arm; the features of `keep` stay for the next runs."""
         features = self.features[worker % len(self.features)]
         trainer = self._trainer(worker, arm, dataset.classes)
         features.keep_for(worker, [dataset, *keep, self.source], trainer.cut_layers)
         return trainer, trainer.run(arm, dataset, seed, watch, features, self.source)
 
     def _select(self, worker: int, cell: _Cell, seed: int, watch: Watch) -> tuple[Arm, dict[str, Any]]:
-        """The candidate that is best on held-out training images (accuracy, then loss); and for the run
-        which that is, and how each did."""
+        """The best candidate on held-out training images (accuracy, then loss), and the fields of the run
+        that name it and give the measures of each."""
         folds, what = held_out(cell.dataset, seed)
         total = len(folds) * len(cell.arm.choices)
         tried: dict[str, dict[str, float]] = {}
@@ -362,7 +366,7 @@ class _Grid:
 
     @property
     def _how(self) -> dict[str, Any]:
-        """What all runs share, for the provenance."""
+        """The values that all runs share, for the provenance."""
         return {**self.recipe.as_json(), "bn_statistics": self.bn_statistics}
 
     @property
@@ -395,7 +399,7 @@ class _Grid:
         store.write(self._network_path(cell), record, parents=[self.base, cell.dataset], force=self._replace)
 
     def prepare_folder(self, replace: bool) -> None:
-        """Make the folder for the networks, before anything is trained."""
+        """Make the folder for the networks, before the training."""
         if self.save_dir is None:
             return
         store.make_folder(self.save_dir)
@@ -432,6 +436,6 @@ class _Grid:
         return [self.base, *self.datasets, *([self.source] if self.source is not None else [])]
 
     def take_kept(self) -> None:
-        """The finished runs of an interrupted grid; with `save_dir`, those whose network is there."""
+        """Take the finished runs of an interrupted grid; with `save_dir`, those whose network is there."""
         there = [c.key for c in self.cells if not self.save_dir or self._network_path(c).exists()]
         self.kept = self.finished.load(there, self._results([]))

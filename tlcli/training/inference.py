@@ -1,4 +1,4 @@
-"""A network that is only asked: outputs for images, in batches, without a training around it."""
+"""Outputs of a network for images, in batches, without a training."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Inference:
         model: Takes standardised images, or features.
         mean: float32, per channel in the order that the model takes them, of pixels scaled to 0...1.
         std: Likewise.
-        channel_order: `rgb`, or `bgr` where the model takes the channels in reverse order.
-        largest: Bytes of an image's largest activation, where that is not to be this model's own.
+        channel_order: `rgb`, or `bgr` if the model takes the channels in reverse order.
+        largest: Bytes of an image's largest activation, if not that of this model.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Inference:
         self._predictor = make_predictor(self._forward)
 
     def outputs(self, x: Any) -> list[Any]:
-        """The model's outputs for inputs that are on the device: float32, on the device."""
+        """The model's outputs for inputs on the device: float32, on the device."""
         return self._predictor.outputs(x)
 
     def __call__(self, images: ImageArray) -> list[np.ndarray]:

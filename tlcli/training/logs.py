@@ -1,4 +1,4 @@
-"""What other tools read while a training runs: a CSV file and a TensorBoard folder per run."""
+"""Logs that other tools read during a training: a CSV file and a TensorBoard folder per run."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tlcli.errors import TlcliError
 
 
 class RunLogs:
-    """Drives Keras's `CSVLogger` and `TensorBoard`, one of each per run: pass it as `measured`.
+    """Writes the logs of Keras's `CSVLogger` and `TensorBoard` for each run: pass it as `measured`.
 
-    `loss` and `accuracy` are those on the training images, `val_loss` and `val_accuracy` those on the
-    validation part, as in Keras; `test_loss` and `test_accuracy` those on the test part, on which nothing is
-    chosen. `epoch` counts passes over the training images; TensorBoard's step is the number of samples seen.
+    `loss` and `accuracy` are of the training images, `val_loss` and `val_accuracy` of the validation part,
+    as in Keras, and `test_loss` and `test_accuracy` of the test part, which nothing is chosen on. `epoch`
+    counts passes over the training images; TensorBoard's step is the number of samples seen.
 
     Args:
-        name: Of the folder that all runs of one call share, below `csv` and `tensorboard`.
-        csv: Write `csv/name/RUN.csv`.
-        tensorboard: Write `tensorboard/name/RUN/train` and `.../validation`.
-        replace: Write anew what is already there, instead of refusing.
+        name: The name of the folder for all runs of one call, below `csv` and `tensorboard`.
+        csv: The folder for `name/RUN.csv`.
+        tensorboard: The folder for `name/RUN/train` and `name/RUN/validation`.
+        replace: Replace logs that are there already, instead of refusing.
 
     Raises:
-        TlcliError: such logs exist, or TensorBoard is wanted and not installed.
+        TlcliError: The logs exist, or TensorBoard is wanted and not installed.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class RunLogs:
                 raise TlcliError(f"{folder} holds logs already. Give --force to write them anew.")
             make_folder(folder)
         self._open: dict[int, _RunLog] = {}
-        """By thread: each trains one run at a time."""
+        """The log of each thread, which trains one run at a time."""
 
     def __call__(self, run: str, row: Mapping[str, float]) -> None:
-        """Write one measurement; the first one of another run in the same thread begins new files."""
+        """Write one measurement. The first measurement of another run in a thread begins new files."""
         if self.csv is None and self.tensorboard is None:
             return
         thread = threading.get_ident()
@@ -68,7 +68,7 @@ class RunLogs:
         present.write(row)
 
     def close(self) -> None:
-        """The files are complete."""
+        """Close all files."""
         while self._open:
             self._open.popitem()[1].close()
 
@@ -105,7 +105,7 @@ class _RunLog:
         logs = keras_names(row)
         epoch = logs.pop("epoch", self._rows)
         if self._csv is not None:
-            self._csv.keys = self._csv.keys or sorted(logs)  # else Keras adds val_ columns, without a value
+            self._csv.keys = self._csv.keys or sorted(logs)  # else Keras adds empty val_ columns
             self._csv.on_epoch_end(epoch, logs)
         if self._tensorboard is not None:
             seen = int(logs.pop("samples_seen"))
@@ -125,7 +125,7 @@ def _start(callback: Any) -> Any:
 
 
 class _Uncompiled:
-    """What the callbacks ask of a model that they do not fit: it has no optimizer of its own."""
+    """A model without an optimizer, in the place of one that Keras trains."""
 
     optimizer = None
 
@@ -139,5 +139,5 @@ _NAMES = {
 
 
 def keras_names(row: Mapping[str, float]) -> dict[str, float]:
-    """A row of a history by the names that Keras's `fit` would give; the test part keeps its own."""
+    """A row of a history with the names of Keras's `fit`; the test part keeps its own."""
     return {_NAMES.get(name, name): value for name, value in row.items()}

@@ -1,4 +1,4 @@
-"""The training loop: chunks of steps, evaluations, resuming, stopping. Knows no backend and no file."""
+"""The training loop: chunks of steps, evaluations, resuming, stopping, without backends and files."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ _SAVE_SECONDS = 60.0
 
 @dataclass
 class Examples:
-    """What a training runs on: arrays on the device by name, and the parts it is evaluated on."""
+    """The data of a training: arrays on the device by name, and the parts to evaluate on."""
 
     train: dict[str, Any]
     size: int
     evaluated: dict[str, tuple[Any, np.ndarray]]
-    """By part (`test`, `validation`): inputs on the device and labels; where answers are mirrored, the inputs
-    of the mirror images stand behind those of the images."""
+    """Inputs on the device and labels, by part (`test`, `validation`). If logits are averaged over mirror
+    images, the inputs of the mirror images follow those of the images."""
     source_size: int = 0
-    """Images of the replayed source task."""
+    """The number of images of the replayed source task."""
     source_batch: int = 0
     views: int = 1
-    """Versions of every image in `train`, the images themselves first; each step draws one of each."""
+    """The number of versions of every image in `train`, the images themselves first; a step draws one."""
 
 
 @dataclass
 class Fit:
-    """One training of one engine: where it stands and what it has measured."""
+    """One training of one engine: its progress and its measurements."""
 
     step: Step
     engine: Engine
@@ -58,16 +58,16 @@ class Fit:
     """Evaluations in earlier phases, which early stopping does not count."""
     history: dict[str, list[float]] = field(default_factory=dict)
     done: int = 0
-    """Steps."""
+    """The steps done."""
     pending: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     """Since the last evaluation: sum of the losses, samples right, samples."""
     best: dict[str, np.ndarray] = field(default_factory=dict)
     _test_logits: np.ndarray | None = None
-    """At the last evaluation; None where the weights have changed since."""
+    """The logits of the test part at the last evaluation; None if the weights have changed since."""
     _unread: list[tuple[int, Measured]] = field(default_factory=list)
-    """What has been begun and not been waited for: how many steps, and what they measure."""
+    """Calls that the device has begun: the number of steps and a function for their measurements."""
     _finite: bool = True
-    """Whether all weights were, after the last steps that have been waited for."""
+    """Whether all weights were finite after the last steps that were read."""
 
     def __post_init__(self) -> None:
         recipe = self.step.recipe
@@ -86,11 +86,11 @@ class Fit:
         )
 
     def run(self, watch: Watch, doing: str = "") -> None:
-        """Train to the end, from wherever it stands.
+        """Train from the present step to the end.
 
         Raises:
-            Interrupted: `watch.stop` said so; the state has been given to `watch.save`.
-            TlcliError: the loss or a weight is NaN or infinite, or the device has too little memory.
+            Interrupted: `watch.stop` was true; `watch.save` has the state.
+            TlcliError: The loss or a weight is NaN or infinite, or the device has too little memory.
         """
         with told_in_words(self.batch):
             self._run(watch, doing)
@@ -127,7 +127,7 @@ class Fit:
         self.engine.write()
 
     def record_best(self, watch: Watch) -> None:
-        """After early stopping: a last row for the weights that are kept, those of the best row before."""
+        """Add a last row for the weights that early stopping keeps, those of the best row before."""
         if not self.best or (waited := self._rows_since_best()) == 0:
             return
         row = {key: values[-1 - waited] for key, values in self.history.items()}
@@ -137,7 +137,7 @@ class Fit:
         watch.measure(row)
 
     def record_solution(self) -> dict[str, float]:
-        """A row of the history after the weights were solved for, which saw every training image once."""
+        """Add a row to the history after solving for the head, which saw every training image once."""
         labels = np.asarray(self.examples.train["y"])
         loss, accuracy = score(self.predict(self.examples.train["x"]), labels)
         self.pending = [loss * self.examples.size, accuracy * self.examples.size, self.examples.size]
@@ -152,7 +152,7 @@ class Fit:
         return self.plans.take(self.done, min(self.done + steps, point))
 
     def _begin(self, plan: dict[str, np.ndarray]) -> None:
-        """Let the device begin on the next steps; what they measure is read later, while it does others."""
+        """Let the device begin the next steps; their measurements are read later, while it does others."""
         steps = len(plan["learning_rate"])
         self._unread.append((steps, self.engine.train(self.examples.train, plan)))
         self.done += steps
@@ -162,7 +162,7 @@ class Fit:
         return self.done - sum(steps for steps, _ in self._unread)
 
     def _settle(self, leave: int = 0) -> int:
-        """Wait for the steps that have been begun, all but the last so many calls; return how many."""
+        """Wait for the calls that have begun, except the last `leave`; returns the number of their steps."""
         before = self._measured_steps
         while len(self._unread) > leave:
             losses, right, self._finite = self._unread[0][1]()
@@ -177,7 +177,7 @@ class Fit:
         return self._measured_steps - before
 
     def _require_finite(self) -> None:
-        """Weights can be lost while the loss stays finite: a maximum or a ReLU lets no NaN through."""
+        """Raise if a weight is not finite. The loss may stay finite: a maximum or a ReLU hides NaN."""
         if not self._finite:
             raise self._divergence("a weight is", self.done)
 
@@ -217,13 +217,13 @@ class Fit:
         return np.asarray(self.engine.outputs(x)[0])
 
     def answers(self, part: str) -> np.ndarray:
-        """Logits of a part as the recipe has them measured: float32, N x classes."""
+        """Logits of a part, averaged over mirror images if the recipe says so: float32, N x classes."""
         x, labels = self.examples.evaluated[part]
         logits = self.predict(x)
         return logits.reshape(self.sides, len(labels), logits.shape[1]).mean(axis=0)
 
     def test_logits(self) -> np.ndarray:
-        """Logits of the test part with the final weights, as last evaluated: float32, N x classes."""
+        """Logits of the test part with the final weights: float32, N x classes."""
         if self._test_logits is None:
             self._test_logits = self.answers("test")
         return self._test_logits
@@ -253,7 +253,7 @@ class Fit:
         return state
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go on where `state` was taken."""
+        """Restore the step at which `state` was taken."""
 
         def with_prefix(prefix: str) -> dict[str, np.ndarray]:
             return {key[len(prefix) :]: v for key, v in state.items() if key.startswith(prefix)}

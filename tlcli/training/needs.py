@@ -1,4 +1,4 @@
-"""What a training needs of memory, told before it starts."""
+"""Estimate the memory of a training before it starts."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from tlcli.training.arms import Arm
 from tlcli.training.recipe import Recipe
 
 WORTH_TELLING = 1 << 30
-"""Bytes from which on a user is told."""
+"""The least bytes to tell the user of."""
 _FLOAT = 4
 _COPIES = 4
-"""Of each weight: itself, its gradient, and two averages of Adam."""
+"""Arrays for each weight: itself, its gradient, and two averages of Adam."""
 
 
 def describe_memory(
     model: keras.Model, below_head: int, datasets: Sequence[Dataset], arms: Sequence[Arm], recipe: Recipe
 ) -> str:
     """A sentence on the memory that tuning the layers below the head takes; empty for less than 1 GiB, and
-    where no arm tunes them.
+    if no arm tunes them.
 
-    Counted are the images of the largest target, what all layers make of a batch (kept for the gradient, and
-    once more the largest of it), and the weights with what the optimizer keeps. TensorFlow's own 0.6 GB and
-    what it sets aside come on top.
+    The sum has the images of the largest target, the outputs of all layers for a batch (kept for the
+    gradient, and the largest once more), and the weights with the state of the optimizer. TensorFlow itself
+    takes 0.6 GB and its reserve on top.
     """
     tuning = [
         arm for arm in arms if any(phase.solve is None and phase.frozen < below_head for phase in arm.phases)

@@ -1,4 +1,4 @@
-"""In which order a training sees its samples: from (seed, epoch) alone, so it can be resumed anywhere."""
+"""The order of the samples of a training, from (seed, epoch) alone, so that it can resume anywhere."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import numpy as np
 from tlcli.errors import UsageError
 
 SEEDS = 2**32
-"""Seeds lie below: scikit-learn, which cuts the folds, takes no larger ones."""
+"""Seeds are below this: scikit-learn, which makes the folds, takes no larger ones."""
 
 
 def require_seeds(seed: int, runs: int = 1) -> None:
-    """Whether the seeds of all runs are such that everything that draws takes them.
+    """Refuse seeds outside 0...2^32 - 1, of any run.
 
     Raises:
-        UsageError: one is not.
+        UsageError: A seed is outside.
     """
     if not 0 <= seed <= SEEDS - runs:
         raise UsageError(f"`seed`: received {seed}, expected a number from 0 to {SEEDS - runs}.")
@@ -29,9 +29,9 @@ def rng(seed: int, *words: str | int) -> np.random.Generator:
 
 
 class SampleOrder:
-    """The endless stream of sample numbers: one shuffled epoch after the other.
+    """The endless stream of sample numbers: one shuffled epoch after another.
 
-    A batch may straddle two epochs, so that every batch is full and every image is seen equally often.
+    A batch may reach over two epochs, so that every batch is full and every image is seen equally often.
     """
 
     def __init__(self, size: int, seed: int, purpose: str = "order") -> None:
@@ -53,7 +53,7 @@ class SampleOrder:
 
 
 def next_evaluation(done: int, total_steps: int, every: int, batch: int) -> int:
-    """The first step after `done` to evaluate after: as soon as each multiple of `every` samples is seen, and
-    at the end."""
+    """The next step after `done` with an evaluation: the first to reach a multiple of `every` samples, or the
+    last."""
     multiple = done * batch // every + 1
     return min(total_steps, -(-multiple * every // batch))

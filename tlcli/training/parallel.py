@@ -1,4 +1,4 @@
-"""Several runs at once in one process: on a CPU two runs of one thread each get more done than one of two."""
+"""Train several runs at once in one process: two runs of one thread each are faster than one run of two."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ Task = TypeVar("Task")
 Done = TypeVar("Done")
 
 TRACING = threading.RLock()
-"""Held while a network is built or traced, which Keras and TensorFlow do in Python anyway."""
+"""The lock for building and tracing networks, which Python does one at a time anyway."""
 
 _TICK_SECONDS = 0.1
 
 
 class Workers(Generic[Task, Done]):
     """Threads that take tasks until none is left. The calling thread keeps the results, shows progress and
-    hears signals.
+    receives signals.
 
-    A worker avoids what another has prepared (compiled), so that little is compiled twice; among the rest it
-    prefers a task at the place where it is (a dataset, of which more is computed), then a kind that it has
-    prepared itself.
+    A worker avoids kinds of tasks that another has compiled, so that little is compiled twice. Among the
+    rest it prefers a task on its present dataset, whose activations are stored, then a kind that it has
+    compiled itself.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class Workers(Generic[Task, Done]):
         self.cancelled = False
 
     def run(self, keep: Callable[[Task, Done], None], tick: Callable[[], None]) -> None:
-        """Do all tasks; `keep` is called here with each result, `tick` some times a second.
+        """Do all tasks. This thread calls `keep` with each result, and `tick` a few times a second.
 
         Raises:
-            BaseException: the first that a task, `keep` or `tick` raised, after every worker has ended.
+            BaseException: The first error of a task, `keep` or `tick`, after every worker has ended.
         """
         threads = [threading.Thread(target=self._serve, args=(n,)) for n in range(self._number)]
         for thread in threads:

@@ -1,5 +1,5 @@
-"""What each step of a training sees: a function of the seed and the step alone, so that it can be resumed
-anywhere and cut into chunks anyhow."""
+"""The data of each step of a training, from the seed and the step alone, so that the training can resume
+anywhere and run in chunks of any length."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from tlcli.training.order import SampleOrder, rng
 from tlcli.training.recipe import Recipe
 
 SEGMENT = 64
-"""Steps whose draws are made together: a few calls of numpy for many steps."""
+"""The number of steps to draw for at once, in a few calls of numpy."""
 
 Draws = dict[str, np.ndarray]
 
 
 class Plans:
-    """The rows that a training's steps go by: numbers of images, learning rates, draws of augmentation.
+    """The rows of the steps of a training: numbers of images, learning rates, draws of augmentation.
 
     Args:
-        recipe: Of the training.
-        shape: Of an image.
-        size: Training images.
-        batch: Images per step.
-        total: Steps in all.
-        seed: Of everything that is drawn.
-        views: Versions of every image, of which each step draws one.
-        source: Images of the replayed source task, and how many of them a step sees.
+        recipe: The recipe of the training.
+        shape: The shape of an image.
+        size: The number of training images.
+        batch: The number of images per step.
+        total: The number of steps.
+        seed: The seed of all draws.
+        views: The number of versions of every image, of which a step draws one.
+        source: The number of images of the replayed source task, and of those that a step sees.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class Plans:
         self._segments: dict[tuple[str, int], Draws] = {}
 
     def take(self, start: int, stop: int) -> Draws:
-        """The rows of the steps start...stop-1: `index` (steps x batch), `learning_rate` (steps), and what
-        the training has of `index_source` and the names of `augment.DRAWN`."""
+        """The rows of the steps start...stop-1: `index` (steps x batch), `learning_rate` (steps), and, if the
+        training has them, `index_source` and the names of `augment.DRAWN`."""
         steps, batch = stop - start, self._batch
         index = self._order.take(start * batch, stop * batch).reshape(steps, batch)
         plan = {"index": index, "learning_rate": self._recipe.learning_rates(start, stop, self._total)}
@@ -75,7 +75,8 @@ class Plans:
     def _draw(
         self, purpose: str, start: int, stop: int, draw: Callable[[np.random.Generator], Draws]
     ) -> Draws:
-        """The draws of a stretch of steps, of whole segments of which the last is kept for what comes."""
+        """The draws for a stretch of steps, from whole segments; the last segment is kept for the next
+        call."""
         first, last = start // SEGMENT, (stop - 1) // SEGMENT
         found = [
             self._segments.get((purpose, n)) or draw(rng(self._seed, purpose, n))

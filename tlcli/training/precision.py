@@ -1,4 +1,4 @@
-"""In which precision a training computes, where its recipe leaves that to the device."""
+"""Choose the precision of a training if its recipe leaves that to the device."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def resolve_precision(recipe: Recipe) -> Recipe:
-    """The recipe with `mixed` or `float32` in the place of `auto`.
+    """The recipe with `mixed` or `float32` in place of `auto`.
 
-    Mixed where every GPU has tensor cores for bfloat16 (compute capability 8.0: NVIDIA Ampere and later), or
-    TensorFlow computes on a CPU that has tiles for it (AMX: Intel Xeons since 2023): wide convolutions are
-    about five times as fast there as in float32. Without them they are slower.
+    The precision is mixed if every GPU has tensor cores for bfloat16 (compute capability 8.0: NVIDIA Ampere
+    and later), or TensorFlow computes on a CPU that has tiles for it (AMX: Intel Xeons since 2023): wide
+    convolutions are about five times as fast there as in float32. Without them they are slower.
     """
     if recipe.precision != "auto":
         return recipe
@@ -27,7 +27,7 @@ def resolve_precision(recipe: Recipe) -> Recipe:
 
 
 def _tiles() -> bool:
-    """Does the CPU multiply matrices of bfloat16 in tiles? Asked of Linux; elsewhere: no."""
+    """Whether the CPU multiplies matrices of bfloat16 in tiles, as Linux reports it; false elsewhere."""
     try:
         return "amx_bf16" in CPUINFO.read_text(errors="replace").split()
     except OSError:
@@ -35,7 +35,7 @@ def _tiles() -> bool:
 
 
 def _compute_capabilities() -> list[tuple[int, ...]]:
-    """Of each GPU that the backend computes on; (0, 0) of one that does not say."""
+    """The compute capability of each GPU of the backend; (0, 0) if unknown."""
     if keras.backend.backend() == "jax":
         import jax
 
@@ -48,6 +48,6 @@ def _compute_capabilities() -> list[tuple[int, ...]]:
 
 
 def _version(text: str) -> tuple[int, ...]:
-    """`9.0` as numbers; a GPU of another maker names its kind (`gfx90a`)."""
+    """`9.0` as numbers; (0, 0) for a GPU of another maker, which gives a name (`gfx90a`)."""
     parts = text.split(".")
     return tuple(map(int, parts)) if all(part.isdigit() for part in parts) else (0, 0)

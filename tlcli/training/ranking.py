@@ -1,4 +1,4 @@
-"""Which of several bases suits a target: scores of its embeddings, without a training."""
+"""Rank bases for a target by scores of their embeddings, without training."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def rank(
     seed: int = 0,
     progress: ProgressCallback | None = None,
 ) -> Results:
-    """Score bases for a target by the embeddings of its training images; the test part is not looked at.
+    """Score bases for a target by the embeddings of its training images; the test part is not used.
 
     Args:
         bases: Networks that take images of the target's size.
-        target: Of more than 4,000 training images, 4,000 are taken, in the same shares of the classes.
-        seed: Of these, and of the folds of the cross-validation.
-        progress: Called with a `Progress` as images are embedded.
+        target: The target; of more than 4,000 training images, a stratified sample of 4,000 is used.
+        seed: The seed of the sample, and of the folds of the cross-validation.
+        progress: Takes a `Progress` as images are embedded.
 
     Returns:
-        With `rankings` alone, in the order of the bases.
+        Results with `rankings`, in the order of the bases.
 
     Raises:
-        UsageError: two bases of one name.
-        TlcliError: images that do not fit a base, or too few of a class.
+        UsageError: Two bases have one name.
+        TlcliError: The images do not fit a base, or a class has too few.
     """
     require_seeds(seed)
     names = [base.provenance.name for base in bases]

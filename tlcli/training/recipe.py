@@ -1,4 +1,4 @@
-"""How a network is trained: one value per decision, shared by `train-base` and `transfer`. No Keras here."""
+"""The recipe of a training: one value per decision, for `train-base` and `transfer`, without Keras."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ _LEARNING_RATES = {"adam": 1e-3, "adamw": 1e-3, "sgd": 0.05}
 
 @dataclass(frozen=True)
 class Setting:
-    """What is said of a field of `Recipe`: its help, and which values it takes.
+    """The help of a field of `Recipe`, and the values that it takes.
 
-    The options of the command line, their help, their completion and the reference are made of it.
+    The options of the command line, their help, their completion and the reference come from it.
     """
 
     help: str
     metavar: str = "N"
     default: str = ""
-    """What help texts say where the default is not the field's own."""
+    """The default in help texts, if it is not the field's own."""
     choices: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
     above: bool = False
-    """`low` itself is too little."""
+    """Whether `low` itself is too little."""
 
     def check(self, name: str, value: Any) -> None:
-        """Refuse what the field does not take. Raises UsageError."""
+        """Refuse values that the field does not take. Raises UsageError."""
         if value is None:
             return
         if self.choices and value not in self.choices:
@@ -72,9 +72,9 @@ def _setting(value: Any, help: str, **more: Any) -> Any:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every choice of a training. Exactly one of `epochs` and `samples` says how long.
+    """Every choice of a training. Exactly one of `epochs` and `samples` sets its length.
 
-    `settings` tells what each field means and takes.
+    `settings` describes each field and its values.
     """
 
     epochs: float | None = _setting(
@@ -159,7 +159,7 @@ class Recipe:
 
     @classmethod
     def from_options(cls, name: str | None = None, **overrides: Any) -> Recipe:
-        """A named recipe with the given values (those that are not None) in place of its own."""
+        """A named recipe with the given values, except None, in place of its own."""
         values = dict(RECIPES[name].values) if name else {}
         given = {key: value for key, value in overrides.items() if value is not None}
         if given.get("samples") is not None and given.get("epochs") is not None:
@@ -193,7 +193,7 @@ class Recipe:
         return _LEARNING_RATES[self.optimizer] if self.learning_rate is None else self.learning_rate
 
     def total_samples(self, size: int) -> int:
-        """Samples seen in all when there are `size` training images."""
+        """The samples to see in all with `size` training images."""
         return self.samples if self.samples is not None else max(1, round((self.epochs or 0) * size))
 
     def learning_rates(self, start: int, stop: int, total: int) -> np.ndarray:
@@ -215,7 +215,7 @@ class Recipe:
         return (self.rate * factor).astype(np.float32)
 
     def augmentation(self) -> dict[str, float]:
-        """What the images go through, by name, with its strength."""
+        """The strength of each augmentation, by name."""
         return dict(_parse_augmentation(text) for text in self.augment)
 
 
@@ -248,7 +248,7 @@ def _parse_augmentation(text: str) -> tuple[str, float]:
 
 
 def settings() -> dict[str, Setting]:
-    """What is said of each field of `Recipe`, by its name."""
+    """The `Setting` of each field of `Recipe`, by its name."""
     return {one.name: one.metadata["setting"] for one in dataclasses.fields(Recipe)}
 
 

@@ -14,7 +14,7 @@ Values = Callable[[], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class NamedRecipe:
-    """Values that replace those of `Recipe`; an option that is given replaces them in turn."""
+    """Values that replace those of `Recipe`; options of the user replace them in turn."""
 
     name: str
     summary: str
@@ -31,7 +31,8 @@ def recipe(name: str, summary: str) -> Callable[[Values], Values]:
         name: What `--recipe` takes: letters, digits, dots, dashes, underscores.
         summary: One line for the help.
 
-    The decorated function is called once, without arguments; what it does not name stays as in `Recipe`.
+    The decorated function is called once, without arguments. Fields that it does not name stay as in
+    `Recipe`.
 
         import tlcli
 
@@ -40,7 +41,7 @@ def recipe(name: str, summary: str) -> Callable[[Values], Values]:
             return {"optimizer": "sgd", "learning_rate": 0.01, "schedule": "cosine", "epochs": 50}
 
     Raises:
-        UsageError: the name has an owner. Fields and values are checked where the recipe is used.
+        UsageError: The name has another owner. Fields and values are checked when the recipe is used.
     """
 
     def decorate(function: Values) -> Values:
@@ -78,8 +79,8 @@ def _fast() -> dict[str, Any]:
 
 @recipe("small", "for a network of some ten thousand parameters: 100 epochs, milder crops, both sides asked")
 def _small() -> dict[str, Any]:
-    """For networks that cannot learn their images by heart: as many steps as an evening has, milder crops,
-    hardly any decay, and both sides of an image asked."""
+    """For networks that cannot memorise their images: many steps, milder crops, hardly any decay, and logits
+    averaged over both sides of an image."""
     return {
         "optimizer": "sgd",
         "learning_rate": 0.2,

@@ -1,4 +1,4 @@
-"""Choosing among candidates on the target's own training images, never on its test part."""
+"""Choose among candidates on the target's own training images, never on its test part."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from tlcli.store.records import Dataset, Part
 
 FOLDS = 5
 SMALL = 1_000
-"""Up to so many training images every fold is held out once; beyond, one fold is enough."""
+"""The most training images for which every fold is held out once; of more, one fold is."""
 
 
 def held_out(dataset: Dataset, seed: int) -> tuple[list[Dataset], str]:
-    """Datasets to choose on, and what they are called: each trains on some and tests on other images.
+    """Datasets to choose on, and their name in results: each trains on some images and tests on others.
 
     Args:
-        dataset: Its validation part is what is tested on where it has one, and then there is one dataset.
-            Otherwise a fifth of the training images, stratified; up to 1,000 images every fifth in turn.
-        seed: Of the folds.
+        dataset: The dataset. Its validation part, if it has one, is the test part of the only dataset.
+        Otherwise a
+            stratified fifth of the training images is; up to 1,000 images every fifth in turn.
+        seed: The seed of the folds.
 
     Raises:
-        TlcliError: a class with one training image, of which none can be held out.
+        TlcliError: A class has one training image, so that none can be held out.
     """
     if "validation" in dataset.parts:
         return [_with(dataset, dataset.train, dataset.parts["validation"])], "the validation part"

@@ -1,4 +1,4 @@
-"""Linear heads that are solved for on stored features instead of trained step by step."""
+"""Solve for linear heads on stored features instead of training them step by step."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 from tlcli.training.loop import score
 
 PENALTIES = np.logspace(-1, 6, 15)
-"""Of ridge regression, on standardised features."""
+"""Penalties of ridge regression to try, on standardised features."""
 INVERSE_PENALTIES = np.logspace(-5, 1, 7)
-"""C of logistic regression, likewise."""
+"""Values of C of logistic regression to try, on standardised features."""
 FOLDS = 5
 SMALL = 5_000
-"""Up to so many training images every fold is held out once; beyond, one fold is enough."""
+"""The most training images for which every fold is held out once; of more, one fold is."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """The features of the training images, and what the penalty may be chosen on. Never the test part."""
+    """The features of the training images and of the validation part, without the test part."""
 
     x: np.ndarray
     """views x N x D: first the images themselves, then augmented views of them, if any."""
@@ -29,18 +29,18 @@ class Problem:
     """int, N, 0...classes-1."""
     classes: int
     seed: int
-    """Of the folds."""
+    """The seed of the folds."""
     validation: tuple[np.ndarray, np.ndarray] | None = None
-    """Features and labels of the validation part, where there is one; otherwise the folds are of `x`."""
+    """Features and labels of the validation part; without one, the folds are of `x`."""
 
     def all(self) -> tuple[np.ndarray, np.ndarray]:
         """Every view of every image with its label."""
         return self._rows(np.arange(len(self.labels)))
 
     def trials(self) -> tuple[list[tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]], str]:
-        """What to solve on and what to score on, and what that is called.
+        """Pairs of data to solve on and data to score on, and the name of the latter in results.
 
-        All views of an image are on one side; what is scored on is the images themselves.
+        All views of an image are on one side. The data to score on are the images themselves.
         """
         if self.validation is not None:
             return [(self.all(), self.validation)], "validation part"
@@ -68,7 +68,7 @@ class Solution:
     bias: np.ndarray
     """float32, classes."""
     chosen: dict[str, Any]
-    """The penalty, what it was chosen on, and how every candidate did there."""
+    """The penalty, the data it was chosen on, and the score of every candidate."""
 
 
 def ridge(problem: Problem) -> Solution:
@@ -111,8 +111,8 @@ def _ridge_path(
 def logistic(problem: Problem) -> Solution:
     """Multinomial logistic regression (scikit-learn's, by L-BFGS), its penalty chosen by the likelihood.
 
-    The path goes from the strongest penalty to weaker ones, each starting at the one before, and ends where
-    the likelihood of what is held out falls. Where nothing can be held out, C is 0.01.
+    The path goes from the strongest penalty to weaker ones, each starting from the last solution, and ends
+    when the likelihood of the held-out images falls. If no image can be held out, C is 0.01.
     """
     trials, held = problem.trials()
     parts = [(_standardise(x), y, tested, labels) for (x, y), (tested, labels) in trials]
@@ -143,7 +143,7 @@ def _logistic_model() -> Any:
 
 
 def _as_head(model: Any, mean: np.ndarray, scale: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """scikit-learn's coefficients (one row where there are two classes), for features as they are."""
+    """A head for raw features from scikit-learn's coefficients, which have one row for two classes."""
     weights, intercept = model.coef_.T.astype(np.float64), model.intercept_.astype(np.float64)
     if classes == 2:
         weights = np.concatenate([-weights, weights], axis=1) / 2
@@ -165,7 +165,7 @@ def _standardise(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _unscale(
     weights: np.ndarray, intercept: np.ndarray, mean: np.ndarray, scale: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A head on standardised features (D x classes), for features as they are."""
+    """Turn a head on standardised features (D x classes) into one on raw features."""
     kernel = weights / scale[:, None]
     return kernel, intercept - mean @ kernel
 

@@ -1,4 +1,4 @@
-"""One training step, written once against `keras.ops`: what a batch is, and what is minimised."""
+"""One training step, written once with `keras.ops`: the batch and the loss."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Batch = dict[str, Any]
 
 
 class Term(Protocol):
-    """Something added to the loss: it sees the model's outputs and the batch, and gives a scalar."""
+    """A term of the loss: a function of the model's outputs and the batch that gives a scalar."""
 
     def __call__(self, outputs: list[Any], batch: Batch) -> Any: ...
 
@@ -25,16 +25,16 @@ class Term(Protocol):
 class Step(Forward):
     """A model, the variables that a training may change, and the loss.
 
-    The data of a training are arrays by name, all gathered by the same indices: `x` (uint8 images or
-    float32 features), `y` (int64), and whatever a term needs (`teacher`). A name that ends in `_source`
-    belongs to a second stream with its own indices: the replayed source task.
+    The data of a training are arrays by name with common indices: `x` (uint8 images or float32 features), `y`
+    (int64), and arrays for a term (`teacher`). Names that end in `_source` are of a second stream with its
+    own indices, the replayed source task.
     """
 
     trainable: list[Any]
     recipe: Recipe
     terms: list[Term] = field(default_factory=list)
     rate_scales: dict[str, float] = field(default_factory=dict)
-    """By variable path: factor on the learning rate (discriminative learning rates)."""
+    """Factors on the learning rate, by variable path (discriminative learning rates)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -45,9 +45,9 @@ class Step(Forward):
 
     @property
     def averaged_variables(self) -> list[Any]:
-        """What a weight average averages: the weights and the moving statistics that belong to them.
+        """The variables that a weight average includes: the weights and their moving statistics.
 
-        Weights that shrink are longer in their average than they are; statistics of the same steps fit it.
+        The average of shrinking weights is larger than the last weights; statistics of the same steps fit it.
         """
         return self.trainable + self.statistics
 
@@ -72,8 +72,8 @@ class Step(Forward):
         return made
 
     def prepare_batch(self, batch: Batch) -> Batch:
-        """A batch as the loss takes it: `x` standardised and augmented, and `target`, the probability of
-        each class (smoothed and mixed as the recipe says), beside `y`. What was drawn is used up.
+        """The batch for the loss: `x` standardised and augmented, and, beside `y`, `target`, the probability
+        of each class (smoothed and mixed as the recipe says). It leaves the draws out.
         """
         plan = {key: value for key, value in batch.items() if key in augment.DRAWN}
         made = {key: value for key, value in batch.items() if key not in plan}
@@ -84,7 +84,7 @@ class Step(Forward):
         return made
 
     def loss(self, batch: Batch) -> tuple[Any, Any, Any]:
-        """Loss to minimise, cross-entropy alone, and how many of a presented batch are classified right."""
+        """The loss to minimise, the cross-entropy, and the number of images of the batch classified right."""
         x, labels = batch["x"], batch["y"]
         size = ops.shape(x)[0]
         if "x_source" in batch:
@@ -111,15 +111,15 @@ class Step(Forward):
 
 
 INDICES = ("index", "index_source")
-"""The names of a plan that hold numbers of images, and not what is done to the batch."""
+"""The names in a plan that hold numbers of images; the others hold changes to the batch."""
 
 
 def gather(data: dict[str, Any], row: dict[str, Any]) -> Batch:
-    """The batch that one row of a plan means: the images named, and what is drawn for them."""
+    """The batch of one row of a plan: its images, and the draws for them."""
     batch = {key: value for key, value in row.items() if key not in INDICES and key != "learning_rate"}
     return batch | {key: ops.take(array, row[index_name(key)], axis=0) for key, array in data.items()}
 
 
 def index_name(key: str) -> str:
-    """By which indices of a plan an array of the data is gathered."""
+    """The name of the indices in a plan for an array of the data."""
     return "index_source" if key.endswith("_source") else "index"

@@ -1,4 +1,4 @@
-"""How a training talks to the outside. No Keras here."""
+"""Progress, stopping and saving of a training, without Keras."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a command is: `done` of `total` samples (or images), and what it does now."""
+    """The progress of a command: `done` of `total` samples (or images), and the present task."""
 
     done: int
     total: int
@@ -24,12 +24,12 @@ class Progress:
 ProgressCallback = Callable[[Progress], None]
 StopCallback = Callable[[], bool]
 MeasuredCallback = Callable[[str, Mapping[str, float]], None]
-"""Called with a run's name and one row of its history, as soon as that has been measured."""
+"""A function that takes a run's name and one row of its history, as soon as it is measured."""
 
 
 @dataclass
 class Watch:
-    """Where a training on `size` images reports, whether it shall stop, where it keeps its state."""
+    """The callbacks of a training on `size` images: to report, to ask whether to stop, to save its state."""
 
     progress: ProgressCallback | None = None
     stop: StopCallback | None = None

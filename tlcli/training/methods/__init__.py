@@ -1,7 +1,7 @@
 """The methods by name. One function and one `@method` make a new one; nothing else changes.
 
-A method says in which phases a network is trained: what is frozen in each, for which share of the samples,
-and what is added to the loss. Listing them needs no Keras.
+A method gives the phases of a training: the frozen layers, the share of the samples, and the terms added to
+the loss. Listing the methods needs no Keras.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Context:
-    """What a loss term may look at when it is made, once per phase and compiled network."""
+    """The arguments of a loss term, which is made once per phase and compiled network."""
 
     base: Checkpoint
     network: Network
-    """The target's network; output 0 is the target head, output 1 the source head where one is needed."""
+    """The target's network; output 0 is the target head, output 1 the source head, if needed."""
     trainable: list[Any]
     """The variables that the phase changes."""
     copied: tuple[tuple[str, ...], ...]
     """The weighted layers whose weights come from the base."""
 
     def is_copied(self, key: str) -> bool:
-        """Does the weight `layer/variable` come from the base?"""
+        """Whether the weight `layer/variable` comes from the base."""
         layer = key.split("/", 1)[0]
         return any(layer in group for group in self.copied)
 
 
 class TermFactory:
-    """Something a method adds to the loss. A subclass says what it needs and makes the term."""
+    """A term that a method adds to the loss. A subclass states its needs and makes the term."""
 
     needs_source_head = False
     needs_teacher = False
-    """The base's own logits of the target's training images, as `teacher` in the batch."""
+    """Whether the batch needs `teacher`, the base's own logits of the target's training images."""
     source_share = 0.0
     """Images of the source task in each batch, as a share of the target's; `x_source`, `y_source`."""
 
@@ -56,20 +56,20 @@ class Phase:
     frozen: int
     """Weighted layers frozen, counted from the input."""
     share: float = 1.0
-    """Of the samples of the run."""
+    """Share of the samples of the run."""
     rate: float = 1.0
     """Factor on the learning rate."""
     rate_decay: float = 1.0
     """Further factor per weighted layer below the head (discriminative learning rates)."""
     terms: tuple[TermFactory, ...] = ()
     solve: str | None = None
-    """How the head is solved for on the features below it (`ridge`, `logistic`); None: trained by steps."""
+    """The solver of the head on the features below it (`ridge`, `logistic`); None: steps train it."""
     augment: bool = True
-    """Its images are augmented as the recipe says."""
+    """Whether to augment images as the recipe says."""
     views: int = 0
-    """Augmented views of each image whose activations are kept; 0: they are computed anew at every step."""
+    """The augmented views of each image with stored activations; 0: every step computes them anew."""
     frozen_statistics: bool = False
-    """Batch normalization runs in inference mode although other weights of its layer learn."""
+    """Whether batch normalization runs in inference mode although other weights of its layer learn."""
 
 
 Phases = Callable[..., "list[Phase]"]
@@ -77,7 +77,7 @@ Phases = Callable[..., "list[Phase]"]
 
 @dataclass(frozen=True)
 class Method:
-    """A way to use a base. `phases(copy, freeze, **options)` says how it trains."""
+    """A way to use a base. `phases(copy, freeze, **options)` gives the phases of the training."""
 
     name: str
     summary: str
@@ -93,7 +93,7 @@ METHODS: Register[Method] = Register("method", "tlcli.methods", "tlcli.training.
 def method(
     name: str, summary: str, *, copies: bool = True, freezes: bool = False
 ) -> Callable[[Phases], Phases]:
-    """Register a method: a function that says in which phases a network is trained.
+    """Register a method: a function that gives the phases of a training.
 
     Args:
         name: What `--method` takes: letters, digits, dots, dashes, underscores.
@@ -104,7 +104,7 @@ def method(
     The decorated function is called as `phases(copy, freeze, **options)` with the numbers of weighted layers
     that are copied and frozen, counted from the input, and gives a list of `Phase`. Its keyword-only
     arguments are the options of the method (`--method thaw:head=0.2`): numbers, each with a default. A phase
-    says what is frozen, for which share of the run's samples, at which factor of the learning rate; and it
+    has the number of frozen layers, the share of the run's samples and the factor on the learning rate; it
     may add to the loss (`terms`, see `TermFactory`; methods/l2_sp.py is an example).
 
         import tlcli
@@ -115,7 +115,7 @@ def method(
             return [Phase(frozen=freeze, share=head), Phase(frozen=0, share=1 - head, rate=0.1)]
 
     Raises:
-        UsageError: the name has an owner, or an argument has no default.
+        UsageError: The name has another owner, or an argument has no default.
     """
 
     def decorate(phases: Phases) -> Phases:

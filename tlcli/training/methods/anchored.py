@@ -1,4 +1,4 @@
-"""The recommended method: a solved head, then careful fine-tuning held to the base."""
+"""The recommended method: a solved head, then careful fine-tuning near the base."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def anchored(
     replay: float = 0,
     all_layers: float = 1,
 ) -> list[Phase]:
-    """Composed of parts that can be left out one by one, which is what an ablation needs.
+    """Combine several parts. Each option leaves one part out, for an ablation.
 
     `probe=0`: a random head instead of the solved one (Kumar et al. 2022: a random head distorts the
     features while it learns). `alpha=0`: no pull to the base's weights (Li et al. 2018). `statistics=0`:
@@ -29,7 +29,7 @@ def anchored(
     instead of staying as the base has it. `rate_decay=1`: one learning rate for all layers instead of less
     for the general ones (Howard & Ruder 2018). `replay`: weight of batches of the source task (needs
     --source). `all_layers=0`: the head reads the last layer's features alone (it is the common option of that
-    name, on by default: what all layers make of an image is a better start, Evci et al. 2022).
+    name, on by default: the outputs of all layers are a better start, Evci et al. 2022).
     """
     for name, value in (("probe", probe), ("statistics", statistics)):
         if value not in (0, 1):

@@ -42,9 +42,9 @@ class PullToBase(TermFactory):
 
 @method("l2-sp", "fine-tuning with a pull towards the base's weights (Li et al. 2018)")
 def l2_sp(copy: int, freeze: int, *, alpha: float = 0.01, beta: float = 0.01) -> list[Phase]:
-    """`alpha` of the pull to the base, `beta` of the decay of what is new.
+    """`alpha` is the strength of the pull to the base, `beta` that of the decay of new weights.
 
-    Both are parts of the loss, as in the article, so that Adam scales them like every gradient; the recipe's
-    own weight decay comes on top.
+    Both are terms of the loss, as in the article, so that Adam scales them like every gradient. The recipe's
+    own weight decay is added.
     """
     return [Phase(frozen=0, terms=(PullToBase(alpha, beta),))]

@@ -10,9 +10,9 @@ from tlcli.training.methods import Phase, method
 def lp_ft(copy: int, freeze: int, *, probe: float = 0.5, rate: float = 1.0) -> list[Phase]:
     """`probe` is the share of the samples spent on the head, `rate` the second phase's factor.
 
-    With `probe=0` the head is solved for, as in the article (logistic regression on the features, its penalty
-    chosen on held-out training images): it takes none of the samples of the second phase, and is at its
-    optimum however few there are. The history counts every training image once for it.
+    `probe=0` solves for the head, as in the article (logistic regression on the features, with a penalty
+    chosen on held-out training images). The head is then at its optimum and takes no samples from the second
+    phase. The history counts every training image once for it.
     """
     if probe >= 1:
         raise UsageError(

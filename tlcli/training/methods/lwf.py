@@ -42,8 +42,8 @@ class Distillation(TermFactory):
 def lwf(copy: int, freeze: int, *, weight: float = 1.0, temperature: float = 2.0) -> list[Phase]:
     """`weight` of the distillation (lambda_o of the article) at `temperature` T: softmax(logits / T).
 
-    Other than in the article there is no first phase for the new head alone, and the base's answers are those
-    to the images as they are, recorded once, also where the network sees them augmented.
+    Unlike the article, there is no first phase for the new head alone, and the base's logits are those of the
+    images without augmentation, recorded once, even if the network sees augmented images.
     """
     if not temperature:
         raise UsageError("lwf: temperature=0 is out of range; expected above 0.")
