@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tlcli.errors import TlcliError
-from tlcli.store import atomic_folder, owned
+from tlcli.store import atomic, atomic_folder, owned
 
 NEW = {"report.html": "new", "figures/a.png": b"new"}
 
@@ -165,6 +165,18 @@ def test_a_list_goes_only_with_the_last_file(
     owned.remove(folder)
     assert owned.strangers(folder) == []
     assert owned.present(folder) == ["state.h5"]
+    owned.remove(folder)
+    assert not folder.exists()
+
+
+def test_a_kill_before_there_is_a_list_hinders_nothing(tmp_path: Path) -> None:
+    """It leaves the temporary file of the list alone."""
+    folder = tmp_path / "o.h5.resume"
+    folder.mkdir()
+    atomic.temporary_name(folder / owned.LIST).write_text("# Made")
+    owned.OwnedFolder(folder, ["state.h5"]).file("state.h5").touch()
+    assert sorted(os.listdir(folder)) == [owned.LIST, "state.h5"]
+    atomic.temporary_name(folder / owned.LIST).write_text("# Made")
     owned.remove(folder)
     assert not folder.exists()
 

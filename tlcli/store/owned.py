@@ -150,8 +150,9 @@ def _inside(folder: Path) -> Iterator[tuple[str, Path, bool]]:
         for path in (Path(above, name) for name in (*folders, *files)):
             name = path.relative_to(folder).as_posix()
             if _is_file(path):
-                ours = name == LIST or name in names or atomic.stem_of_temporary(path) in stems
-                yield name, path, bool(names) and ours
+                stem = atomic.stem_of_temporary(path)
+                listed = bool(names) and (name == LIST or name in names or stem in stems)
+                yield name, path, listed or stem == atomic.stem(Path(LIST))  # a kill left it before its list
             else:
                 yield name, path, name in parents and not path.is_symlink()
 
