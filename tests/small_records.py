@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tlcli import store
-from tlcli.store.results import shortened
+from tlcli.store.results import shorten_logits
 
 NAMES = ["six", "seven", "été"]
 
@@ -96,7 +96,7 @@ def make_results(runs: int = 3) -> store.Results:
 
     def run(i: int) -> store.Run:
         history = {"samples_seen": np.arange(5) * 1000, "test_accuracy": rng.random(5)}
-        logits = shortened(rng.normal(size=(50, 3)))
+        logits = shorten_logits(rng.normal(size=(50, 3)))
         return store.Run(
             "freeze",
             "freeze:copy=2",

@@ -20,7 +20,7 @@ from tlcli import store
 from tlcli.errors import TlcliError, UsageError
 from tlcli.store import opening, reading, version_1
 from tlcli.store.documentation import END, START, documentation
-from tlcli.store.results import shortened
+from tlcli.store.results import shorten_logits
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -311,12 +311,12 @@ def test_shortened_logits_keep_the_softmax_and_the_answer() -> None:
     rng = np.random.default_rng(0)
     logits = np.float32(5 * rng.normal(size=(1000, 10)) + 30 * rng.normal(size=(1000, 1)))
     logits[0] = [1e-9, 0, *[-1] * 8]  # the two largest cannot be told apart in 12 bits
-    kept = shortened(logits)
+    kept = shorten_logits(logits)
     assert (kept.argmax(axis=1) == logits.argmax(axis=1)).all()
     exact = (logits - logits.max(axis=1, keepdims=True)).astype(np.float64)
     assert np.abs(kept - exact).max() <= np.abs(exact).max() * 2**-12
     assert (np.abs(kept - exact) <= np.abs(exact) * 2**-12).all()
-    np.testing.assert_array_equal(shortened(kept), kept)
+    np.testing.assert_array_equal(shorten_logits(kept), kept)
     assert not (kept.view(np.uint32) & 0xFFF).any()
 
 

@@ -73,7 +73,7 @@ def findings(study: Study) -> list[str]:
         found += _over_tasks(study)
     elif study.tasks:
         found += _one_task(study, study.tasks[0])
-    found += [ranking.told(ranked, name) for name, ranked in ranking.by_target(study)]
+    found += [ranking.describe(ranked, name) for name, ranked in ranking.by_target(study)]
     if not found:
         found = [*ends_of_bases(study), "These files hold no transfer to compare."]
     return found
@@ -165,7 +165,7 @@ def _control(task: Task, contrasts: Sequence[Contrast]) -> str:
     """Whether the reference is trained to its end, and if not, that the gain is one of equal budget."""
     short: dict[str, list[Cell]] = {"behind": [], "rising": []}
     for cell in dict.fromkeys(c.second for c in contrasts):
-        if (reason := task.short_of(cell)) and any(c.gain for c in contrasts if c.second is cell):
+        if (reason := task.shortfall(cell)) and any(c.gain for c in contrasts if c.second is cell):
             short[reason].append(cell)
     texts = []
     for reason, words in (
@@ -178,7 +178,9 @@ def _control(task: Task, contrasts: Sequence[Contrast]) -> str:
     if not texts:
         return ""
     text = f"The gain is one of equal budget: {listing(texts)}."
-    longer = [(c, found) for c in (*short["behind"], *short["rising"]) if (found := task.converged(c))]
+    longer = [
+        (c, found) for c in (*short["behind"], *short["rising"]) if (found := task.converged_control(c))
+    ]
     for cell, found in longer[:2]:
         best = task.best(cell.size, [c.first for c in contrasts if c.second is cell])
         text += (

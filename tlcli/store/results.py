@@ -81,10 +81,10 @@ def _put_run(tree: Tree, group: str, run: Run) -> None:
     if len(run.predictions):
         tree.datasets[f"{group}/test/predictions"] = np.asarray(run.predictions, np.int64)
     if run.logits is not None:
-        tree.datasets[f"{group}/test/logits"] = shortened(run.logits)
+        tree.datasets[f"{group}/test/logits"] = shorten_logits(run.logits)
 
 
-def shortened(logits: np.ndarray) -> np.ndarray:
+def shorten_logits(logits: np.ndarray) -> np.ndarray:
     """Logits minus the largest of each image, rounded to `KEPT_BITS` significant bits: float32, N x classes.
 
     The softmax does not change. The largest logit stays the largest: it becomes 0 before the rounding.

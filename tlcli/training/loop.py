@@ -14,7 +14,7 @@ from tlcli.errors import Interrupted, TlcliError
 from tlcli.models import keras_private
 from tlcli.models import network as net
 from tlcli.training.engines import Engine, Measured
-from tlcli.training.engines.memory import told_in_words
+from tlcli.training.engines.memory import explain_exhaustion
 from tlcli.training.order import next_evaluation
 from tlcli.training.plan import Plans
 from tlcli.training.step import Step
@@ -92,7 +92,7 @@ class Fit:
             Interrupted: `watch.stop` was true; `watch.save` has the state.
             TlcliError: The loss or a weight is NaN or infinite, or the device has too little memory.
         """
-        with told_in_words(self.batch):
+        with explain_exhaustion(self.batch):
             self._run(watch, doing)
 
     def _run(self, watch: Watch, doing: str) -> None:

@@ -145,7 +145,7 @@ def differences(contrasts: Sequence[Contrast], looks: Looks, label: str, columns
             _difference(ax, y, c, looks[c.first.arm])
         mine = [looks[c.first.arm] for c in ordered]
         arm_axis(ax, [c.first.name for c in ordered], mine, rows=most)
-        value_labels(ax, [_signed(c) for c in ordered], mine)
+        value_labels(ax, [_points_text(c) for c in ordered], mine)
         ax.set_title(plural(size, "training image"))
         ax.tick_params(labelbottom=True)
         ax.set_xlabel(label)
@@ -179,7 +179,7 @@ def overview(tasks: Sequence[Task], looks: Looks, label: str, columns: int) -> A
     return figure
 
 
-def _signed(c: Contrast) -> str:
+def _points_text(c: Contrast) -> str:
     return show(100 * c.difference, "points", c.first.task.digits)
 
 
@@ -187,7 +187,7 @@ def _difference(ax: Any, y: float, c: Contrast, look: style.Look) -> None:
     if c.interval is not None:
         plot(ax, percents(c.interval), [y, y], look, lw=1.6, zorder=2)
     interval = f" ({between(c.interval, c.first.task.digits)})" if c.interval else ""
-    tip = f"{c.first.name} less {c.second.name}, {c.first.where}: {_signed(c)} points{interval}"
+    tip = f"{c.first.name} less {c.second.name}, {c.first.where}: {_points_text(c)} points{interval}"
     fill = look.colour if c.apart else style.PAPER
     plot(ax, [100 * c.difference], [y], look, [tip], marker=look.marker, mfc=fill, ms=6.5, zorder=3)
 

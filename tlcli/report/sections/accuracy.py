@@ -14,7 +14,7 @@ from tlcli.report.study import Study, Task
 from tlcli.report.study.contrasts import ENOUGH_DRAWS
 from tlcli.report.study.entry import NEIGHBOURS
 from tlcli.report.words import at_most, count, plural, points
-from tlcli.report.words import percent as told
+from tlcli.report.words import percent as pct
 
 INTERVALS = (
     "The 95 % interval is Student's, of the mean over {unit}, on these test images; with fewer than three "
@@ -41,7 +41,7 @@ def main_chart(study: Study, task: Task) -> Chart:
     if any(c.interval for c in task.cells):
         intervals = "Lines are 95 % intervals of the mean over three or more runs. "
     single = ": mean (large) and single runs (small)" if any(len(c.values) > 1 for c in task.cells) else ""
-    chance = f"the share of the largest class, {told(task.chance, task.digits)}"
+    chance = f"the share of the largest class, {pct(task.chance, task.digits)}"
     chance = f"Dotted: {chance}." if plots.chance_is_near(task) else f"Chance, {chance}, is below the scale."
     if len(task.sizes) == 1:
         caption = (
@@ -60,7 +60,7 @@ def main_chart(study: Study, task: Task) -> Chart:
 
 def _means(task: Task, place: int) -> str:
     size = task.sizes[place]
-    parts = [f"{c.name} {told(c.mean, task.digits)}" for c in task.at(size=size)]
+    parts = [f"{c.name} {pct(c.mean, task.digits)}" for c in task.at(size=size)]
     return f"At {plural(size, 'training image')}: {at_most(parts, 10)}."
 
 
@@ -140,8 +140,8 @@ def _gaps(task: Task) -> Iterable[str]:
         known = [(c.gap, c) for c in task.at(size=size) if c.gap is not None]
         texts = (
             [
-                f"{c.name} ({points(gap, task.digits)}: {told(c.train or 0, task.digits)} in training, "
-                f"{told(c.mean, task.digits)} in test)"
+                f"{c.name} ({points(gap, task.digits)}: {pct(c.train or 0, task.digits)} in training, "
+                f"{pct(c.mean, task.digits)} in test)"
                 for gap, c in (max(known, key=lambda k: k[0]), min(known, key=lambda k: k[0]))
             ]
             if known

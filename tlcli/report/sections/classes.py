@@ -15,7 +15,7 @@ from tlcli.report.columns import accuracy_column, cell_columns, percent, percent
 from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
-from tlcli.report.study.contrasts import paired
+from tlcli.report.study.contrasts import pair_runs
 from tlcli.report.words import listing, number, plural
 
 MOST_ROWS = 30
@@ -121,7 +121,9 @@ def _class_differences(task: Task, best: Cell, reference: Cell) -> Table:
     """Class by class, the best arm against the reference; all classes are one family."""
     d = task.digits
     pairs = [
-        p for p in paired(best.runs, reference.runs) if p[0].correct is not None and p[1].correct is not None
+        p
+        for p in pair_runs(best.runs, reference.runs)
+        if p[0].correct is not None and p[1].correct is not None
     ]
     labels = best.runs[0].target.test_labels
     found: list[tuple[str, int, np.ndarray, np.ndarray, Comparison]] = []
@@ -175,7 +177,7 @@ def confusion(study: Study, task: Task) -> Iterable[Block]:
             f"Confusion matrix of {cell.name} at {cell.where}{runs}: of the test images of each true class "
             "(row), the percentage that was given each class (column)."
         )
-        told = _told(task, cell)
+        told = _describe(task, cell)
         name = task.id("confusion") + (f"-asked-{i}" if i else "")
         yield Chart(name, caption, f"Confusion matrix. {told}", partial(plots.confusion, cell, task.classes))
         yield Text(told)
@@ -196,7 +198,7 @@ def confusion(study: Study, task: Task) -> Iterable[Block]:
     yield Table(task.id("confusion"), caption, columns, rows, shown=False, file="confusion", task=task.name)
 
 
-def _told(task: Task, cell: Cell) -> str:
+def _describe(task: Task, cell: Cell) -> str:
     """The confusions that happen most, in images per run."""
     counts = cell.confusion
     assert counts is not None

@@ -55,8 +55,8 @@ def _speed(task: Task, drawn: list[Cell]) -> Table:
         row = {
             "first": 100 * curve.mean[0],
             "first_at": curve.seen[0],
-            "near": curve.reached(curve.mean[-1] - NEAR),
-            "reaches": None if level is None else curve.reached(level),
+            "near": curve.images_to_reach(curve.mean[-1] - NEAR),
+            "reaches": None if level is None else curve.images_to_reach(level),
             "rising": "yes" if curve.rising else "",
         }
         rows.append(c.key | row)
@@ -90,7 +90,7 @@ def convergence(task: Task) -> str:
         parts = []
         for c in cells:
             assert c.curve is not None
-            at = c.curve.reached(level)
+            at = c.curve.images_to_reach(level)
             parts.append(
                 f"{c.arm} after {count(at)} images"
                 if at is not None

@@ -20,7 +20,7 @@ from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.contrasts import Contrast
 from tlcli.report.study.entry import by
 from tlcli.report.words import at_most, count, plural, points
-from tlcli.report.words import percent as told
+from tlcli.report.words import percent as pct
 
 
 @section("forgetting", "Forgetting of the source task", order=20)
@@ -40,7 +40,7 @@ def forgetting(study: Study, task: Task) -> Iterable[Block]:
     yield _table(task, cells)
     yield Text(text)
     if contrasts := task.forgetting:
-        yield _compared(task, contrasts)
+        yield _comparison_table(task, contrasts)
         yield from (Text(t) for t in _verdicts(task, contrasts))
 
 
@@ -71,7 +71,7 @@ def _table(task: Task, cells: Sequence[Cell]) -> Table:
     )
 
 
-def _compared(task: Task, contrasts: Sequence[Contrast]) -> Table:
+def _comparison_table(task: Task, contrasts: Sequence[Contrast]) -> Table:
     rows = [
         c.first.key | {f"lost_{k}" if k not in ("against",) else k: v for k, v in contrast_row(c).items()}
         for c in contrasts
@@ -120,7 +120,7 @@ def extremes(task: Task, cells: Sequence[Cell]) -> str:
     def one(lost: float, c: Cell) -> str:
         return (
             f"{c.name} {'gains' if lost < 0 else 'loses'} {points(abs(lost), task.digits)} of source "
-            f"accuracy and reaches {told(c.mean, task.digits)} on the target"
+            f"accuracy and reaches {pct(c.mean, task.digits)} on the target"
         )
 
     texts = dict.fromkeys((one(*most), one(*least)))

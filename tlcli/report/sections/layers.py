@@ -13,7 +13,7 @@ from tlcli.report.registry import section
 from tlcli.report.study import Study
 from tlcli.report.study.layers import BASE, ENOUGH, NOTHING, Effect, LayerStudy
 from tlcli.report.words import ALPHA, between, count, number, p_value, plural, points
-from tlcli.report.words import percent as told
+from tlcli.report.words import percent as pct
 
 MEANING = (
     "B is the target task, A the other one. BnB: the first n layers are copied from a base trained on B "
@@ -253,9 +253,9 @@ def _alt(study: LayerStudy) -> str:
         first, final = study.summary(s, ends[0]), study.summary(s, ends[-1])
         if first and final:
             parts.append(
-                f"{s} from {told(first.mean, study.digits)} at n = {ends[0]} to "
-                f"{told(final.mean, study.digits)} at n = {ends[-1]}"
+                f"{s} from {pct(first.mean, study.digits)} at n = {ends[0]} to "
+                f"{pct(final.mean, study.digits)} at n = {ends[-1]}"
             )
     base = study.summary(BASE)
-    lead = f"Base {told(base.mean, study.digits)}. " if base else ""
+    lead = f"Base {pct(base.mean, study.digits)}. " if base else ""
     return f"Accuracy against layers copied. {lead}{'; '.join(parts)}."

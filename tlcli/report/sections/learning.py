@@ -13,7 +13,7 @@ from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.words import at_most, count, number, plural, points
-from tlcli.report.words import percent as told
+from tlcli.report.words import percent as pct
 
 
 @section("learning", "From the view of statistical learning", order=40, folded=True)
@@ -71,7 +71,7 @@ def _bounds(task: Task) -> str:
             "largest class, so it says nothing of why these networks generalise."
         )
     parts = [
-        f"{c.name} at {count(c.size)} images at least {told(max(0.0, (c.train or 0) - (_bound(c) or 0)), 0)}"
+        f"{c.name} at {count(c.size)} images at least {pct(max(0.0, (c.train or 0) - (_bound(c) or 0)), 0)}"
         for c in telling
     ]
     return (
@@ -174,5 +174,5 @@ def _reading(task: Task, cells: Sequence[Cell]) -> Iterable[str]:
         if not shares:
             continue
         low, high = min(shares, key=lambda n: shares[n]), max(shares, key=lambda n: shares[n])
-        text = f"At {plural(size, 'training image')} variance makes up {told(shares[low], 0)} ({low})"
-        yield text + (f" to {told(shares[high], 0)} ({high})" if high != low else "") + " of the test error."
+        text = f"At {plural(size, 'training image')} variance makes up {pct(shares[low], 0)} ({low})"
+        yield (text + (f" to {pct(shares[high], 0)} ({high})" if high != low else "") + " of the test error.")

@@ -26,10 +26,10 @@ KINDS = {
 
 
 @section("made", "How it was made", order=90, per_task=False, folded=True)
-def made(study: Study, task: None) -> Iterable[Block]:
+def provenance(study: Study, task: None) -> Iterable[Block]:
     """The commands in an order in which they can be run, then files, seeds, recipes and versions."""
     files = in_order(common_parents(study.records)[1])
-    commands = list(dict.fromkeys(replayed(f) for f in files if f.command))
+    commands = list(dict.fromkeys(replay_command(f) for f in files if f.command))
     if study.options.command:
         commands.append(line(study.options.command))
     if commands:
@@ -59,7 +59,7 @@ def _notes(study: Study) -> dict[str, str]:
     return {name: notes for name, notes in found.items() if notes}
 
 
-def replayed(f: Ancestor) -> str:
+def replay_command(f: Ancestor) -> str:
     """The command of a file, with the name that it wrote to."""
     return line(f.command if not f.name or f.name == "stdin" else f"{f.command} -o {shlex.quote(f.name)}")
 
@@ -98,7 +98,7 @@ def _files(study: Study, files: Sequence[Ancestor]) -> Table:
             "computed": clean(", ".join(f"{k} {v}" for k, v in sorted(computed.items()))) if computed else "",
         }
         for f in files
-        for computed in [computed_by(study, f)]
+        for computed in [computing_of(study, f)]
     ]
     columns = [
         Column("name", "file"),
@@ -111,7 +111,7 @@ def _files(study: Study, files: Sequence[Ancestor]) -> Table:
     return Table("files", "Every file that this report goes back to.", columns, rows)
 
 
-def computed_by(study: Study, f: Ancestor) -> dict[str, Any]:
+def computing_of(study: Study, f: Ancestor) -> dict[str, Any]:
     """Backend, device, precision and threads of the file's networks, where it keeps them."""
     for r in study.records:
         if r.provenance.content_sha256 == f.content_sha256:

@@ -37,7 +37,7 @@ def neighbours(study: Study, task: Task) -> Iterable[Block]:
         caption += " Curves are means over the training sets of one size, each with a k of its own."
     if len(drawn) < len(panels):
         caption += f" Drawn are {len(drawn)} of {len(panels)} pairs of size and arm."
-    told = _told(task)
+    told = _describe(task)
     yield Chart(
         task.id("neighbours"), caption, f"Accuracy against k. {told}", partial(plots.neighbours, drawn)
     )
@@ -52,7 +52,7 @@ def is_whole(e: Entry) -> bool:
     return k > 0 and len(e.test_curve) == k and cv in (0, k)
 
 
-def chosen(e: Entry) -> int:
+def chosen_position(e: Entry) -> int:
     """The position of the chosen k on the curve: the recorded one, else the best of the cross-validation."""
     if (e.ks == e.k).any():
         return int(np.flatnonzero(e.ks == e.k)[0])
@@ -63,7 +63,7 @@ def _table(task: Task, entries: Sequence[Entry]) -> Table:
     d = task.digits
     rows: list[dict[str, Any]] = []
     for e in entries:
-        i = chosen(e)
+        i = chosen_position(e)
         rows.append(
             {
                 "size": e.size,
@@ -96,7 +96,7 @@ def _table(task: Task, entries: Sequence[Entry]) -> Table:
     )
 
 
-def _told(task: Task) -> str:
+def _describe(task: Task) -> str:
     """What each arm reaches at each size, and with which k."""
     cells = [c for c in task.cells if any(is_whole(e) for e in c.runs)]
     arms = by(cells, lambda c: c.name)
@@ -112,7 +112,7 @@ def _told(task: Task) -> str:
 
 
 def _ks(cell: Cell) -> str:
-    ks = [int(e.ks[chosen(e)]) for e in cell.runs if is_whole(e)]
+    ks = [int(e.ks[chosen_position(e)]) for e in cell.runs if is_whole(e)]
     return str(ks[0]) if min(ks) == max(ks) else f"{min(ks)} to {max(ks)}"
 
 

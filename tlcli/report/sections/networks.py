@@ -94,7 +94,7 @@ def section_of_networks(study: Study, task: None) -> Iterable[Block]:
     if len(found) <= MOST:
         for i, n in enumerate(found):
             yield _chart(n, i)
-            yield Text(f"{n.name}: {_lower(told(n))}")
+            yield Text(f"{n.name}: {_lower(describe(n))}")
     else:
         ends = [v for n in found if (v := n.end("test_accuracy")) is not None]
         d = min(n.digits for n in found)
@@ -109,7 +109,7 @@ def _chart(network: Network, index: int) -> Chart:
     caption = f"{network.name}: loss and accuracy during training, on training and test images."
     if runs > 1:
         caption += f" Mean over {plural(runs, 'run')}; the bands are one standard deviation."
-    alt = f"Convergence of {network.name}. {told(network)}"
+    alt = f"Convergence of {network.name}. {describe(network)}"
     return Chart(f"network-{index + 1}", caption, alt, partial(plots.network, network))
 
 
@@ -141,7 +141,7 @@ def _table(found: Sequence[Network]) -> Table:
     return Table("networks", "Where each network ended (means over its runs).", columns, rows, note)
 
 
-def told(network: Network) -> str:
+def describe(network: Network) -> str:
     """How a network ended, and whether it over-fits."""
     test = network.end("test_accuracy")
     end = f"It ends with test accuracy {percent(test, network.digits)}." if test is not None else ""

@@ -16,7 +16,7 @@ from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.entry import by
 from tlcli.report.words import between, count, listing, number, points
-from tlcli.report.words import percent as told
+from tlcli.report.words import percent as pct
 
 ENOUGH_TASKS = 5
 """Tasks from which means over them are given."""
@@ -39,7 +39,7 @@ def overview(study: Study, task: None) -> Iterable[Block]:
     if strata and len({id(cells[0].task) for cells in strata}) >= ENOUGH_TASKS:
         table = _over_tasks(strata)
         yield table
-        yield from (Text(t) for t in over_tasks_told(table, strata))
+        yield from (Text(t) for t in describe_over_tasks(table, strata))
 
 
 def _chart(study: Study, tasks: Sequence[Task]) -> Chart:
@@ -162,7 +162,7 @@ def _over_tasks(strata: Sequence[Sequence[Cell]]) -> Table:
     return Table("over-tasks", caption, columns, sorted(rows, key=lambda r: r["rank"]), note)
 
 
-def over_tasks_told(table: Table, strata: Sequence[Sequence[Cell]]) -> Iterable[str]:
+def describe_over_tasks(table: Table, strata: Sequence[Sequence[Cell]]) -> Iterable[str]:
     """The best rank, and how often the best arm beats the reference."""
     best = table.rows[0]
     text = (
@@ -172,7 +172,7 @@ def over_tasks_told(table: Table, strata: Sequence[Sequence[Cell]]) -> Iterable[
         label = table.columns[4].label.removesuffix(" (%)")
         interval = best["improvement_interval"]
         text += (
-            f" One of its runs is {label} {told(best['improvement'] / 100, 0)} of the time (95 % interval "
+            f" One of its runs is {label} {pct(best['improvement'] / 100, 0)} of the time (95 % interval "
             f"{between((interval[0] / 100, interval[1] / 100), 0)})."
         )
     yield text

@@ -27,7 +27,7 @@ def which_base(study: Study, task: None) -> Iterable[Block]:
             f"Accuracy on training images of {name} that were held out: of a logistic head (circles) and of "
             "the nearest neighbours (squares), on the embeddings by each base."
         )
-        text = told(ranked, name)
+        text = describe(ranked, name)
         yield Chart(id, caption, text, partial(draw, ranked))
         yield _table(ranked, name, id)
         yield Text(text)
@@ -89,7 +89,7 @@ def _table(ranked: Sequence[Ranking], name: str, id: str) -> Table:
     return Table(id, caption, columns, rows, note=note, file="ranking", task=name)
 
 
-def told(ranked: Sequence[Ranking], name: str) -> str:
+def describe(ranked: Sequence[Ranking], name: str) -> str:
     best = ranked[0]
     said = (
         f"For {name} {_name(best)} has the best logistic head: {100 * best.logistic:.1f} % of the held-out "

@@ -109,7 +109,7 @@ def units(entries: Sequence[Entry]) -> list[list[Entry]]:
     return list(draws.values()) if len(draws) >= ENOUGH_DRAWS else [[e] for e in entries]
 
 
-def paired(first: Sequence[Entry], second: Sequence[Entry]) -> list[Pair]:
+def pair_runs(first: Sequence[Entry], second: Sequence[Entry]) -> list[Pair]:
     """The runs of one training set and repetition, beside each other.
 
     A method without repetitions (nearest neighbours) is held against every run of the other.
@@ -167,7 +167,7 @@ def contrast(
     margin: float | None = None,
 ) -> Contrast | None:
     """The comparison of two cells; None where no run of the one pairs with one of the other."""
-    pairs = paired(first.runs, second.runs)
+    pairs = pair_runs(first.runs, second.runs)
     return Contrast(first, second, compare(pairs), margin) if pairs else None
 
 

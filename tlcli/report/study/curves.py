@@ -30,7 +30,7 @@ class Curve:
         """The standard deviation over the runs; of one run 0."""
         return self.values.std(axis=0, ddof=1) if len(self.values) > 1 else np.zeros(len(self.seen))
 
-    def reached(self, level: float) -> int | None:
+    def images_to_reach(self, level: float) -> int | None:
         """The images seen when the mean first is at the level; None if it never is."""
         there = np.flatnonzero(self.mean >= level - 1e-12)
         return int(self.seen[there[0]]) if len(there) else None

@@ -373,19 +373,19 @@ class Task:
         """The arm of the highest mean at a size."""
         return max(cells or self.at(size=size), key=lambda c: c.mean)
 
-    def short_of(self, reference: Cell) -> str:
+    def shortfall(self, reference: Cell) -> str:
         """What keeps the reference from being a trained control, or nothing."""
         others = [c.train for c in self.at(size=reference.size) if c.train is not None and c is not reference]
         if reference.train is not None and others and max(others) - reference.train > BEHIND:
             return "behind"
         return "rising" if reference.curve is not None and reference.curve.rising else ""
 
-    def converged(self, reference: Cell) -> Cell | None:
+    def converged_control(self, reference: Cell) -> Cell | None:
         """The same control trained longer and to its end, where there is one beside a short one."""
         longer = [
             c
             for c in self.at(size=reference.size, arm=reference.arm)
-            if c.samples > reference.samples and not self.short_of(c)
+            if c.samples > reference.samples and not self.shortfall(c)
         ]
         return max(longer, key=lambda c: c.samples) if longer else None
 

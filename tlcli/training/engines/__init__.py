@@ -82,7 +82,7 @@ def workplace(worker: int) -> AbstractContextManager[Any]:
     return cast("AbstractContextManager[Any]", jax.default_device(devices[worker % len(devices)]))
 
 
-def computed_by() -> dict[str, str]:
+def describe_backend() -> dict[str, str]:
     """For the provenance: what computes, where it is not TensorFlow."""
     backend = keras.backend.backend()
     return {} if backend == "tensorflow" else {"backend": backend}

@@ -62,7 +62,7 @@ class JaxPredictor:
 
     def _in_blocks(self, x: Any, block: int) -> list[jax.Array]:
         starts = range(0, max(1, len(x)), block)
-        found = [self._forward(self._weights(), _cut(x, start, block)) for start in starts]
+        found = [self._forward(self._weights(), _slice(x, start, block)) for start in starts]
         joined = [_join(parts, len(x)) for parts in zip(*found, strict=True)]
         return joined if jax.default_backend() == "cpu" else jax.block_until_ready(joined)
 
@@ -77,21 +77,21 @@ class JaxPredictor:
     def _everywhere(self) -> NamedSharding | None:
         return NamedSharding(self._mesh, PartitionSpec()) if self._mesh else None
 
-    def _shared(self, rank: int, axis: int) -> NamedSharding | None:
+    def _sharding(self, rank: int, axis: int) -> NamedSharding | None:
         """Shares an array out along the axis of its images."""
         spec = PartitionSpec(*[None] * axis, "batch") if axis < rank else PartitionSpec()
         return NamedSharding(self._mesh, spec) if self._mesh else None
 
     def _outputs(self, weights: list[Any], x: Any) -> list[Any]:
         if self._mesh:
-            x = lax.with_sharding_constraint(x, self._shared(x.ndim, 0))
+            x = lax.with_sharding_constraint(x, self._sharding(x.ndim, 0))
         with keras.StatelessScope(list(zip(self._variables(), weights, strict=True))):
             outputs = self._network.outputs(self._network.prepare(x), training=False)
         return [output.astype("float32") for output in outputs]
 
 
 @partial(jax.jit, static_argnames="block")
-def _cut(x: Any, start: int, block: int) -> Any:
+def _slice(x: Any, start: int, block: int) -> Any:
     """So many images from one on; of the last of them where fewer are left, and zeros where there are."""
     if len(x) < block:
         x = jnp.pad(x, [(0, block - len(x))] + [(0, 0)] * (x.ndim - 1))
@@ -112,7 +112,7 @@ def _gather(data: dict[str, Any], index: dict[str, Any]) -> dict[str, Any]:
 
 
 @jax.jit
-def _copied(values: Any) -> Any:
+def _copy(values: Any) -> Any:
     return jax.tree.map(jnp.copy, values)
 
 
@@ -156,7 +156,7 @@ class JaxEngine(JaxPredictor):
             batch = {key: value[number] for key, value in plan.items() if key not in NO_BATCH}
             for key, x in data.items():  # numpy gathers faster than XLA does on a CPU
                 batch[key] = np.asarray(x)[plan[index_name(key)][number]]
-            self._state, measured = self._step(self._taken(), self._placed(batch, 0), rate)
+            self._state, measured = self._step(self._take_state(), self._place(batch, 0), rate)
             found.append(measured)
         return lambda: [np.array(jax.device_get(found), np.float32).T]
 
@@ -165,29 +165,29 @@ class JaxEngine(JaxPredictor):
         for start in range(0, len(plan["learning_rate"]), most):
             rows = {key: value[start : start + most] for key, value in plan.items()}
             count = len(rows["learning_rate"])
-            rows = {key: _padded(value, most) for key, value in rows.items()}
+            rows = {key: _pad(value, most) for key, value in rows.items()}
             index = {key: value.astype(np.int32) for key, value in rows.items() if key in INDICES}
             drawn = {key: value for key, value in rows.items() if key not in NO_BATCH}
-            batches = self._placed(_gather(data, index) | drawn, 1)
-            self._state, measured = self._loop(self._taken(), batches, rows["learning_rate"], count)
+            batches = self._place(_gather(data, index) | drawn, 1)
+            self._state, measured = self._loop(self._take_state(), batches, rows["learning_rate"], count)
             found.append((count, measured))
         return lambda: [np.array(jax.device_get(both))[:, :count] for count, both in found]
 
     def write(self) -> None:
         if self._state is None:
             return
-        trained, others = _copied(self._state[:2])
+        trained, others = _copy(self._state[:2])
         for variables, values in ((self.step.trainable, trained), (self._others, others)):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
 
     def read(self) -> None:
         if self._state is not None:
-            self._own = _copied(self._state[2:])
+            self._own = _copy(self._state[2:])
             self._state = None
 
     def swap_average(self) -> None:
-        trained, others, optimizer, average = self._taken()
+        trained, others, optimizer, average = self._take_state()
         count, others = len(trained), list(others)
         held = [*trained, *(others[place] for place in self._statistics)]
         for place, value in zip(self._statistics, average[count:], strict=True):
@@ -218,11 +218,11 @@ class JaxEngine(JaxPredictor):
     def _variables(self) -> list[Any]:
         return [*self.step.trainable, *self._others]
 
-    def _taken(self) -> State:
+    def _take_state(self) -> State:
         """The state that the next step starts from. Its arrays are given away: none belongs to Keras too."""
         if self._state is None:
             present = [[v.value for v in group] for group in (self.step.trainable, self._others)]
-            self._state = tuple(_copied((*present, *self._own)))
+            self._state = tuple(_copy((*present, *self._own)))
             if self._mesh:
                 self._state = jax.device_put(self._state, self._everywhere)
         assert self._state is not None
@@ -233,11 +233,13 @@ class JaxEngine(JaxPredictor):
         images = (plan[index_name(key)].shape[1] * x.nbytes // max(1, len(x)) for key, x in data.items())
         return int(np.clip(BYTES // max(1, sum(images)), 1, STEPS))
 
-    def _placed(self, batches: dict[str, Any], axis: int) -> dict[str, Any]:
+    def _place(self, batches: dict[str, Any], axis: int) -> dict[str, Any]:
         """Batches shared out among the devices along the axis of their images."""
         if self._mesh is None:
             return batches
-        return {key: jax.device_put(value, self._shared(value.ndim, axis)) for key, value in batches.items()}
+        return {
+            key: jax.device_put(value, self._sharding(value.ndim, axis)) for key, value in batches.items()
+        }
 
     def _steps(self, state: State, batches: dict[str, Any], rates: Any, count: Any) -> Any:
         def one(number: Any, carry: Any) -> Any:
@@ -283,7 +285,7 @@ class JaxEngine(JaxPredictor):
         return (moved, others, optimizer, average), (cross_entropy, right)
 
 
-def _padded(rows: np.ndarray, most: int) -> np.ndarray:
+def _pad(rows: np.ndarray, most: int) -> np.ndarray:
     """Rows of zeros behind those of the steps: they are not looked at."""
     made = np.zeros((most, *rows.shape[1:]), rows.dtype)
     made[: len(rows)] = rows

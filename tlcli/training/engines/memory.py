@@ -32,7 +32,7 @@ def with_smaller_blocks(compute: Callable[[int], Found], block: int) -> tuple[Fo
 
 
 @contextmanager
-def told_in_words(batch: int) -> Iterator[None]:
+def explain_exhaustion(batch: int) -> Iterator[None]:
     """Raise a `TlcliError` where a training with so many images per step runs out of memory."""
     try:
         yield

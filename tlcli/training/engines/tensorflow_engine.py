@@ -142,7 +142,7 @@ class TensorFlowEngine(TensorFlowPredictor):
 
     def train(self, data: dict[str, Any], plan: dict[str, np.ndarray]) -> Measured:
         tensors = {key: tf.convert_to_tensor(value) for key, value in plan.items()}
-        losses, right, finite = self._compiled(data, tensors)(data, tensors)
+        losses, right, finite = self._compile(data, tensors)(data, tensors)
         return lambda: (losses.numpy(), right.numpy(), bool(finite))
 
     def write(self) -> None:
@@ -174,7 +174,7 @@ class TensorFlowEngine(TensorFlowPredictor):
         named.update({f"average/{number:03d}": v for number, v in enumerate(self._average)})
         return named
 
-    def _compiled(self, data: dict[str, Any], plan: dict[str, Any]) -> Any:
+    def _compile(self, data: dict[str, Any], plan: dict[str, Any]) -> Any:
         """The traced loop for these kinds of arrays, whatever their lengths."""
 
         specs = {key: open_shape(t, 1) for key, t in data.items()}, plan_specs(plan)
