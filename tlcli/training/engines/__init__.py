@@ -14,10 +14,10 @@ from tlcli.training.step import Step
 
 
 def make_predictor(forward: Forward) -> Predictor:
-    """What runs a network outside training, on the backend that Keras runs on.
+    """Make the `Predictor` for the backend of Keras.
 
     Raises:
-        TlcliError: a backend for which there is none.
+        TlcliError: The backend is not supported.
     """
     if _backend() == "jax":
         from tlcli.training.engines.jax_engine import JaxPredictor
@@ -29,14 +29,14 @@ def make_predictor(forward: Forward) -> Predictor:
 
 
 def make_engine(step: Step, devices: int = 1) -> Engine:
-    """What trains by a step, on the backend that Keras runs on.
+    """Make the `Engine` of a step for the backend of Keras.
 
     Args:
-        step: What is minimised.
-        devices: Share each batch among so many (`shared_devices`).
+        step: The model, the loss and the variables to train.
+        devices: The number of devices to share each batch (`shared_devices`).
 
     Raises:
-        TlcliError: a backend for which there is none.
+        TlcliError: The backend is not supported.
     """
     if _backend() == "jax":
         from tlcli.training.engines.jax_engine import JaxEngine
@@ -48,11 +48,11 @@ def make_engine(step: Step, devices: int = 1) -> Engine:
 
 
 def shared_devices(devices: int | None, batch: int) -> int:
-    """Among how many devices a batch is shared: each takes as many images as any other.
+    """The number of devices that share a batch: each takes equally many images.
 
     Args:
-        devices: At most so many; None: all GPUs that JAX sees. Under TensorFlow it is always one.
-        batch: Images per step.
+        devices: The most devices; None means all GPUs that JAX sees. TensorFlow always uses one.
+        batch: The number of images per step.
     """
     if _backend() != "jax":
         return 1
@@ -64,7 +64,7 @@ def shared_devices(devices: int | None, batch: int) -> int:
 
 
 def workplaces() -> int:
-    """On how many devices runs are trained at once, each on one: those of JAX; 1 under TensorFlow."""
+    """The number of devices that train runs at the same time, one run each: those of JAX; 1 in TensorFlow."""
     if _backend() != "jax":
         return 1
     import jax
@@ -73,19 +73,13 @@ def workplaces() -> int:
 
 
 def workplace(worker: int) -> AbstractContextManager[Any]:
-    """Within it, what a thread computes lies on its own device; workers beyond their number share them."""
+    """Let a thread compute on its own device in the block; further workers share the devices."""
     if _backend() != "jax":
         return nullcontext()
     import jax
 
     devices = jax.local_devices()
     return cast("AbstractContextManager[Any]", jax.default_device(devices[worker % len(devices)]))
-
-
-def describe_backend() -> dict[str, str]:
-    """For the provenance: what computes, where it is not TensorFlow."""
-    backend = keras.backend.backend()
-    return {} if backend == "tensorflow" else {"backend": backend}
 
 
 def _backend() -> str:

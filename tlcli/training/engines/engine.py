@@ -1,4 +1,4 @@
-"""What runs a network: the only part of a training that knows the backend."""
+"""The interface of engines, which run a network: the only part of a training that knows the backend."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from typing import Any, Protocol
 import numpy as np
 
 Measured = Callable[[], tuple[np.ndarray, np.ndarray, bool]]
-"""Waits for the steps of one call, then gives per step the cross-entropy and the number classified right
-(float32), and whether all weights are finite after the last."""
+"""A function that waits for the steps of one call. It gives the cross-entropy and the number classified
+right of each step (float32), and whether all weights are finite after the last."""
 
 
 class Predictor(Protocol):
     """Runs a network outside training."""
 
     def put(self, array: np.ndarray) -> Any:
-        """An array on the device, to be passed to `train` and `outputs` again and again."""
+        """Put an array on the device, for many calls of `train` and `outputs`."""
 
     def outputs(self, x: Any) -> list[Any]:
         """The model's outputs in inference mode for all of x, in batches: float32, on the device."""
 
 
 class Engine(Predictor, Protocol):
-    """Runs the steps of one training. What it trains it may keep to itself until `write` is called."""
+    """Runs the steps of one training. It may keep the trained weights to itself until `write`."""
 
     def train(self, data: dict[str, Any], plan: dict[str, np.ndarray]) -> Measured:
-        """Begin as many steps as `plan` has rows; may return before they are done."""
+        """Begin one step for each row of `plan`; may return before they are done."""
 
     def write(self) -> None:
-        """Write what has been trained into Keras's variables."""
+        """Write the trained weights into Keras's variables."""
 
     def read(self) -> None:
-        """Go on from what Keras's variables hold: they have been assigned to."""
+        """Take the values of Keras's variables, after an assignment to them."""
 
     def swap_average(self) -> None:
-        """Exchange the weights and their average (twice is nothing)."""
+        """Exchange the weights and their average; a second call undoes the first."""
 
     def reset(self) -> None:
-        """Put the optimizer back to its first step; weights and their average are what Keras's variables
-        hold."""
+        """Put the optimizer back to its first step, and take weights and their average from Keras's
+        variables."""
 
     def state(self) -> dict[str, np.ndarray]:
-        """What besides the model changes, by name: the optimizer's variables and the average."""
+        """The state beside the model, by name: the optimizer's variables and the average."""
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go on from what `state` gave and Keras's variables hold."""
+        """Restore the result of `state`, and take the values of Keras's variables."""

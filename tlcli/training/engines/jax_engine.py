@@ -23,20 +23,21 @@ from tlcli.training.step import INDICES, Step, index_name
 keep_programs()
 
 BLOCK, SMALL_BLOCK = 512, 128
-"""Images per call outside training; the small one where few images would fill little of the other."""
+"""Images per call outside training; the small block is for few images."""
 STEPS = 512
-"""At most so many steps per call: how many it does is an argument, its arrays are as long as this."""
+"""The most steps per call. Arrays have this length; the number of steps is an argument."""
 BYTES = 256 << 20
-"""At most so many of images per call, and of the largest activations outside training."""
+"""The most bytes of images per call, and of the largest activations outside training."""
 NO_BATCH = (*INDICES, "learning_rate")
 
 LOOPED: bool | None = None
-"""Do many steps in one call? None: on a GPU. In a loop on a CPU convolutions take XLA five times as long."""
+"""Whether one call does many steps; None: on a GPU. XLA's convolutions are five times slower in a loop on a
+CPU."""
 
 State = tuple[list[Any], list[Any], list[Any], list[Any]]
 """Trained variables, the model's others, the optimizer's, the average."""
 Waits = Callable[[], list[np.ndarray]]
-"""Waits for steps, then gives some calls' losses and numbers right: 2 x steps each."""
+"""A function that waits for steps and gives the losses and numbers right of some calls: 2 x steps each."""
 
 
 class JaxPredictor:
@@ -47,7 +48,7 @@ class JaxPredictor:
         self._mesh = Mesh(jax.local_devices()[:devices], "batch") if devices > 1 else None
         self._forward = jax.jit(self._outputs)
         self._most: int | None = None
-        """Images per block that fit into memory, where larger blocks did not."""
+        """Images per block that fit into memory, after larger blocks did not."""
 
     def put(self, array: np.ndarray) -> jax.Array:
         return jax.device_put(array, self._everywhere)
@@ -70,7 +71,7 @@ class JaxPredictor:
         return [v.value for v in self._variables()]
 
     def _variables(self) -> list[Any]:
-        """In the order of `_weights`."""
+        """The variables in the order of `_weights`."""
         return list(self._network.model.variables)
 
     @property
@@ -78,7 +79,7 @@ class JaxPredictor:
         return NamedSharding(self._mesh, PartitionSpec()) if self._mesh else None
 
     def _sharding(self, rank: int, axis: int) -> NamedSharding | None:
-        """Shares an array out along the axis of its images."""
+        """The sharding of an array over the devices along the axis of its images."""
         spec = PartitionSpec(*[None] * axis, "batch") if axis < rank else PartitionSpec()
         return NamedSharding(self._mesh, spec) if self._mesh else None
 
@@ -92,7 +93,8 @@ class JaxPredictor:
 
 @partial(jax.jit, static_argnames="block")
 def _slice(x: Any, start: int, block: int) -> Any:
-    """So many images from one on; of the last of them where fewer are left, and zeros where there are."""
+    """A block of images from `start`. The last block ends with the last image; zeros fill a block of
+    fewer."""
     if len(x) < block:
         x = jnp.pad(x, [(0, block - len(x))] + [(0, 0)] * (x.ndim - 1))
     return lax.dynamic_slice_in_dim(x, start, block)
@@ -100,7 +102,7 @@ def _slice(x: Any, start: int, block: int) -> Any:
 
 @partial(jax.jit, static_argnames="size")
 def _join(blocks: tuple[Any, ...], size: int) -> Any:
-    """The outputs for all images: the last block ends with the last of them."""
+    """Join the outputs of all blocks; the last block ends with the last image."""
     *before, last = blocks
     left = size - sum(map(len, before))
     return jnp.concatenate([*before, last[len(last) - left :] if before else last[:left]])
@@ -117,7 +119,7 @@ def _copy(values: Any) -> Any:
 
 
 class JaxEngine(JaxPredictor):
-    """Runs a `Step`. The steps change a state of its own, which is copied from and to Keras's variables."""
+    """Runs a `Step`. The steps change a state of the engine, copied from and to Keras's variables."""
 
     def __init__(self, step: Step, devices: int = 1) -> None:
         super().__init__(step, devices)
@@ -154,7 +156,7 @@ class JaxEngine(JaxPredictor):
         found = []
         for number, rate in enumerate(plan["learning_rate"]):
             batch = {key: value[number] for key, value in plan.items() if key not in NO_BATCH}
-            for key, x in data.items():  # numpy gathers faster than XLA does on a CPU
+            for key, x in data.items():  # numpy gathers faster than XLA on a CPU
                 batch[key] = np.asarray(x)[plan[index_name(key)][number]]
             self._state, measured = self._step(self._take_state(), self._place(batch, 0), rate)
             found.append(measured)
@@ -219,7 +221,8 @@ class JaxEngine(JaxPredictor):
         return [*self.step.trainable, *self._others]
 
     def _take_state(self) -> State:
-        """The state that the next step starts from. Its arrays are given away: none belongs to Keras too."""
+        """Take the state for the next step. The step consumes its arrays, so none may belong to Keras,
+        too."""
         if self._state is None:
             present = [[v.value for v in group] for group in (self.step.trainable, self._others)]
             self._state = tuple(_copy((*present, *self._own)))
@@ -229,12 +232,12 @@ class JaxEngine(JaxPredictor):
         return self._state
 
     def _capacity(self, data: dict[str, Any], plan: dict[str, np.ndarray]) -> int:
-        """How many steps the arrays of a call have room for: the same for all calls of one training."""
+        """The number of steps in the arrays of a call, the same for all calls of one training."""
         images = (plan[index_name(key)].shape[1] * x.nbytes // max(1, len(x)) for key, x in data.items())
         return int(np.clip(BYTES // max(1, sum(images)), 1, STEPS))
 
     def _place(self, batches: dict[str, Any], axis: int) -> dict[str, Any]:
-        """Batches shared out among the devices along the axis of their images."""
+        """Share batches among the devices along the axis of their images."""
         if self._mesh is None:
             return batches
         return {
@@ -286,7 +289,7 @@ class JaxEngine(JaxPredictor):
 
 
 def _pad(rows: np.ndarray, most: int) -> np.ndarray:
-    """Rows of zeros behind those of the steps: they are not looked at."""
+    """Add rows of zeros, which are not used, behind those of the steps."""
     made = np.zeros((most, *rows.shape[1:]), rows.dtype)
     made[: len(rows)] = rows
     return made

@@ -1,4 +1,4 @@
-"""What happens when a device has too little memory: smaller blocks where that helps, else words."""
+"""Handle a device with too little memory: compute in smaller blocks, or explain the error."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ Found = TypeVar("Found")
 
 
 def ran_out(error: BaseException) -> bool:
-    """Does a backend say with an error that a device has no memory left?"""
+    """Whether an error of a backend means that a device has no memory left."""
     return type(error).__name__ == "ResourceExhaustedError" or "RESOURCE_EXHAUSTED" in str(error)
 
 
 def with_smaller_blocks(compute: Callable[[int], Found], block: int) -> tuple[Found, int]:
-    """What `compute` gives for a block of so many images, or half as many and so on where memory runs out.
+    """The result of `compute` with a block of images, halved as often as memory runs out.
 
     Returns:
-        What was computed, and the size of the blocks it was computed in.
+        The result, and the size of the blocks that succeeded.
     """
     while True:
         try:
@@ -33,7 +33,7 @@ def with_smaller_blocks(compute: Callable[[int], Found], block: int) -> tuple[Fo
 
 @contextmanager
 def explain_exhaustion(batch: int) -> Iterator[None]:
-    """Raise a `TlcliError` where a training with so many images per step runs out of memory."""
+    """Raise a `TlcliError` if a training with `batch` images per step runs out of memory."""
     try:
         yield
     except Exception as error:

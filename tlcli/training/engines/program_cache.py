@@ -1,6 +1,6 @@
-"""Where JAX keeps what it has compiled, so that the next process need not compile it again.
+"""The folder where JAX keeps compiled programs, so that the next process need not compile them again.
 
-JAX runs what lies in that folder, so it must be the user's alone.
+JAX runs the programs in that folder, so it must belong to the user alone.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 VARIABLE = "TLCLI_JAX_CACHE"
-"""Names another folder, or is `off`."""
+"""The environment variable with another folder, or `off`."""
 MOST_BYTES = 1 << 30
-"""Beyond this the programs that have not been used for longest are removed."""
+"""The most bytes of programs; the ones unused for longest are removed beyond it."""
 
 
 def keep_programs(tell: Callable[[str], None] = lambda text: None) -> Path | None:
-    """Let JAX keep its programs in the user's folder; say so once, when it is made, or why it is not used.
+    """Let JAX keep its programs in the user's folder. Tells the user when it is made, or why it is not used.
 
-    A folder that the user has told JAX itself (`JAX_COMPILATION_CACHE_DIR`) stays as it is.
+    A folder that the user has set for JAX (`JAX_COMPILATION_CACHE_DIR`) stays.
 
     Returns:
-        The folder, or None where no programs are kept.
+        The folder, or None if no programs are kept.
     """
     import jax
 
@@ -51,9 +51,9 @@ def keep_programs(tell: Callable[[str], None] = lambda text: None) -> Path | Non
 
 
 def fault_of(folder: Path) -> str:
-    """Why programs in a folder could be others': it, or a folder that it lies in, can be changed by others.
+    """The reason why other users could put programs into a folder: they can write in it or in one above.
 
-    Empty where nothing is wrong.
+    Empty if they cannot.
     """
     status = os.lstat(folder)
     if stat.S_ISLNK(status.st_mode):
@@ -74,14 +74,14 @@ def fault_of(folder: Path) -> str:
 
 
 def remove_oldest(folder: Path, most: int) -> None:
-    """Remove the programs that were used longest ago until the rest takes at most so many bytes."""
+    """Remove the programs unused for longest until the rest takes at most `most` bytes."""
     files = []
     for place, _, names in os.walk(folder):
         for name in names:
             path = Path(place, name)
             try:
                 status = path.lstat()
-            except OSError:  # another process was quicker
+            except OSError:  # another process removed it first
                 continue
             files.append((max(status.st_atime, status.st_mtime), status.st_size, path))
     left = sum(size for _, size, _ in files)

@@ -57,11 +57,11 @@ class FusedSGD(keras.optimizers.SGD):
 
 
 def inference_batch(largest: int) -> int:
-    """Images per batch outside training: 500, which occupies a GPU or several threads, or as many of large
-    images as have 256 MiB of activations in their largest layer.
+    """Images per batch outside training: 500, enough for a GPU or several threads, or fewer large images,
+    whose largest activations take 256 MiB.
 
-    One thread alone is about a seventh faster where the largest activations of a batch stay in its cache:
-    `largest` is their size for one image, in bytes.
+    One thread is about a seventh faster if the largest activations of a batch stay in its cache. `largest` is
+    their size for one image, in bytes.
     """
     told = tf.config.threading.get_intra_op_parallelism_threads() or os.environ.get("TF_NUM_INTRAOP_THREADS")
     if str(told) != "1" or tf.config.list_physical_devices("GPU"):
@@ -70,17 +70,17 @@ def inference_batch(largest: int) -> int:
 
 
 def graph(function: Callable[..., Any]) -> Any:
-    """Without AutoGraph, which takes a second to rewrite what is written for graphs already."""
+    """Make a graph function without AutoGraph, which takes a second and is not needed here."""
     return tf.function(function, autograph=False)
 
 
 def open_shape(tensor: Any, dims: int) -> tf.TensorSpec:
-    """Its kind, whatever its first dimensions are."""
+    """The type of an array with open first dimensions."""
     return tf.TensorSpec([None] * dims + tensor.shape[dims:], tensor.dtype)
 
 
 def plan_specs(plan: dict[str, Any]) -> dict[str, tf.TensorSpec]:
-    """The kinds of the arrays of a plan, for any number of steps and images per step."""
+    """The types of the arrays of a plan, for any number of steps and images per step."""
     return {key: open_shape(t, min(2, t.shape.rank)) for key, t in plan.items()}
 
 
@@ -111,7 +111,7 @@ class TensorFlowPredictor:
 
     def _forward(self, x: Any, batch: Any) -> list[Any]:
         count = tf.shape(x)[0]
-        steps = tf.maximum(1, (count + batch - 1) // batch)  # none, too, gives arrays of a shape
+        steps = tf.maximum(1, (count + batch - 1) // batch)  # zero images, too, give arrays of a shape
         heads = len(self._network.model.outputs)
         found = [tf.TensorArray(tf.float32, size=steps, infer_shape=False) for _ in range(heads)]
 
@@ -146,7 +146,7 @@ class TensorFlowEngine(TensorFlowPredictor):
         return lambda: (losses.numpy(), right.numpy(), bool(finite))
 
     def write(self) -> None:
-        """Nothing to do: it is Keras's variables that are trained."""
+        """Do nothing: the engine trains Keras's variables themselves."""
 
     read = write
 
@@ -175,7 +175,7 @@ class TensorFlowEngine(TensorFlowPredictor):
         return named
 
     def _compile(self, data: dict[str, Any], plan: dict[str, Any]) -> Any:
-        """The traced loop for these kinds of arrays, whatever their lengths."""
+        """The traced loop for arrays of these types, of any length."""
 
         specs = {key: open_shape(t, 1) for key, t in data.items()}, plan_specs(plan)
         key = tuple(sorted((k, str(spec)) for part in specs for k, spec in part.items()))
@@ -202,7 +202,7 @@ class TensorFlowEngine(TensorFlowPredictor):
         return losses.stack(), right.stack(), tf.reduce_all(finite)
 
     def _advance(self, data: dict[str, Any], row: dict[str, Any]) -> tuple[Any, Any]:
-        """The step that a row of the plan means; its cross-entropy and the number right."""
+        """Do the step of a row of the plan; returns its cross-entropy and the number right."""
         batch, variables = self.step.prepare_batch(gather(data, row)), self.step.trainable
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in variables])
@@ -219,7 +219,7 @@ class TensorFlowEngine(TensorFlowPredictor):
         return cross_entropy, right
 
     def _follow(self) -> None:
-        """Move the average: slowly later, quickly at the start, when there is little to average."""
+        """Update the average: quickly at the start, when there is little to average, slowly later."""
         if not self._average:
             return
         step = tf.cast(self.optimizer.iterations.value, tf.float32)
