@@ -192,7 +192,7 @@ def _numbers(here: memoryview, place: int, shape: tuple[int, ...], dtype: str, o
 
 
 def _variable(start: bytes, size: int, order: str) -> Variable | None:
-    """The variable of an element of `length` bytes that begins with `start`; None for other classes."""
+    """The variable of an element of `size` bytes that begins with `start`; None for other classes."""
     _, begin, length, place = _element(start, 0, order)
     flags = struct.unpack_from(f"{order}I", _exactly(start[begin : begin + length], 8))[0]
     kind = _KINDS.get(flags & 0xFF) or _OTHER_KINDS.get(flags & 0xFF)

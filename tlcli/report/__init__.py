@@ -1,4 +1,4 @@
-"""From results to a report that can be handed in: tables, figures, discussion, provenance."""
+"""Turn results into a report: tables, figures, discussion, provenance."""
 
 from tlcli.report.report import ReportSummary, build
 

@@ -1,4 +1,4 @@
-"""The columns that tables of several sections share: a key stands for one quantity everywhere."""
+"""The columns that tables of several sections share. A key means one quantity everywhere."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def percents(interval: Interval) -> Interval:
 
 
 def cell_columns(task: Task) -> list[Column]:
-    """What identifies a row: size, arm and, where there are several, variant."""
+    """The columns that identify a row: size, arm and, if there are several, variant."""
     return [
         Column("size", "training images", "count"),
         Column("arm", "arm"),
@@ -61,7 +61,7 @@ def contrast_row(c: Contrast) -> dict[str, Any]:
 
 
 def spread(cell: Cell, digits: int) -> str:
-    """The mean with half of its interval; of one or two runs the runs; of equal ones that they are."""
+    """The mean with half of its interval; for one or two runs, the runs; for equal runs, a note."""
     if cell.deterministic:
         return f"{number(100 * cell.mean, digits)} (deterministic)"
     if len(cell.values) < 3:

@@ -1,7 +1,6 @@
-"""What a report is made of before it becomes HTML, Markdown, CSV and JSON: sections of text, tables, charts.
+"""The elements of a report before it becomes HTML, Markdown, CSV and JSON: sections of text, tables, charts.
 
-All text is plain; names that come from files are cleaned where they enter (`words.clean`) and escaped where
-they leave.
+All text is plain. `words.clean` cleans names from files on entry; each output escapes them.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from tlcli.report import words
 class Column:
     """A column: `kind` is text, figure, count, number, percent, points, p, digest, or interval (low, high).
 
-    `figure` is text that is set like a number. Columns of one key hold one quantity, in whatever table.
+    `figure` is text in the form of a number. Columns of one key hold one quantity in every table.
     """
 
     key: str
@@ -27,12 +26,12 @@ class Column:
     shown: bool = True
     """Whether it is on the page, or only in the CSV and JSON."""
     arm: str = ""
-    """The arm that the column is of, where each has one."""
+    """The arm of the column, if each arm has one."""
 
 
 @dataclass
 class Table:
-    """Rows by column key; shares are given in percent. With `shown=False` a file only, not on the page."""
+    """Rows by column key; shares are in percent. `shown=False` makes a file without a table on the page."""
 
     id: str
     caption: str
@@ -43,9 +42,9 @@ class Table:
     group: str = ""
     """The column whose change starts a new group of rows."""
     file: str = ""
-    """The CSV file that its rows go to, with those of other tables of that kind; by default its own."""
+    """The CSV file of its rows, which several tables may share; by default its own."""
     task: str = ""
-    """The task of its rows, which the CSV names where there are several."""
+    """The task of its rows, which the CSV names if there are several."""
 
     @property
     def visible(self) -> list[Column]:
@@ -53,7 +52,7 @@ class Table:
         return [c for c in self.columns if c.shown]
 
     def cell(self, row: dict[str, Any], column: Column) -> str:
-        """A value as the page and the Markdown show it."""
+        """The text of a value on the page and in the Markdown."""
         return words.show(row.get(column.key), column.kind, column.digits)
 
 
@@ -67,14 +66,14 @@ class Chart:
     alt: str
     draw: Callable[[int], Any]
     data: Callable[[], dict[str, Any]] | None = None
-    """What the page's script shows beside it: `sheet`, `pairs`."""
+    """Data for the page's script: `sheet`, `pairs`."""
 
 
 @dataclass
 class Text:
-    """A paragraph, a remark set smaller (note), a heading within a section, a listing (code), or a limit.
+    """A paragraph, a small remark (note), a heading within a section, a listing (code), or a limit.
 
-    Limits, what the results cannot show, are put together at the end of the page.
+    A limit says what the results cannot show. The end of the page collects all limits.
     """
 
     text: str
@@ -86,14 +85,14 @@ Block = Table | Chart | Text
 
 @dataclass
 class Section:
-    """One part of the report. What is `folded` is behind its title until a reader opens it."""
+    """One part of the report. A `folded` section shows only its title until a reader opens it."""
 
     id: str
     title: str
     blocks: list[Block] = field(default_factory=list)
     folded: bool = False
     task: str = ""
-    """The task it is about, where there are several."""
+    """The task of the section, if there are several."""
 
 
 @dataclass
@@ -109,7 +108,7 @@ class Document:
     sections: list[Section]
     warnings: list[str]
     arms: dict[str, int] = field(default_factory=dict)
-    """The number of each arm, by which the page hides what is of it."""
+    """The number of each arm, by which the page hides its marks and rows."""
     facts: dict[str, Any] = field(default_factory=dict)
     """More for report.json: inputs, versions, command."""
 

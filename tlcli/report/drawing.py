@@ -1,4 +1,5 @@
-"""Figures made of matplotlib's objects (no pyplot, no state left behind), rendered alike each time."""
+"""Draw figures with matplotlib's objects, without pyplot and its global state; equal input gives equal
+files."""
 
 from __future__ import annotations
 
@@ -20,9 +21,9 @@ DPI = 150
 PAD = 0.08
 """Inches between panels and around them."""
 TAG = "tag:"
-"""How the name of an SVG group begins that holds a tag."""
+"""The beginning of the name of an SVG group with a tag."""
 SCALE = 1.6
-"""Pixels of the page for a point of the figure: text of nine points is then as large as a caption."""
+"""Pixels of the page for a point of the figure, which make text of nine points as large as a caption."""
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def drawing_style() -> Iterator[None]:
     fonts.setLevel(logging.ERROR)
     try:
         with matplotlib.rc_context(), warnings.catch_warnings():
-            # Names in scripts that the built-in font lacks are boxes in the PNG and right in the SVG.
+            # Characters that the built-in font lacks are boxes in the PNG and right in the SVG.
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             matplotlib.rcdefaults()
             matplotlib.rcParams.update(style.RC)
@@ -56,7 +57,7 @@ def grid(
     sharex: bool = False,
     legend: float = 0.0,
 ) -> tuple[Any, list[Any]]:
-    """A figure with so many panels; `height` is of one row in inches, `legend` the room on top for one."""
+    """A figure with `panels`; `height` is that of one row in inches, `legend` the space for one on top."""
     from matplotlib.figure import Figure
 
     width = width or width_for(columns, panels)
@@ -70,12 +71,12 @@ def grid(
 
 
 def width_for(columns: int, panels: int) -> float:
-    """Inches for so many panels where there is room for `columns` side by side: one is a phone."""
+    """The width in inches of a figure with room for `columns` panels side by side; one is for a phone."""
     return NARROW if columns == 1 else SINGLE if panels == 1 else WIDE
 
 
 def legend_on_top(figure: Any, handles: Sequence[Any], labels: Sequence[str], *, columns: int) -> Any:
-    """One legend for all panels, above them, where it covers nothing."""
+    """Draw one legend for all panels, above them, so that it covers nothing."""
     return figure.legend(
         handles,
         labels,
@@ -101,7 +102,7 @@ def legend_room(labels: Sequence[str], width: float) -> tuple[float, int]:
 def tag(
     artist: Any, arm: int | None = None, tips: Sequence[str] = (), images: Sequence[int] | None = None
 ) -> None:
-    """Tell the page's script of an artist: its arm, and what to tell and to show of each of its points."""
+    """Tag an artist for the page's script: its arm, and the tip and images of each of its points."""
     known = {"arm": arm, "tips": list(tips) or None, "images": images}
     artist.set_gid(TAG + quote(json.dumps({k: v for k, v in known.items() if v is not None})))
 
@@ -109,8 +110,8 @@ def tag(
 def lay_out(figure: Any) -> Any:
     """Place the panels, all of one size, so that their labels fit.
 
-    matplotlib's own layout engines measure anew for every format, which took most of the time. Twice it must
-    be: a panel of another size may have other ticks.
+    matplotlib's own layout engines measure anew for every format, which takes most of the time. This measures
+    twice, because a panel of another size may have other ticks.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -123,7 +124,7 @@ def lay_out(figure: Any) -> Any:
 
 
 def _margins(panels: Sequence[Any], renderer: Any) -> dict[str, list[float]]:
-    """What labels need around the panels, in pixels: by side (`x0` is left), for each column or row."""
+    """The space of labels around the panels, in pixels, by side (`x0` is left), for each column or row."""
     rows, columns = panels[0].get_subplotspec().get_gridspec().get_geometry()
     margins = {side: [0.0] * n for side, n in (("x0", columns), ("x1", columns), ("y0", rows), ("y1", rows))}
     for ax in panels:
@@ -153,7 +154,7 @@ def _place(figure: Any, panels: Sequence[Any], margins: dict[str, list[float]], 
 
 
 def to_png(figure: Any) -> bytes:
-    """The figure on white. The canvas is called directly: `savefig` would go through it all once more."""
+    """The figure on white as PNG, from the canvas directly: `savefig` would draw it once more."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     buffer = io.BytesIO()
@@ -164,7 +165,7 @@ def to_png(figure: Any) -> bytes:
 
 
 def to_svg(figure: Any) -> str:
-    """The figure as SVG with text as text, and nothing in it that changes from day to day."""
+    """The figure as SVG, with text as text and without a date."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     buffer = io.StringIO()
@@ -175,13 +176,13 @@ def to_svg(figure: Any) -> str:
 
 
 def file_svg(svg: str) -> str:
-    """The SVG as a file of its own, on a white ground."""
+    """The SVG as a separate file, on a white ground."""
     svg = re.sub(rf' id="{TAG}[^"]*"', "", svg)
     return re.sub(r"(<svg[^>]*>)", r'\1<rect width="100%" height="100%" fill="#ffffff"/>', svg, count=1)
 
 
 def page_svg(svg: str, alt: str, prefix: str) -> str:
-    """The SVG to stand in the page: no prolog, ids of its own, the page's colours, and a text alternative."""
+    """The SVG for the page: without prolog, with unique ids, the page's colours, and a text alternative."""
     from tlcli.report.words import escape_html
 
     svg = svg[svg.index("<svg") :]
@@ -209,7 +210,7 @@ def _shorter(tag: str) -> str:
 
 
 def _style_once(found: re.Match[str]) -> str:
-    """The style of marks that share it, on their group."""
+    """Move the style that marks share to their group."""
     group, marks = found.groups()
     styles = set(re.findall(r' style="[^"]*"', marks))
     if len(styles) != 1 or "style=" in group:

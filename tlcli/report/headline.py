@@ -1,4 +1,4 @@
-"""The top of the page: a title from the data, and what was found, the most important first."""
+"""The top of the page: a title from the data, and the findings, the most important first."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Words = Iterable[str]
 
 
 def title(study: Study) -> str:
-    """Source → target, network: from the data, unless the user gave one."""
+    """The title `source → target, network`, unless the user gave one."""
     if study.options.title:
         return clean(study.options.title)
     targets = list(dict.fromkeys(clean(e.target.source) for e in study.entries if e.target.source))
@@ -42,7 +42,7 @@ def title(study: Study) -> str:
 
 
 def _sources(study: Study) -> Iterable[str]:
-    """The published sets that the bases were trained on: as they say, else as their data sets were split."""
+    """The published sets of the bases' training images, from the bases or else from the splits."""
     yield from (clean(c.source) for c in study.checkpoints if c.source)
     bases = {e.base_digest for e in study.entries}
     for r in study.records:
@@ -96,7 +96,7 @@ def _one_task(study: Study, task: Task) -> Words:
 
 
 def _verdict(contrasts: Sequence[Contrast], reference: str, control: bool) -> str:
-    """Whether there is a gain, and at which sizes."""
+    """A sentence on the gain, and the sizes at which it is shown."""
     sizes = sorted({c.first.size for c in contrasts})
     better = [s for s in sizes if any(c.gain for c in contrasts if c.first.size == s)]
     what = "Transfer helped" if control else f"Some arm is better than {reference}"
@@ -125,7 +125,7 @@ def _detectable(contrasts: Sequence[Contrast]) -> str:
 
 
 def _extent(contrasts: Sequence[Contrast], reference: str, digits: int) -> str:
-    """The best arm against the reference at the smallest and the largest size, of those shown if any are."""
+    """The best arm against the reference at the smallest and the largest size with a shown gain, if any."""
     sizes = sorted({c.first.size for c in contrasts})
     parts = []
     for s in dict.fromkeys((sizes[0], sizes[-1])):
@@ -141,7 +141,7 @@ def _extent(contrasts: Sequence[Contrast], reference: str, digits: int) -> str:
 
 
 def _as_data(contrasts: Sequence[Contrast], reference: str) -> str:
-    """What the best arm is worth in images of the reference, at the smallest size where that is known."""
+    """The worth of the best arm in images of the reference, at the smallest size where it is known."""
     for size in sorted({c.first.size for c in contrasts if c.second.method == CONTROL}):
         best = max((c for c in contrasts if c.first.size == size), key=lambda c: c.first.mean)
         found = worth(best.first, reference)
@@ -151,7 +151,7 @@ def _as_data(contrasts: Sequence[Contrast], reference: str) -> str:
 
 
 def _losers(contrasts: Sequence[Contrast], reference: str, digits: int) -> str:
-    """The arms that are shown to be worse, and where."""
+    """A sentence on the arms that are shown to be worse, with the sizes."""
     worse = by([c for c in contrasts if c.loss], lambda c: c.first.name)
     parts = [
         f"{name} at "
@@ -162,7 +162,7 @@ def _losers(contrasts: Sequence[Contrast], reference: str, digits: int) -> str:
 
 
 def _control(task: Task, contrasts: Sequence[Contrast]) -> str:
-    """Whether the reference is trained to its end, and if not, that the gain is one of equal budget."""
+    """A sentence on the reference: trained to its end, or else compared at equal budget."""
     short: dict[str, list[Cell]] = {"behind": [], "rising": []}
     for cell in dict.fromkeys(c.second for c in contrasts):
         if (reason := task.shortfall(cell)) and any(c.gain for c in contrasts if c.second is cell):
@@ -192,20 +192,20 @@ def _control(task: Task, contrasts: Sequence[Contrast]) -> str:
 
 
 def _cost(task: Task) -> str:
-    """What was forgotten."""
+    """A sentence on forgetting."""
     cells = [c for c in task.cells if c.lost is not None]
     return extremes(task, cells) if cells else ""
 
 
 def _leaders(task: Task) -> str:
-    """Which arm is ahead at the largest size, where there are more than the reference and another."""
+    """A sentence on the best arm at the largest size, if there are three or more."""
     if len(task.arms) < 3:
         return ""
     return leaders(task, task.sizes[-1:])
 
 
 def _too_few(contrasts: Sequence[Contrast], reference: str, digits: int) -> str:
-    """With fewer than three runs: what the networks at hand do, and that this is all it says."""
+    """A sentence on these networks alone, for fewer than three runs, which say nothing of the method."""
     size = max(c.first.size for c in contrasts)
     best = max((c for c in contrasts if c.first.size == size), key=lambda c: c.first.mean)
     runs = max(c.comparison.runs for c in contrasts)
@@ -229,7 +229,7 @@ def _too_few(contrasts: Sequence[Contrast], reference: str, digits: int) -> str:
 
 
 def _best(task: Task) -> str:
-    """Without a reference: who is ahead."""
+    """A sentence on the best arm, without a reference."""
     best = task.best(task.sizes[-1])
     interval = f" (95 % interval {between(best.interval, task.digits)})" if best.interval else ""
     right = percent(best.mean, task.digits)
@@ -240,7 +240,7 @@ def _best(task: Task) -> str:
 
 
 def _over_tasks(study: Study) -> Words:
-    """On how many tasks each arm is better and worse than the reference."""
+    """The numbers of tasks on which each arm is better and worse than the reference."""
     tasks = [t for t in study.tasks if t.gains]
     if not tasks:
         for t in study.tasks[:3]:

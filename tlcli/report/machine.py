@@ -1,4 +1,4 @@
-"""What other programs read: a CSV file per kind of table, and everything as JSON."""
+"""Files for other programs: a CSV file per kind of table, and everything as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tlcli.report.words import MINUS, number, slug
 from tlcli.text import escape_csv
 
 FILES_ONLY = ("runs", "curves", "map", "confusion")
-"""Tables that JSON names by their file and leaves their rows to it."""
+"""Tables whose rows are only in a CSV file, which the JSON names."""
 
 
 def csv_name(table: Table) -> str:
@@ -32,9 +32,9 @@ def csv_files(document: Document) -> dict[str, str]:
 
 
 def csv_text(tables: Sequence[Table]) -> str:
-    """The numbers of the page, plain: no thousands separators, '-' for minus, nothing for missing.
+    """The numbers of the page in plain form: no thousands separators, '-' for minus, empty if missing.
 
-    The columns are those of all the tables; a column names the task where one of them has it.
+    The columns are those of all the tables; one names the task if a table has it.
     """
     columns: dict[str, Column] = {"task": Column("task", "task")} if any(t.task for t in tables) else {}
     for c in (c for t in tables for c in t.columns):
@@ -76,7 +76,7 @@ def _plain(value: Any, kind: str, digits: int) -> str:
 
 
 def json_text(document: Document) -> str:
-    """Everything on the page as data, in ASCII: numbers in full, and as shown."""
+    """Everything on the page as data, in ASCII: numbers in full precision, and as shown."""
     content = {
         "title": document.title,
         "subtitle": document.subtitle,

@@ -1,4 +1,4 @@
-"""The same report as Markdown, for a code host: figures as PNG beside it."""
+"""The report as Markdown, for a code host, with PNG figures beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page: one HTML file that asks nothing of the network; figures stand in it as SVG."""
+"""The page: one HTML file that loads nothing from the network, with its figures as SVG."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ MANY = 8
 SCRIPT = Path(__file__).with_name("page.js").read_text("utf-8")
 DIGEST = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
 POLICY = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{DIGEST}'"
-"""The one script that may run is ours: a script that got in with a name has another digest."""
+"""The policy that lets only the page's own script run: a script in a name has another digest."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A chart as SVG: as wide as there is room and, where that is too wide for one, another for a phone."""
+    """A chart as SVG for the full width and, if that is too wide for a phone, another for a phone."""
 
     wide: str
     narrow: str = ""
@@ -83,7 +83,7 @@ def html(document: Document, drawn: dict[str, Drawn]) -> str:
 
 
 class Numbers:
-    """Figures and tables numbered in reading order, the same on the page and in Markdown."""
+    """The numbers of figures and tables in reading order, equal on the page and in Markdown."""
 
     def __init__(self, document: Document) -> None:
         self.of = {("figure", c.id): i for i, c in enumerate(document.charts(), 1)}
@@ -99,7 +99,7 @@ class Numbers:
 
 
 def _section(section: Section, drawn: dict[str, Drawn], numbers: Numbers) -> str:
-    """A section; one that is folded is opened by its title."""
+    """A section; its title opens a folded one."""
     blocks = [_block(block, drawn, numbers) for block in section.blocks]
     head = f"<h2>{e(section.title)}</h2>"
     if section.folded:
@@ -168,12 +168,12 @@ def _table(table: Table, numbers: Numbers) -> str:
 
 
 def _arm(arm: Any, numbers: Numbers) -> str:
-    """Which arm a row or a column is of, for the script."""
+    """The arm of a row or a column, for the script."""
     return f' data-arm="{numbers.arms[arm]}"' if arm in numbers.arms else ""
 
 
 def attributes(data: dict[str, Any]) -> str:
-    """What the script reads of a figure."""
+    """The attributes of a figure for the script."""
     return "".join(
         f' data-{name}="{e(json.dumps(value, ensure_ascii=False))}"' for name, value in data.items()
     )

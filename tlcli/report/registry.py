@@ -1,4 +1,4 @@
-"""The sections of a report, each under a name of its own."""
+"""The register of the sections of a report."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from tlcli.report.document import Block
 
 Make = Callable[..., "Iterable[Block]"]
-"""`make(study, task)`; task is None of a section of the whole study."""
+"""`make(study, task)`; the task is None for a section of the whole study."""
 
 
 @dataclass(frozen=True)
 class SectionKind:
-    """A part that reports may have: they do where `make` yields blocks."""
+    """A section that a report has if `make` yields blocks."""
 
     name: str
     title: str
     order: int
-    """Its place on the page: the smaller, the nearer to the top."""
+    """Its place on the page; small numbers are near the top."""
     make: Make
     per_task: bool
-    """Whether there is one for each target task, or one for the whole study (whose task is None)."""
+    """Whether there is a section for each target task, or one for the whole study (whose task is None)."""
     folded: bool
 
     @property
@@ -43,13 +43,13 @@ def section(
     """Register a section of the report: a function that yields its blocks.
 
     Args:
-        name: Its anchor on the page: letters, digits, dots, dashes, underscores.
-        title: Its heading; the task is added where there are several.
+        name: The anchor on the page: letters, digits, dots, dashes, underscores.
+        title: The heading; the task is added if there are several.
         order: Its place: accuracy has 10, "How it was made" 90.
         per_task: Make one for each target task; else one for the whole study.
         folded: Show the heading alone until a reader opens it.
 
-    The decorated function is called as `make(study, task)`, the task None where it is for the whole study. It
+    The decorated function is called as `make(study, task)`, with None as task for the whole study. It
     yields blocks of `tlcli.report.document`: `Text(text)`, `Table(id, caption, columns, rows)`,
     `Chart(id, caption, alt, draw)`, where `draw(columns)` gives a matplotlib Figure. Without blocks there is
     no section. `study.entries` are the runs: `entry.arm`, `entry.size`, and all that a results file holds of
@@ -66,7 +66,7 @@ def section(
                 yield Text(f"Run {run.run} of {run.arm} has {100 * run.test_accuracy:.1f} %.")
 
     Raises:
-        UsageError: the name has an owner.
+        UsageError: The name has another owner.
     """
 
     def register(make: Make) -> Make:

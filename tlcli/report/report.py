@@ -1,4 +1,4 @@
-"""From records to a folder: gather, write the sections, draw the figures, render the page."""
+"""Write a report: gather the records, make the sections, draw the figures, render the page."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from tlcli.store.records import Record
 Progress = Callable[[int, int, str], None]
 
 OPENING = ("overview", "layers", "ranking", "accuracy", "gain", "glance")
-"""Blocks that may open the page; those of the first section that has some do."""
+"""Blocks that may open the page; the first section with one of them gives it."""
 MOST_OPEN = 6
-"""Tasks up to which the accuracies of each are open on the page; of more, the overview alone is."""
+"""The most tasks whose accuracies are open on the page; with more, only the overview is."""
 
 
 @dataclass
 class ReportSummary:
-    """What was made: the folder, its page, the answer, the names of figures and tables."""
+    """A summary of the report: the folder, its page, the answer, the names of figures and tables."""
 
     path: Path
     page: Path
@@ -62,20 +62,20 @@ def build(
     Equal input gives byte-identical files.
 
     Args:
-        records: What the files hold.
+        records: The content of the files.
         output: The folder to write.
-        title: Of the page, instead of one made from the data.
-        command: What the report says it was made with.
+        title: The title, instead of one made from the data.
+        command: The command that the report records.
         force: Replace a report that is there.
         confusion: Further arms whose confusion matrix to draw.
         against: Arms beside the reference that all others are compared with.
         margin: Percentage points up to which two arms count as equivalent.
-        warnings: What else a reader must know.
-        progress: Called with the figures drawn, those there are to draw, and the name of the next.
+        warnings: Further warnings for the reader.
+        progress: Takes the numbers of figures done and to do, and the name of the next.
 
     Raises:
-        TlcliError: there is nothing to report on, or `output` exists and `force` is not set.
-        UsageError: an arm that there is not.
+        TlcliError: There is nothing to report on, or `output` exists and `force` is not set.
+        UsageError: An arm does not exist.
     """
     output = Path(output)
     check_folder(output, force)
@@ -120,7 +120,7 @@ def kinds() -> list[SectionKind]:
 
 
 def _parts(study: Study, kind: SectionKind) -> Iterable[Section]:
-    """A section of this kind for the study, or for each of its tasks that have the data for it."""
+    """A section of this kind for the study, or for each of its tasks with data for it."""
     tasks: list[Task | None] = list(study.tasks) if kind.per_task else [None]
     for task in tasks:
         many = kind.per_task and len(study.tasks) > 1
@@ -131,7 +131,7 @@ def _parts(study: Study, kind: SectionKind) -> Iterable[Section]:
 
 
 def _take_opening(parts: Sequence[Section]) -> list[Block]:
-    """The chart and the table that stand at the top, taken out of the section that has them."""
+    """Take the chart and the table for the top of the page out of their section."""
     for part in parts:
         if found := [b for b in part.blocks if not isinstance(b, Text) and b.id in OPENING]:
             chart = next((b for b in found if isinstance(b, Chart)), None)
@@ -143,7 +143,7 @@ def _take_opening(parts: Sequence[Section]) -> list[Block]:
 
 
 def _limits(parts: Sequence[Section]) -> Section:
-    """What all sections say that they cannot show, once and together."""
+    """The limits of all sections, each once, in one section."""
     found: dict[str, Text] = {}
     for part in parts:
         found |= {b.text: b for b in part.blocks if isinstance(b, Text) and b.kind == "limit"}

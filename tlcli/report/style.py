@@ -1,8 +1,8 @@
-"""How things look: one place for the colour, line and marker of every method, so that they agree everywhere.
+"""The colour, line and marker of every method, so that all figures agree.
 
-The colours start from those of Okabe & Ito (2008), darker where those are under 3:1 on white; each has a
-lighter twin for the dark. Line and marker differ as well. All colours here are stand-ins that the page
-replaces by its own variables, so that figures follow light and dark.
+The colours are those of Okabe & Ito (2008), darker where their contrast on white is below 3:1, each with a
+lighter variant for the dark theme. Lines and markers differ, too. The page replaces all colours by
+variables, so that figures follow the light and dark themes.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ COLOURS: dict[str, tuple[str, str]] = {
     "rust": ("#b0303c", "#ee7b82"),
     "slate": ("#3f6480", "#86aecb"),
 }
-"""Name of the page's variable: the colour in the light and in the dark."""
+"""The colours of each variable of the page, in the light and in the dark theme."""
 
 VARIABLES = {light: name for name, (light, _) in COLOURS.items()}
-"""What the page replaces by its variables."""
+"""The colours that the page replaces by variables."""
 
 
 def colour(name: str) -> str:
-    """The light one of a named colour."""
+    """The light variant of a named colour."""
     return COLOURS[name][0]
 
 
 def css(dark: bool) -> str:
-    """The variables of the page, as a style sheet declares them."""
+    """The declarations of the page's variables, for its style sheet."""
     return " ".join(f"--{name}: {pair[dark]};" for name, pair in COLOURS.items())
 
 
@@ -66,10 +66,10 @@ METHODS: dict[str, tuple[str, str]] = {
     "logistic": (colour("indigo"), "d"),
     "knn": (colour("olive"), "*"),
 }
-"""Colour and marker of the methods that everybody has."""
+"""Colour and marker of tlcli's own methods."""
 
 SPARE = tuple((colour(name), marker) for name, marker in (("brown", "<"), ("rust", ">"), ("slate", "8")))
-"""For further methods, by their names, the same on all pages; they are dashed, too."""
+"""Colours and markers for further methods, by their names, equal on all pages; their lines are dashed."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h", "d", "<", ">", "8", "*")
 DASHES: tuple[object, ...] = (
     "-",
@@ -132,7 +132,7 @@ class Look:
     marker: str
     line: object
     number: int
-    """The arm's, by which the page hides what is of it."""
+    """The number of the arm, by which the page hides its marks."""
 
 
 def looks(arms: list[tuple[str, str]]) -> dict[str, Look]:

@@ -1,4 +1,4 @@
-"""Sheets of small pictures for the page: every picture once, and where it is by its number."""
+"""Sheets of small pictures for the page: every picture once, with its place by number."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ LARGEST = 64
 
 
 def sheet(images: np.ndarray) -> dict[str, Any]:
-    """One picture of all of them in rows, as the page's script reads it.
+    """One picture of all images in rows, in the form that the page's script reads.
 
     Args:
-        images: uint8, N x H x W x C; of fewer than three channels the first is shown.
+        images: uint8, N x H x W x C; with fewer than three channels the first is shown.
 
     Returns:
         `source` (a data address), `across` (pictures in a row), `width` and `height` of each in pixels.

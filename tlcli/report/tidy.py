@@ -1,4 +1,4 @@
-"""Tidy tables for other programs: a row per run with everything, and the measurements along the trainings."""
+"""Tidy tables for other programs: a row per run with all values, and the measurements during training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers and names as a reader sees them, and the escaping of names for each kind of file."""
+"""Format numbers and names for a reader, and escape names for each kind of file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONGEST_NAME = 60
 
 
 def clean(name: object) -> str:
-    """A name from a file, fit to be printed: one line, no control or direction characters, at most 60."""
+    """A printable name from a file: one line, no control or direction characters, at most 60 characters."""
     text = "".join(
         c if unicodedata.category(c)[0] != "C" else ("\ufffd" if c not in "\t\n\r" else " ")
         for c in str(name)
@@ -88,7 +88,7 @@ def listing(items: Sequence[str], word: str = "and") -> str:
 
 
 def at_most(items: Sequence[str], most: int = 8) -> str:
-    """A listing that stops after `most` and says how many more there are."""
+    """A listing that stops after `most` items and gives the number of the rest."""
     items = list(items)
     if len(items) <= most:
         return listing(items)
@@ -100,12 +100,12 @@ def plural(n: int, one: str, many: str = "") -> str:
 
 
 def sentence(text: str) -> str:
-    """With a capital at the start unless the first word is a name in lower case that must stay."""
+    """The text with a capital at the start, unless its first word is a name in lower case."""
     return text[:1].upper() + text[1:]
 
 
 def show(value: Any, kind: str, digits: int) -> str:
-    """A table's value as text; what is missing is a dash."""
+    """A table's value as text; a missing value is a dash."""
     if kind == "interval":
         if value is None or value[0] is None:
             return DASH

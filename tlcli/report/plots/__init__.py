@@ -1,6 +1,4 @@
-"""The figures of a report. Each function takes what it draws and the number of columns that there is room
-for.
-"""
+"""The figures of a report. Each function takes its data and the number of columns that fit side by side."""
 
 from tlcli.report.plots.arms import (
     MOST_PANELS,

@@ -29,11 +29,11 @@ from tlcli.report.words import between, count, number, percent, plural, points, 
 
 MOST_PANELS = 12
 WIDEST = 1.25
-"""The last arm's place on the axis of sizes by the first one's: the many are set closer than the few."""
+"""The ratio of the places of the last and the first arm on the axis of sizes."""
 MOST_LABELS = 8
-"""Arms up to which lines are labelled at their ends; of more there is a legend."""
+"""The most arms with labels at the ends of their lines; more have a legend."""
 FEW_RUNS = 4
-"""Runs up to which each is a point; more are a box."""
+"""The most runs drawn as points; more are a box."""
 
 
 def accuracy_by_size(task: Task, looks: Looks, columns: int) -> Any:
@@ -73,7 +73,7 @@ def accuracy_by_size(task: Task, looks: Looks, columns: int) -> Any:
 
 
 def accuracy_rows(task: Task, looks: Looks, columns: int) -> Any:
-    """For a single size: a row per arm, the best on top, its runs, mean and interval; a panel per variant."""
+    """One size: a row per arm, the best on top, with runs, mean and interval; a panel per variant."""
     panels = by(task.cells, lambda c: c.variant)
     height = 0.8 + 0.26 * len(task.arms)
     figure, axes = drawing.grid(
@@ -107,7 +107,7 @@ def runs(task: Task, looks: Looks, columns: int) -> Any:
         for c in task.at(size=size):
             y, hollow = rows.index((c.arm, c.variant)), task.variants.index(c.variant) > 0
             _run_row(ax, y, c, looks[c.arm], hollow=hollow)
-        # A bar would end the axis at its edge and cut the symbols there.
+        # With a bar the axis would end at its edge and cut the symbols.
         ax.use_sticky_edges = False
         arm_axis(ax, names, [looks[arm] for arm, _ in rows])
         ax.set_title(plural(size, "training image"))
@@ -210,7 +210,7 @@ def curves(cells: Sequence[Cell], looks: Looks, columns: int) -> Any:
                 top = np.minimum(mean + sd, 100)
                 band = ax.fill_between(seen, mean - sd, top, color=look.colour, alpha=0.18, lw=0)
                 drawing.tag(band, look.number)
-            # Marks beyond the panel would not be drawn, and those after them would tell the wrong value.
+            # Marks beyond the panel are not drawn, and those after them would show the wrong value.
             marked = [i for i in range(0, len(seen), max(1, len(seen) // 6)) if low <= mean[i] <= high]
             tips = [_on_curve(c, i) for i in marked]
             plot(ax, seen, mean, look, tips, ls=look.line, marker=look.marker, markevery=marked, ms=4.5)
@@ -229,7 +229,7 @@ def _on_curve(c: Cell, i: int) -> str:
 
 
 def curve_limits(cells: Sequence[Cell]) -> tuple[float, float]:
-    """What the panels show: the curves but for their steep beginning; wide bands whole."""
+    """The limits of the panels: the curves without their steep beginning, and whole bands."""
     parts = [
         (100 * c.curve.mean[len(c.curve.seen) // 12 :], 100 * c.curve.sd[len(c.curve.seen) // 12 :])
         for c in cells

@@ -17,7 +17,7 @@ Looks = dict[str, style.Look]
 
 
 def plot(ax: Any, x: ArrayLike, y: ArrayLike, look: style.Look, tips: Sequence[str] = (), **how: Any) -> None:
-    """A line or marks of an arm, in its colour, with what each mark tells."""
+    """Draw a line or marks of an arm, in its colour, with the tip of each mark."""
     (line,) = ax.plot(x, y, color=look.colour, **how)
     drawing.tag(line, look.number, tips)
 
@@ -27,7 +27,7 @@ def percents(shares: Sequence[float]) -> list[float]:
 
 
 def tell(cell: Cell) -> str:
-    """What a mark says of a cell: arm, size, mean and interval."""
+    """The tip of a mark for a cell: arm, size, mean and interval."""
     return f"{cell.name}, {cell.where}: {with_interval(cell, cell.task.digits)} %"
 
 
@@ -46,20 +46,20 @@ def arm_legend(figure: Any, arms: Sequence[str], looks: Looks, columns: int, *, 
 
 
 def spread(values: Sequence[int], most: int) -> list[int]:
-    """At most so many of the values, evenly chosen, the first and the last among them."""
+    """At most `most` values, evenly chosen, with the first and the last."""
     if len(values) <= most:
         return list(values)
     return [values[round(i)] for i in np.linspace(0, len(values) - 1, most)]
 
 
 def chance_is_near(task: Task) -> bool:
-    """Whether the share of the largest class is not so far below everything that it would squeeze it."""
+    """Whether the share of the largest class is near enough to the data to be drawn."""
     means = [c.mean for c in task.cells]
     return min(means) - task.chance <= 2.5 * max(max(means) - min(means), 0.04)
 
 
 def chance(ax: Any, task: Task, axis: str) -> None:
-    """A dotted line at the share of the largest class, where that is near."""
+    """A dotted line at the share of the largest class, if that is near."""
     if chance_is_near(task):
         line = ax.axhline if axis == "y" else ax.axvline
         line(100 * task.chance, color=style.MUTED, lw=1.1, linestyle=":", zorder=1)
@@ -80,7 +80,7 @@ def size_axis(ax: Any, sizes: Sequence[int]) -> None:
 
 
 def end_labels(ax: Any, ends: Sequence[tuple[float, float, str, style.Look]]) -> None:
-    """The name of each line at its right end, moved apart where they would touch."""
+    """The name of each line at its right end; names that would touch are moved apart."""
     low, high = ax.get_ylim()
     height = ax.get_position().height * ax.figure.get_figheight()
     apart = 0.155 / max(height, 0.5) * (high - low)
@@ -88,7 +88,7 @@ def end_labels(ax: Any, ends: Sequence[tuple[float, float, str, style.Look]]) ->
     places: list[float] = []
     for _, y, _, _ in ordered:
         places.append(max(y, places[-1] + apart) if places else y)
-    # Moved up on the whole: back by half of what the last was moved.
+    # All names have moved up: move them back by half of the last one's move.
     shift = (places[-1] - ordered[-1][1]) / 2 if ordered else 0.0
     for (x, y, name, look), place in zip(ordered, places, strict=True):
         shade = look.colour
@@ -107,7 +107,7 @@ def end_labels(ax: Any, ends: Sequence[tuple[float, float, str, style.Look]]) ->
 
 
 def value_labels(ax: Any, values: Sequence[str], looks: Sequence[style.Look]) -> None:
-    """The number of each row at the right edge, where it covers nothing."""
+    """The number of each row, at the right edge, so that it covers nothing."""
     for y, (text, look) in enumerate(zip(values, looks, strict=True)):
         label = ax.annotate(
             text,
@@ -131,7 +131,7 @@ def only_left(axes: Sequence[Any], columns: int) -> None:
 def arm_axis(
     ax: Any, names: Sequence[str], looks: Sequence[style.Look] = (), rows: int | None = None
 ) -> None:
-    """A row for each name; where rows are arms, with their looks."""
+    """A row for each name, with the looks of arms."""
     ax.set_yticks(range(len(names)), names)
     for look, label in zip(looks, ax.get_yticklabels(), strict=False):
         drawing.tag(label, look.number)

@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from tlcli.report.sections.pictures import Row
 
 MOST_WRITTEN = 12
-"""Classes up to which the numbers stand in a confusion matrix."""
+"""The most classes of a confusion matrix with numbers."""
 PICTURES = 10
 """Pictures in a row."""
 SHOWN_CLASSES = 20
-"""Classes up to which a map has a legend."""
+"""The most classes of a map with a legend."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 COLOURS = {label: style.METHODS[method][0] for (method, _), label in SERIES.items()}
 SHAPES = {label: style.METHODS[method][1] for (method, _), label in SERIES.items()}
 
 
 def confusion(cell: Cell, classes: Sequence[str], columns: int) -> Any:
-    """Rows in percent, stronger for more; the diagonal in blue, what is wrong in orange."""
+    """Rows in percent, stronger for more; right answers in blue, wrong ones in orange."""
     del columns
     assert cell.confusion is not None
     share = 100 * cell.confusion / np.maximum(cell.confusion.sum(axis=1, keepdims=True), 1)
@@ -120,7 +120,7 @@ def _picture(ax: Any, part: Part, index: int, x: float, y: float, side: float) -
 
 
 def neighbours(panels: Sequence[Sequence[Entry]], columns: int) -> Any:
-    """Accuracy against k, a panel for the training sets of a size that were asked by one arm."""
+    """Accuracy against k, a panel for each size and arm."""
     from matplotlib.lines import Line2D
 
     figure, axes = drawing.grid(len(panels), columns, height=2.5, legend=0.3, sharey=True)
@@ -138,7 +138,7 @@ def neighbours(panels: Sequence[Sequence[Entry]], columns: int) -> Any:
 
 
 def _neighbours_panel(ax: Any, entries: Sequence[Entry]) -> None:
-    """The mean curves over the training sets, and the k that was chosen for each."""
+    """The mean curves over the training sets, and the chosen k of each."""
     from tlcli.report.sections.neighbours import chosen_position
 
     k = entries[0].ks
@@ -170,7 +170,7 @@ def _neighbours_panel(ax: Any, entries: Sequence[Entry]) -> None:
 def scatter(
     panels: Sequence[tuple[str, np.ndarray]], labels: np.ndarray, names: Sequence[str], columns: int
 ) -> Any:
-    """A panel per projection; each point tells its class, and the script its image by its number."""
+    """A panel per projection. Each point has its class as tip, and the script finds its image by number."""
     from matplotlib.lines import Line2D
 
     shown = sorted(set(labels.tolist()))
@@ -201,7 +201,7 @@ def scatter(
 
 
 def network(found: Network, columns: int) -> Any:
-    """Loss and accuracy over images seen, and over epochs where the number of training images is known."""
+    """Loss and accuracy over images seen, and over epochs if the number of training images is known."""
     from matplotlib.lines import Line2D
 
     figure, (loss, accuracy) = drawing.grid(2, columns, height=2.6, legend=0.3)
