@@ -1,1 +1,1 @@
-"""The sections of a report, a module each; importing one registers it."""
+"""The sections of a report, one module each; importing a module registers its section."""

@@ -1,4 +1,4 @@
-"""Test accuracy of every arm at every size: figure, tables, and what they say."""
+"""Test accuracy of every arm at every size: figure, tables, and a summary in words."""
 
 from __future__ import annotations
 
@@ -92,14 +92,14 @@ def _runs(study: Study, task: Task) -> Chart:
 
 
 def _widest(task: Task) -> str:
-    """Which arm varies most from run to run."""
+    """A sentence on the arm that varies most from run to run."""
     wide = max(task.cells, key=lambda c: max(c.values) - min(c.values))
     apart = max(wide.values) - min(wide.values)
     return f"The runs lie furthest apart for {wide.name} at {wide.where} ({points(apart, task.digits)})."
 
 
 def full_table(task: Task) -> Table:
-    """One row per cell with everything on its accuracy."""
+    """One row per cell with all measures of its accuracy."""
     d = task.digits
     columns = [
         *cell_columns(task),
@@ -155,7 +155,7 @@ def _gaps(task: Task) -> Iterable[str]:
 
 
 def _limits(study: Study, task: Task) -> Iterable[str]:
-    """What these runs cannot show."""
+    """The limits of these runs."""
     cells = task.cells
     if any(c.draws == 1 < len(c.runs) for c in cells):
         yield (

@@ -1,4 +1,4 @@
-"""More than accuracy: by class, and how sure the networks are; which classes are confused."""
+"""Further measures: accuracy by class, calibration, and confused classes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tlcli.report.study.contrasts import pair_runs
 from tlcli.report.words import listing, number, plural
 
 MOST_ROWS = 30
-"""Classes up to which the table of classes is on the page."""
+"""The most classes of a table on the page."""
 
 
 @section("measures", "More than accuracy", order=30, folded=True)
@@ -164,7 +164,7 @@ def _class_differences(task: Task, best: Cell, reference: Cell) -> Table:
 
 @section("confusion", "Which classes are confused", order=32, folded=True)
 def confusion(study: Study, task: Task) -> Iterable[Block]:
-    """The matrix of the best arm at the largest size and of those asked for; every arm's as a file."""
+    """The matrix of the best arm at the largest size and of the arms asked for; a file has those of all."""
     cells = [c for c in task.cells if c.confusion is not None]
     if not cells:
         return
@@ -199,7 +199,7 @@ def confusion(study: Study, task: Task) -> Iterable[Block]:
 
 
 def _describe(task: Task, cell: Cell) -> str:
-    """The confusions that happen most, in images per run."""
+    """The most frequent confusions, in images per run."""
     counts = cell.confusion
     assert counts is not None
     names = task.classes

@@ -1,4 +1,4 @@
-"""The course of training: mean curves, and how soon each arm gets where."""
+"""The course of training: mean curves, and the images that each arm needs to reach a level."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NEAR = 0.01
 
 @section("curves", "The course of training", order=16)
 def course(study: Study, task: Task) -> Iterable[Block]:
-    """A chart per variant, and the table of how fast each arm gets where."""
+    """A chart per variant, and a table of the images that each arm needs to reach a level."""
     drawn = [c for c in task.cells if c.curve is not None]
     if not drawn:
         return
@@ -78,7 +78,7 @@ def _speed(task: Task, drawn: list[Cell]) -> Table:
 
 
 def convergence(task: Task) -> str:
-    """How soon the mean curves are where the reference ends, at the smallest and the largest size."""
+    """The images at which the mean curves reach the reference's end, at the smallest and the largest size."""
     sentences = []
     drawn = [c for c in task.cells if c.curve is not None and c.arm != task.reference]
     sizes = sorted({c.size for c in drawn})

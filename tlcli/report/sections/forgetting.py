@@ -1,4 +1,4 @@
-"""What transfer costs on the source task: target accuracy against source accuracy lost."""
+"""The cost of transfer on the source task: target accuracy against source accuracy lost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tlcli.report.words import percent as pct
 
 @section("forgetting", "Forgetting of the source task", order=20)
 def forgetting(study: Study, task: Task) -> Iterable[Block]:
-    """A map of both accuracies, the table, and the arms compared."""
+    """A map of both accuracies, their table, and a comparison of the arms."""
     cells = [c for c in task.cells if c.lost is not None]
     if not cells:
         return
@@ -112,7 +112,7 @@ def _verdicts(task: Task, contrasts: Sequence[Contrast]) -> Iterable[str]:
 
 
 def extremes(task: Task, cells: Sequence[Cell]) -> str:
-    """Who loses most and least, at the largest size."""
+    """A sentence on the arms that lose most and least, at the largest size."""
     size = max(c.size for c in cells)
     there = [(c.lost.mean, c) for c in cells if c.size == size and c.lost is not None]
     most, least = max(there, key=lambda x: x[0]), min(there, key=lambda x: x[0])

@@ -1,4 +1,4 @@
-"""What transfer brings: every arm against the reference, the variants against each other, and all pairs."""
+"""Gains of transfer: every arm against the reference, the variants against each other, and all pairs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MOST_PAIRS = 300
 
 @section("gain", "What transfer brings", order=12)
 def gain(study: Study, task: Task) -> Iterable[Block]:
-    """Differences from scratch, or from the arm that is the others' base, and from the arms asked for."""
+    """Differences from scratch, or from the arm that the others extend, and from the arms asked for."""
     for place, reference in enumerate(task.references):
         if contrasts := task.against(reference):
             if place or reference != task.reference or not _is_control(task, reference):
@@ -102,7 +102,7 @@ def worth_row(found: Worth | None) -> dict[str, Any]:
 
 
 def _images(x: float, w: Worth) -> str:
-    """A number of images to two figures, or the bound beyond which it lies."""
+    """A number of images to two figures, or a bound for it."""
     if isinf(x):
         return f"over {count(w.largest)}" if x > 0 else f"under {count(w.smallest)}"
     return count(float(f"{x:.2g}"))
@@ -121,7 +121,7 @@ def worth_text(found: Worth, size: int, arm: str, reference: str) -> str:
 
 
 def _worths(task: Task, contrasts: Sequence[Contrast], reference: str) -> Iterable[str]:
-    """The best arm's worth in training from scratch at each size but the largest, where it is known."""
+    """The worth of the best arm in images from scratch, at each size except the largest, if known."""
     parts = []
     if not _is_control(task, reference):
         return
@@ -137,7 +137,7 @@ def _worths(task: Task, contrasts: Sequence[Contrast], reference: str) -> Iterab
 def verdicts(
     contrasts: Sequence[Contrast], reference: str, digits: int, margin: float | None = None
 ) -> list[str]:
-    """What is better, what is worse and what cannot be told from the reference, size by size."""
+    """The arms shown better, worse or neither against the reference, size by size."""
     if all(c.comparison.exact is not None for c in contrasts):
         return list(_of_networks(contrasts, reference, digits))
     if not any(c.enough for c in contrasts):
@@ -197,7 +197,7 @@ def _size(group: Sequence[Contrast], digits: int) -> str:
 
 
 def _of_networks(contrasts: Sequence[Contrast], reference: str, digits: int) -> Iterable[str]:
-    """One run each: two networks on these images."""
+    """A sentence on two networks on these images, for one run each."""
     for size, group in by(contrasts, lambda c: c.first.size).items():
         parts = []
         for c in sorted(group, key=lambda c: -c.difference):
@@ -245,7 +245,7 @@ def variants(study: Study, task: Task) -> Iterable[Block]:
 
 
 def _changes(changed: Sequence[Contrast], first: str, digits: int) -> str:
-    """What each further variant raises and lowers."""
+    """The arms that each further variant raises and lowers."""
     sentences = []
     for variant, mine in by(changed, lambda c: c.first.variant).items():
         parts = []
@@ -290,7 +290,7 @@ def pairs(study: Study, task: Task) -> Iterable[Block]:
 
 
 def leaders(task: Task, sizes: Sequence[int] = ()) -> str:
-    """The best arm at each size, and which are not shown to be behind it."""
+    """The best arm at each size, and the arms not shown to be behind it."""
     sentences = []
     for size, variant in dict.fromkeys((c.size, c.variant) for c in task.cells):
         if (sizes and size not in sizes) or len(task.at(size=size, variant=variant)) < 2:

@@ -1,4 +1,4 @@
-"""The layer study on the page: figure, tables, and what they say of co-adaptation, specificity and tuning."""
+"""The layer study on the page: figure, tables, and a summary of co-adaptation, specificity and tuning."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def evidence(e: Effect, digits: int) -> str:
 
 
 def _dip(study: LayerStudy, name: str, missing: str, seen: str, unseen: str) -> str:
-    """An effect that shows as a drop: where it is deepest, and its mean over n; or the control it lacks."""
+    """A sentence on a drop: its deepest n, and its mean over n; or the control that is missing."""
     effects, mean = study.family(name)
     d = study.digits
     if not effects:
@@ -220,7 +220,7 @@ def tuning(study: LayerStudy) -> str:
 
 
 def answer(study: LayerStudy) -> list[str]:
-    """What freezing costs and what tuning brings, for the top of the page."""
+    """A sentence on the cost of freezing and the gain of tuning, for the top of the page."""
     return [t.partition(". ")[0].removesuffix(".") + "." for t in (specificity(study), tuning(study))]
 
 

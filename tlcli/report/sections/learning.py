@@ -18,7 +18,7 @@ from tlcli.report.words import percent as pct
 
 @section("learning", "From the view of statistical learning", order=40, folded=True)
 def learning(study: Study, task: Task) -> Iterable[Block]:
-    """Tables of capacity and gap, and of bias and variance, with what they do and do not say."""
+    """Tables of capacity and gap, and of bias and variance, with their meaning and limits."""
     yield _capacity(task)
     yield from (Text(t) for t in (*_trade(task), _bounds(task)) if t)
     apart = [c for c in task.cells if c.parts is not None]
@@ -53,13 +53,13 @@ def _bound(c: Cell) -> float | None:
 
 
 def _says(c: Cell) -> bool:
-    """Whether training accuracy less the bound is more than guessing the largest class would give."""
+    """Whether training accuracy minus the bound is above the share of the largest class."""
     bound = _bound(c)
     return bound is not None and c.train is not None and c.train - bound > c.task.chance
 
 
 def _bounds(task: Task) -> str:
-    """Whether the bound by counting parameters says anything."""
+    """A sentence on the bound by counting parameters: where it promises more than guessing."""
     bounded = [c for c in task.cells if _bound(c) is not None and c.train is not None]
     if not bounded:
         return ""
@@ -163,7 +163,7 @@ def _apart(task: Task, cells: Sequence[Cell]) -> Iterable[Block]:
 
 
 def _reading(task: Task, cells: Sequence[Cell]) -> Iterable[str]:
-    """How much of the error is variance, at the smallest and the largest size."""
+    """The share of variance in the error, at the smallest and the largest size."""
     sizes = sorted({c.size for c in cells})
     for size in dict.fromkeys((sizes[0], sizes[-1])):
         shares = {

@@ -27,7 +27,7 @@ KINDS = {
 
 @section("made", "How it was made", order=90, per_task=False, folded=True)
 def provenance(study: Study, task: None) -> Iterable[Block]:
-    """The commands in an order in which they can be run, then files, seeds, recipes and versions."""
+    """The commands in an order that can be run, then files, seeds, recipes and versions."""
     files = in_order(common_parents(study.records)[1])
     commands = list(dict.fromkeys(replay_command(f) for f in files if f.command))
     if study.options.command:
@@ -49,7 +49,7 @@ def provenance(study: Study, task: None) -> Iterable[Block]:
 
 
 def _notes(study: Study) -> dict[str, str]:
-    """What `split` noted in the data that the files were made from, by target or file."""
+    """The warnings of `split` in the data that the files were made from, by target or file."""
     found: dict[str, str] = {}
     for record in study.records:
         if isinstance(record, Results):
@@ -60,12 +60,12 @@ def _notes(study: Study) -> dict[str, str]:
 
 
 def replay_command(f: Ancestor) -> str:
-    """The command of a file, with the name that it wrote to."""
+    """The command of a file, with the name of its output."""
     return line(f.command if not f.name or f.name == "stdin" else f"{f.command} -o {shlex.quote(f.name)}")
 
 
 def in_order(files: Sequence[Ancestor]) -> list[Ancestor]:
-    """Inputs before what is made from them; otherwise as they come."""
+    """The files in order, each after its inputs."""
     known = {f.content_sha256: f for f in files}
     done: dict[str, Ancestor] = {}
     stack = [(f, False) for f in reversed(files)]
@@ -112,7 +112,7 @@ def _files(study: Study, files: Sequence[Ancestor]) -> Table:
 
 
 def computing_of(study: Study, f: Ancestor) -> dict[str, Any]:
-    """Backend, device, precision and threads of the file's networks, where it keeps them."""
+    """Backend, device, precision and threads of the file's networks, if it keeps them."""
     for r in study.records:
         if r.provenance.content_sha256 == f.content_sha256:
             return dict(r.provenance.computed_by)
@@ -161,7 +161,7 @@ def _seeds(study: Study) -> Table:
 
 
 def _recipes(study: Study) -> Iterable[Block]:
-    """What the recipes share in a sentence, what differs in a table; those of other seeds share a column."""
+    """A sentence with the shared values of the recipes, and a table of the others, without seeds."""
     recipes: dict[str, tuple[dict[str, Any], list[str], list[Any]]] = {}
     sources = [(r.provenance.name, r.recipe) for r in study.records if isinstance(r, Results)]
     sources += [

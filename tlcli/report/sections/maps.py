@@ -63,7 +63,7 @@ def sample(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _images(study: Study, labels: np.ndarray, indices: np.ndarray) -> np.ndarray | None:
-    """The images of these positions in the published set (uint8, N x H x W x C), where a data set has all."""
+    """The images at these positions in the published set (uint8, N x H x W x C), if a data set has all."""
     for dataset in study.datasets:
         for part in dataset.parts.values():
             places = {index: i for i, index in enumerate(np.asarray(part.source_index).tolist())}
@@ -78,7 +78,7 @@ def _sheet(images: np.ndarray) -> dict[str, Any]:
 
 
 def flatten(points: np.ndarray, labels: np.ndarray) -> tuple[list[tuple[str, np.ndarray]], float, float]:
-    """Both projections, the variance that two components hold, and how many points are near their like.
+    """Both projections, the variance of two components, and the share of points beside one of their class.
 
     On one thread, so that equal points give equal maps on any machine, and no thread waits for another.
     """

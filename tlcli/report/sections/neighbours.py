@@ -1,4 +1,4 @@
-"""Nearest neighbours on embeddings: accuracy against k, with the k that was chosen without the test set."""
+"""Nearest neighbours on embeddings: accuracy against k, and the k chosen without the test set."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def neighbours(study: Study, task: Task) -> Iterable[Block]:
 
 
 def is_whole(e: Entry) -> bool:
-    """Whether the curves are there, with a value for each k."""
+    """Whether the curves have a value for each k."""
     k, cv = len(e.ks), len(e.cv_curve)
     return k > 0 and len(e.test_curve) == k and cv in (0, k)
 
@@ -97,7 +97,7 @@ def _table(task: Task, entries: Sequence[Entry]) -> Table:
 
 
 def _describe(task: Task) -> str:
-    """What each arm reaches at each size, and with which k."""
+    """The accuracy of each arm at each size, with its k."""
     cells = [c for c in task.cells if any(is_whole(e) for e in c.runs)]
     arms = by(cells, lambda c: c.name)
     sentences = []
@@ -117,7 +117,7 @@ def _ks(cell: Cell) -> str:
 
 
 def _picking(entries: Sequence[Entry], digits: int) -> str:
-    """What picking k on the test set would have seemed to gain, at most, at each size."""
+    """The largest apparent gain of choosing k on the test set, at each size."""
     honest = [e for e in entries if not e.chosen_on_test]
     if not honest:
         return "k was picked on the test images here, which flatters these accuracies."

@@ -20,22 +20,22 @@ from tlcli.report.words import clean, count, number, percent, plural
 from tlcli.store.records import Checkpoint
 
 MOST = 8
-"""Networks with a figure of their own; a study of more shows its arms side by side instead."""
+"""The most networks with a figure each; a larger study compares its arms instead."""
 FEWEST_FOR_A_TURN = 5
-"""Measurements of a loss from which to say that it has turned."""
+"""The fewest measurements that can show a turn of the loss."""
 QUANTITIES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
 
 
 @dataclass
 class Network:
-    """One network or the repetitions of one: its name, what it was trained on, and its histories."""
+    """One network or its repetitions: its name, its training data, and its histories."""
 
     name: str
     histories: list[dict[str, np.ndarray]]
     digits: int
     """Decimals of its accuracies."""
     size: int = 0
-    """Training images; 0 where unknown."""
+    """Training images; 0 if unknown."""
     architecture: str = ""
 
     def end(self, quantity: str) -> float | None:
@@ -65,7 +65,7 @@ def bases(study: Study) -> list[Network]:
 
 
 def networks(study: Study) -> list[Network]:
-    """The bases, then every arm at every size where these are few."""
+    """The bases, then every arm at every size if these are few."""
     found = bases(study)
     cells = [
         (t, c, [e for e in c.runs if len(e.history.get("samples_seen", ())) > 1])
@@ -86,7 +86,7 @@ def networks(study: Study) -> list[Network]:
 
 @section("networks", "Convergence, network by network", order=50, per_task=False, folded=True)
 def section_of_networks(study: Study, task: None) -> Iterable[Block]:
-    """A figure per network, and the table of where each ended."""
+    """A figure per network, and a table of the last values."""
     found = networks(study)
     if not found:
         return
@@ -142,7 +142,7 @@ def _table(found: Sequence[Network]) -> Table:
 
 
 def describe(network: Network) -> str:
-    """How a network ended, and whether it over-fits."""
+    """The last values of a network, and whether it overfits."""
     test = network.end("test_accuracy")
     end = f"It ends with test accuracy {percent(test, network.digits)}." if test is not None else ""
     return " ".join(filter(None, [end, _turn(network)])) or "Its accuracy was not measured."
@@ -180,7 +180,7 @@ def _base_name(name: str, index: int) -> str:
 
 
 def training_images(study: Study, checkpoint: Checkpoint) -> int:
-    """The training images of a base, where it keeps them or its data set is here; else 0."""
+    """The training images of a base, if it or a data set given has them; else 0."""
     if checkpoint.train_source_index is not None:
         return len(checkpoint.train_source_index)
     parents = {p.content_sha256 for p in checkpoint.provenance.parents}
@@ -191,7 +191,7 @@ def training_images(study: Study, checkpoint: Checkpoint) -> int:
 
 
 def ends_of_bases(study: Study) -> Iterable[str]:
-    """A sentence for each of the first bases, where there is no transfer to tell of."""
+    """A sentence for each of the first bases, for a report without transfer."""
     for n in bases(study)[:2]:
         test = n.end("test_accuracy")
         if test is not None:

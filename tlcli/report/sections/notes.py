@@ -1,4 +1,4 @@
-"""How numbers are compared, once for the whole page."""
+"""Notes on the methods of comparison, once for the whole page."""
 
 from __future__ import annotations
 

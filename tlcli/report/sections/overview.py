@@ -1,4 +1,4 @@
-"""Several tasks side by side: what each arm gains where, and over all of them."""
+"""Several tasks side by side: the gains of each arm on each task, and over all tasks."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tlcli.report.words import between, count, listing, number, points
 from tlcli.report.words import percent as pct
 
 ENOUGH_TASKS = 5
-"""Tasks from which means over them are given."""
+"""The fewest tasks for means over tasks."""
 MOST_ACROSS = 6
-"""Arms up to which the table has a column each."""
+"""The most arms with a column each."""
 
 
 @section("overview", "All tasks", order=1, per_task=False)
@@ -64,7 +64,7 @@ def _reference(tasks: Sequence[Task]) -> str:
 
 
 def _gains(tasks: Sequence[Task]) -> Table:
-    """A row per task and size, a column per arm; or a row per comparison where there are many arms."""
+    """A row per task and size, a column per arm; or, with many arms, a row per comparison."""
     arms = list(dict.fromkeys(c.first.name for t in tasks for c in t.gains))
     columns = [Column("task", "task"), Column("size", "training images", "count")]
     caption = f"What each arm gains over {_reference(tasks)} in points, with its 95 % interval."
@@ -163,7 +163,7 @@ def _over_tasks(strata: Sequence[Sequence[Cell]]) -> Table:
 
 
 def describe_over_tasks(table: Table, strata: Sequence[Sequence[Cell]]) -> Iterable[str]:
-    """The best rank, and how often the best arm beats the reference."""
+    """Sentences on the best rank, and on how often the best arm beats the reference."""
     best = table.rows[0]
     text = (
         f"{best['arm']} has the best mean rank, {number(best['rank'], 1)} of {count(len(table.rows))} arms."

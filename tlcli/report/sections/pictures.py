@@ -20,12 +20,12 @@ from tlcli.store.records import Part
 MOST = 10
 """Pictures in a row."""
 MOST_SENT = 400
-"""Images that the page carries so that a reader may choose the arms."""
+"""The most images on the page for a reader's choice of arms."""
 
 
 @dataclass
 class Row:
-    """Images that `right` classifies better than `wrong`: their positions, and what `wrong` says of each."""
+    """Images that `right` classifies better than `wrong`: their positions, and the answers of `wrong`."""
 
     right: str
     wrong: str
@@ -36,7 +36,7 @@ class Row:
 
 @section("pictures", "Images that tell the arms apart", order=26)
 def pictures(study: Study, task: Task) -> Iterable[Block]:
-    """Two rows: the best arm right and the reference wrong, and the other way round; the script: others."""
+    """Two rows: the best arm right and the reference wrong, and the reverse; the script shows other pairs."""
     part = next((p for d in study.datasets if (p := _same_images(d.parts.get("test"), task))), None)
     pair = _pair(task) if part is not None else None
     if part is None or pair is None:
@@ -78,7 +78,8 @@ def _same_images(part: Part | None, task: Task) -> Part | None:
 
 
 def _pair(task: Task) -> tuple[Cell, Cell] | None:
-    """The best arm and the reference, or else the runner-up, at the smallest size, where they differ most."""
+    """The best arm and the reference, or else the second best, at the smallest size, where they differ
+    most."""
     for size in task.sizes:
         cells = [c for c in task.at(size=size, variant=task.variants[0]) if c.classes]
         ranked = sorted(cells, key=lambda c: -c.mean)
@@ -91,9 +92,9 @@ def _pair(task: Task) -> tuple[Cell, Cell] | None:
 
 
 def _answers(cell: Cell) -> np.ndarray:
-    """What most runs say of each image (int, N); -1 where as many are right as wrong.
+    """The answer of most runs for each image (int, N); -1 if as many are right as wrong.
 
-    Of an image that most get wrong it is the wrong class that most of those name.
+    If most runs are wrong, the answer is the most frequent wrong class.
     """
     predictions = np.stack([e.predictions for e in cell.runs if e.correct is not None])
     labels = cell.task.entries[0].target.test_labels
@@ -104,7 +105,7 @@ def _answers(cell: Cell) -> np.ndarray:
 
 
 def _apart(right: np.ndarray, wrong: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The positions of the images that one has right and the other wrong."""
+    """The positions of the images that one arm gets right and the other wrong."""
     return np.flatnonzero((right == labels) & (wrong != labels) & (wrong >= 0))
 
 
@@ -125,7 +126,7 @@ def _name(task: Task, c: int) -> str:
 
 
 def _for_any_pair(task: Task, part: Part, first: Cell, second: Cell) -> dict[str, Any]:
-    """For the script: images enough that every two arms of one size and variant find some they differ on."""
+    """Images for the script: every two arms of one size and variant differ on some."""
     labels = task.entries[0].target.test_labels
     chosen: dict[int, None] = {}
     groups = []

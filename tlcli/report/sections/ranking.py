@@ -1,4 +1,4 @@
-"""Which base for a target: the scores of `tlcli rank`, best base first."""
+"""The ranking of bases for a target: the scores of `tlcli rank`, best base first."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SCORES = (("log_me", "LogME"), ("h_score", "H-score"), ("leep", "LEEP"))
 
 @section("ranking", "Which base?", order=4, per_task=False)
 def which_base(study: Study, task: None) -> Iterable[Block]:
-    """For each target a figure of the accuracies and a table of all scores."""
+    """A figure of the accuracies and a table of all scores, for each target."""
     for number, (name, ranked) in enumerate(by_target(study)):
         id = "ranking" + (f"-{number + 1}" if number else "")
         caption = (

@@ -1,4 +1,4 @@
-"""The study behind a report: runs merged, sorted into cells, and everything known of a cell computed once."""
+"""The study behind a report: merged runs, sorted into cells; each quantity of a cell is computed once."""
 
 from tlcli.report.study.entry import Entry
 from tlcli.report.study.grid import Cell, Study, Task

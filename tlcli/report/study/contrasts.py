@@ -1,4 +1,4 @@
-"""Which cells are compared, run by run and image by image, and in which families."""
+"""Compare cells, run by run and image by image, in families of comparisons."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 Pair = tuple[Entry, Entry]
 ENOUGH_DRAWS = 3
-"""Draws of the training set from which they, and not the runs, are the repetitions."""
+"""The fewest draws of the training set that count as the repetitions, instead of the runs."""
 ENOUGH_RUNS = 3
-"""Repetitions from which a difference is said of a method, and not of the networks at hand."""
+"""The fewest repetitions for a claim on a method instead of the networks at hand."""
 
 
 @dataclass(eq=False)
 class Contrast:
-    """First minus second in some measure, over the repetitions that both have, in its family."""
+    """The difference first minus second of a measure, over common repetitions, in a family."""
 
     first: Cell
     second: Cell
@@ -34,7 +34,7 @@ class Contrast:
     margin: float | None = None
     """The difference up to which two arms count as equivalent."""
     family: list[Contrast] = field(default_factory=list, repr=False)
-    """The comparisons that intervals and p values are adjusted for, this one among them."""
+    """The comparisons that the adjustment of intervals and p values counts, with this one."""
 
     @property
     def difference(self) -> float:
@@ -42,12 +42,12 @@ class Contrast:
 
     @property
     def _known(self) -> bool:
-        """Whether an interval means anything: not over two runs, which leave it one degree of freedom."""
+        """Whether an interval is meaningful: not for two runs, which leave one degree of freedom."""
         return self.enough or self.comparison.exact is not None
 
     @cached_property
     def interval(self) -> tuple[float, float] | None:
-        """Holds for the whole family at once, at 95 %."""
+        """The interval that holds for the whole family at once, at 95 %."""
         if not self._known:
             return None
         return self.comparison.interval(max(1, len(self.family)))
@@ -58,12 +58,12 @@ class Contrast:
 
     @property
     def enough(self) -> bool:
-        """Whether there are runs enough to speak of the method."""
+        """Whether the runs suffice for a claim on the method."""
         return self.comparison.runs >= ENOUGH_RUNS
 
     @property
     def apart(self) -> bool:
-        """Whether the interval leaves zero out, be it of methods or of two networks."""
+        """Whether the interval excludes zero, for methods or for two networks."""
         return self.p is not None and self.p < ALPHA
 
     @property
@@ -89,7 +89,7 @@ class Contrast:
 
     @property
     def detectable(self) -> float | None:
-        """The difference that this comparison would have shown with a chance of 80 %."""
+        """The smallest difference that this comparison shows with a power of 80 %."""
         return self.comparison.detectable(max(1, len(self.family))) if self.enough else None
 
     @property
@@ -110,9 +110,9 @@ def units(entries: Sequence[Entry]) -> list[list[Entry]]:
 
 
 def pair_runs(first: Sequence[Entry], second: Sequence[Entry]) -> list[Pair]:
-    """The runs of one training set and repetition, beside each other.
+    """Pairs of runs of one training set and repetition.
 
-    A method without repetitions (nearest neighbours) is held against every run of the other.
+    A method without repetitions (nearest neighbours) pairs with every run of the other.
     """
     one_set = len({e.dataset for e in first}) == len({e.dataset for e in second}) == 1
 
@@ -132,7 +132,7 @@ def pair_runs(first: Sequence[Entry], second: Sequence[Entry]) -> list[Pair]:
 
 
 def compare_runs(pairs: Sequence[Pair]) -> Comparison:
-    """Test accuracies, repetition by repetition, on the same images where their predictions are there."""
+    """Compare test accuracies, repetition by repetition, on the same images if there are predictions."""
     groups = _repetitions(pairs)
     if any(a.correct is None or b.correct is None or a.task != b.task for a, b in pairs):
         return _compare_means(groups, lambda e: e.measured)
@@ -140,7 +140,7 @@ def compare_runs(pairs: Sequence[Pair]) -> Comparison:
 
 
 def compare_lost(pairs: Sequence[Pair]) -> Comparison:
-    """Source accuracies lost, repetition by repetition."""
+    """Compare source accuracies lost, repetition by repetition."""
     return _compare_means(_repetitions(pairs), lambda e: e.lost or 0.0)
 
 
@@ -155,7 +155,7 @@ def _compare_means(groups: Sequence[Sequence[Pair]], measure: Callable[[Entry], 
 
 
 def _correct(groups: Sequence[Sequence[Pair]], side: int) -> np.ndarray:
-    """Repetitions x images: right or wrong, or over several runs of one training set the share of right."""
+    """Repetitions x images: right or wrong, or the share of right over several runs of one training set."""
     rows = [[pair[side].correct for pair in g] for g in groups]
     return np.stack([row[0] if len(row) == 1 else np.mean(row, axis=0) for row in rows])  # type: ignore
 
@@ -166,7 +166,7 @@ def contrast(
     compare: Callable[[Sequence[Pair]], Comparison] = compare_runs,
     margin: float | None = None,
 ) -> Contrast | None:
-    """The comparison of two cells; None where no run of the one pairs with one of the other."""
+    """The comparison of two cells; None if no runs pair."""
     pairs = pair_runs(first.runs, second.runs)
     return Contrast(first, second, compare(pairs), margin) if pairs else None
 
@@ -174,7 +174,7 @@ def contrast(
 def in_families(found: Sequence[Contrast | None]) -> list[Contrast]:
     """Contrasts with their families: those at one size whose arms are of one declaration.
 
-    Results files declare together what they share an arm of; so a file of other arms changes nothing.
+    Results files that share an arm form one declaration, so a file of other arms changes nothing.
     """
     contrasts = [c for c in found if c is not None]
     for group in by(contrasts, lambda c: c.first.size).values():

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 FEWEST = 3
-"""Measurements of a curve: two say where it begins and ends, not how it gets there."""
+"""The fewest measurements of a curve: two give only its begin and end."""
 RISE = 0.005
-"""The gain over the last fifth of a training from which its end is called rising: half a point."""
+"""The least gain over the last fifth of a training that counts as rising: half a point."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Curve:
 
     @property
     def sd(self) -> np.ndarray:
-        """The standard deviation over the runs; of one run 0."""
+        """The standard deviation over the runs; 0 for one run."""
         return self.values.std(axis=0, ddof=1) if len(self.values) > 1 else np.zeros(len(self.seen))
 
     def images_to_reach(self, level: float) -> int | None:
-        """The images seen when the mean first is at the level; None if it never is."""
+        """The images seen when the mean first reaches the level; None if it never does."""
         there = np.flatnonzero(self.mean >= level - 1e-12)
         return int(self.seen[there[0]]) if len(there) else None
 
@@ -46,7 +46,7 @@ class Curve:
 
 
 def curve(histories: Sequence[dict[str, np.ndarray]], quantity: str, fewest: int = FEWEST) -> Curve | None:
-    """The curve of the histories that measured the quantity throughout; others' points are interpolated."""
+    """The curve of the histories with this quantity throughout, with interpolated points."""
     have = [
         h
         for h in histories

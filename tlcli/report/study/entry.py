@@ -1,4 +1,4 @@
-"""One run as the report sees it: the only place that knows how a results file spells what it holds."""
+"""One run in the terms of the report: only this module knows the fields of a results file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NEIGHBOURS = "knn"
 
 @dataclass(frozen=True)
 class Identity:
-    """The network behind a run: what can make it another variant of the same study."""
+    """The network behind a run: the values that make it another variant of the study."""
 
     architecture: str = ""
     options: str = "{}"
@@ -62,12 +62,12 @@ class Entry:
 
     @property
     def dataset(self) -> str:
-        """Which training set: its digest, or its name where there is none."""
+        """The training set: its digest, or its name if there is none."""
         return self.target.content_sha256 or self.target.name
 
     @cached_property
     def task(self) -> str:
-        """What is tested on what: equal for runs with the same classes and the same test images."""
+        """The key of the task, equal for runs with the same classes and the same test images."""
         h = hashlib.sha256(json.dumps(self.target.class_names).encode())
         for array in (self.target.test_labels, self.target.test_source_index):
             h.update(np.ascontiguousarray(array, "<i8").tobytes())
@@ -75,7 +75,7 @@ class Entry:
 
     @property
     def key(self) -> str:
-        """What the run is called in its file."""
+        """The name of the run in its file."""
         return clean(f"{self.run.dataset}|{self.run.arm}|{self.number}")
 
     @property
@@ -85,12 +85,12 @@ class Entry:
 
     @property
     def seed(self) -> int | None:
-        """None of neighbours, which draw nothing."""
+        """The seed; None for neighbours, which draw nothing."""
         return self._trained.seed if self._trained else None
 
     @property
     def parameters(self) -> int:
-        """Of the network, and of the source head where that learns with it."""
+        """The parameters of the network, and of the source head if that is trained, too."""
         return max(self._trained.parameters, self.trained) if self._trained else 0
 
     @property
@@ -105,17 +105,17 @@ class Entry:
 
     @property
     def predictions(self) -> np.ndarray:
-        """int, N; empty where they were not kept."""
+        """int, N; empty if not kept."""
         return np.asarray(self.run.predictions)
 
     @property
     def repetition(self) -> tuple[int, int]:
-        """What pairs a run with one of another arm: its number and its seed."""
+        """The key that pairs a run with one of another arm: its number and its seed."""
         return self.number, self.seed or 0
 
     @cached_property
     def correct(self) -> np.ndarray | None:
-        """bool, N: which test images it gets right; None without predictions."""
+        """bool, N: whether each test image is classified right; None without predictions."""
         predictions = self.predictions
         if predictions.shape != self.target.test_labels.shape or predictions.size == 0:
             return None
@@ -123,19 +123,19 @@ class Entry:
 
     @property
     def logits(self) -> np.ndarray | None:
-        """N x C, where the file keeps them."""
+        """N x C, if the file keeps them."""
         return self._trained.logits if self._trained else None
 
     @cached_property
     def accuracy(self) -> float | None:
-        """Test accuracy at the end, from the predictions or else as recorded; None where neither is there."""
+        """Test accuracy at the end, from the predictions or else as recorded; None without both."""
         if self.correct is not None:
             return float(self.correct.mean())
         return self.recorded
 
     @property
     def recorded(self) -> float | None:
-        """The last test accuracy that was recorded beside the predictions."""
+        """The last recorded test accuracy."""
         return self._searched.test_accuracy if self._searched else last(self.history, "test_accuracy")
 
     @property
@@ -146,10 +146,10 @@ class Entry:
 
     @property
     def train_accuracy(self) -> float | None:
-        """Accuracy on the training images after the last step; else the last average seen during training.
+        """Accuracy on the training images after the last step; else the last average during training.
 
-        None where it is of other images than the test accuracy is of: of images as they are, beside answers
-        that are means over an image and its mirror image.
+        None if the logits of the test part are averaged over an image and its mirror image, and those of the
+        training part are not.
         """
         if self.mirrored or self._trained is None:
             return None
@@ -158,7 +158,7 @@ class Entry:
 
     @property
     def mirrored(self) -> bool:
-        """Whether each answer is a mean over an image and its mirror image."""
+        """Whether logits are averaged over an image and its mirror image."""
         return bool(self.recipe.get("mirrored"))
 
     @property
@@ -167,7 +167,7 @@ class Entry:
 
     @property
     def samples(self) -> int:
-        """Training images seen, repeats counted; 0 where it is not known."""
+        """Training images seen, repeats counted; 0 if unknown."""
         seen = self.history.get("samples_seen")
         if seen is not None and len(seen):
             return int(seen[-1])
@@ -185,7 +185,7 @@ class Entry:
 
     @property
     def lost(self) -> float | None:
-        """Source accuracy lost by the transfer; None from scratch, where there was none to lose."""
+        """Source accuracy lost by the transfer; None from scratch, which has none to lose."""
         if self.before is None or self.after is None or self.method == CONTROL:
             return None
         return self.before - self.after
@@ -206,7 +206,7 @@ class Entry:
 
     @property
     def relation(self) -> str:
-        """`own` if the base was trained on these images, else `other`; empty where it is not known."""
+        """`own` if the base was trained on these images, else `other`; empty if unknown."""
         return self._trained.relation if self._trained else ""
 
     @property
@@ -222,7 +222,7 @@ class Entry:
 
     @property
     def head(self) -> str:
-        """What the new head is, where it is not one dense layer on the last."""
+        """The kind of the new head, if it is not one dense layer on the last layer."""
         if self._trained is None:
             return ""
         units, everything = self._trained.head_units, self._trained.all_layers
@@ -236,7 +236,7 @@ class Entry:
 
     @property
     def k(self) -> int | None:
-        """The number of neighbours that was chosen."""
+        """The chosen number of neighbours."""
         return self._searched.k if self._searched else None
 
     @property
@@ -246,7 +246,7 @@ class Entry:
 
     @property
     def cv_curve(self) -> np.ndarray:
-        """Accuracy by leave-one-out for each k; empty where not measured."""
+        """Leave-one-out accuracy for each k; empty if not measured."""
         return self._searched.cv_accuracies if self._searched else np.zeros(0)
 
     @property
@@ -256,7 +256,7 @@ class Entry:
 
     @property
     def chosen_on_test(self) -> bool:
-        """Whether something was chosen on the test set."""
+        """Whether a choice was made on the test set."""
         return self._searched is not None and self._searched.selected_on == "test"
 
 
@@ -269,7 +269,7 @@ def identity_of(run: Run | Neighbours) -> Identity:
 
 
 def last(history: dict[str, np.ndarray], name: str) -> float | None:
-    """The last value of a quantity, None where it was not measured."""
+    """The last value of a quantity, None if not measured."""
     values = history.get(name)
     if values is None or len(values) == 0 or not np.isfinite(values[-1]):
         return None

@@ -1,4 +1,4 @@
-"""From the records that were given to one study: runs merged, doubles and gaps named, variants told apart."""
+"""Gather records into one study: merge runs, name doubles and gaps, and tell variants apart."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ NO_TREATMENT = ("seed", "runs", "threads")
 def gather(records: Sequence[Record], options: Options | None = None) -> Study:
     """Sort the records and merge the runs of all results files.
 
-    Raises TlcliError where there is nothing to report on, UsageError for an arm in `options` that there is
-    not.
+    Raises TlcliError if there is nothing to report on, UsageError for an unknown arm in `options`.
     """
     study = Study(records=list(records), options=options or Options())
     for r in records:
@@ -72,12 +71,12 @@ def _check_arms(study: Study) -> None:
 
 
 def _key(e: Entry) -> tuple[Any, ...]:
-    """What makes a run the same run: network, base, training set, arm, repetition and seed."""
+    """The values that identify a run: network, base, training set, arm, repetition and seed."""
     return e.identity, e.base_digest, e.dataset, e.arm, e.number, e.seed
 
 
 def _without_doubles(study: Study) -> None:
-    """Keep one of equal runs; where runs of one name differ, a difference of recipes tells them apart."""
+    """Keep one of equal runs. A difference of recipes tells runs of one name apart."""
     doubles = [group for group in by(study.entries, _key).values() if len(group) > 1]
     if not doubles:
         return
@@ -134,7 +133,7 @@ def _only_measured(study: Study) -> None:
 
 
 def _adopt(entries: list[Entry]) -> None:
-    """Neighbours on embeddings belong to the variant whose base made the embeddings."""
+    """Put neighbours on embeddings into the variant whose base made the embeddings."""
     by_base = {e.base_digest: e.identity for e in entries if e.identity.architecture}
     for e in entries:
         if not e.identity.architecture:
@@ -142,7 +141,7 @@ def _adopt(entries: list[Entry]) -> None:
 
 
 def _name_variants(entries: list[Entry]) -> None:
-    """Label each run by what differs between the networks: architecture, options, or else the base."""
+    """Label each run by the difference between the networks: architecture, options, or else the base."""
     known = list(dict.fromkeys(e.identity for e in entries if e.identity.architecture))
     layers = any(e.relation == "own" for e in entries)
     many_architectures = len({i.architecture for i in known}) > 1
@@ -164,11 +163,11 @@ def _name_variants(entries: list[Entry]) -> None:
 
 
 def _gaps(entries: list[Entry]) -> list[str]:
-    """The runs that a full grid (arms x training sets x repetitions) would have and that are not there."""
+    """The missing runs of a full grid (arms x training sets x repetitions)."""
     missing: list[str] = []
     for group in by(entries, lambda e: (e.variant, e.task)).values():
         for part in by(group, lambda e: (e.method == NEIGHBOURS, e.relation)).values():
-            # Neighbours need not be asked at every size, but then on all training sets of that size.
+            # Neighbours may be missing at a size, but not on some training sets of a size.
             sizes = {e.size for e in part}
             datasets = {e.dataset: clean(e.target.name) for e in group if e.size in sizes}
             missing += _missing(part, datasets, entries)
@@ -181,12 +180,12 @@ def _gaps(entries: list[Entry]) -> list[str]:
 
 
 def _missing(part: list[Entry], datasets: dict[str, str], entries: list[Entry]) -> list[str]:
-    """What arms that belong together lack of the training sets of their task."""
+    """The training sets of their task that arms of one group lack."""
     cells = by(part, lambda e: (e.dataset, e.arm))
     everywhere = {e.number for e in part}
     wanted = {d: {e.number for e in part if e.dataset == d} or everywhere for d in datasets}
     repeated = {e.arm for e in part if e.number > 0}
-    # In a sweep over layers, the grid of another base tells what this one lacks.
+    # In a sweep over layers, the grid of another base shows what this one lacks.
     swept = any(e.arm != e.method != NEIGHBOURS for e in part)
     alike = [e for e in entries if e.variant == part[0].variant and e.method != NEIGHBOURS] if swept else part
     missing: list[str] = []
@@ -199,7 +198,7 @@ def _missing(part: list[Entry], datasets: dict[str, str], entries: list[Entry]) 
 
 
 def _mixed_precision(study: Study) -> list[str]:
-    """A warning where runs that are compared were computed in different precision."""
+    """A warning if compared runs were computed in different precision."""
     for entries in by(study.entries, lambda e: (e.task, e.size)).values():
         found = by([e for e in entries if e.precision], lambda e: e.precision)
         if len(found) > 1:
@@ -209,7 +208,7 @@ def _mixed_precision(study: Study) -> list[str]:
 
 
 def _oddities(study: Study) -> list[str]:
-    """What a reader must know: choices made on the test set, unfinished trainings, contradictions."""
+    """Warnings for the reader: choices on the test set, unfinished trainings, contradictions."""
     warnings = []
     chosen = sorted({e.file for e in study.entries if e.chosen_on_test})
     if chosen:

@@ -25,7 +25,7 @@ from tlcli.store.records import Checkpoint, Dataset, Embeddings, Ranking, Record
 METHOD_ORDER = {name: i for i, name in enumerate(style.METHODS)}
 TUNED = "finetune"
 BEHIND = 0.1
-"""How far the reference's training accuracy may lie below the others' before it counts as not trained."""
+"""The gap of training accuracy below the others at which the reference counts as not trained."""
 
 
 @dataclass(eq=False)
@@ -41,12 +41,12 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """The arm, and the variant where there are several."""
+        """The arm, and the variant if there are several."""
         return f"{self.arm} ({self.variant})" if self.variant else self.arm
 
     @property
     def key(self) -> dict[str, Any]:
-        """What identifies the cell in a table."""
+        """The key of the cell in a table."""
         return {"size": self.size, "arm": self.arm, "variant": self.variant}
 
     @property
@@ -82,12 +82,12 @@ class Cell:
 
     @property
     def deterministic(self) -> bool:
-        """Whether all repetitions gave the same answers."""
+        """Whether all repetitions gave the same predictions."""
         return len(self.values) > 1 and max(self.values) - min(self.values) < 1e-12
 
     @cached_property
     def interval(self) -> tuple[float, float] | None:
-        """Of the mean on these test images, within 0 and 1; from three repetitions on."""
+        """The interval of the mean on these test images, within 0 and 1; from three repetitions on."""
         s = self.accuracy.interval
         return None if s is None or self.deterministic else (max(0.0, s[0]), min(1.0, s[1]))
 
@@ -103,7 +103,7 @@ class Cell:
 
     @cached_property
     def train(self) -> float | None:
-        """Mean training accuracy, where every run has one."""
+        """Mean training accuracy, if every run has one."""
         return self._mean(lambda e: e.train_accuracy)
 
     @property
@@ -120,7 +120,7 @@ class Cell:
 
     @property
     def lost_interval(self) -> tuple[float, float] | None:
-        """Of the mean source accuracy lost, from three repetitions on."""
+        """The interval of the mean source accuracy lost, from three repetitions on."""
         return None if self.lost is None else self.lost.interval
 
     @cached_property
@@ -143,7 +143,7 @@ class Cell:
 
     @property
     def parameters(self) -> int:
-        """Those that were trained."""
+        """The number of trained parameters."""
         return self.runs[0].trained
 
     @cached_property
@@ -153,7 +153,7 @@ class Cell:
 
     @cached_property
     def parts(self) -> BiasVariance | None:
-        """The error taken apart, from two runs on."""
+        """Bias and variance of the error, from two runs on."""
         predictions = [e.predictions for e in self.runs if e.correct is not None]
         if len(predictions) < 2:
             return None
@@ -161,7 +161,7 @@ class Cell:
 
     @cached_property
     def classes(self) -> list[ClassMeasures]:
-        """How each run does class by class."""
+        """The measures of each run by class."""
         return [
             measures.by_class(e.predictions, e.target.test_labels, len(e.target.class_names))
             for e in self.runs
@@ -249,7 +249,7 @@ class Task:
 
     @cached_property
     def chance(self) -> float:
-        """The share of the largest class: what is right without looking."""
+        """The share of the largest class: the accuracy of guessing."""
         labels = self.entries[0].target.test_labels
         return float(np.bincount(labels).max() / len(labels)) if len(labels) else 0.0
 
@@ -260,7 +260,7 @@ class Task:
 
     @cached_property
     def name(self) -> str:
-        """Short: the published set and the classes, or the data sets' name where those say nothing."""
+        """A short name: the published set and the classes, or else the data sets' name."""
         target = self.entries[0].target
         names = at_most(self.classes, 4)
         source = f"{clean(target.source)} " if target.source else ""
@@ -269,16 +269,16 @@ class Task:
         return f"{text} ({clean(target.name)})" if same else text
 
     def id(self, name: str) -> str:
-        """The name of a block of this task, unlike that of any other."""
+        """A unique name for a block of this task."""
         return f"{name}-{self.index + 1}" if self.index else name
 
     def title(self, text: str) -> str:
-        """A heading that names the task where there are several."""
+        """A heading that names the task if there are several."""
         return f"{text}: {self.name}" if len(self.study.tasks) > 1 else text
 
     @cached_property
     def reference(self) -> str | None:
-        """What all arms are held against: scratch, or the arm that is the others without their options."""
+        """The arm to compare all others with: scratch, or the arm that the others extend by options."""
         if controls := [a for a in self.arms if any(c.method == CONTROL for c in self.at(arm=a))]:
             return controls[0]
         trained = [a for a in self.arms if any(c.method != NEIGHBOURS for c in self.at(arm=a))]
@@ -308,12 +308,12 @@ class Task:
 
     @property
     def pairs(self) -> list[Contrast]:
-        """Every two arms of one size and variant but the references, the better one first."""
+        """Every two arms of one size and variant except the references, the better one first."""
         return self._contrasts(("pairs", ""), self._all_pairs)
 
     @property
     def forgetting(self) -> list[Contrast]:
-        """Source accuracy lost: every arm against finetune, else against the first that has lost some."""
+        """Source accuracy lost: every arm against finetune, else against the first with a loss."""
         return self._contrasts(("lost", ""), self._lost)
 
     @cached_property
@@ -361,7 +361,7 @@ class Task:
         return found
 
     def leaders(self, size: int, variant: str) -> tuple[Cell, list[Cell], bool]:
-        """The best arm, those not shown to be behind it, and whether there are runs enough to tell."""
+        """The best arm, the arms not shown to be behind it, and whether the runs suffice for this."""
         cells = self.at(size=size, variant=variant)
         best = self.best(size, cells)
         found = [c for r in self.references for c in self.against(r)] + self.pairs
@@ -374,14 +374,14 @@ class Task:
         return max(cells or self.at(size=size), key=lambda c: c.mean)
 
     def shortfall(self, reference: Cell) -> str:
-        """What keeps the reference from being a trained control, or nothing."""
+        """The reason why the reference is not a trained control, or empty."""
         others = [c.train for c in self.at(size=reference.size) if c.train is not None and c is not reference]
         if reference.train is not None and others and max(others) - reference.train > BEHIND:
             return "behind"
         return "rising" if reference.curve is not None and reference.curve.rising else ""
 
     def converged_control(self, reference: Cell) -> Cell | None:
-        """The same control trained longer and to its end, where there is one beside a short one."""
+        """The same control, trained to its end, if there is one beside a short one."""
         longer = [
             c
             for c in self.at(size=reference.size, arm=reference.arm)
@@ -392,11 +392,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked of a report."""
+    """The user's options of a report."""
 
     against: Sequence[str] = ()
     margin: float | None = None
-    """A share: differences up to it count as none."""
+    """The share up to which differences count as none."""
     confusion: Sequence[str] = ()
     title: str | None = None
     command: str = ""
@@ -404,7 +404,7 @@ class Options:
 
 @dataclass
 class Study:
-    """Everything a section may draw on."""
+    """The data that a section may use."""
 
     entries: list[Entry] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
@@ -417,7 +417,7 @@ class Study:
 
     @cached_property
     def tasks(self) -> list[Task]:
-        """In the order given, without the runs that a layer study tells of by itself."""
+        """The tasks in the order given, without the runs of a layer study of its own."""
         told = {id(e) for e in self._layered} if layers.is_whole(self._layered) else set()
         rest = [e for e in self.entries if not told or (id(e) not in told and e.method != CONTROL)]
         groups = by(rest, lambda e: e.task).values()
@@ -429,7 +429,7 @@ class Study:
 
     @cached_property
     def layer_studies(self) -> list[LayerStudy]:
-        """Networks that differ in how many layers they copy, held against their controls."""
+        """Layer studies: networks that copy different numbers of layers, compared with their controls."""
         digits = decimals(min((len(e.target.test_labels) for e in self._layered), default=0))
         return layers.collect(self._layered, self.entries, self.checkpoints, digits)
 
@@ -441,7 +441,7 @@ class Study:
 
 
 def decimals(images: int) -> int:
-    """Decimals of a percentage of so many images: two from a thousand on."""
+    """Decimals of a percentage of `images`: two from a thousand on."""
     return 2 if images >= 1000 else 1
 
 

@@ -1,4 +1,4 @@
-"""The layer study after Yosinski et al. (2014): how far can features be copied, frozen or tuned.
+"""The layer study of Yosinski et al. (2014): the effect of copying, freezing or tuning n layers.
 
 B is the target, A the other task. BnB: the first n layers copied from a base trained on B itself (selffer)
 and frozen; AnB: copied from a base trained on A (transfer) and frozen; with a plus: copied and then tuned
@@ -33,7 +33,7 @@ FAMILIES = (
     ("tuned transfer against tuned selffer", "AnB+", "BnB+"),
     ("tuned selffer against n = 0", "BnB+", NOTHING),
 )
-"""Name of the effect, and which series is held against which: its control."""
+"""The name of each effect, with the series that is compared and its control."""
 
 Values = dict[object, float]
 
@@ -48,7 +48,7 @@ class Effect:
     n: int
     comparison: Comparison
     family: int = 1
-    """The values of n that interval and p value hold for at once."""
+    """The values of n for which interval and p value hold at once."""
 
     @property
     def difference(self) -> float:
@@ -75,16 +75,16 @@ class LayerStudy:
     unit: str
     values: dict[str, dict[int, Values]]
     base: Values
-    """By unit; where runs are the units by target, as each target has one base."""
+    """The base's accuracy by unit, or by target if runs are the units, as each target has one base."""
     nothing: Values
-    """Of the control, by unit."""
+    """The control's accuracy by unit."""
     digits: int
     targets: int
     runs: int
     samples: int
     """Images that each network saw after copying."""
     base_samples: int = 0
-    """Images that a base has seen; 0 where unknown."""
+    """Images that a base has seen; 0 if unknown."""
     effects: list[Effect] = field(default_factory=list)
     slopes: dict[str, Comparison] = field(default_factory=dict)
 
@@ -108,7 +108,7 @@ class LayerStudy:
         return statistics.summary(values, bounds=(0.0, 1.0)) if values else None
 
     def from_base(self, series: str, n: int) -> Comparison | None:
-        """The difference from the base, over the targets where each has one base."""
+        """The difference from the base, over targets if each has one base."""
         return _difference(self.of(series, n), self.base, self.unit == "run")
 
     def family(self, name: str) -> tuple[list[Effect], Effect | None]:
@@ -130,7 +130,7 @@ def of_layers(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def is_whole(entries: Sequence[Entry]) -> bool:
-    """Whether the study has selffers, so that it stands for itself and not as part of a size study."""
+    """Whether the study has selffers and is thus a layer study, not a part of a size study."""
     return any(e.relation == "own" for e in entries)
 
 
@@ -148,7 +148,7 @@ def collect(
 
 
 def _kind(e: Entry) -> str:
-    """The variant and, where it is not the base's kind, the head."""
+    """The variant and, if it is not of the base's kind, the head."""
     return ", ".join(filter(None, [e.variant, e.head]))
 
 
@@ -199,7 +199,7 @@ def _means(entries: Sequence[Entry], unit: Callable[[Entry], object]) -> Values:
 
 
 def _units(entries: Sequence[Entry]) -> tuple[Callable[[Entry], object], str]:
-    """What counts as one repetition: a split in two halves if all targets pair up, else a target, a run."""
+    """The unit of repetition: a split in two halves if all targets pair up, else a target, else a run."""
     classes = {e.task: frozenset(e.target.class_names) for e in entries}
     everything = frozenset().union(*classes.values())
     splits = {task: frozenset({names, everything - names}) for task, names in classes.items()}
@@ -225,7 +225,7 @@ def _base_accuracy(task: str, entries: Sequence[Entry], checkpoints: Sequence[Ch
 
 
 def _difference(first: Values, second: Values, by_target: bool) -> Comparison | None:
-    """Paired over the units that both have; where the second is one network for each target, over targets."""
+    """The paired difference over common units, or over targets if the second is one network per target."""
     if by_target:
         groups = by(first, lambda u: u[0] if isinstance(u, tuple) else u)
         first = {t: float(np.mean([first[u] for u in units])) for t, units in groups.items()}

@@ -1,4 +1,4 @@
-"""Transfer as data: how many images training from scratch needs to get where an arm gets with fewer."""
+"""The worth of transfer in data: the images that training from scratch needs for the accuracy of an arm."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from tlcli.report.study.grid import Cell
 
 DRAWS = 4000
 FEWEST = 2
-"""Sizes of the reference that a curve needs."""
+"""The fewest sizes of the reference for a curve."""
 
 
 @dataclass(frozen=True)
 class Worth:
-    """Training images of the reference that reach the same accuracy; beyond what was measured, a bound."""
+    """Training images of the reference with the same accuracy, or a bound beyond the measured sizes."""
 
     images: float
     low: float
     high: float
     smallest: int
     largest: int
-    """The sizes between which the reference was measured: beyond them lies minus or plus infinity."""
+    """The smallest and largest measured size of the reference; beyond them the worth is infinite."""
 
 
 def worth(cell: Cell, reference: str) -> Worth | None:
-    """What a cell is worth in images of the reference; None where that has no curve over sizes.
+    """The worth of a cell in images of the reference; None if that has no curve over sizes.
 
-    The reference's means are made rising (its running maximum) and joined by lines over the logarithm of the
-    number of images. The interval comes from drawing all means from their t distributions, and holds the
-    middle 95 % of what they give.
+    The curve is the running maximum of the reference's means, linear in the logarithm of the number of
+    images. The interval holds the middle 95 % of the worth over draws of all means from their t
+    distributions.
     """
     curve = cell.task.at(variant=cell.variant, arm=reference)
     if len(curve) < FEWEST or any(c.accuracy.n < 3 for c in (cell, *curve)):
@@ -48,7 +48,7 @@ def worth(cell: Cell, reference: str) -> Worth | None:
 
 
 def _where(level: float, sizes: np.ndarray, means: np.ndarray) -> float:
-    """The size at which rising means are at a level; minus or plus infinity outside of them."""
+    """The size at which rising means reach a level; minus or plus infinity outside of them."""
     if level < means[0]:
         return -np.inf
     if level > means[-1]:
