@@ -23,7 +23,7 @@ from tlcli.models.building import (
     variable_names,
 )
 from tlcli.models.graph import parent_layers
-from tlcli.models.keras_private import producer
+from tlcli.models.keras_private import calls, producer
 from tlcli.models.registry import (
     ALL_LAYERS,
     HEAD_DROPOUT,
@@ -136,6 +136,8 @@ def _models(
     number_unnamed(logits, built.unnamed)
     name = arch.name.replace(":", "-")  # TensorFlow makes scopes of the name
     own = keras.Model(inputs, logits, name=name)
+    if any(0 in tensor.shape for _, tensors in calls(own) for tensor in tensors):  # Keras < 3.15 builds it
+        raise ValueError("nothing is left of images so small")
     if HEAD_UNITS in values:
         units = [int(number) for number in values[HEAD_UNITS].split("-")]
         return _with_hidden_head(own, units, values.get(HEAD_DROPOUT, 0.0), classes), own
