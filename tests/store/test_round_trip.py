@@ -18,7 +18,7 @@ import pytest
 
 from tlcli import store
 from tlcli.errors import TlcliError, UsageError
-from tlcli.store import opening, reading, version_1
+from tlcli.store import opening, reading, stored_images, version_1
 from tlcli.store.documentation import END, START, documentation
 from tlcli.store.results import shorten_logits
 
@@ -55,6 +55,59 @@ def test_round_trip(record: store.Record, tmp_path: Path) -> None:
     assert re.fullmatch(r"tlcli \d+\.\d+\.\d+.*", found.provenance.generated_by)
     assert store.file_format(tmp_path / "x.h5") == record.format
     assert type(store.read_any(tmp_path / "x.h5")) is type(record)
+
+
+def test_many_images_stay_in_the_file(tmp_path, monkeypatch) -> None:
+    """They are read as numpy reads an array, from chunks of several images and of a part of one."""
+    rng = np.random.default_rng(4)
+    for shape in ((53, 7, 5, 3), (9, 400, 300, 3)):
+        pixels = rng.integers(0, 256, shape, np.uint8)
+        part = store.Part(pixels, np.arange(shape[0]) % 3, np.arange(shape[0]))
+        record = store.Dataset({"train": part, "test": part}, list("abc"), np.arange(3))
+        written = store.write(tmp_path / "x.h5", record, force=True)
+        monkeypatch.setattr(stored_images, "IN_MEMORY", 0)
+        found = store.read(tmp_path / "x.h5", store.Dataset)
+        images = found.train.images
+        assert isinstance(images, stored_images.StoredImages)
+        assert found.provenance == written.provenance
+        for index in (
+            slice(None),
+            slice(1, 4),
+            slice(None, None, -2),
+            slice(0, 0),
+            2,
+            -1,
+            np.array([2, 0, 1, 1]),
+        ):
+            assert np.array_equal(images[index], pixels[index])
+        assert np.array_equal(images, pixels)
+        store.write(tmp_path / "y.h5", found)
+        assert (tmp_path / "y.h5").read_bytes() == (tmp_path / "x.h5").read_bytes()
+        (tmp_path / "y.h5").unlink()
+
+
+def test_images_that_change_while_they_are_read_are_an_error(tmp_path, monkeypatch) -> None:
+    """The file is written to in place, which no command does."""
+    monkeypatch.setattr(stored_images, "IN_MEMORY", 0)
+    pixels = np.random.default_rng(4).integers(0, 256, (40, 40, 40, 3), np.uint8)
+    part, other = (store.Part(x, np.zeros(40, np.int64), np.arange(40)) for x in (pixels, 255 - pixels))
+    store.write(tmp_path / "x.h5", store.Dataset({"train": part, "test": other}, ["a"], np.arange(1)))
+    content = (tmp_path / "x.h5").read_bytes()
+    images = store.read(tmp_path / "x.h5", store.Dataset).train.images
+    place = content.index(pixels[0].tobytes()[:64])
+    with open(tmp_path / "x.h5", "r+b") as file:
+        file.seek(place + 10)
+        file.write(b"changed")
+    with pytest.raises(
+        TlcliError, match=r"train/images was changed while it was read\. Read the file again\."
+    ):
+        images[:]
+    with pytest.raises(TlcliError, match="does not fit its digest"):
+        store.read(tmp_path / "x.h5", store.Dataset)
+    with open(tmp_path / "x.h5", "r+b") as file:
+        file.truncate(place + 10)
+    with pytest.raises(TlcliError, match="another size than it declares"):
+        images[:]
 
 
 def test_order_of_weights_and_runs_is_kept(

@@ -23,19 +23,21 @@ def load_dataset(file: Any, item: Item) -> np.ndarray:
         if array.size:
             stored.read(h5s.ALL, h5s.ALL, array, stored.get_type())
         return array
-    places = _places(stored, chunk_count(item))
+    places = chunk_places(stored, item)
     for start in np.ndindex(*(-(-n // c) for n, c in zip(item.shape, item.chunks, strict=True))):
         offset = tuple(i * c for i, c in zip(start, item.chunks, strict=True))
-        chunk = _chunk(stored, item, offset, places.get(offset), dtype)
+        check_place(item, places.get(offset))
+        chunk = unpack(item, stored.read_direct_chunk(offset)[1], dtype)
         target = tuple(slice(o, o + c) for o, c in zip(offset, item.chunks, strict=True))
         part = array[target]
         part[...] = chunk[tuple(slice(0, n) for n in part.shape)]
     return array
 
 
-def _places(stored: Any, most: int) -> dict[tuple[int, ...], Any]:
+def chunk_places(stored: Any, item: Item) -> dict[tuple[int, ...], Any]:
     """The place of each chunk by its offset, from one pass: HDF5 searches all chunks for each one."""
     found: dict[tuple[int, ...], Any] = {}
+    most = chunk_count(item)
 
     def note(chunk: Any) -> bool | None:
         found[tuple(chunk.chunk_offset)] = chunk
@@ -45,8 +47,8 @@ def _places(stored: Any, most: int) -> dict[tuple[int, ...], Any]:
     return found
 
 
-def _chunk(stored: Any, item: Item, offset: tuple[int, ...], place: Any, dtype: np.dtype) -> np.ndarray:
-    """One chunk without fletcher32 (the digests check more), gzip and shuffle."""
+def check_place(item: Item, place: Any) -> None:
+    """Raise UnsafeError for a chunk that is not there, or takes more bytes than a chunk can."""
     assert item.chunks is not None
     size = product(item.chunks) * item.itemsize
     if place is None or place.byte_offset is None:
@@ -57,7 +59,12 @@ def _chunk(stored: Any, item: Item, offset: tuple[int, ...], place: Any, dtype: 
         raise UnsafeError(
             f"{item.path!r:.100} has a chunk of {place.size:,} bytes; expected {size:,} at most"
         )
-    _, raw = stored.read_direct_chunk(offset)
+
+
+def unpack(item: Item, raw: bytes, dtype: np.dtype) -> np.ndarray:
+    """The bytes of a chunk without fletcher32 (the digests check more), gzip and shuffle."""
+    assert item.chunks is not None
+    size = product(item.chunks) * item.itemsize
     if "fletcher32" in item.filters:
         raw = raw[:-4]
     if "gzip" in item.filters:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from tlcli.store.tree import Tree, to_json
 
 PROVENANCE = ("generated_by", "command", "parents", "ancestry", "computed_by")
 DIGESTS = ("content_sha256", "provenance_sha256")
+
+_BLOCK = 1 << 25
+"""Bytes of images in memory at a time."""
 
 
 class DataDigest:
@@ -40,8 +44,15 @@ def data_digest(data: Any) -> str:
     """The SHA-256 of one dataset as a `Tree` holds it: an array, a text or a list of texts."""
     if isinstance(data, str | list):
         return hashlib.sha256(to_json(data).encode()).hexdigest()
+    if known := getattr(data, "sha256", ""):
+        return str(known)
     digest = DataDigest()
-    digest.update(np.asarray(data))
+    if isinstance(data, np.ndarray):
+        digest.update(data)
+    else:  # images that stay in their file
+        rows = max(1, _BLOCK // math.prod(data.shape[1:]))
+        for start in range(0, len(data), rows):
+            digest.update(data[start : start + rows])
     return digest.hexdigest()
 
 

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from h5py import h5a, h5f, h5fd, h5g, h5p
+from h5py import h5a, h5d, h5f, h5fd, h5g, h5p
 
 from tlcli.errors import TlcliError
-from tlcli.store import attributes, gate
+from tlcli.store import attributes, digest, gate, stored_images
 from tlcli.store.budget import CHUNK, TEXT, TEXT_RATIO, Budget
-from tlcli.store.chunks import load_dataset
+from tlcli.store.chunks import chunk_places, load_dataset
 from tlcli.store.gate import HDF5_ERRORS, Item, UnsafeError
 from tlcli.store.heap import RawFile
 
@@ -38,17 +38,18 @@ class OpenFile:
         with self._plain_words():
             properties = file.get_create_plist()
             self._plain_sizes = properties.get_sizes() == (8, 8)
-            self._raw = RawFile(raw, size, properties.get_userblock(), budget)
+            self._user_block = properties.get_userblock()
+            self._raw = RawFile(raw, size, self._user_block, budget)
 
     def sha256(self) -> str:
         """The digest of all bytes of the file, for files without a digest of their own."""
         if isinstance(self._bytes, io.BytesIO):
             return hashlib.sha256(self._bytes.getbuffer()).hexdigest()
-        digest = hashlib.sha256()
+        found = hashlib.sha256()
         self._bytes.seek(0)
         while block := self._bytes.read(2**20):
-            digest.update(block)
-        return digest.hexdigest()
+            found.update(block)
+        return found.hexdigest()
 
     def root_attribute(self, name: str) -> int | float | str | None:
         """One plain attribute of the root; None if it is missing or not plain."""
@@ -109,6 +110,21 @@ class OpenFile:
             if item.dtype != "string":
                 return array
             return [text.decode() for text in array.tolist()] if item.shape else array.item().decode()
+
+    def load_images(self, item: Item) -> Any:
+        """As `load`; many images stay in the file and are read when they are asked for."""
+        size = gate.product(item.shape) * item.itemsize
+        plain = item.chunks is not None and item.dtype == "uint8" and not self._user_block
+        on_disk = not isinstance(self._bytes, io.BytesIO) and hasattr(os, "pread")
+        if size <= stored_images.IN_MEMORY or not plain or not on_disk:
+            return self.load(item)
+        with self._plain_words():
+            self._budget.take(size + gate.chunk_count(item) * CHUNK, f"{item.path!r:.100}")
+            self._budget.give_back(size)
+            places = chunk_places(h5d.open(self._file, item.path.encode()), item)
+        images = stored_images.StoredImages(self._bytes, item, places, self._plain_words)
+        images.sha256 = digest.data_digest(images)  # damage is found now
+        return images
 
     @contextlib.contextmanager
     def _plain_words(self) -> Iterator[None]:

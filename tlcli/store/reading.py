@@ -87,7 +87,11 @@ def load_tree(file: OpenFile, kind: Format) -> Tree:
         checks.check_outline(kind, outline, attributes, groups)
     except TlcliError as error:
         raise TlcliError(f"{file.name} is not a sound {kind.noun} file. {error}") from error
-    return Tree(kind.name, {path: file.load(item) for path, item in stored.items()}, attributes)
+    loaded = {
+        path: file.load_images(item) if path.endswith("/images") else file.load(item)
+        for path, item in stored.items()
+    }
+    return Tree(kind.name, loaded, attributes)
 
 
 def build(tree: Tree, name: str) -> Record:
