@@ -154,7 +154,7 @@ def make_size_study(
     dropouts: tuple[float, ...] = (0.0, 0.5),
     arms: tuple[str, ...] = tuple(BASE_ACCURACY),
 ) -> list:
-    """Document 004: sizes x arms x runs, once without and once with dropout; and the two bases."""
+    """The MNIST course sheet: sizes x arms x runs, without and with dropout; and the two bases."""
     records: list = []
     for dropout in dropouts:
         split = provenance("mnist-0-5.h5", "tlcli split --dataset mnist --classes 0-5")
@@ -255,7 +255,7 @@ def make_checkpoint(
 
 
 def make_layer_study(splits: int = 5, layers: int = 6, images: int = 1000, *, recorded: bool = True) -> list:
-    """Document 002: random halves, a base on each, the first n layers copied from the own or other base."""
+    """The layer study: random halves, a base on each, the first n layers copied from the own or other base."""
     rng = np.random.default_rng(3)
     records: list = []
     classes = [f"class {i}" for i in range(10)]
@@ -354,7 +354,7 @@ def make_layer_study(splits: int = 5, layers: int = 6, images: int = 1000, *, re
 
 
 def make_strategies(runs: int = 1) -> list:
-    """Document 003: a base, and three strategies on two classes, 20 epochs."""
+    """The CIFAR-10 course sheet: a base, and three strategies on two classes, 20 epochs."""
     target = make_target("cifar10-4-9", 10000, 2000, ["deer", "truck"])
     p = provenance("base.h5", "tlcli train-base cifar10-rest.h5 --arch cnn4 --epochs 20")
     base = make_checkpoint("base.h5", [f"c{i}" for i in range(8)], 0.76, p, {"dropout": 0.25}, "cnn4")

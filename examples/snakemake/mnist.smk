@@ -1,4 +1,4 @@
-# The MNIST lab: one process for each base and each length of training, which does all its runs.
+# The MNIST study: one process for each base and each length of training, which does all its runs.
 
 M = f"{OUT}/mnist"
 

@@ -1,4 +1,4 @@
-"""How much faster `transfer` runs the grid of the MNIST lab than plain Keras: both in one run.
+"""Measure how much faster `transfer` runs the grid of the MNIST study than plain Keras, both in one run.
 
     TLCLI_DATA_DIR=... python tests/benchmarks/grid.py [--samples 24000] [--seeds 1] [--sizes 100,200]
 
@@ -49,7 +49,7 @@ def plain_model(classes: int) -> keras.Model:
 
 
 class EvaluateEvery(keras.callbacks.Callback):
-    """Test accuracy every so many batches, as the lab asks."""
+    """Test accuracy after every few batches, as the course sheet asks."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray, every: int) -> None:
         super().__init__()

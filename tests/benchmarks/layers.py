@@ -1,4 +1,4 @@
-"""How much faster the layer study of the seminar (Yosinski et al.) runs than plain Keras: both in one run.
+"""Measure how much faster the layer study (Yosinski et al.) runs than plain Keras, both in one run.
 
     TLCLI_DATA_DIR=... python tests/benchmarks/layers.py [--layers 2,5] [--epochs 3] [--share 1]
 

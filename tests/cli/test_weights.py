@@ -37,7 +37,7 @@ def randomized(model):
 
 
 def plain_cnn2(classes=6):
-    """The network of the lab as anyone would write it in Keras, with the softmax at its end."""
+    """The network `cnn2` in plain Keras, with the softmax at its end."""
     from keras import Input, Sequential, layers
 
     return randomized(

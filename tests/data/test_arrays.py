@@ -332,20 +332,20 @@ def test_npz_that_is_none(tmp_path):
 
 
 @pytest.fixture
-def lab(tiny, tmp_path):
-    """A file in the lab's layout: classes 0 to 1, and 2 to 4 at two proportions."""
+def halves(tiny, tmp_path):
+    """A file in the layout of halves: classes 0 to 1, and 2 to 4 at two proportions."""
     source = tiny([20, 20, 20, 20, 20], tests=3)
     cuts = [
         split(source, [0, 1]),
         split(source, [2, 3, 4], proportion=0.1),
         split(source, [2, 3, 4], proportion=0.5),
     ]
-    write_mat(cuts, tmp_path / "lab.mat")
-    return tmp_path / "lab.mat", cuts
+    write_mat(cuts, tmp_path / "halves.mat")
+    return tmp_path / "halves.mat", cuts
 
 
-def test_the_lab_layout_there_and_back(lab, tmp_path):
-    path, cuts = lab
+def test_the_layout_of_halves_there_and_back(halves, tmp_path):
+    path, cuts = halves
     assert {"X_trn01", "t_trn01", "X_tst01", "t_tst01", "X_trn24_0_1", "t_trn24_0_5", "X_tst24"} <= set(
         matlab.shapes(path)
     )
@@ -398,8 +398,8 @@ def as_v73(path, variables):
         file.write(matlab.HEADER_V73.ljust(124) + b"\x00\x02IM")
 
 
-def test_version_73_and_the_variables_as_the_lab_gives_them(lab, tmp_path):
-    path, cuts = lab
+def test_version_73_and_the_variables_as_the_course_gives_them(halves, tmp_path):
+    path, cuts = halves
     held = matlab.read(path, [name for name in matlab.shapes(path) if name[:2] in ("X_", "t_")])
     renamed = {name.replace("24_0_", "24_0."): array for name, array in held.items()}
     renamed["t_tst24"] = renamed["t_tst24"].argmax(1) + 2.0  # the published numbers themselves
@@ -412,10 +412,10 @@ def test_version_73_and_the_variables_as_the_lab_gives_them(lab, tmp_path):
     assert again.test.labels.tolist() == cuts[2].test.labels.tolist()
 
 
-def test_mat_that_cannot_be_used(lab, tmp_path):
+def test_mat_that_cannot_be_used(halves, tmp_path):
     import scipy.io
 
-    held = matlab.read(lab[0], list(matlab.shapes(lab[0])))
+    held = matlab.read(halves[0], list(matlab.shapes(halves[0])))
     bad = tmp_path / "bad.mat"
     for change, words in (
         ({"t_tst24": None}, "no variable t_tst24"),

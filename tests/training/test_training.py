@@ -62,7 +62,7 @@ def test_a_training_equals_plain_keras_step_by_step(source_set):
 
 
 def test_batch_normalization_trains_as_in_plain_keras(source_set):
-    """The seminar's network against one of Keras's own layers, on the same batches; and the averages of its
+    """The network `cnn6-bn` against one of Keras's own layers, on the same batches; and the averages of its
     weights and moving statistics, which belong together.
     """
     import keras
