@@ -255,7 +255,7 @@ def make_checkpoint(
 
 
 def make_layer_study(splits: int = 5, layers: int = 6, images: int = 1000, *, recorded: bool = True) -> list:
-    """The layer study: random halves, a base on each, the first n layers copied from the own or other base."""
+    """The layer study: random halves, a base on each, the first n layers copied from either base."""
     rng = np.random.default_rng(3)
     records: list = []
     classes = [f"class {i}" for i in range(10)]
