@@ -108,8 +108,8 @@ def test_booleans_become_black_and_white():
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (np.nan, "1 pixels that are no numbers"),
-        (np.inf, "no numbers"),
+        (np.nan, "1 pixels that are not numbers"),
+        (np.inf, "not numbers"),
         (-0.5, "reach from -0.5"),
         (256.0, "to 256"),
         (2.8, "--white"),
@@ -272,7 +272,7 @@ class Evil:
             for names in (np.full(4, 0x110000, "u4").view("U1"), np.full(4, b"\xff"))
         ),
         ({"images": PIXELS, "labels": np.zeros((0, 3))}, r"have shape \(0, 3\)"),
-        ({"images": PIXELS * np.float32(np.nan), "labels": LABELS}, "no numbers"),
+        ({"images": PIXELS * np.float32(np.nan), "labels": LABELS}, "not numbers"),
         ({"images": PIXELS[..., :2], "labels": LABELS}, "1 or 3 channels"),
         ({"pictures": PIXELS}, "holds pictures: expected x_train"),
         (
@@ -420,7 +420,7 @@ def test_mat_that_cannot_be_used(halves, tmp_path):
     for change, words in (
         ({"t_tst24": None}, "no variable t_tst24"),
         ({"t_trn01": np.full(40, 7)}, "has a label 7"),
-        ({"X_trn01": held["X_trn01"] * np.nan}, "no numbers"),
+        ({"X_trn01": held["X_trn01"] * np.nan}, "not numbers"),
         ({"X_tst01": held["X_tst01"][:2]}, "for 6 labels"),
         ({"t_trn01": np.zeros((40, 2))}, "not one-hot"),
         ({"classes24": np.array([0, 1, 2])}, "a class in two of its sets"),

@@ -189,22 +189,21 @@ def transfer(
         kept.discard()
         stop.complete()
 
-        arms = summarise(results)
-        console.table(
-            ("data set", "training images", "method", "runs", "test accuracy"),
-            [
-                (a["dataset"], f"{a['size']:,}", a["arm"], str(a["runs"]), percent(a["test_accuracy"]))
-                for a in arms
-            ],
-        )
-        console.tell_output(path, f"holds {count(len(results.runs), 'run')}.", "tlcli report {}")
-        console.result(
-            path,
-            "results",
-            runs=len(results.runs),
-            arms=arms,
-            content_sha256=written.provenance.content_sha256,
-        )
+        _tell(console, path, results, written.provenance.content_sha256)
+
+
+def _tell(console: Console, path: str, results: Results, digest: str) -> None:
+    """Show the mean accuracy of each arm, and say what was written."""
+    arms = summarise(results)
+    console.table(
+        ("data set", "training images", "method", "runs", "test accuracy"),
+        [
+            (a["dataset"], f"{a['size']:,}", a["arm"], str(a["runs"]), percent(a["test_accuracy"]))
+            for a in arms
+        ],
+    )
+    console.tell_output(path, f"holds {count(len(results.runs), 'run')}.", "tlcli report {}")
+    console.result(path, "results", runs=len(results.runs), arms=arms, content_sha256=digest)
 
 
 def default_name(base: str, datasets: list[str]) -> str:

@@ -66,15 +66,7 @@ def split(
         raise TlcliError(f"{source.name} has no test image of class {empty}: leave that class out.")
 
     n = draws.subset_size(len(pool), proportion=proportion, size=size, multiple_of=multiple_of)
-    if sampling == "nested":
-        train, held = draws.draw_nested(pool.labels, chosen, n, validation, seed, burst)
-    else:
-        if validation and burst is not None:
-            raise UsageError(
-                f"--sampling {sampling} would tear groups apart: take nested, or no validation share."
-            )
-        published = np.array(chosen)[pool.labels]
-        train, held = draws.draw_sklearn(published, n, validation, seed, sampling == "sklearn-column")
+    train, held = _draw_parts(pool.labels, chosen, n, validation, seed, sampling, burst)
     if empty := _empty_class(pool.labels[train], names):
         raise UsageError(
             f"{n} of {len(pool)} training images are so few that class {empty} would be empty; ask for more."
@@ -110,6 +102,25 @@ def split(
         source.name,
         options,
     )
+
+
+def _draw_parts(
+    labels: np.ndarray,
+    chosen: list[int],
+    n: int,
+    validation: float,
+    seed: int,
+    sampling: str,
+    burst: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the images to train with, and of those held out of them for validation."""
+    if sampling == "nested":
+        return draws.draw_nested(labels, chosen, n, validation, seed, burst)
+    if validation and burst is not None:
+        raise UsageError(
+            f"`sampling`: {sampling} would tear groups apart; take nested, or no validation share."
+        )
+    return draws.draw_sklearn(np.array(chosen)[labels], n, validation, seed, sampling == "sklearn-column")
 
 
 def _notes(source: Source) -> list[str]:

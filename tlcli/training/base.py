@@ -106,9 +106,7 @@ def train_base(
         total_samples=recipe.total_samples(len(dataset.train)),
         eval_every=recipe.eval_every or len(dataset.train),
     )
-    net.assign(network.model, net.initial_weights(network, seed, "base"))
-    net.assign(network.model, net.adapt_weights(network.model, dataset.train.images, mean, std))
-    net.reset_seed_states(network.model, seed)
+    _initialize(network, dataset, mean, std, seed)
     engine.reset()
     plugin, plugin_sha256 = NETWORKS.plugin(architecture)
 
@@ -147,8 +145,14 @@ def train_base(
         watch.measure(row)
     fit.run(watch, architecture)
     fit.record_best(watch)
-    predictions = fit.test_logits().argmax(axis=1)
-    return checkpoint(test_predictions=predictions.astype(np.int64))
+    return checkpoint(test_predictions=fit.test_logits().argmax(axis=1).astype(np.int64))
+
+
+def _initialize(network: net.Network, dataset: Dataset, mean: np.ndarray, std: np.ndarray, seed: int) -> None:
+    """Draw the weights from the seed, and fit those that the training images decide."""
+    net.assign(network.model, net.initial_weights(network, seed, "base"))
+    net.assign(network.model, net.adapt_weights(network.model, dataset.train.images, mean, std))
+    net.reset_seed_states(network.model, seed)
 
 
 def require_validation(recipe: Recipe, dataset: Dataset) -> None:
