@@ -425,7 +425,7 @@ def test_mat_that_cannot_be_used(halves, tmp_path):
         ({"t_trn01": np.zeros((40, 2))}, "not one-hot"),
         ({"classes24": np.array([0, 1, 2])}, "a class in two of its sets"),
         ({"classes24": np.zeros((0, 0))}, "classes24 of bad.mat have shape"),
-        ({"i_trn01": np.full(40, np.nan)}, "i_trn01 of bad.mat hold values that are no numbers"),
+        ({"i_trn01": np.full(40, np.nan)}, "i_trn01 of bad.mat hold values that are not numbers"),
         ({"i_trn01": np.array(["x"] * 40)}, "i_trn01 of bad.mat are of type"),
         ({"i_trn01": np.arange(39)}, "i_trn01 of bad.mat has 39 values: expected 40"),
         ({"X_trn01": held["X_trn01"][:, :1], "X_tst01": held["X_tst01"][:, :1]}, "in shape: 1 x 2 x 1,"),

@@ -33,7 +33,7 @@ def test_the_chosen_k_is_the_recorded_one() -> None:
     assert row["best"] == pytest.approx(83)
     assert not next(c for c in table.columns if c.key == "dataset").shown
     found.k = 99
-    assert neighbours.chosen_position(study.entries[0]) == 1
+    assert study.entries[0].chosen_position == 1
     found.test_accuracies = found.test_accuracies[:2]
     assert not neighbours.is_whole(study.entries[0])  # a curve is cut short: there is nothing to show
     found.test_accuracies, found.cv_accuracies = np.linspace(0, 1, 5), found.cv_accuracies[:2]

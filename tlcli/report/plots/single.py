@@ -139,10 +139,8 @@ def neighbours(panels: Sequence[Sequence[Entry]], columns: int) -> Any:
 
 def _neighbours_panel(ax: Any, entries: Sequence[Entry]) -> None:
     """The mean curves over the training sets, and the chosen k of each."""
-    from tlcli.report.sections.neighbours import chosen_position
-
     k = entries[0].ks
-    picked = sorted({chosen_position(e) for e in entries})
+    picked = sorted({e.chosen_position for e in entries})
     for values, colour, line in (
         ([e.cv_curve for e in entries if len(e.cv_curve)], style.TRAIN, (0, (5, 2))),
         ([e.test_curve for e in entries], style.TEST, "-"),

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from tlcli.report import plots
 from tlcli.report.columns import cell_columns
 from tlcli.report.document import Block, Chart, Column, Table, Text
@@ -52,18 +50,11 @@ def is_whole(e: Entry) -> bool:
     return k > 0 and len(e.test_curve) == k and cv in (0, k)
 
 
-def chosen_position(e: Entry) -> int:
-    """The position of the chosen k on the curve: the recorded one, else the best of the cross-validation."""
-    if (e.ks == e.k).any():
-        return int(np.flatnonzero(e.ks == e.k)[0])
-    return int(np.argmax(e.cv_curve)) if len(e.cv_curve) else 0
-
-
 def _table(task: Task, entries: Sequence[Entry]) -> Table:
     d = task.digits
     rows: list[dict[str, Any]] = []
     for e in entries:
-        i = chosen_position(e)
+        i = e.chosen_position
         rows.append(
             {
                 "size": e.size,
@@ -112,7 +103,7 @@ def _describe(task: Task) -> str:
 
 
 def _ks(cell: Cell) -> str:
-    ks = [int(e.ks[chosen_position(e)]) for e in cell.runs if is_whole(e)]
+    ks = [int(e.ks[e.chosen_position]) for e in cell.runs if is_whole(e)]
     return str(ks[0]) if min(ks) == max(ks) else f"{min(ks)} to {max(ks)}"
 
 

@@ -39,6 +39,13 @@ class Entry:
     identity: Identity
     variant: str = ""
 
+    @property
+    def chosen_position(self) -> int:
+        """The position of the chosen k on the curve: the recorded one, else the best cross-validated."""
+        if (self.ks == self.k).any():
+            return int(np.flatnonzero(self.ks == self.k)[0])
+        return int(np.argmax(self.cv_curve)) if len(self.cv_curve) else 0
+
     @cached_property
     def arm(self) -> str:
         return clean(self.run.arm)
