@@ -98,7 +98,7 @@ def _import(
 
 
 def _failure(path: Path, file: str, error: BaseException) -> str:
-    """Where a plug-in failed and why, in one line."""
+    """The place and the cause of a plug-in's failure, in one line."""
     line = error.lineno if isinstance(error, SyntaxError) else None
     trace = error.__traceback__
     while trace is not None:

@@ -88,9 +88,9 @@ def evaluate(
         raise UsageError(f"`power`: received {power:g}, expected a number above 0 and up to 1.")
     train, test = embeddings.parts["train"], embeddings.parts["test"]
     _check_values(embeddings)
-    points, queries = (_powered(part.embeddings, power) for part in (train, test))
+    points, queries = (_raise_to_power(part.embeddings, power) for part in (train, test))
     ks = _usable(ks, len(train))
-    left_out = _left_out(len(train))
+    left_out = _left_out_index(len(train))
     classes = len(embeddings.class_names)
 
     def report(before: int) -> Progress:
@@ -127,7 +127,7 @@ def evaluate(
     return Results([], {target.name: target}, neighbours=[best])
 
 
-def _powered(values: np.ndarray, power: float) -> np.ndarray:
+def _raise_to_power(values: np.ndarray, power: float) -> np.ndarray:
     return values if power == 1 else np.sign(values) * np.abs(values) ** np.float32(power)
 
 
@@ -200,7 +200,7 @@ def _usable(ks: Sequence[int] | None, images: int) -> tuple[int, ...]:
     return wanted
 
 
-def _left_out(images: int) -> np.ndarray:
+def _left_out_index(images: int) -> np.ndarray:
     """int64: the training images that are left out in turn."""
     return np.unique(np.linspace(0, images - 1, min(images, LEFT_OUT)).astype(np.int64))
 

@@ -183,7 +183,7 @@ def compare_means(first: Sequence[float] | np.ndarray, second: Sequence[float] |
 def new_images(correct: np.ndarray, *, level: float = 0.95) -> tuple[float, float]:
     """The interval of mean accuracy (bool or shares, R x N) for other runs and other images of the kind.
 
-    Of several runs by crossed random effects, of one run the exact binomial one.
+    Several runs use crossed random effects; one run has the exact binomial interval.
     """
     correct = np.asarray(correct)
     if len(correct) == 1 and correct.dtype == bool:
@@ -201,7 +201,7 @@ def interquartile_mean(values: np.ndarray) -> np.ndarray:
 
 
 def probability_of_improvement(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> np.ndarray:
-    """How often a run of the first beats one of the second, averaged over tasks (Agarwal et al. 2021).
+    """The chance that a run of the first beats one of the second, averaged over tasks (Agarwal et al. 2021).
 
     One array of runs (... x N) per task on either side; ties count one half (the Mann-Whitney statistic).
     """

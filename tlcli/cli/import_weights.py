@@ -154,7 +154,7 @@ def import_weights(
     with StopSignals(console):
         if pretrained:
             load(console, "cpu", tell=False)
-            file = _published(str(arch), not headless, data_dir)
+            file = _published_path(str(arch), not headless, data_dir)
         with open_weights(str(file)) as weights:
             known = _architecture(arch, weights, str(file))
             path = choose_output(
@@ -170,7 +170,9 @@ def import_weights(
             options = o.pairs("--arch-option", arch_option)
             parse_options(known.name, options)
             load(console, "cpu", tell=False)
-            checkpoint = _imported(weights, known, options, task, means / 255, stds / 255, bool(pretrained))
+            checkpoint = _import_checkpoint(
+                weights, known, options, task, means / 255, stds / 255, bool(pretrained)
+            )
             checkpoint.channel_order = order
     accuracy = None if task.test is None else _accuracy(checkpoint, task.test)
     written = store.write(
@@ -215,7 +217,7 @@ def _check_usage(file: str | None, arch: str | None, pretrained: str | None, dat
         raise UsageError("--data-dir says where published weights are; it needs --pretrained imagenet.")
 
 
-def _published(arch: str, head: bool, data_dir: str | None) -> str:
+def _published_path(arch: str, head: bool, data_dir: str | None) -> str:
     """The path of the file that Keras publishes for a network."""
     from tlcli.models.published import find, published_file
 
@@ -242,7 +244,7 @@ def _architecture(arch: str | None, weights: WeightsFile | TensorFile, file: str
     raise UsageError(f"{file} {said}; give it with --arch (see tlcli archs).")
 
 
-def _imported(
+def _import_checkpoint(
     weights: WeightsFile | TensorFile,
     arch: Architecture,
     options: dict[str, str],

@@ -64,7 +64,7 @@ def _option(flag: str, name: str, value: Any) -> list[str]:
     if name in PATHS or (name == "labels" and Path(text).is_file()):
         text = _without_folder(text)
     if name == "classes":
-        text = ClassExpression(text).recorded
+        text = ClassExpression(text).recorded_text
     return [flag, text]
 
 

@@ -80,7 +80,7 @@ def describe_contents(file: ArrayFile) -> str:
 
 
 def file_name(path: Path) -> Named:
-    """What the name of a file says of its only array: images, unless it says labels."""
+    """The meaning of the only array of a file by the file's name: images, unless it says labels."""
     stem = path.name
     while stem.lower().endswith(_SUFFIXES):
         stem = stem.rpartition(".")[0]

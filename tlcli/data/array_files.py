@@ -55,7 +55,7 @@ def is_array_file(path: Path) -> bool:
 
 
 def open_array_file(path: Path) -> ArrayFile:
-    """What a file holds. Raises TlcliError for one that is damaged."""
+    """The arrays of a file. Raises TlcliError for a damaged one."""
     return next(opener(path) for accepts, opener in _KINDS if accepts(path))
 
 

@@ -32,7 +32,7 @@ _UNKNOWN = len(_ROLES[IMAGES])
 
 @dataclass(frozen=True)
 class Named:
-    """What the name of an array says."""
+    """The meaning of the name of an array."""
 
     role: str
     part: str
@@ -43,7 +43,8 @@ class Named:
 
 
 def read_name(name: str) -> Named | None:
-    """What a name such as `x_train`, `trainX`, `Xtr`, `train_set_y`, `dataset/test/images` says; or None."""
+    """The meaning of a name such as `x_train`, `trainX`, `Xtr`, `train_set_y`, `dataset/test/images`; or
+    None."""
     words: list[str] = []
     for word in words_of(name):
         stuck = _STUCK.fullmatch(word)

@@ -67,7 +67,7 @@ _NAMES = {
     "qmnist": "qmnist",
     "notmnist": "notmnist",
 }
-"""What a folder's name says is in it."""
+"""The set in a folder, by the folder's name."""
 _SAY_NOTHING = {"raw", "gzip", "processed"}
 
 

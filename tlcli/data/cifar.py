@@ -29,7 +29,7 @@ _PICKLE_OVERHEAD = 8 << 20
 
 @dataclass(frozen=True)
 class Layout:
-    """How one of the two sets is laid out. Files are given as name and number of images."""
+    """The layout of one of the two sets. Files are given as name and number of images."""
 
     info: SourceInfo
     train: tuple[tuple[str, int], ...]

@@ -44,13 +44,13 @@ class ClassExpression:
         return text.removeprefix("except:").strip() if text.startswith("except:") else None
 
     @property
-    def drawn(self) -> str | None:
+    def random_part(self) -> str | None:
         """The text after `random:`."""
         text = self.text.strip()
         return text.removeprefix("random:") if text.startswith("random:") else None
 
     @property
-    def recorded(self) -> str:
+    def recorded_text(self) -> str:
         """The form that files record: the path of a file without its folder."""
         return self.text if not self.file else f"except:{Path(self.file).name or self.file}"
 
@@ -76,8 +76,8 @@ class ClassExpression:
                     "name it with --classes."
                 )
             return [*sorted(numbers)]
-        if self.drawn is not None:
-            return [*_draw(self.drawn, numbers, seed)]
+        if self.random_part is not None:
+            return [*_draw(self.random_part, numbers, seed)]
         if self.file is not None:
             names = dict(zip(numbers, class_names, strict=True))
             return [*_complement(self.file, names, held_by_file or HeldBy())]

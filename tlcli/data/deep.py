@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 _CUT = re.compile("([A-Za-z]+);16([BLN])")
-"""How Pillow calls the bytes of 16-bit values in a file that it cuts; B, L, N: which byte comes first."""
+"""Pillow's names for the bytes of 16-bit values in a file; B, L, N say which byte comes first."""
 _WHOLE = ("RGB", "RGBA", "RGBX")
 _GREY_AND_ALPHA = "LA;16B"
 _ROWS = 1 << 18
@@ -49,19 +49,21 @@ def read_deep(image: ImageFile, form: str, opened: IO[bytes]) -> np.ndarray:
     if form == image.mode:
         return np.asarray(image)
     if form == _GREY_AND_ALPHA:  # unpack two values of two bytes as four of one byte
-        found = _decoded(image, opened, "RGBA")
+        found = _read_byte(image, opened, "RGBA")
         return found[..., 0::2] << 8 | found[..., 1::2]
     mode, first = form.split(";16")
     if mode not in _WHOLE:
         raise ValueError(f"has 16 bits a channel as {mode}: expected grey or RGB")
     first = {"little": "L", "big": "B"}[sys.byteorder] if first == "N" else first
     high, low = (f"{mode};16{order}" for order in (first, "L" if first == "B" else "B"))
-    found = _decoded(image, opened, high)
+    found = _read_byte(image, opened, high)
     found <<= 8
-    return _decoded(image, opened, low, found)[..., : 3 if mode == "RGBX" else None]
+    return _read_byte(image, opened, low, found)[..., : 3 if mode == "RGBX" else None]
 
 
-def _decoded(image: ImageFile, opened: IO[bytes], packed: str, onto: np.ndarray | None = None) -> np.ndarray:
+def _read_byte(
+    image: ImageFile, opened: IO[bytes], packed: str, onto: np.ndarray | None = None
+) -> np.ndarray:
     """A byte of each value, uint16, added to `onto`; some rows at a time, so as to take little memory."""
     from PIL import Image as Pillow
     from PIL.ImageFile import ImageFile

@@ -49,7 +49,7 @@ def room_to_decode(budget: Budget, file: Any, opened: IO[bytes], image: Image) -
 
 
 def _passes(opened: IO[bytes]) -> int:
-    """How many times the usual work a JPEG file takes."""
+    """The work for a JPEG file as a multiple of the usual."""
     place = opened.tell()
     opened.seek(0)
     content = opened.read()
@@ -60,7 +60,7 @@ def _passes(opened: IO[bytes]) -> int:
 
 
 def count_scans(content: bytes) -> int:
-    """How many scans a JPEG file has, counted in its markers (ITU-T T.81, annex B) without decoding any."""
+    """The number of scans of a JPEG file, from its markers (ITU-T T.81, annex B), without decoding."""
     count, at = 0, 0
     while found := _MARKER.search(content, at):
         at, marker = found.end(), content[found.end() - 1]

@@ -82,8 +82,8 @@ def _classes(expression: str) -> str:
     asked = ClassExpression(expression)
     if asked.file is not None:
         return "except-" + _stem(asked.file)
-    if asked.drawn is not None:
-        return "random" + _safe(asked.drawn)
+    if asked.random_part is not None:
+        return "random" + _safe(asked.random_part)
     return "+".join(_safe(piece) for piece in expression.split("+"))
 
 

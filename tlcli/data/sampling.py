@@ -74,7 +74,7 @@ def hold_out(
     is_test = np.zeros(len(labels), bool)
     for label, number in enumerate(numbers):
         members = np.flatnonzero(labels == label)
-        wanted = min(max(1, _rounded(len(members), share)), len(members) - 1)
+        wanted = min(max(1, _round_share(len(members), share)), len(members) - 1)
         if wanted > 0:
             is_test[generator(seed, _TEST, number).permutation(members)[:wanted]] = True
     return np.flatnonzero(~is_test), np.flatnonzero(is_test)
@@ -106,7 +106,7 @@ def draw_groups(labels: np.ndarray, groups: np.ndarray, share: float, seed: int,
     return chosen[member_of]
 
 
-def _rounded(n: int, share: float) -> int:
+def _round_share(n: int, share: float) -> int:
     """The share of n as written in decimals, rounded to the nearest."""
     return int(n * Fraction(str(share)) + Fraction(1, 2))
 

@@ -62,7 +62,7 @@ class Source:
     groups: dict[str, np.ndarray] = field(default_factory=dict)
     """The group of each image (int64), by part. A split never divides a group."""
     fit: Fit = field(default_factory=Fit)
-    """What `split` brings the images to."""
+    """The size and channels that `split` brings the images to."""
     sources: list[Source] = field(default_factory=list)
     """The sources that it joins, whose warnings `gather` takes over."""
 

@@ -115,7 +115,7 @@ def _names_file(cell: str) -> bool:
 
 
 def _columns(row: Sequence[str]) -> dict[str, int]:
-    """Which column is what, where the first row names a label column; of several names the first that
+    """The meaning of the columns, if the first row names a label column; of several names the first that
     fits."""
     cells = [cell.strip().lower().replace(" ", "_") for cell in row]
     found = {}

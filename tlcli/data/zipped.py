@@ -48,7 +48,7 @@ class ZipEntry:
         return self._children is None
 
     def iterdir(self) -> Iterator[ZipEntry]:
-        """What is in the folder."""
+        """The entries of the folder."""
         yield from (self._children or {}).values()
 
     def size(self) -> int:

@@ -105,7 +105,7 @@ class Rules:
         """Check that every attribute is known and has its type, and that none is missing."""
         for path in {"", *attributes, *outline, *_groups_of(outline)}:
             found = attributes.get(path, {})
-            expected = self._expected(path, outline)
+            expected = self._expected_attributes(path, outline)
             for name, value in found.items():
                 if name not in expected:
                     raise TlcliError(f"{path or 'The file'} has an unknown attribute {name!r:.80}.")
@@ -115,7 +115,7 @@ class Rules:
                 if name not in found and not long:
                     raise TlcliError(f"{path or 'The file'} lacks the attribute {name!r}.")
 
-    def _expected(self, path: str, outline: Outline) -> dict[str, Attribute]:
+    def _expected_attributes(self, path: str, outline: Outline) -> dict[str, Attribute]:
         if path in outline:
             ordered = self.array(path).ordered
             return {"position": Attribute(path, "position", "int", "")} if ordered else {}

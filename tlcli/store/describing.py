@@ -14,7 +14,7 @@ from tlcli.store.elements import Format
 from tlcli.store.gate import Item
 from tlcli.store.opening import OpenFile, open_hdf5
 from tlcli.store.reading import take_provenance
-from tlcli.store.records import Provenance, noted
+from tlcli.store.records import Provenance, notes_of
 from tlcli.store.tables import take_table
 from tlcli.store.tree import Tree, base_name
 
@@ -41,7 +41,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class FileDescription:
-    """What `inspect` shows."""
+    """The description of a file for `inspect`."""
 
     name: str
     kind: str
@@ -150,7 +150,7 @@ def _dataset(tree: Tree, items: dict[str, Item]) -> Summary:
             "classes": len(names),
             "sizes": _totals(counts),
             "options": tree.get_json("", "options"),
-            "notes": noted(tree.get_json("", "options")),
+            "notes": notes_of(tree.get_json("", "options")),
         },
     )
 

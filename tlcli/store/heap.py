@@ -56,12 +56,12 @@ class RawFile:
     def _check_free_list(self, address: int) -> None:
         mark, size, place, start = struct.unpack("<4s4xQQQ", self._take(address, 32))
         if mark != b"HEAP":
-            raise _damaged()
+            raise _damage_error()
         data, steps = self._take(start, size), 0
         while place != _END_OF_LIST:
             steps += 1
             if place + 16 > size or 16 * steps > size:
-                raise _damaged()
+                raise _damage_error()
             place = int.from_bytes(data[place : place + 8], "little")
 
     def check_index(self, header: int) -> None:
@@ -96,7 +96,7 @@ class RawFile:
         self._room -= length
         start += self._base
         if self._room < 0 or start + length > self._size:
-            raise _damaged()
+            raise _damage_error()
         if isinstance(self._raw, io.BytesIO):  # HDF5 reads the same object and needs its position
             return bytes(self._raw.getbuffer()[start : start + length])
         self._raw.seek(start)
@@ -116,7 +116,7 @@ class RawFile:
             blocks = [(header + 16, int.from_bytes(start[8:12], "little"))]
             form = struct.Struct("<HHB3x")
         else:
-            raise _damaged()
+            raise _damage_error()
         for place, length in blocks:
             block, at = self._take(place, length), 0
             while at + form.size <= length:
@@ -124,7 +124,7 @@ class RawFile:
                 message = block[at + form.size : at + form.size + size]
                 at += form.size + size
                 if at > length:
-                    raise _damaged()
+                    raise _damage_error()
                 if kind == _CONTINUATION and size == 16:
                     after, more = struct.unpack("<QQ", message)
                     blocks.append((after + 4, max(0, more - 8)) if second else (after, more))
@@ -141,14 +141,14 @@ class RawFile:
             self._heaps[address] = self._heap(address)
         text = self._heaps[address].get(number, b"")
         if len(text) < length:
-            raise _damaged()
+            raise _damage_error()
         return text[:length].rstrip(b"\0")
 
     def _heap(self, address: int) -> dict[int, bytes]:
         """The objects of one collection of the global heap, by number."""
         mark, size = struct.unpack("<4s4xQ", self._take(address, 16))
         if mark != b"GCOL":
-            raise _damaged()
+            raise _damage_error()
         collection, at, found = self._take(address, size), 16, {}
         while at + 16 <= size:
             number, length = struct.unpack_from("<H6xQ", collection, at)
@@ -170,9 +170,9 @@ def _attribute_data(message: bytes, name: bytes, length: int) -> bytes | None:
         return None
     data = message[at + sum(-(-n // 8) * 8 if version == 1 else n for n in sizes) :][:length]
     if len(data) < length or (version > 1 and message[1]):
-        raise _damaged()
+        raise _damage_error()
     return data
 
 
-def _damaged() -> UnsafeError:
+def _damage_error() -> UnsafeError:
     return UnsafeError("stored in a way that does not hang together")

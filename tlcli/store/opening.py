@@ -135,7 +135,7 @@ class OpenFile:
         except MemoryError as error:
             raise TlcliError(f"{self.name} holds more data than there is memory for.") from error
         except (*HDF5_ERRORS, zlib.error) as error:
-            raise _damaged(self.name) from error
+            raise _damage_error(self.name) from error
 
 
 @contextlib.contextmanager
@@ -171,7 +171,7 @@ def open_hdf5(
             size = os.fstat(raw.fileno()).st_size
             budget = budget or Budget(name, size)
     except HDF5_ERRORS as error:
-        raise _damaged(name) from error
+        raise _damage_error(name) from error
     finally:
         access.close()  # left to the end of the program, its Python file object crashes it
     try:
@@ -197,7 +197,7 @@ def _open_twice(path: Path, access: Any) -> tuple[Any, BinaryIO]:
         raw.close()
 
 
-def _damaged(name: str) -> TlcliError:
+def _damage_error(name: str) -> TlcliError:
     return TlcliError(f"{name} is cut short or damaged: HDF5 cannot read it. Copy it or make it again.")
 
 

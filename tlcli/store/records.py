@@ -94,7 +94,7 @@ class Dataset:
     @property
     def notes(self) -> list[str]:
         """Warnings of `split` that bear on the meaning of results."""
-        return noted(self.options)
+        return notes_of(self.options)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -151,7 +151,7 @@ class Checkpoint:
     plugin_sha256: str = ""
     provenance: Provenance = field(default_factory=Provenance)
     notes: list[str] = field(default_factory=list)
-    """Those of the dataset it was trained on."""
+    """The notes of the dataset that it was trained on."""
 
     __repr__ = short_repr
 
@@ -195,7 +195,7 @@ class Embeddings:
 Record = Dataset | Checkpoint | Embeddings | Results
 
 
-def noted(options: dict[str, Any]) -> list[str]:
+def notes_of(options: dict[str, Any]) -> list[str]:
     """The notes among the options of a dataset, whose form may be wrong."""
     notes = options.get("notes", ())
     return [str(note) for note in notes] if isinstance(notes, list) else []

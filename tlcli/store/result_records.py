@@ -70,7 +70,7 @@ class Run:
     copy: int | None = None
     """Weighted layers copied from the base, from the input on."""
     freeze: int | None = None
-    """Those of them that stay frozen in the first phase."""
+    """Copied layers that stay frozen in the first phase."""
     head_units: str = ""
     """Hidden layers of the new head, as `512,256`."""
     head_dropout: float | None = None
@@ -91,7 +91,7 @@ class Run:
     selected_on: str = ""
     """The images that the alternatives were compared on."""
     candidates: dict[str, Any] = field(default_factory=dict)
-    """Held-out `accuracy` and `loss` of each alternative."""
+    """The `accuracy` and `loss` of each alternative on held-out images."""
     chosen: dict[str, Any] = field(default_factory=dict)
     """Values that the solver of the head chose: `penalty`, `C`, ..."""
     plugin: str = ""

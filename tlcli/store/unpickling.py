@@ -93,13 +93,13 @@ class RestrictedUnpickler(_Python):
         self._set(key, value)
 
     def load_setitems(self) -> None:
-        """As `load_setitem`, for many."""
+        """Set many items like `load_setitem`."""
         items = self.pop_mark()
         for key, value in zip(items[::2], items[1::2], strict=True):
             self._set(key, value)
 
     def load_dict(self) -> None:
-        """As `load_setitems`, into a new dict."""
+        """Set items of a new dict like `load_setitems`."""
         items = self.pop_mark()
         self.stack.append({})
         for key, value in zip(items[::2], items[1::2], strict=True):

@@ -18,7 +18,7 @@ class Forward:
     mean: np.ndarray
     """float32, one per channel in the order that the model takes them, of pixels scaled to 0...1."""
     std: np.ndarray
-    """Likewise."""
+    """float32, one per channel, of pixels scaled to 0...1."""
     channel_order: str = "rgb"
     """`bgr`: the model takes the channels of an image in reverse order."""
     largest: int = 0

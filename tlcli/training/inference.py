@@ -61,5 +61,5 @@ _BLOCK = 64 << 20
 
 
 def block_size(images: ImageArray) -> int:
-    """How many of the images make a block: 64 MiB of pixels, 5,000 at most."""
+    """The number of images in a block: 64 MiB of pixels, at most 5,000."""
     return max(1, min(5_000, _BLOCK // max(1, int(np.prod(images.shape[1:])))))

@@ -98,7 +98,7 @@ class Fit:
     def _run(self, watch: Watch, doing: str) -> None:
         chunk, now = 8, time.monotonic()
         saved, plan = now, self._plan(chunk)
-        while plan and not self._stopped_early():
+        while plan and not self._is_stopped_early():
             started, point = now, next_evaluation(self.done, self.total, self.eval_every, self.batch)
             self._begin(plan)
             plan = self._plan(chunk)  # while the device works
@@ -234,7 +234,7 @@ class Fit:
         recent = losses[max(self.rows_before, len(losses) - 1 - (self.step.recipe.early_stopping or 0)) :]
         return len(recent) - 1 - int(np.argmin(recent))
 
-    def _stopped_early(self) -> bool:
+    def _is_stopped_early(self) -> bool:
         patience = self.step.recipe.early_stopping
         measured = len(self.history.get("validation_loss", [])) > self.rows_before
         return bool(patience and measured and self._rows_since_best() >= patience)

@@ -1,4 +1,4 @@
-"""How it was made: every command, every file with its digest, the seeds, the recipes, the versions."""
+"""The provenance of a report: every command, every file with its digest, the seeds, recipes and versions."""
 
 from __future__ import annotations
 

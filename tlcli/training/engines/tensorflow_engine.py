@@ -163,13 +163,13 @@ class TensorFlowEngine(TensorFlowPredictor):
             average.assign(variable.value)
 
     def state(self) -> dict[str, np.ndarray]:
-        return {key: variable.numpy() for key, variable in self._own().items()}
+        return {key: variable.numpy() for key, variable in self._own_state().items()}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        for key, variable in self._own().items():
+        for key, variable in self._own_state().items():
             variable.assign(state[key])
 
-    def _own(self) -> dict[str, Any]:
+    def _own_state(self) -> dict[str, Any]:
         named = {f"optimizer/{number:03d}": v for number, v in enumerate(self.optimizer.variables)}
         named.update({f"average/{number:03d}": v for number, v in enumerate(self._average)})
         return named
