@@ -19,6 +19,7 @@ AUGMENTED = Recipe(
     eval_every=150,
     optimizer="adamw",
     weight_decay=1e-3,
+    l2=1e-3,
     label_smoothing=0.1,
     ema=0.9,
     schedule="one-cycle",

@@ -25,6 +25,7 @@ EVERYTHING = Recipe(
     learning_rate=0.003,
     schedule="one-cycle",
     weight_decay=1e-3,
+    l2=1e-4,
     label_smoothing=0.1,
     batch_size=64,
     epochs=3,
@@ -34,22 +35,26 @@ EVERYTHING = Recipe(
 
 
 def test_a_training_equals_plain_keras_step_by_step(source_set):
-    """The same weights, order and optimizer through `train_on_batch` give the same weights."""
+    """The same weights, order, penalty and optimizer through `train_on_batch` give the same weights."""
     import keras
 
-    for optimizer in (keras.optimizers.Adam(0.001), keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True)):
+    adam, sgd = keras.optimizers.Adam, keras.optimizers.SGD
+    for optimizer, l2 in ((adam(0.001), 0.0), (sgd(0.05, momentum=0.9, nesterov=True), 0.01)):
         name = type(optimizer).__name__.lower()
         rate = float(optimizer.learning_rate)
         ours = train_base(
             source_set,
             "cnn2",
             seed=3,
-            recipe=Recipe(optimizer=name, learning_rate=rate, samples=1000, batch_size=50),
+            recipe=Recipe(optimizer=name, learning_rate=rate, l2=l2, samples=1000, batch_size=50),
         )
         mean, std = channel_statistics(source_set.train.images)
         network = net.build("cnn2", source_set.image_shape, 6)
         model, start = network.model, net.initial_weights(network, 3, "base")
         net.assign(model, start)
+        for layer in model.layers:
+            if l2 and hasattr(layer, "kernel"):
+                layer.kernel_regularizer = layer.kernel.regularizer = keras.regularizers.L2(l2)
         model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         x = ((np.asarray(source_set.train.images) / 255.0 - mean) / std).astype("float32")
         order = SampleOrder(len(x), 3).take(0, 1000)

@@ -119,6 +119,13 @@ class Recipe:
         low=0,
         high=10,
     )
+    l2: float = _setting(
+        0.0,
+        "Add N times the sum of the squared weights of all trained kernels to the loss, as Keras's "
+        "regularizers.l2 does. Recorded losses are without it.",
+        low=0,
+        high=10,
+    )
     label_smoothing: float = _setting(
         0.0, "Share of each label that is spread over all classes.", metavar="SHARE", low=0, high=0.99
     )

@@ -42,6 +42,7 @@ class Step(Forward):
         normalizations = [m for m in self.model.layers if isinstance(m, keras.layers.BatchNormalization)]
         moving = [m for m in normalizations if m.trainable]  # a frozen one keeps its statistics
         self.statistics = [v for m in moving for v in (m.moving_mean, m.moving_variance)]
+        self.kernels = [v for v in self.trainable if v.name == "kernel"]
 
     @property
     def averaged_variables(self) -> list[Any]:
@@ -95,6 +96,8 @@ class Step(Forward):
         answers = ops.argmax(logits, axis=-1)
         right = ops.sum(ops.cast(ops.equal(answers, ops.cast(labels, answers.dtype)), "float32"))
         total = cross_entropy
+        if self.recipe.l2:
+            total = total + self.recipe.l2 * sum(ops.sum(ops.square(v)) for v in self.kernels)
         for term in self.terms:
             total = total + term(everything, batch)
         return total, cross_entropy, right
