@@ -13,11 +13,12 @@ from tlcli.errors import Interrupted, TlcliError, UsageError
 from tlcli.store.records import Checkpoint, Dataset, Part
 from tlcli.store.results import run_row
 from tlcli.store.tables import columns
-from tlcli.training import Recipe, transfer
+from tlcli.training import Recipe, embed, transfer
 from tlcli.training.arms import parse_arms
 from tlcli.training.compatible import relation
 from tlcli.training.methods import METHODS
 from tlcli.training.order import SampleOrder
+from tlcli.training.solved import Problem, ridge
 
 GROUPS = [("conv1",), ("conv2",), ("dense1",), ("head",)]
 SHORT = Recipe(samples=300, eval_every=100, batch_size=50)
@@ -153,13 +154,22 @@ def test_an_interrupted_grid_goes_on_and_ends_the_same(base, target_set, tmp_pat
 
 
 def test_every_method_runs_and_measures_forgetting(base, source_set, target_set):
-    results = transfer(base, [target_set], list(METHODS), recipe=SHORT, source=source_set)
+    how = {"recipe": SHORT, "source": source_set, "refit_source": True}
+    results = transfer(base, [target_set], list(METHODS), **how)
     by_arm = {run.arm: run for run in results.runs}
     assert set(by_arm) == set(METHODS)
     before = {run.source_accuracy_before for run in results.runs}
     assert before == {base.history["test_accuracy"][-1]}
     assert by_arm["freeze"].source_accuracy_after == before.pop()
     assert by_arm["scratch"].source_accuracy_after < 0.6
+
+    parts = embed(base, source_set).parts
+    head = ridge(Problem(parts["train"].embeddings[None], source_set.train.labels, 6, seed=0))
+    answers = (parts["test"].embeddings @ head.kernel + head.bias).argmax(axis=1)
+    refitted = {run.source_refitted_before for run in results.runs}
+    assert refitted == {(answers == source_set.test.labels).mean()}
+    assert by_arm["freeze"].source_refitted_after == refitted.pop()
+    assert by_arm["scratch"].source_refitted_after > by_arm["scratch"].source_accuracy_after + 0.2
     for run in results.runs:
         right = (run.predictions == target_set.test.labels).mean()
         assert right == run.test_accuracy

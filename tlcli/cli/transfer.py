@@ -111,6 +111,14 @@ def transfer(
             "--source", metavar="DATASET", help="The source task; each run measures what it forgets of it."
         ),
     ] = None,
+    refit_source: Annotated[
+        bool,
+        typer.Option(
+            "--refit-source",
+            help="With --source, also measure it with a new head fitted to the source task: what this head "
+            "loses is lost from the features.",
+        ),
+    ] = False,
     save: Annotated[
         str | None,
         typer.Option(
@@ -174,6 +182,7 @@ def transfer(
                 head_dropout=head_dropout,
                 all_layers=all_layers,
                 source=source_task,
+                refit_source=refit_source,
                 state_dir=kept.folder,
                 resume=resume,
                 save_dir=None if save is None else Path(save),

@@ -86,6 +86,10 @@ class Run:
     """The base's accuracy on the test part of the source task."""
     source_accuracy_after: float | None = None
     """The run's own, with the base's head."""
+    source_refitted_before: float | None = None
+    """As `source_accuracy_before`, with a head fitted anew to the source's training images."""
+    source_refitted_after: float | None = None
+    """As `source_accuracy_after`, likewise."""
     selected: str = ""
     """The alternative that this run chose, as an arm; empty if the arm has none."""
     selected_on: str = ""

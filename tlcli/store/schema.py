@@ -260,6 +260,14 @@ _TARGETS = _table(
     ("train_size", "int64", "index", "Training images."),
 )
 
+_REFITTED = tuple(
+    Array(f"runs/source_refitted_{when}", "float64", ("runs",), f"{meaning} or NaN.", "no", "share?")
+    for when, meaning in (
+        ("before", "As `source_accuracy_before`, with a head fitted anew to the source's training images;"),
+        ("after", "The run's, likewise;"),
+    )
+)
+
 _NOTES = Array(
     "targets/notes",
     "string",
@@ -359,6 +367,7 @@ RESULTS = _format(
     "ranking of bases. A table has one dataset for each column; row i of it has its arrays in the group i.",
     (
         *_RUNS,
+        *_REFITTED,
         *_history("trainings/*/", 2),
         Array("trainings/*/test/predictions", "int64", ("N",), _PREDICTIONS, "no", values="index", scope=2),
         Array(

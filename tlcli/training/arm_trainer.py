@@ -19,6 +19,7 @@ from tlcli.training import augment
 from tlcli.training.arms import Arm
 from tlcli.training.engines import Engine, make_engine
 from tlcli.training.features import FeatureStore, Frozen
+from tlcli.training.forgetting import Kept, SourceTask
 from tlcli.training.inference import Inference
 from tlcli.training.loop import Examples, Fit
 from tlcli.training.methods import Context, Phase
@@ -93,6 +94,7 @@ class ArmTrainer:
         own = {layer.name for layer in self.network.model.layers}
         self.source_layers = [layer for layer in self.model.layers if layer.name not in own]
         self._stages = [self._compile(phase) for phase in arm.phases]
+        self._asked: Inference | None = None
 
     @property
     def cut_layers(self) -> set[str | None]:
@@ -160,12 +162,11 @@ class ArmTrainer:
         """The weights after the last run, without the source head."""
         return net.weights(self.network.model)
 
-    def source_logits(self, dataset: Dataset) -> np.ndarray:
-        """The logits of the source head on the source's test part: float32, N x source classes."""
-        if not hasattr(self, "_whole"):
-            base = self.base
-            self._whole = Inference(self.model, base.mean, base.std, base.channel_order)
-        return self._whole(dataset.test.images)[1]
+    def kept_of(self, task: SourceTask) -> Kept:
+        """What the network as the last run left it has kept of the source task."""
+        if self._asked is None:
+            self._asked = task.inference(self.model, SOURCE_HEAD)
+        return task.kept(self._asked)
 
     def _with_source_head(self) -> keras.Model:
         """The network with the base's head beside its own, and the layers between the two if the heads read

@@ -25,7 +25,7 @@ from tlcli.training.embedding import rebuild
 from tlcli.training.engines import workplace, workplaces
 from tlcli.training.features import FeatureStore
 from tlcli.training.finished import FinishedRuns, safe_name
-from tlcli.training.inference import Inference
+from tlcli.training.forgetting import Kept, SourceTask
 from tlcli.training.loop import as_history, score
 from tlcli.training.methods import METHODS
 from tlcli.training.needs import describe_memory
@@ -69,6 +69,7 @@ def transfer(
     head_dropout: float | None = None,
     all_layers: bool = False,
     source: Dataset | None = None,
+    refit_source: bool = False,
     state_dir: Path | None = None,
     resume: bool = False,
     save_dir: Path | None = None,
@@ -98,6 +99,8 @@ def transfer(
         head_dropout: Dropout on the inputs of each layer of such a head.
         all_layers: Let the new head read the outputs of all layers, for arms that do not set it.
         source: The source task: every run then also measures what it forgot, and replay draws from it.
+        refit_source: Measure that with a head fitted anew to the source's training images, too (see
+            `forgetting.SourceTask`).
         state_dir: A folder for finished runs until all are done.
         resume: Take finished runs from `state_dir`.
         save_dir: A folder to keep each run's network in, as a checkpoint.
@@ -119,6 +122,8 @@ def transfer(
     if bn_statistics not in ("frozen", "moving"):
         raise UsageError(f"`bn_statistics`: received {bn_statistics!r}, expected frozen or moving.")
     require_seeds(seed, runs)
+    if refit_source and source is None:
+        raise UsageError("`refit_source` fits a head to the source task; name its data set with `source`.")
     whole = rebuild(base)  # raises at once if something does not fit
 
     def groups(**head: Any) -> list[tuple[str, ...]]:
@@ -139,7 +144,9 @@ def transfer(
     needed = describe_memory(whole.model, len(own) - 1, datasets, arms, recipe)
     if needed and told:
         told(needed)
-    grid = _Grid(base, datasets, arms, recipe, runs, seed, bn_statistics, source, state_dir, save_dir)
+    grid = _Grid(
+        base, datasets, arms, recipe, runs, seed, bn_statistics, source, refit_source, state_dir, save_dir
+    )
     grid.prepare_folder(replace or resume)
     if resume:
         grid.take_kept()
@@ -196,10 +203,16 @@ class _Grid:
         seed: int,
         bn_statistics: str,
         source: Dataset | None,
+        refit_source: bool,
         state_dir: Path | None,
         save_dir: Path | None,
     ) -> None:
         self.base, self.recipe, self.seed, self.source = base, recipe, seed, source
+        self.refit_source, self.source_task = refit_source, None
+        if source is not None:
+            self.source_task = SourceTask(
+                source, base, refit=refit_source, precision=recipe.precision, seed=seed
+            )
         self.bn_statistics, self.save_dir, self._replace = bn_statistics, save_dir, False
         self.datasets = list(datasets)
         self.cells = [_Cell(d, arm, run) for d in datasets for arm in arms for run in range(runs)]
@@ -240,8 +253,8 @@ class _Grid:
             self.kept[cell.key] = run
             self.finished.keep(self._results([run]))
 
-        if self.source is not None:
-            self._source_before()
+        if self.source_task is not None:
+            _ = self.source_task.before  # here, before threads share it
         workers = Workers(
             todo,
             work,
@@ -313,10 +326,9 @@ class _Grid:
 
     def _run(self, cell: _Cell, arm: Arm, trainer: ArmTrainer, seed: int, outcome: Outcome) -> Run:
         base, head = self.base, dict(arm.head)
-        before = after = None
-        if self.source is not None:
-            answers = trainer.source_logits(self.source).argmax(axis=1)
-            before, after = self._source_before(), float((answers == self.source.test.labels).mean())
+        before = after = Kept()
+        if self.source_task is not None:
+            before, after = self.source_task.before, trainer.kept_of(self.source_task)
         measured = base.history.get("test_accuracy")
         plugin, plugin_sha256 = METHODS.plugin(arm.method)
         return Run(
@@ -342,8 +354,10 @@ class _Grid:
             batch_size=min(self.recipe.batch_size, len(cell.dataset.train)),
             samples=int(outcome.history["samples_seen"][-1]),
             train_accuracy=outcome.train_accuracy,
-            source_accuracy_before=before,
-            source_accuracy_after=after,
+            source_accuracy_before=before.accuracy,
+            source_accuracy_after=after.accuracy,
+            source_refitted_before=before.refitted,
+            source_refitted_after=after.refitted,
             chosen=outcome.chosen,
             plugin=plugin,
             plugin_sha256=plugin_sha256,
@@ -352,22 +366,11 @@ class _Grid:
             logits=outcome.logits,
         )
 
-    def _source_before(self) -> float:
-        """The base's accuracy on the source's test part."""
-        if not hasattr(self, "_before"):
-            assert self.source is not None
-            base = self.base
-            model = rebuild(base, self.recipe.precision).model
-            infer = Inference(model, base.mean, base.std, base.channel_order)
-            (logits,) = infer(self.source.test.images)
-            answers = logits.argmax(axis=1)
-            self._before = float((answers == self.source.test.labels).mean())
-        return self._before
-
     @property
     def _how(self) -> dict[str, Any]:
         """The values that all runs share, for the provenance."""
-        return {**self.recipe.as_json(), "bn_statistics": self.bn_statistics}
+        refitted = {"refit_source": True} if self.refit_source else {}
+        return {**self.recipe.as_json(), "bn_statistics": self.bn_statistics, **refitted}
 
     @property
     def _provenance(self) -> Provenance:

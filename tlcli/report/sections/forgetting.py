@@ -54,6 +54,8 @@ def _table(task: Task, cells: Sequence[Cell]) -> Table:
             "after": percent(c.after),
             "lost": percent(c.lost.mean if c.lost else None),
             "lost_interval": percents(c.lost_interval),
+            "features": percent(c.lost_features.mean if c.lost_features else None),
+            "features_interval": percents(c.lost_features.interval if c.lost_features else None),
         }
         for c in cells
     ]
@@ -65,9 +67,20 @@ def _table(task: Task, cells: Sequence[Cell]) -> Table:
         Column("lost", "lost (points)", "points", d),
         Column("lost_interval", "95 % interval of what is lost (points)", "interval", d),
     ]
-    caption = "Accuracy on the target, and on the source task before and after."
+    caption = "Accuracy on the target, and on the source task before and after, with the base's head."
+    note = ""
+    if any(c.lost_features for c in cells):
+        columns += [
+            Column("features", "lost with a new head (points)", "points", d),
+            Column("features_interval", "95 % interval of that (points)", "interval", d),
+        ]
+        note = (
+            "A new head is fitted by ridge regression to the source's training images, before and after the "
+            "transfer: what it loses is lost from the features. The base's head also loses where it no "
+            "longer fits them."
+        )
     return Table(
-        task.id("forgetting"), caption, columns, rows, group="size", file="forgetting", task=task.name
+        task.id("forgetting"), caption, columns, rows, note, group="size", file="forgetting", task=task.name
     )
 
 

@@ -198,6 +198,14 @@ class Entry:
         return self.before - self.after
 
     @property
+    def lost_features(self) -> float | None:
+        """Source accuracy lost with a head fitted anew: what the features have lost; None if not measured."""
+        if self._trained is None or self.lost is None:
+            return None
+        before, after = self._trained.source_refitted_before, self._trained.source_refitted_after
+        return None if before is None or after is None else before - after
+
+    @property
     def base_accuracy(self) -> float | None:
         """The base's test accuracy on its own task."""
         return self._trained.base_accuracy if self._trained else None

@@ -113,10 +113,19 @@ class Cell:
 
     @cached_property
     def lost(self) -> Summary | None:
-        """Source accuracy lost, with its interval."""
-        if any(e.lost is None for e in self.runs):
+        """Source accuracy lost with the base's head, with its interval."""
+        return self._summary(lambda e: e.lost)
+
+    @cached_property
+    def lost_features(self) -> Summary | None:
+        """Source accuracy lost with a head fitted anew, with its interval."""
+        return self._summary(lambda e: e.lost_features)
+
+    def _summary(self, measure: Callable[[Entry], float | None]) -> Summary | None:
+        """Of a measure that every run has; None where one lacks it."""
+        if any(measure(e) is None for e in self.runs):
             return None
-        return statistics.summary(self.over_units(lambda e: e.lost or 0.0))
+        return statistics.summary(self.over_units(lambda e: measure(e) or 0.0))
 
     @property
     def lost_interval(self) -> tuple[float, float] | None:
