@@ -299,7 +299,12 @@ def _forgetful(target: Target, lost: dict[str, tuple[float, ...]]) -> list[Run]:
             r,
             0.8,
             samples=3000,
-            attributes={"source_accuracy_before": 0.7, "source_accuracy_after": 0.7 - value},
+            attributes={
+                "source_accuracy_before": 0.7,
+                "source_accuracy_after": 0.7 - value,
+                "source_refitted_before": 0.68,
+                "source_refitted_after": 0.68 - value / 10,
+            },
         )
         for method, values in lost.items()
         for r, value in enumerate(values)
@@ -312,6 +317,7 @@ def test_forgetting() -> None:
     part = part_of(study_of([Results(_forgetful(target, lost), {"t": target})]), "forgetting")
     rows = table_of(part, "forgetting").rows
     assert {r["arm"]: round(r["lost"]) for r in rows} == {"freeze": 0, "finetune": 30}
+    assert [round(r["features"]) for r in rows] == [0, 3], "nine tenths are a head that does not fit"
     told = told_in(part)
     assert "finetune loses 30.0 points" in told
     assert "freeze gains 0.2 points" in told
@@ -415,3 +421,72 @@ def test_few_runs_are_points_and_boxes_cut_none() -> None:
     assert boxes == 1
     assert low < 59.5
     assert high > 80.5
+
+
+def test_the_frontier_of_several_strengths() -> None:
+    target = make_target("t", 100, 500, ["a", "b"])
+    reached = {  # accuracy, source accuracy lost
+        "lwf:weight=0.1": (0.84, 0.3),
+        "lwf": (0.82, 0.2),
+        "lwf:weight=10": (0.75, 0.1),
+        "replay": (0.82, 0.12),
+        "freeze": (0.7, 0.0),
+    }
+    runs = [
+        make_run(
+            target,
+            arm.split(":")[0],
+            arm,
+            r,
+            accuracy,
+            attributes={"source_accuracy_before": 0.7, "source_accuracy_after": 0.7 - lost},
+        )
+        for arm, (accuracy, lost) in reached.items()
+        for r in range(3)
+    ]
+    part = part_of(study_of([Results(runs, {"t": target})]), "frontier")
+    on_it = {r["arm"] for r in table_of(part, "frontier").rows if r["frontier"]}
+    assert on_it == {"lwf:weight=0.1", "lwf:weight=10", "replay", "freeze"}, "replay beats lwf at both"
+    (drawn,) = [b for b in part.blocks if isinstance(b, Chart)]
+    assert len(drawn.draw(2).axes) == 1
+    assert not part_of(study_of([Results(runs[3:], {"t": target})]), "frontier").blocks, "two are no curve"
+    parts = [dataclasses.replace(run, method="lwf", arm=f"lwf:part{i // 3}=0") for i, run in enumerate(runs)]
+    assert not part_of(study_of([Results(parts, {"t": target})]), "frontier").blocks, "other options are none"
+
+
+def test_effective_data_over_many_sizes() -> None:
+    """Scratch gains ten points with every tenfold; an arm ten better is worth ten times as many."""
+    sizes = (10, 100, 1000, 10000)
+    targets = {f"t{n}": make_target(f"t{n}", n, 1000, ["a", "b"]) for n in sizes}
+    runs = [
+        make_run(target, method, method, r, 0.5 + 0.1 * place + more)
+        for place, target in enumerate(targets.values())
+        for method, more in (("scratch", 0.0), ("finetune", 0.1))
+        for r in range(3)
+    ]
+    part = part_of(study_of([Results(runs, targets)]), "effective-data")
+    rows = table_of(part, "effective-data").rows
+    assert [r["effective"].split(" (")[0] for r in rows] == ["100", "1,000", "10,000", "over 10,000"]
+    assert [r["transferred"].split(" (")[0] for r in rows] == ["90", "900", "9,000", "over 0"]
+    assert "10 images with finetune are worth 100 with scratch" in told_in(part)
+    (drawn,) = [b for b in part.blocks if isinstance(b, Chart)]
+    assert len(drawn.draw(2).axes) == 1
+
+
+def test_another_base_and_another_draw_are_told_apart() -> None:
+    targets = {f"t{draw}": make_target(f"t{draw}", 100, 1000, ["a", "b"]) for draw in range(3)}
+
+    def of_base(base: int) -> Results:
+        attributes = {"architecture": "cnn2", "base": f"base{base}.h5", "base_sha256": str(base) * 64}
+        runs = [
+            make_run(target, "finetune", "finetune", 0, 0.7 + 0.1 * base + 0.02 * draw, attributes=attributes)
+            for draw, target in enumerate(targets.values())
+        ]
+        return Results(runs, targets)
+
+    both = study_of([of_base(0), of_base(1)])
+    (row,) = table_of(part_of(both, "chance"), "chance").rows
+    assert (row["bases"], row["draws"], row["seeds"]) == (2, 3, 1)
+    assert (round(row["over_bases"], 2), round(row["sd_draws"], 2)) == (77.0, 2.0)
+    assert round(row["sd_bases"], 2) == round(10 / 2**0.5, 2)
+    assert not part_of(study_of([of_base(0)]), "chance").blocks

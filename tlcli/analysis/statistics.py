@@ -80,7 +80,7 @@ class Comparison:
             return self._exact_interval(self.exact, level)
         if self.error is None:
             return None
-        half = _t_quantile(level, self.df) * self.error
+        half = t_quantile(level, self.df) * self.error
         return self.difference - half, self.difference + half
 
     def _exact_interval(self, exact: McNemar, level: float) -> tuple[float, float]:
@@ -100,7 +100,7 @@ class Comparison:
         if self.error is None or self.error <= 0:
             return None
         return (
-            _t_quantile(1 - (1 - level) / family, self.df) + _t_quantile(2 * power - 1, self.df)
+            t_quantile(1 - (1 - level) / family, self.df) + t_quantile(2 * power - 1, self.df)
         ) * self.error
 
 
@@ -118,7 +118,7 @@ def summary(
     if x.size == 1:
         return Summary(1, mean)
     sd = float(x.std(ddof=1))
-    half = _t_quantile(level, x.size - 1) * sd / sqrt(x.size)
+    half = t_quantile(level, x.size - 1) * sd / sqrt(x.size)
     low, high = mean - half, mean + half
     if bounds is not None:
         low, high = max(low, bounds[0]), min(high, bounds[1])
@@ -189,7 +189,7 @@ def new_images(correct: np.ndarray, *, level: float = 0.95) -> tuple[float, floa
     if len(correct) == 1 and correct.dtype == bool:
         return exact_interval(int(correct.sum()), correct.size, level=level)
     error, df = crossed_error(correct.astype(np.float64))
-    mean, half = float(correct.mean()), _t_quantile(level, df) * error
+    mean, half = float(correct.mean()), t_quantile(level, df) * error
     return max(0.0, mean - half), min(1.0, mean + half)
 
 
@@ -269,7 +269,7 @@ def crossed_error(d: np.ndarray) -> tuple[float, float]:
     return sqrt(variance / (runs * images)), max(df, 1.0)
 
 
-def _t_quantile(level: float, df: float) -> float:
+def t_quantile(level: float, df: float) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(df, (1 + level) / 2))

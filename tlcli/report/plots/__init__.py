@@ -14,6 +14,8 @@ from tlcli.report.plots.arms import (
     runs,
 )
 from tlcli.report.plots.axes import chance_is_near, spread
+from tlcli.report.plots.effective import effective_data
+from tlcli.report.plots.frontier import frontier
 from tlcli.report.plots.single import confusion, layers, neighbours, network, pictures, scatter
 
 __all__ = [
@@ -25,7 +27,9 @@ __all__ = [
     "curve_limits",
     "curves",
     "differences",
+    "effective_data",
     "forgetting",
+    "frontier",
     "is_cut",
     "layers",
     "neighbours",

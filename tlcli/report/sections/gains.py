@@ -98,25 +98,25 @@ def _table(task: Task, contrasts: Sequence[Contrast], reference: str, place: int
 def worth_row(found: Worth | None) -> dict[str, Any]:
     if found is None:
         return {}
-    return {"worth": f"{_images(found.images, found)} ({_span(found)})"}
+    return {"worth": f"{images_text(found.images, found)} ({span_text(found)})"}
 
 
-def _images(x: float, w: Worth) -> str:
+def images_text(x: float, w: Worth) -> str:
     """A number of images to two figures, or a bound for it."""
     if isinf(x):
         return f"over {count(w.largest)}" if x > 0 else f"under {count(w.smallest)}"
     return count(float(f"{x:.2g}"))
 
 
-def _span(w: Worth) -> str:
-    low, high = _images(w.low, w), _images(w.high, w)
+def span_text(w: Worth) -> str:
+    low, high = images_text(w.low, w), images_text(w.high, w)
     return low if low == high else f"{low} to {high}"
 
 
 def worth_text(found: Worth, size: int, arm: str, reference: str) -> str:
     return (
-        f"{plural(size, 'image')} with {arm} are worth {_images(found.images, found)} with {reference} "
-        f"(95 % interval {_span(found)})"
+        f"{plural(size, 'image')} with {arm} are worth {images_text(found.images, found)} with {reference} "
+        f"(95 % interval {span_text(found)})"
     )
 
 

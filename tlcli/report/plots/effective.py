@@ -1,0 +1,50 @@
+"""Effective data against data, an arm a curve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tlcli.report import drawing, style
+from tlcli.report.plots.axes import Looks, handles, size_axis
+from tlcli.report.study import Cell
+from tlcli.report.study.entry import by
+from tlcli.report.study.worth import Worth
+
+
+def effective_data(valued: Sequence[tuple[Cell, Worth]], looks: Looks, columns: int) -> Any:
+    """A panel per variant; both axes logarithmic, with the line on which nothing is gained."""
+    panels = by(valued, lambda one: one[0].variant)
+    arms = [arm for arm in looks if any(c.arm == arm for c, _ in valued)]
+    width = drawing.width_for(columns, len(panels))
+    room, legend_columns = drawing.legend_room(arms, width)
+    figure, axes = drawing.grid(len(panels), columns, height=3.4, legend=room, width=width, sharey=True)
+    for ax, (variant, those) in zip(axes, panels.items(), strict=True):
+        for arm, curve in by(those, lambda one: one[0].arm).items():
+            _curve(ax, curve, looks[arm], place=arms.index(arm) - (len(arms) - 1) / 2)
+        sizes = sorted({c.size for c, _ in those})
+        ends = [sizes[0], those[0][1].largest]
+        ax.plot(ends, ends, ":", color=style.MUTED, lw=1.1, zorder=1)
+        size_axis(ax, sizes)
+        ax.set_yscale("log")
+        ax.set_ylabel("images from scratch")
+        ax.set_title(variant)
+    drawing.legend_on_top(figure, handles(arms, looks), arms, columns=legend_columns)
+    return figure
+
+
+def _curve(ax: Any, curve: Sequence[tuple[Cell, Worth]], look: style.Look, *, place: float) -> None:
+    """One arm: what lies beyond the measured sizes is an arrow at the last of them."""
+    x = [c.size * 1.03**place for c, _ in curve]
+    y = [_within(w.images, w) for _, w in curve]
+    ax.plot(x, y, color=look.colour, linestyle=look.line, zorder=3)
+    for xi, yi, (_, w) in zip(x, y, curve, strict=True):
+        ax.plot([xi, xi], [_within(w.low, w), _within(w.high, w)], color=look.colour, lw=1.1, zorder=2)
+        marker = look.marker if np.isfinite(w.images) else ("^" if w.images > 0 else "v")
+        ax.plot([xi], [yi], marker, color=look.colour, zorder=4)
+
+
+def _within(images: float, w: Worth) -> float:
+    return float(np.clip(images, w.smallest, w.largest))

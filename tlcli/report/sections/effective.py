@@ -1,0 +1,100 @@
+"""Effective data: how many images from scratch each arm's images are worth (Hernandez et al. 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from math import isfinite, isinf
+
+from tlcli.report import plots
+from tlcli.report.columns import cell_columns
+from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.registry import section
+from tlcli.report.sections.gains import images_text, span_text
+from tlcli.report.study import Cell, Study, Task
+from tlcli.report.study.entry import CONTROL, by
+from tlcli.report.study.worth import Worth, worth
+from tlcli.report.words import number, plural
+
+FEWEST_SIZES = 4
+"""Numbers of images from which on a curve is drawn; the table of gains tells of fewer."""
+
+Valued = Sequence[tuple[Cell, Worth]]
+
+
+@section("effective-data", "Effective data", order=14)
+def effective_data(study: Study, task: Task) -> Iterable[Block]:
+    """For studies over many sizes: a curve for each arm, and what was transferred in images."""
+    control = next((a for a in task.arms if any(c.method == CONTROL for c in task.at(arm=a))), None)
+    if control is None or len({c.size for c in task.at(arm=control)}) < FEWEST_SIZES:
+        return
+    found = [(c, worth(c, control)) for c in task.cells if c.method != CONTROL]
+    valued = [(c, w) for c, w in found if w is not None]
+    if not valued:
+        return
+    caption = (
+        f"Effective data: the number of images with which {control} reaches the accuracy of each arm, "
+        "against the number that the arm was trained on, with 95 % intervals. On the dotted line nothing is "
+        "gained; what lies above it is the data transferred. An arrow: beyond what was measured."
+    )
+    told = " ".join(_sentences(task, valued, control))
+    yield Chart(task.id("effective-data"), caption, told, partial(plots.effective_data, valued, study.looks))
+    yield _table(task, valued, control)
+    yield Text(told)
+
+
+def _table(task: Task, valued: Valued, control: str) -> Table:
+    columns = [
+        *cell_columns(task),
+        Column("effective", f"worth in images of {control} (95 % interval)", "figure"),
+        Column("transferred", "of these transferred (95 % interval)", "figure"),
+    ]
+    rows = [
+        c.key
+        | {
+            "effective": f"{images_text(w.images, w)} ({span_text(w)})",
+            "transferred": _less(c.size, w),
+        }
+        for c, w in valued
+    ]
+    note = (
+        "Worth: the effective data of Hernandez et al. (2021), read off the line through the means of "
+        f"{control} over the logarithm of the number of images. Transferred: that less the images that the "
+        "arm was trained on."
+    )
+    caption = "Effective data and data transferred."
+    return Table(
+        task.id("effective-data"),
+        caption,
+        columns,
+        rows,
+        note,
+        group="size",
+        file="effective",
+        task=task.name,
+    )
+
+
+def _less(size: int, w: Worth) -> str:
+    """The worth less the images themselves, to two figures."""
+
+    def less(x: float) -> str:
+        if isinf(x):
+            return f"over {number(w.largest - size, 0)}" if x > 0 else f"under {number(w.smallest - size, 0)}"
+        return number(float(f"{x - size:.2g}"), 0)
+
+    low, high = less(w.low), less(w.high)
+    return f"{less(w.images)} ({low if low == high else f'{low} to {high}'})"
+
+
+def _sentences(task: Task, valued: Valued, control: str) -> Iterable[str]:
+    """For each size up to which the worth of the best arm is known, that one."""
+    for size, group in by(valued, lambda one: one[0].size).items():
+        cell, w = max(group, key=lambda one: one[0].mean)
+        if isfinite(w.images) and w.low > size:
+            yield (
+                f"{plural(size, 'image')} with {cell.name} are worth {images_text(w.images, w)} with "
+                f"{control} ({span_text(w)})."
+            )
+    if not any(w.low > c.size for c, w in valued):
+        yield f"No arm is shown to be worth more images of {control} than it was trained on."
