@@ -4,6 +4,9 @@ ROOT  := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))..)
 TLCLI ?= $(firstword $(wildcard $(ROOT)/.venv/bin/tlcli) tlcli)
 OUT   ?= out
 SEED  ?= 0
+# CPU threads of each process; 0: one per core. `make -j2 THREADS=1` is the fastest way on two cores.
+THREADS ?= 0
+threads = $(if $(filter-out 0,$(THREADS)),--threads $(THREADS))
 
 # A target is a finished file or nothing: tlcli writes beside it and renames. An older file whose inputs
 # have changed is replaced (--force), a training that was cut off goes on (--resume).

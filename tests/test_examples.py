@@ -1,0 +1,93 @@
+"""The tables of the examples' pages, against what the report makes of the results beside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tlcli import store
+from tlcli.report.sections.accuracy import glance
+from tlcli.report.study.gather import gather
+from tlcli.report.study.grid import Cell, Options, Task
+from tlcli.report.words import number
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+PAGES = sorted(EXAMPLES.glob("*/README.md"))
+TABLE = re.compile(
+    r"(?:<!-- (?P<what>[\w ]+?)(?: against (?P<arm>\S+))?: (?P<files>[^>]*?) -->\n)?(?P<rows>(?:\|.*\n)+)"
+)
+"""A table, and before it what it shows of which files: `<!-- accuracy: results/*.h5 -->`, `accuracy and kept`
+(the source accuracy after the transfer in brackets), or `difference against ARM`."""
+NO_RESULTS = "results"
+"""In place of `accuracy`: the results of the table are not kept here, as the words after the colon say."""
+
+
+def tables(page: Path) -> Iterator[re.Match[str]]:
+    """The tables of a page that have a mean and its interval."""
+    yield from (
+        found
+        for found in TABLE.finditer(page.read_text(encoding="utf-8"))
+        if found["what"] or " ± " in found[0]
+    )
+
+
+@cache
+def task_of(page: Path, files: str, against: str) -> Task:
+    paths = sorted(path for pattern in files.split() for path in page.parent.glob(pattern))
+    records = [store.read(path, store.Results) for path in paths]
+    (task,) = gather(records, Options(against=[against] if against else [])).tasks
+    return task
+
+
+def shown(task: Task, what: str, against: str) -> dict[tuple[str, str, str], str]:
+    """What the report says, by arm, variant and number of images."""
+    if what == "difference":
+        return {
+            _key(c.first): f"{_points(c.difference)} ({' to '.join(map(_points, c.interval))})"
+            for c in task.against(against)
+            if c.interval is not None
+        }
+    means = {(row["arm"], row["variant"]): row for row in glance(task).rows}
+    found = {_key(c): means[c.arm, c.variant][f"at_{c.size}"] for c in task.cells}
+    if what == "accuracy and kept":
+        found |= {
+            _key(c): f"{found[_key(c)]} ({100 * c.after:.1f})" for c in task.cells if c.lost and c.after
+        }
+    return found
+
+
+def _key(cell: Cell) -> tuple[str, str, str]:
+    return cell.arm, cell.variant, f"{cell.size:,}"
+
+
+def _points(share: float) -> str:
+    return number(100 * share, 1)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_tables_are_what_the_report_makes_of_the_results(page):
+    for found in tables(page):
+        head, _, *rows = [
+            [cell.strip() for cell in row.strip("|\n").split("|")] for row in found["rows"].splitlines()
+        ]
+        where = f"{page.parent.name}: {head}"
+        assert found["what"], f"{where}: a comment before it names its results"
+        if found["what"] == NO_RESULTS:
+            continue
+        values = shown(task_of(page, found["files"], found["arm"] or ""), found["what"], found["arm"] or "")
+        compared = 0
+        for label, *cells in rows:
+            if label.startswith("*"):  # of another page, or of an article
+                continue
+            arm = re.findall(r"`([^`]+)`", label)[-1]
+            named = dict(zip(head[1:], cells, strict=True))
+            variant = named.pop("variant", "")
+            for column, cell in named.items():
+                size = column.removesuffix(" images")
+                assert cell.replace("*", "") == values[arm, variant, size], f"{where}: {arm}, {size}"
+                compared += 1
+        assert compared, f"{where}: nothing was compared"
