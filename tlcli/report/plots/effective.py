@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tlcli.report import drawing, style
-from tlcli.report.plots.axes import Looks, handles, size_axis
+from tlcli.report.plots.axes import Looks, arm_legend, plot, size_axis, tell
 from tlcli.report.study import Cell
 from tlcli.report.study.entry import by
 from tlcli.report.study.worth import Worth
@@ -31,7 +31,7 @@ def effective_data(valued: Sequence[tuple[Cell, Worth]], looks: Looks, columns: 
         ax.set_yscale("log")
         ax.set_ylabel("images from scratch")
         ax.set_title(variant)
-    drawing.legend_on_top(figure, handles(arms, looks), arms, columns=legend_columns)
+    arm_legend(figure, arms, looks, legend_columns)
     return figure
 
 
@@ -39,11 +39,11 @@ def _curve(ax: Any, curve: Sequence[tuple[Cell, Worth]], look: style.Look, *, pl
     """One arm: what lies beyond the measured sizes is an arrow at the last of them."""
     x = [c.size * 1.03**place for c, _ in curve]
     y = [_within(w.images, w) for _, w in curve]
-    ax.plot(x, y, color=look.colour, linestyle=look.line, zorder=3)
-    for xi, yi, (_, w) in zip(x, y, curve, strict=True):
-        ax.plot([xi, xi], [_within(w.low, w), _within(w.high, w)], color=look.colour, lw=1.1, zorder=2)
+    plot(ax, x, y, look, linestyle=look.line, zorder=3)
+    for xi, yi, (c, w) in zip(x, y, curve, strict=True):
+        plot(ax, [xi, xi], [_within(w.low, w), _within(w.high, w)], look, lw=1.1, zorder=2)
         marker = look.marker if np.isfinite(w.images) else ("^" if w.images > 0 else "v")
-        ax.plot([xi], [yi], marker, color=look.colour, zorder=4)
+        plot(ax, [xi], [yi], look, [tell(c)], marker=marker, zorder=4)
 
 
 def _within(images: float, w: Worth) -> float:

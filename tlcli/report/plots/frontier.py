@@ -1,4 +1,4 @@
-"""Target accuracy against what is kept of the source task: a line through the strengths of each method."""
+"""Target accuracy against the source accuracy that is kept: a line through the strengths of each method."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 from tlcli.report import drawing, style
 from tlcli.report.plots.arms import MOST_PANELS
-from tlcli.report.plots.axes import Looks, handles, spread
+from tlcli.report.plots.axes import Looks, percents, plot, spread, tell
 from tlcli.report.study import Cell
 from tlcli.report.study.entry import by
-from tlcli.report.words import plural
+from tlcli.report.words import percent, plural
 
 
 def frontier(
@@ -27,43 +27,43 @@ def frontier(
     room, legend_columns = drawing.legend_room(list(methods), width)
     figure, axes = drawing.grid(len(sizes), columns, height=3.0, legend=room, width=width)
     for ax, size in zip(axes, sizes, strict=True):
-        there = [c for c in cells if c.size == size]
-        for cell in there:
-            _cross(ax, cell, methods[cell.method], filled=cell in best)
         for curve in (sorted(curve, key=_kept) for curve in curves if curve[0].size == size):
             look = methods[curve[0].method]
-            ax.plot(
-                [_kept(c) for c in curve],
-                [100 * c.mean for c in curve],
-                color=look.colour,
-                linestyle=look.line,
-            )
+            ax.plot(*_places(curve), color=look.colour, lw=1.1)
+        for cell in (c for c in cells if c.size == size):
+            _cross(ax, cell, looks[cell.arm], methods[cell.method].marker, filled=cell in best)
         edge = sorted((c for c in best if c.size == size), key=_kept)
-        ax.step(
-            [_kept(c) for c in edge],
-            [100 * c.mean for c in edge],
-            where="pre",
-            color=style.MUTED,
-            lw=6,
-            alpha=0.25,
-        )
+        ax.step(*_places(edge), where="pre", color=style.MUTED, lw=6, alpha=0.25, zorder=0)
         ax.set_title(plural(size, "training image"))
         ax.set_xlabel("source accuracy kept (%)")
         ax.set_ylabel("test accuracy (%)")
-    drawing.legend_on_top(figure, handles(list(methods), methods), list(methods), columns=legend_columns)
+    handles = [_handle(look) for look in methods.values()]
+    drawing.legend_on_top(figure, handles, list(methods), columns=legend_columns)
     return figure
+
+
+def _handle(look: style.Look) -> Any:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], color=look.colour, marker=look.marker, lw=1.1)
 
 
 def _kept(cell: Cell) -> float:
     return 100 * (cell.after or 0.0)
 
 
-def _cross(ax: Any, c: Cell, look: style.Look, *, filled: bool) -> None:
+def _places(cells: Sequence[Cell]) -> tuple[list[float], list[float]]:
+    return [_kept(c) for c in cells], percents([c.mean for c in cells])
+
+
+def _cross(ax: Any, c: Cell, look: style.Look, marker: str, *, filled: bool) -> None:
+    """One arm; all of a method have one marker, whatever theirs is elsewhere."""
     x, y = _kept(c), 100 * c.mean
     if c.interval is not None:
-        ax.plot([x, x], [100 * v for v in c.interval], color=look.colour, lw=0.9)
+        plot(ax, [x, x], percents(c.interval), look, lw=0.9)
     if c.lost_interval is not None:
         half = 50 * (c.lost_interval[1] - c.lost_interval[0])
-        ax.plot([x - half, x + half], [y, y], color=look.colour, lw=0.9)
+        plot(ax, [x - half, x + half], [y, y], look, lw=0.9)
+    tip = f"{tell(c)}; source accuracy kept: {percent(c.after or 0.0, c.task.digits)}"
     fill = look.colour if filled else style.PAPER
-    ax.plot([x], [y], look.marker, color=look.colour, ms=6, markerfacecolor=fill)
+    plot(ax, [x], [y], look, [tip], marker=marker, ms=6, mfc=fill)

@@ -46,7 +46,8 @@ def chance(study: Study, task: Task) -> Iterable[Block]:
 def grid_of(entries: Sequence[Entry]) -> np.ndarray | None:
     """Accuracies as bases x draws x seeds; None of one base or draw, or where some are missing."""
     accuracies = {(e.base_digest, e.dataset, e.seed): e.measured for e in entries}
-    bases, draws, seeds = (sorted({key[axis] for key in accuracies}) for axis in range(3))
+    bases, draws = sorted({base for base, _, _ in accuracies}), sorted({draw for _, draw, _ in accuracies})
+    seeds = sorted({seed for _, _, seed in accuracies}, key=str)
     whole = len(accuracies) == len(bases) * len(draws) * len(seeds) == len(entries)
     if not whole or len(bases) < 2 or len(draws) < 2:
         return None
