@@ -11,7 +11,7 @@ from tlcli.report.document import Document, Section, Table, Text
 from tlcli.report.report import kinds
 from tlcli.report.study import Study
 from tlcli.report.study.gather import gather
-from tlcli.report.study.grid import Options
+from tlcli.report.study.study import Options
 from tlcli.store.records import (
     Ancestor,
     Checkpoint,

@@ -10,7 +10,7 @@ from studies import make_layer_study, make_run, make_size_study, make_target, pr
 
 from tlcli.errors import TlcliError
 from tlcli.report.study.gather import gather
-from tlcli.report.study.grid import arm_order
+from tlcli.report.study.order import arm_order
 from tlcli.store.records import Neighbours, Results
 
 GRID = "The grid lacks {} (arms x training sets x repetitions): {}."

@@ -43,6 +43,9 @@ EVIL = [
     "x" * 300,
 ]
 
+TEX_COMMANDS = {f"\\{c}" for c in ("begin", "end", "toprule", "midrule", "bottomrule", "addlinespace")}
+TEX_COMMANDS |= {f"\\{c}" for c in ("pm", "rightarrow", "times", "textbackslash", "textasciitilde")}
+
 LIGHT = [make_checkpoint("base.h5", ["a", "b"], 0.9, provenance("base.h5", "tlcli train-base"))]
 
 
@@ -64,6 +67,7 @@ def test_files_and_size(made: tuple[Path, str, float]) -> None:
         "figures/accuracy.svg",
         "figures/accuracy.png",
         "tables/accuracy.csv",
+        "tables/accuracy.tex",
         "tables/against.csv",
         "tables/runs.csv",
         "tables/curves.csv",
@@ -76,7 +80,8 @@ def test_files_and_size(made: tuple[Path, str, float]) -> None:
 def test_the_page_asks_nothing_of_the_network(made: tuple[Path, str, float]) -> None:
     page = (made[0] / "report.html").read_text()
     found = re.findall(r'(?:src|href|action|url)\s*[=(]\s*["\']?([^"\')\s>]+)', page)
-    assert all(link.startswith(("#", "data:")) for link in found), [x for x in found if x[0] not in "#d"]
+    beside = {link for link in found if not link.startswith(("#", "data:"))}
+    assert beside == {link for link in beside if (made[0] / link).is_file()}
     assert page.count("<svg ") == page.count('role="img" aria-label="')
 
 
@@ -245,21 +250,42 @@ def test_hostile_names_are_harmless(tmp_path: Path) -> None:
     tags = _Tags()
     tags.feed(page)
     assert not [a for a in tags.attributes if a.startswith("on")]
-    for path in (tmp_path / "r/tables").iterdir():
+    for path in (tmp_path / "r/tables").glob("*.csv"):
         for row in csv.reader(path.open()):
             assert not [cell for cell in row if cell[:1] in "=+@\t\r" and cell[:1]], path.name
             assert not [cell for cell in row if cell.startswith("-") and not re.fullmatch(r"-[\d.]+", cell)]
+    for path in (tmp_path / "r/tables").glob("*.tex"):
+        lines = [line for line in path.read_text().splitlines() if not line.startswith("%")]
+        commands = set(re.findall(r"\\[A-Za-z]+", "".join(lines)))
+        assert commands <= TEX_COMMANDS, path.name
     markdown = (tmp_path / "r/report.md").read_text()
     outside = re.sub(r"```.*?```", "", markdown, flags=re.DOTALL)
     assert not re.search(r"(?<!\\)<", outside)
     assert not re.search(r"(?<!\\)\]\(http", outside)
     for path in (tmp_path / "r").rglob("[!.]*"):
-        assert re.fullmatch(r"[a-z0-9-]+(\.(html|md|json|csv|svg|png))?", path.name)
+        assert re.fullmatch(r"[a-z0-9-]+(\.(html|md|json|csv|tex|svg|png))?", path.name)
     for path in (tmp_path / "r/figures").glob("*.svg"):
         import xml.etree.ElementTree as ElementTree
 
         ElementTree.parse(path)
         assert not re.search(r"<(script|image[^>]*http)", path.read_text())
+
+
+def test_files_for_papers_on_request(tmp_path: Path) -> None:
+    records = make_size_study((100,), 2, 50, (0.0,))
+    summary = build(records, tmp_path / "r", pdf=True, predictions=True)
+    assert "figures/gain.pdf" in summary.figures
+    for name in summary.figures:
+        if name.endswith(".pdf"):
+            assert (tmp_path / "r" / name).read_bytes().startswith(b"%PDF")
+            assert name in (tmp_path / "r/report.html").read_text()
+    rows = list(csv.DictReader((tmp_path / "r/tables/predictions.csv").open()))
+    assert len(rows) == len(records[0].runs) * 50
+    run = next(r for r in records[0].runs if (r.arm, r.run) == ("finetune", 1))
+    mine = [r["prediction"] for r in rows if (r["arm"], r["run"]) == ("finetune", "1")]
+    names = records[0].targets[run.dataset].class_names
+    assert mine == [names[i] for i in run.predictions]
+    assert "predictions.csv" not in " ".join(build(records, tmp_path / "s").tables)
 
 
 def test_a_matrix_on_request() -> None:

@@ -57,7 +57,7 @@ def test_without_scratch_the_best_are_compared() -> None:
     study = study_of(make_size_study((100,), 3, 500, (0.0,), arms=("finetune", "freeze:copy=2")))
     (answer,) = compose(study).answer
     assert answer.startswith("At 100 training images, finetune gets")
-    assert "finetune has the highest mean; not shown to be behind it: freeze:copy=2." in answer
+    assert answer.endswith("Not shown to be behind it: freeze:copy=2.")
 
 
 def test_an_ablation_is_held_against_the_whole_method() -> None:
@@ -155,7 +155,10 @@ def test_a_layer_study_concludes_nothing_without_its_controls(layer_study: list)
         lambda r: r.method == "scratch"
     )
     own = without(lambda r: r.method == "finetune" and r.relation == "own")
-    assert "That layers of the other task help a tuned network is not shown: it takes tuned networks" in own
+    assert (
+        "A benefit of the other task's layers for a tuned network is not shown: it takes tuned networks"
+        in own
+    )
 
 
 def test_the_base_of_a_layer_study_is_one_network_for_its_runs() -> None:
@@ -325,7 +328,7 @@ def test_forgetting() -> None:
     (row,) = table_of(part, "forgetting-compared").rows
     assert (row["arm"], row["against"], row["lost_verdict"]) == ("freeze", "finetune", "forgets less")
     assert row["lost_difference_interval"] == pytest.approx((-30.2 - 2.484, -30.2 + 2.484), abs=0.01)
-    assert "freeze forgets less than finetune at 100 (−30.2 points)" in told
+    assert "At 100 training images, freeze (−30.2 points) forgets less than finetune." in told
 
 
 def test_forgetting_is_told_task_by_task() -> None:
@@ -369,7 +372,7 @@ def test_map_repeats_and_keeps_classes_apart() -> None:
     points = (rng.normal(size=(120, 16)) + 8 * np.eye(16)[labels]).astype(np.float32)
     part = EmbeddingPart(points, labels, np.arange(120))
     embeddings = Embeddings({"test": part}, "dense", ["a", "b", "c"], np.arange(3), provenance("e.h5", ""))
-    sampled, _ = maps.sample(embeddings)
+    sampled, _, _ = maps.sample(embeddings)
     flat, share = maps.principal(sampled)
     assert flat.shape == (120, 2)
     assert share > 0.5

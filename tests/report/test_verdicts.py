@@ -63,15 +63,15 @@ def test_runs_of_one_grid_in_two_files_are_one_family() -> None:
 def test_one_run_is_no_method() -> None:
     study = _study({"scratch": {"t": 0.8}, "finetune": {"t": 0.9}})
     (answer,) = compose(study).answer
-    assert answer.startswith("One run of each arm compares networks, not methods: that takes three.")
+    assert answer.startswith("With one run of each arm this page compares networks, not methods: ")
     assert "Transfer helped" not in " ".join(
         b.text for b in part_of(study, "gain").blocks if hasattr(b, "text")
     )
     (row,) = table_of(part_of(study, "gain"), "against").rows
     assert row["verdict"] == "networks differ"
-    assert "the network of finetune alone is right on" in told_in(part_of(study, "gain"))
+    assert "right that the network of scratch gets wrong" in told_in(part_of(study, "gain"))
     two = _study({"scratch": {"t": 0.8}, "finetune": {"t": 0.9}}, runs=2)
-    assert compose(two).answer[0].startswith("Two runs are too few for a verdict: that takes three.")
+    assert compose(two).answer[0].startswith("Two runs of each arm are too few for a verdict: ")
     three = _study({"scratch": {"t": 0.8}, "finetune": {"t": 0.9}}, runs=3)
     assert compose(three).answer[0] == "Transfer helped at 100 training images."
 
@@ -227,7 +227,7 @@ def _target(name: str) -> Target:
         (1, 3, "share one training set"),
         (2, 3, "share two training sets and count as independent"),
         (3, 2, "are drawn from the same published images"),
-        (1, 1, "A single run says how one network does"),
+        (1, 1, "A single run shows how one network does"),
     ],
 )
 def test_what_the_spread_is_of(draws: int, runs: int, said: str) -> None:

@@ -49,6 +49,13 @@ def report(
             help="Call two arms equivalent if their difference is shown to be at most so many points.",
         ),
     ] = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Write the figures as PDF, too.")] = False,
+    predictions: Annotated[
+        bool,
+        typer.Option(
+            "--predictions", help="Write what every run says of every test image: tables/predictions.csv."
+        ),
+    ] = False,
     partial: Annotated[
         bool,
         typer.Option("--partial", help="Report on the finished runs of results that are not complete."),
@@ -62,7 +69,8 @@ def report(
     """Turn results into a page with tables, figures and a discussion.
 
     The command writes a folder: report.html (one self-contained page), report.md, report.json, tables/*.csv
-    and figures/*.png and *.svg. It merges the results of several files and names missing and duplicate runs.
+    and *.tex, figures/*.png and *.svg. It merges the results of several files and names missing and
+    duplicate runs.
     """
     from tlcli import store
     from tlcli.report import build
@@ -96,6 +104,8 @@ def report(
             force=force,
             against=against or (),
             margin=margin,
+            pdf=pdf,
+            predictions=predictions,
             warnings=[
                 f"{Path(found.path).name} is not finished: {found.progress_text()}." for found in unfinished
             ],

@@ -22,11 +22,11 @@ def percents(interval: Interval) -> Interval:
 
 
 def cell_columns(task: Task) -> list[Column]:
-    """The columns that identify a row: size, arm and, if there are several, variant."""
+    """The columns that identify a row: arm, variant if there are several, and size."""
     return [
-        Column("size", "training images", "count"),
         Column("arm", "arm"),
         Column("variant", "variant", shown=len(task.variants) > 1),
+        Column("size", "training images", "count"),
     ]
 
 

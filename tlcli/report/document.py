@@ -48,8 +48,8 @@ class Table:
 
     @property
     def visible(self) -> list[Column]:
-        """The columns of the page."""
-        return [c for c in self.columns if c.shown]
+        """The columns of the page: those that are to be shown and have something to show."""
+        return [c for c in self.columns if c.shown and any(r.get(c.key) not in (None, "") for r in self.rows)]
 
     def cell(self, row: dict[str, Any], column: Column) -> str:
         """The text of a value on the page and in the Markdown."""
@@ -109,6 +109,8 @@ class Document:
     warnings: list[str]
     arms: dict[str, int] = field(default_factory=dict)
     """The number of each arm, by which the page hides its marks and rows."""
+    formats: tuple[str, ...] = ("png", "svg")
+    """The formats of the figures' files."""
     facts: dict[str, Any] = field(default_factory=dict)
     """More for report.json: inputs, versions, command."""
 

@@ -164,6 +164,17 @@ def to_png(figure: Any) -> bytes:
     return buffer.getvalue()
 
 
+def to_pdf(figure: Any) -> bytes:
+    """The figure for a paper, without a ground."""
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+
+    buffer = io.BytesIO()
+    figure.patch.set_facecolor("none")
+    nothing = {"CreationDate": None, "Creator": None, "Producer": None}
+    FigureCanvasPdf(figure).print_pdf(buffer, metadata=nothing)
+    return buffer.getvalue()
+
+
 def to_svg(figure: Any) -> str:
     """The figure as SVG, with text as text and without a date."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG

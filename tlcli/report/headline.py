@@ -13,11 +13,13 @@ from tlcli.report.sections.networks import ends_of_bases
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.contrasts import Contrast
 from tlcli.report.study.entry import CONTROL, NEIGHBOURS, by
-from tlcli.report.study.grid import size_text
+from tlcli.report.study.order import size_text
 from tlcli.report.study.worth import worth
 from tlcli.report.words import at_most, between, clean, count, listing, number, percent, plural, points
 
 Words = Iterable[str]
+MOST_NAMED = 6
+"""Classes up to which a title names them."""
 
 
 def title(study: Study) -> str:
@@ -35,8 +37,8 @@ def title(study: Study) -> str:
     where = at_most(targets, 3)
     if sources and targets and sources != targets:
         where = f"{at_most(sources, 2)} → {where}"
-    if len(study.tasks) == 1 and len(study.tasks[0].classes) <= 12:
-        where += (": " if where else "Classes ") + at_most(study.tasks[0].classes, 10)
+    if len(study.tasks) == 1 and len(study.tasks[0].classes) <= MOST_NAMED:
+        where += (": " if where else "Classes ") + at_most(study.tasks[0].classes, MOST_NAMED)
     parts = [where or "Transfer learning", *networks[:3]]
     return ", ".join(p for p in parts if p)
 
@@ -92,7 +94,7 @@ def _one_task(study: Study, task: Task) -> Words:
     yield _verdict(contrasts, reference, control)
     yield _extent(contrasts, reference, task.digits)
     yield from filter(None, (_as_data(contrasts, reference), _losers(contrasts, reference, task.digits)))
-    yield from filter(None, (_control(task, contrasts), _cost(task), _leaders(task)))
+    yield from filter(None, (_control(task, contrasts), _cost(task), _time(task, contrasts), _leaders(task)))
 
 
 def _verdict(contrasts: Sequence[Contrast], reference: str, control: bool) -> str:
@@ -145,7 +147,7 @@ def _as_data(contrasts: Sequence[Contrast], reference: str) -> str:
     for size in sorted({c.first.size for c in contrasts if c.second.method == CONTROL}):
         best = max((c for c in contrasts if c.first.size == size), key=lambda c: c.first.mean)
         found = worth(best.first, reference)
-        if found is not None and best.difference > 0 and size < found.largest:
+        if found is not None and best.gain and size < found.largest:
             return f"{worth_text(found, size, best.first.name, reference)}."
     return ""
 
@@ -197,6 +199,19 @@ def _cost(task: Task) -> str:
     return extremes(task, cells) if cells else ""
 
 
+def _time(task: Task, contrasts: Sequence[Contrast]) -> str:
+    """How soon the best arm is where the reference ends, at the largest size, in images seen."""
+    size = max(c.first.size for c in contrasts)
+    best = max((c for c in contrasts if c.first.size == size), key=lambda c: c.first.mean)
+    at = best.first.curve.images_to_reach(best.second.mean) if best.first.curve and best.gain else None
+    if at is None or best.second.curve is None:
+        return ""
+    return (
+        f"In training time: at {plural(size, 'training image')}, {best.first.name} needs {count(at)} images "
+        f"seen to reach what {best.second.name} has after {count(best.second.samples)}."
+    )
+
+
 def _leaders(task: Task) -> str:
     """A sentence on the best arm at the largest size, if there are three or more."""
     if len(task.arms) < 3:
@@ -209,22 +224,18 @@ def _too_few(contrasts: Sequence[Contrast], reference: str, digits: int) -> str:
     size = max(c.first.size for c in contrasts)
     best = max((c for c in contrasts if c.first.size == size), key=lambda c: c.first.mean)
     runs = max(c.comparison.runs for c in contrasts)
-    lead = (
-        "One run of each arm compares networks, not methods"
-        if runs == 1
-        else "Two runs are too few for a verdict"
-    )
+    one = "With one run of each arm this page compares networks, not methods"
+    lead = one if runs == 1 else "Two runs of each arm are too few for a verdict"
     interval = (
         f" (95 % interval {between(best.interval, digits)})"
         if best.comparison.exact and best.interval
         else ""
     )
-    ahead = max(best.first.mean, best.second.mean)
-    who = best.first.name if best.first.mean >= best.second.mean else reference
+    side = "above" if best.difference >= 0 else "below"
     return (
-        f"{lead}: that takes three. At {plural(size, 'training image')}, {who} has the highest accuracy, "
-        f"{percent(ahead, digits)}; {best.first.name} and {reference} are "
-        f"{points(best.difference, digits, sign=True)} apart{interval}."
+        f"{lead}: a statement about methods takes three. At {plural(size, 'training image')}, "
+        f"{best.first.name} reaches {percent(best.first.mean, digits)}, "
+        f"{points(abs(best.difference), digits)} {side} {reference}{interval}."
     )
 
 
@@ -233,10 +244,15 @@ def _best(task: Task) -> str:
     best = task.best(task.sizes[-1])
     interval = f" (95 % interval {between(best.interval, task.digits)})" if best.interval else ""
     right = percent(best.mean, task.digits)
-    text = f"At {best.where}, {best.name} gets {right} of the test images right{interval}."
+    text = f"At {best.where}, {best.name} gets {right} of the test images right{interval}"
     if len(task.at(size=best.size)) == 1:
-        return f"{text} There is no other arm to compare it with."
-    return f"{text} {leaders(task, task.sizes[-1:])}"
+        return f"{text}. There is no other arm to compare it with."
+    _, level, enough = task.leaders(best.size, best.variant)
+    if not enough:
+        return f"{text}, more than any other arm."
+    if not level:
+        return f"{text}, and every other arm is shown to be behind it."
+    return f"{text}. Not shown to be behind it: {at_most([c.arm for c in level], 6)}."
 
 
 def _over_tasks(study: Study) -> Words:
@@ -260,27 +276,21 @@ def _over_tasks(study: Study) -> Words:
         names = at_most([t.name for t in helped], 4)
         yield f"{what} on {len(helped)} of {plural(len(enough), 'task')}: {names}."
     else:
-        yield f"No gain is shown on any of {plural(len(enough), 'task')}."
+        reference = "scratch" if control else "the reference"
+        known = _would_have_shown(enough)
+        yield f"No arm is shown to be better than {reference} on any of {plural(len(enough), 'task')}{known}."
     counts = []
     for arm in dict.fromkeys(c.first.name for t in enough for c in t.gains):
         mine = [c for t in enough for c in t.gains if c.first.name == arm]
-        better, worse = ({id(c.first.task) for c in mine if shown(c)} for shown in (_gain, _loss))
+        better = {id(c.first.task) for c in mine if c.gain}
+        worse = {id(c.first.task) for c in mine if c.loss}
         if better or worse:
             counts.append(f"{arm} better on {len(better)} and worse on {len(worse)}")
     if counts:
         yield f"Against {enough[0].reference}, by number of tasks: {'; '.join(counts[:8])}."
-    if unhelped := [t for t in enough if t not in helped]:
-        known = [c.detectable for t in unhelped for c in t.gains if c.detectable is not None]
-        if known:
-            yield (
-                f"Where no gain is shown, differences of {number(100 * min(known), 1)} to "
-                f"{number(100 * max(known), 1)} points would have shown."
-            )
+    if helped and (unhelped := [t for t in enough if t not in helped]):
+        yield f"No gain is shown on {at_most([t.name for t in unhelped], 4)}{_would_have_shown(unhelped)}."
 
 
-def _gain(c: Contrast) -> bool:
-    return c.gain
-
-
-def _loss(c: Contrast) -> bool:
-    return c.loss
+def _would_have_shown(tasks: Sequence[Task]) -> str:
+    return _detectable([c for t in tasks for c in t.gains])

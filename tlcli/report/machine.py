@@ -18,6 +18,11 @@ FILES_ONLY = ("runs", "curves", "map", "confusion")
 """Tables whose rows are only in a CSV file, which the JSON names."""
 
 
+def figure_files(chart: Chart, formats: Sequence[str]) -> list[str]:
+    """The files of a figure, within the folder of the report."""
+    return [f"figures/{slug(chart.id)}.{kind}" for kind in formats]
+
+
 def csv_name(table: Table) -> str:
     """The name of the file, without folder and ending, that holds a table's rows."""
     return table.file or table.id
@@ -82,9 +87,14 @@ def json_text(document: Document) -> str:
         "subtitle": document.subtitle,
         "answer": document.answer,
         "warnings": document.warnings,
-        "opening": [_block(b) for b in document.opening],
+        "opening": [_block(b, document.formats) for b in document.opening],
         "sections": [
-            {"id": s.id, "title": s.title, "folded": s.folded, "blocks": [_block(b) for b in s.blocks]}
+            {
+                "id": s.id,
+                "title": s.title,
+                "folded": s.folded,
+                "blocks": [_block(b, document.formats) for b in s.blocks],
+            }
             for s in document.sections
         ],
         **document.facts,
@@ -92,16 +102,15 @@ def json_text(document: Document) -> str:
     return json.dumps(content, indent=1, default=_number, allow_nan=False) + "\n"
 
 
-def _block(block: Block) -> dict[str, Any]:
+def _block(block: Block, formats: Sequence[str]) -> dict[str, Any]:
     if isinstance(block, Text):
         return {"text": block.text, "kind": block.kind}
     if isinstance(block, Chart):
-        name = slug(block.id)
         return {
             "figure": block.id,
             "caption": block.caption,
             "alt": block.alt,
-            "files": [f"figures/{name}.png", f"figures/{name}.svg"],
+            "files": figure_files(block, formats),
         }
     content: dict[str, Any] = {
         "table": block.id,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tlcli.report.document import Block, Chart, Document, Table, Text
-from tlcli.report.machine import csv_name
-from tlcli.report.page import NUMERIC, Numbers
+from tlcli.report.page import Numbers, table_files
+from tlcli.report.words import NUMERIC, slug
 from tlcli.report.words import escape_markdown as e
-from tlcli.report.words import slug
 
 
 def markdown(document: Document) -> str:
@@ -47,9 +48,13 @@ def _figure(chart: Chart, numbers: Numbers) -> str:
     )
 
 
+def _links(files: Sequence[str]) -> str:
+    return ", ".join(f"[{name.rpartition('.')[2].upper()}]({name})" for name in files)
+
+
 def _table(table: Table, numbers: Numbers) -> str:
     lines = [
-        f"*Table {numbers.table(table)}.* {e(table.caption)} ([CSV](tables/{slug(csv_name(table))}.csv))",
+        f"*Table {numbers.table(table)}.* {e(table.caption)} ({_links(table_files(table))})",
         "",
     ]
     lines.append("| " + " | ".join(e(c.label) for c in table.visible) + " |")

@@ -50,7 +50,7 @@
   };
 
   // Show the rows that hold every word; copy what is shown, for a spreadsheet.
-  const LEAST_ROWS = 8;
+  const LEAST_ROWS = 6;
   const filter = (table, name) => {
     const box = make("input", {type: "search", placeholder: "Filter rows", ariaLabel: `Filter rows: ${name}`});
     box.addEventListener("input", () => {
@@ -74,17 +74,12 @@
     .join("\n") + "\n";
   const copyButton = (table, name) => {
     const button = make("button", {type: "button", ariaLabel: `Copy ${name}`}, "Copy");
-    button.addEventListener("click", () => {
-      const put = event => {
-        event.clipboardData.setData("text/plain", tsv(table));
-        event.preventDefault();
-      };
-      document.addEventListener("copy", put, {once: true});
-      const done = document.execCommand("copy");
-      document.removeEventListener("copy", put);
-      button.textContent = done ? "Copied" : "Not copied";
+    const tell = text => {
+      button.textContent = text;
       setTimeout(() => { button.textContent = "Copy"; }, 1500);
-    });
+    };
+    button.addEventListener("click", () =>
+      navigator.clipboard.writeText(tsv(table)).then(() => tell("Copied"), () => tell("Not copied")));
     return button;
   };
   for (const table of all("table")) {
@@ -92,7 +87,9 @@
     [...table.tHead.rows[0].cells].forEach((head, column) => sortable(table, head, column));
     const caption = document.getElementById(table.getAttribute("aria-labelledby"));
     const name = caption.querySelector("b").textContent.replace(/\.$/, "");
-    const tools = make("span", {className: "tools"}, copyButton(table, name));
+    const tools = make("span", {className: "tools"});
+    // Browsers give no clipboard to a page that came over plain HTTP.
+    if (navigator.clipboard) tools.append(copyButton(table, name));
     if (table.original.length >= LEAST_ROWS) tools.append(filter(table, name));
     caption.append(" ", tools);
   }

@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tlcli.report.document import Block, Chart, Column, Document, Section, Table, Text
+from tlcli.report.machine import csv_name
 from tlcli.report.page_style import STYLE
+from tlcli.report.words import NUMERIC, slug
 from tlcli.report.words import escape_html as e
-from tlcli.report.words import slug
 
-NUMERIC = {"figure", "count", "number", "percent", "points", "p", "interval"}
 LONG = 24
 MANY = 8
 SCRIPT = Path(__file__).with_name("page.js").read_text("utf-8")
@@ -33,6 +34,8 @@ class Drawn:
     """Whether it is narrower than the page."""
     data: str = ""
     """Attributes for the script."""
+    files: Sequence[str] = ()
+    """The files that hold it, beside the page."""
 
 
 def html(document: Document, drawn: dict[str, Drawn]) -> str:
@@ -136,7 +139,7 @@ def _figure(chart: Chart, drawn: Drawn, numbers: Numbers) -> str:
     kind = "single" if drawn.single else "panels"
     return (
         f'<figure id="figure-{slug(chart.id)}" class="{kind}"{drawn.data}>{picture}\n<figcaption><b>Figure '
-        f"{numbers.figure(chart)}.</b> {e(chart.caption)}</figcaption></figure>"
+        f"{numbers.figure(chart)}.</b> {e(chart.caption)} {_links(drawn.files)}</figcaption></figure>"
     )
 
 
@@ -158,13 +161,25 @@ def _table(table: Table, numbers: Numbers) -> str:
         rows.append(f"<tr{mark}{_arm(row.get('arm'), numbers)}>{''.join(cells)}</tr>")
     n, name = numbers.table(table), f"table-{slug(table.id)}"
     many = ' class="many"' if len(table.visible) > MANY else ""
+    caption = f"<b>Table {n}.</b> {e(table.caption)} {_links(table_files(table))}"
     note = f'<p class="note">{e(table.note)}</p>' if table.note else ""
     return (
-        f'<p class="caption" id="{name}"><b>Table {n}.</b> {e(table.caption)}</p>'
+        f'<p class="caption" id="{name}">{caption}</p>'
         f'<div class="scroll" role="region" aria-labelledby="{name}" tabindex="0">'
         f'<table aria-labelledby="{name}"{many}>'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>{note}"
     )
+
+
+def table_files(table: Table) -> list[str]:
+    """The files that hold a table that is shown."""
+    return [f"tables/{slug(csv_name(table))}.csv", f"tables/{slug(table.id)}.tex"]
+
+
+def _links(files: Sequence[str]) -> str:
+    """A link to each file, by its kind."""
+    links = (f'<a href="{e(f)}" download>{f.rpartition(".")[2].upper()}</a>' for f in files)
+    return f'<span class="files">{" ".join(links)}</span>' if files else ""
 
 
 def _arm(arm: Any, numbers: Numbers) -> str:
@@ -187,6 +202,5 @@ def _class(column: Column, text: str = "") -> str:
         return ' class="digest"'
     if len(text) > LONG:
         return ' class="long"'
-    return (
-        ' class="name"' if column.key in ("arm", "variant", "against", "name", "version", "verdict") else ""
-    )
+    named = column.key in ("arm", "variant", "against", "name", "version")
+    return ' class="name"' if named or column.key.endswith("verdict") else ""

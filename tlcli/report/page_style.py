@@ -46,6 +46,7 @@ table { border-collapse: collapse; font-size: .88rem; line-height: 1.35; font-va
   overflow-wrap: normal; }
 th, td { padding: .28rem .8rem .28rem 0; text-align: left; vertical-align: top; }
 th:last-child, td:last-child { padding-right: 0; }
+th:first-child, td:first-child { position: sticky; left: 0; background: var(--paper); }
 thead th { vertical-align: bottom; border-bottom: 1.5px solid var(--muted); font-weight: 600; }
 tr.group td { border-top: 1px solid var(--grid); }
 .many { font-size: .8rem; }
@@ -61,6 +62,7 @@ th button { border: 0; padding: 0; font-weight: inherit; text-align: inherit; cu
 th[aria-sort=ascending] button::after { content: " \25b2"; }
 th[aria-sort=descending] button::after { content: " \25bc"; }
 table.sorted tr.group td { border-top: 0; }
+.files { font-size: .82rem; white-space: nowrap; }
 .tools { font-size: .82rem; white-space: nowrap; }
 .tools > * { margin-right: .4rem; }
 #arms { border: 0; margin: 1rem 0 0; padding: 0; font-size: .92rem; }
@@ -84,6 +86,8 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
   h1 { font-size: 1.45rem; }
   body { font-size: 15.5px; }
   th.num { min-width: 5rem; }
+  th:first-child, td:first-child { min-width: 5.5rem; max-width: 42vw; white-space: normal;
+    overflow-wrap: break-word; }
 }
 @media print {
   :root { color-scheme: light; LIGHT --ink: #000; --muted: #444; --grid: #ccc; --tint: #f4f4f4;
@@ -92,7 +96,15 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
     font: 8pt sans-serif; color: #444; } }
   body { font-size: 10pt; }
   main { max-width: none; padding: 0; }
-  #arms, .tools, .pairs, .tiles, .pairs + .note { display: none; }
+  nav { break-inside: avoid; }
+  nav::before { content: "Contents"; font-weight: 600; }
+  nav ul { display: block; columns: 2; }
+  nav a { text-decoration: none; }
+  p, li { orphans: 3; widows: 3; }
+  figcaption, .note { break-before: avoid; }
+  th:first-child, td:first-child { position: static; }
+  details::details-content { content-visibility: visible; display: block; }
+  #arms, .tools, .files, .pairs, .tiles, .pairs + .note { display: none; }
   .wide { display: block; }
   .narrow { display: none; }
   figure, tr, .answer { break-inside: avoid; }

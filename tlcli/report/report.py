@@ -10,14 +10,15 @@ from pathlib import Path
 from tlcli import __version__
 from tlcli.report import drawing, headline, tidy
 from tlcli.report.document import Block, Chart, Document, Section, Table, Text
-from tlcli.report.machine import csv_files, json_text
+from tlcli.report.machine import csv_files, figure_files, json_text
 from tlcli.report.markdown import markdown
 from tlcli.report.page import Drawn, attributes, html
 from tlcli.report.registry import SECTIONS, SectionKind
 from tlcli.report.sections.made import line
 from tlcli.report.study import Study, Task
 from tlcli.report.study.gather import gather
-from tlcli.report.study.grid import Options
+from tlcli.report.study.study import Options
+from tlcli.report.tex import tex
 from tlcli.report.words import slug
 from tlcli.store.atomic_folder import check_folder, write_folder
 from tlcli.store.records import Record
@@ -26,7 +27,7 @@ Progress = Callable[[int, int, str], None]
 
 OPENING = ("overview", "layers", "ranking", "accuracy", "gain", "glance")
 """Blocks that may open the page; the first section with one of them gives it."""
-MOST_OPEN = 6
+MOST_OPEN = 3
 """The most tasks whose accuracies are open on the page; with more, only the overview is."""
 
 
@@ -52,6 +53,8 @@ def build(
     confusion: Sequence[str] = (),
     against: Sequence[str] = (),
     margin: float | None = None,
+    pdf: bool = False,
+    predictions: bool = False,
     warnings: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> ReportSummary:
@@ -70,6 +73,8 @@ def build(
         confusion: Further arms whose confusion matrix to draw.
         against: Arms beside the reference that all others are compared with.
         margin: Percentage points up to which two arms count as equivalent.
+        pdf: Write the figures as PDF, too.
+        predictions: Write the answer of every run for every test image, as `tables/predictions.csv`.
         warnings: Further warnings for the reader.
         progress: Takes the numbers of figures done and to do, and the name of the next.
 
@@ -81,10 +86,13 @@ def build(
     check_folder(output, force)
     written = f"{command} -o {shlex.quote(output.name)}" if command else ""
     share = None if margin is None else margin / 100
-    study = gather(records, Options(tuple(against), share, tuple(confusion), title, written))
+    options = Options(tuple(against), share, tuple(confusion), title, written, pdf, predictions)
+    study = gather(records, options)
     study.warnings[:0] = warnings
     document = compose(study)
     files = render(document, progress)
+    if predictions:
+        files["tables/predictions.csv"] = tidy.predictions(study)
     write_folder(output, files, force=force)
     return ReportSummary(
         output,
@@ -109,7 +117,8 @@ def compose(study: Study) -> Document:
         opening,
         [p for p in parts if p.blocks] + [Section("data", "Data", [*tidy.tables(study)])],
         study.warnings,
-        {arm: look.number for arm, look in study.looks.items()},
+        {arm: study.looks[arm].number for task in study.tasks for arm in task.arms},
+        ("png", "svg", "pdf") if study.options.pdf else ("png", "svg"),
         {"made_by": f"Made by tlcli {__version__}.", "command": line(study.options.command)},
     )
 
@@ -160,24 +169,28 @@ def render(document: Document, progress: Progress | None = None) -> dict[str, st
         for done, chart in enumerate(charts):
             if progress:
                 progress(done, len(charts), chart.id)
-            drawn[chart.id] = _draw(chart, files)
+            drawn[chart.id] = _draw(chart, document.formats, files)
     files |= {f"tables/{slug(name)}.csv": text for name, text in csv_files(document).items()}
+    files |= {f"tables/{slug(t.id)}.tex": tex(t) for t in document.tables() if t.shown}
     files["report.html"] = html(document, drawn)
     files["report.md"] = markdown(document)
     files["report.json"] = json_text(document)
     return files
 
 
-def _draw(chart: Chart, files: dict[str, str | bytes]) -> Drawn:
+def _draw(chart: Chart, formats: Sequence[str], files: dict[str, str | bytes]) -> Drawn:
     """Draw a chart for the files and the page, and again for a phone if that makes it narrower."""
     name = slug(chart.id)
     figure = drawing.lay_out(chart.draw(2))
     width = figure.get_figwidth()
     svg = drawing.to_svg(figure)
-    files[f"figures/{name}.svg"] = drawing.file_svg(svg)
-    files[f"figures/{name}.png"] = drawing.to_png(figure)
+    names = figure_files(chart, formats)
+    files[names[0]] = drawing.to_png(figure)
+    files[names[1]] = drawing.file_svg(svg)
+    files |= {pdf: drawing.to_pdf(figure) for pdf in names[2:]}
     narrow = ""
     if width > drawing.NARROW and (phone := chart.draw(1)).get_figwidth() < width:
         narrow = drawing.page_svg(drawing.to_svg(drawing.lay_out(phone)), chart.alt, f"{name}-n")
     data = attributes(chart.data()) if chart.data else ""
-    return Drawn(drawing.page_svg(svg, chart.alt, name), narrow, single=width < drawing.WIDE, data=data)
+    wide = drawing.page_svg(svg, chart.alt, name)
+    return Drawn(wide, narrow, single=width < drawing.WIDE, data=data, files=names)

@@ -14,6 +14,8 @@ MINUS = "\u2212"
 DASH = "\u2013"
 ALPHA = 0.05
 LONGEST_NAME = 60
+NUMERIC = {"figure", "count", "number", "percent", "points", "p", "interval"}
+"""The kinds of columns whose values are set to the right."""
 
 
 def clean(name: object) -> str:
@@ -88,9 +90,9 @@ def listing(items: Sequence[str], word: str = "and") -> str:
 
 
 def at_most(items: Sequence[str], most: int = 8) -> str:
-    """A listing that stops after `most` items and gives the number of the rest."""
+    """A listing that stops after `most` items and gives the number of the rest, if that is more than one."""
     items = list(items)
-    if len(items) <= most:
+    if len(items) <= most + 1:
         return listing(items)
     return ", ".join(items[:most]) + f" and {len(items) - most} more"
 

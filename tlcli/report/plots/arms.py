@@ -100,16 +100,15 @@ def accuracy_rows(task: Task, looks: Looks, columns: int) -> Any:
 def runs(task: Task, looks: Looks, columns: int) -> Any:
     """Every run, a panel per size with a scale of its own, a row per arm and variant."""
     sizes = spread(task.sizes, MOST_PANELS)
-    rows = [(arm, variant) for arm in task.arms for variant in task.variants]
-    names = [f"{arm}, {variant}" if len(task.variants) > 1 else arm for arm, variant in rows]
-    figure, axes = drawing.grid(len(sizes), columns, height=0.8 + 0.24 * len(rows), sharey=True)
-    for ax, size in zip(axes, sizes, strict=True):
-        for c in task.at(size=size):
-            y, hollow = rows.index((c.arm, c.variant)), task.variants.index(c.variant) > 0
-            _run_row(ax, y, c, looks[c.arm], hollow=hollow)
-        # With a bar the axis would end at its edge and cut the symbols.
+    panels = [sorted(task.at(size=s), key=lambda c: task.arms.index(c.arm)) for s in sizes]
+    most = max(map(len, panels))
+    figure, axes = drawing.grid(len(sizes), columns, height=0.8 + 0.24 * most)
+    for ax, size, cells in zip(axes, sizes, panels, strict=True):
+        for y, c in enumerate(cells):
+            _run_row(ax, y, c, looks[c.arm], hollow=task.variants.index(c.variant) > 0)
+        # A bar would end the axis at its edge and cut the symbols there.
         ax.use_sticky_edges = False
-        arm_axis(ax, names, [looks[arm] for arm, _ in rows])
+        arm_axis(ax, [c.name for c in cells], [looks[c.arm] for c in cells], rows=most)
         ax.set_title(plural(size, "training image"))
         ax.set_xlabel("test accuracy (%)")
     return figure
@@ -285,17 +284,18 @@ def parts(cells: Sequence[Cell], columns: int) -> Any:
     """Squared bias and variance as stacked horizontal bars, a panel per size with its own scale."""
     from matplotlib.patches import Patch
 
-    names = list(dict.fromkeys(c.name for c in cells))
     sizes = spread(sorted({c.size for c in cells}), 6)
-    figure, axes = drawing.grid(len(sizes), columns, height=0.8 + 0.22 * len(names), sharey=True, legend=0.32)
+    panels = [[c for c in cells if c.size == s] for s in sizes]
+    most = max(map(len, panels))
+    figure, axes = drawing.grid(len(sizes), columns, height=0.8 + 0.22 * most, legend=0.32)
     steady, changing = style.TEST, style.TRAIN
-    for ax, size in zip(axes, sizes, strict=True):
-        for c in cells:
-            if c.size == size and c.parts is not None:
-                y, bias = names.index(c.name), 100 * max(c.parts.bias, 0)
+    for ax, size, mine in zip(axes, sizes, panels, strict=True):
+        for y, c in enumerate(mine):
+            if c.parts is not None:
+                bias = 100 * max(c.parts.bias, 0)
                 ax.barh(y, bias, height=0.62, color=steady)
                 ax.barh(y, 100 * c.parts.variance, left=bias, height=0.62, color=changing)
-        arm_axis(ax, names)
+        arm_axis(ax, [c.name for c in mine], rows=most)
         ax.set_title(plural(size, "training image"))
         ax.set_xlabel("test error (%)")
     colours = [Patch(color=steady), Patch(color=changing)]

@@ -55,7 +55,7 @@ def spread(values: Sequence[int], most: int) -> list[int]:
 def chance_is_near(task: Task) -> bool:
     """Whether the share of the largest class is near enough to the data to be drawn."""
     means = [c.mean for c in task.cells]
-    return min(means) - task.chance <= 2.5 * max(max(means) - min(means), 0.04)
+    return min(means) - task.chance <= 1.5 * max(max(means) - min(means), 0.04)
 
 
 def chance(ax: Any, task: Task, axis: str) -> None:

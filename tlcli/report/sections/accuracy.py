@@ -16,18 +16,13 @@ from tlcli.report.study.entry import NEIGHBOURS
 from tlcli.report.words import at_most, count, plural, points
 from tlcli.report.words import percent as pct
 
-INTERVALS = (
-    "The 95 % interval is Student's, of the mean over {unit}, on these test images; with fewer than three "
-    "there is none. The interval for new images holds for other runs and other test images of the kind "
-    "(crossed random effects; of one run Clopper and Pearson's). Gap: training minus test accuracy."
-)
-
 
 @section("accuracy", "Test accuracy", order=10)
 def accuracy(study: Study, task: Task) -> Iterable[Block]:
     """The main figure, the table at a glance, the runs, and every number."""
     yield main_chart(study, task)
-    yield glance(task)
+    if len(task.sizes) > 1 or len(study.tasks) == 1:
+        yield glance(task)
     if len(task.sizes) > 1 and any(len(c.values) > 1 for c in task.cells):
         yield _runs(study, task)
     yield full_table(task)
@@ -51,8 +46,8 @@ def main_chart(study: Study, task: Task) -> Chart:
         draw = partial(plots.accuracy_rows, task, study.looks)
         return Chart(task.id("accuracy"), caption, f"Dot plot of test accuracy. {_means(task, 0)}", draw)
     caption = (
-        f"Test accuracy against the number of training images. {intervals}Points of one size are set "
-        f"slightly apart. {chance}"
+        f"Test accuracy against the number of training images. {intervals}"
+        f"{'Points of one size are set slightly apart. ' if len(task.arms) > 1 else ''}{chance}"
     )
     alt = f"Line chart of test accuracy against training images. {_means(task, 0)} {_means(task, -1)}"
     return Chart(task.id("accuracy"), caption, alt, partial(plots.accuracy_by_size, task, study.looks))
@@ -103,13 +98,13 @@ def full_table(task: Task) -> Table:
     d = task.digits
     columns = [
         *cell_columns(task),
-        Column("runs", "runs", "count"),
         accuracy_column(d),
         Column("sd", "sd (points)", "number", d),
         Column("interval", "95 % interval (%)", "interval", d),
         Column("new_images", "for new images (%)", "interval", d),
         Column("train", "training accuracy (%)", "percent", d),
         Column("gap", "gap (points)", "points", d),
+        Column("runs", "runs", "count"),
         Column("samples", "images seen", "count"),
         Column("deterministic", "all runs are equal", shown=False),
     ]
@@ -121,11 +116,10 @@ def full_table(task: Task) -> Table:
         row |= {"train": percent(c.train), "gap": percent(c.gap), "samples": c.samples or None}
         row |= {"deterministic": "yes" if c.deterministic else ""}
         rows.append(c.key | row)
-    unit = "the draws of the training set" if any(c.draws >= ENOUGH_DRAWS for c in task.cells) else "the runs"
-    note = INTERVALS.format(unit=unit)
+    note = "Gap: training minus test accuracy." if any(c.gap is not None for c in task.cells) else ""
     if any(e.mirrored for e in task.entries):
-        note += (
-            " Arms that answer with the mean over an image and its mirror image have no gap: their training "
+        note = (
+            "Arms that answer with the mean over an image and its mirror image have no gap: their training "
             "accuracy is of the images as they are."
         )
     caption = "Test accuracy by number of training images and arm."
@@ -169,18 +163,18 @@ def _limits(study: Study, task: Task) -> Iterable[str]:
         )
     if any(len(c.runs) == 1 for c in cells):
         yield (
-            "A single run says how one network does on these test images. How another training would do, it "
-            "does not say."
+            "A single run shows how one network does on these test images, and not how another training "
+            "would do."
         )
     if any(c.draws >= ENOUGH_DRAWS for c in cells):
         yield (
             "The training sets of one size are drawn from the same published images and overlap, the larger "
-            "the more: their results lie closer together than those of independent sets would."
+            "the more, so their results lie closer together than those of independent sets would."
         )
     if len({e.base_digest for e in task.entries if e.base_digest and e.method != NEIGHBOURS}) == 1:
         yield (
-            "All transfer starts from one and the same base: what another base, trained again, would change "
-            "is not in the intervals."
+            "All transfer starts from the same base, so the intervals do not count what another base would "
+            "change."
         )
     if len(task.arms) > 2:
         yield (

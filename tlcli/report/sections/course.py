@@ -67,12 +67,13 @@ def _speed(task: Task, drawn: list[Cell]) -> Table:
         Column("first", f"accuracy after {starts} images (%)", "percent", task.digits),
         Column("near", "within 1 point of its end (images)", "count"),
     ]
-    note = "Rising: the last fifth of the curve is more than half a point above the fifth before."
+    rising = any(r["rising"] for r in rows)
+    note = "Rising: the last fifth of the curve is more than half a point above the fifth before." * rising
     if task.reference is not None:
         columns.append(Column("reaches", f"where {task.reference} ends (images)", "count"))
         if any(r["reaches"] is None for r in rows):
-            note += " A dash: not within this training."
-    columns.append(Column("rising", "still rising"))
+            note = f"{note} A dash: not within this training.".strip()
+    columns.append(Column("rising", "still rising", shown=rising))
     caption = "How soon each arm gets where, read off the mean curves."
     return Table(task.id("speed"), caption, columns, rows, note, group="size", file="speed", task=task.name)
 
@@ -87,18 +88,13 @@ def convergence(task: Task) -> str:
         level = end_of_reference(task, cells[0]) if cells else None
         if level is None:
             continue
-        parts = []
-        for c in cells:
-            assert c.curve is not None
-            at = c.curve.images_to_reach(level)
-            parts.append(
-                f"{c.arm} after {count(at)} images"
-                if at is not None
-                else f"{c.arm} not within {count(c.samples)}"
-            )
+        reached = {c.arm: c.curve.images_to_reach(level) for c in cells if c.curve is not None}
+        soon = [f"{arm} after {count(at)} images" for arm, at in reached.items() if at is not None]
+        late = [arm for arm, at in reached.items() if at is None]
         variant = f" with {task.variants[0]}" if task.variants[0] else ""
-        sentences.append(
-            f"At {plural(size, 'training image')}{variant}, the mean curves are where {task.reference} ends "
-            f"({percent(level, task.digits)}): {listing(parts)}."
-        )
+        text = f"At {plural(size, 'training image')}{variant}, {task.reference} ends at "
+        text += f"{percent(level, task.digits)}."
+        text += f" The mean curve reaches that for {listing(soon)}." if soon else ""
+        text += f" Not within this training: {listing(late)}." if late else ""
+        sentences.append(text)
     return " ".join(sentences)

@@ -19,7 +19,7 @@ from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.contrasts import Contrast
 from tlcli.report.study.entry import by
-from tlcli.report.words import at_most, count, plural, points
+from tlcli.report.words import at_most, plural, points
 from tlcli.report.words import percent as pct
 
 
@@ -114,12 +114,12 @@ def _comparison_table(task: Task, contrasts: Sequence[Contrast]) -> Table:
 
 def _verdicts(task: Task, contrasts: Sequence[Contrast]) -> Iterable[str]:
     reference = contrasts[0].second.arm
-    for (name, more), group in by(
-        [c for c in contrasts if c.shown], lambda c: (c.first.name, c.gain)
-    ).items():
-        spots = [f"{count(c.first.size)} ({points(c.difference, task.digits, sign=True)})" for c in group]
-        word = "more" if more else "less"
-        yield f"{name} forgets {word} than {reference} at {at_most(spots, 5)} training images."
+    shown = [c for c in contrasts if c.shown]
+    for (size, more), group in by(shown, lambda c: (c.first.size, c.gain)).items():
+        ordered = sorted(group, key=lambda c: -abs(c.difference))
+        named = [f"{c.first.name} ({points(c.difference, task.digits, sign=True)})" for c in ordered]
+        verb = f"forget{'s' if len(named) == 1 else ''} {'more' if more else 'less'}"
+        yield f"At {plural(size, 'training image')}, {at_most(named, 6)} {verb} than {reference}."
     if not any(c.shown for c in contrasts) and any(c.enough for c in contrasts):
         yield f"No arm is shown to forget more or less than {reference}."
 

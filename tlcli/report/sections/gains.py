@@ -20,15 +20,11 @@ from tlcli.report.registry import section
 from tlcli.report.study import Study, Task
 from tlcli.report.study.contrasts import Contrast
 from tlcli.report.study.entry import CONTROL, by
-from tlcli.report.study.grid import size_text
+from tlcli.report.study.order import size_text
 from tlcli.report.study.worth import Worth, worth
 from tlcli.report.words import at_most, between, count, listing, number, plural, points
 
-ADJUSTED = (
-    "Intervals and p values hold for all arms of one command at one number of training images at once, so "
-    "that an interval leaves zero out exactly where p is below 0.05. Would have shown: the difference that "
-    "shows with a chance of 80 %."
-)
+ADJUSTED = "Intervals and p values hold for all arms of one command and number of training images at once."
 MARKS = "Filled marks: the 95 % interval leaves zero out; hollow: it does not."
 MOST_PAIRS = 300
 
@@ -143,8 +139,8 @@ def verdicts(
     if not any(c.enough for c in contrasts):
         runs = max(c.comparison.runs for c in contrasts)
         return [
-            f"With {plural(runs, 'run')} of each arm nothing is said of the methods; that takes three. The "
-            "differences above are those of the runs at hand."
+            f"With {plural(runs, 'run')} of each arm the report says nothing of the methods, which takes "
+            "three. The differences above are those of these runs."
         ]
     sentences = []
     sizes = by(contrasts, lambda c: c.first.size)
@@ -171,9 +167,8 @@ def verdicts(
                 )
         if rest := [c for c in group if not c.shown]:
             names = at_most([c.first.name for c in rest], 5)
-            parts.append(
-                f"{names} {'is' if len(rest) == 1 else 'are'} not shown to differ{_size(rest, digits)}"
-            )
+            verb = "is" if len(rest) == 1 else "are"
+            parts.append(f"{names} {verb} not shown to differ from it{_size(rest, digits)}")
         sentences.append(f"{where} {'; '.join(parts)}.")
     return sentences
 
@@ -204,12 +199,12 @@ def _of_networks(contrasts: Sequence[Contrast], reference: str, digits: int) -> 
             exact = c.comparison.exact
             assert exact is not None
             parts.append(
-                f"the network of {c.first.name} alone is right on {count(exact.only_first)} test images and "
-                f"that of {reference} alone on {count(exact.only_second)} "
+                f"the network of {c.first.name} gets {plural(exact.only_first, 'test image')} right that the "
+                f"network of {reference} gets wrong, and {count(exact.only_second)} the other way round "
                 f"({points(c.difference, digits, sign=True)}, 95 % interval {between(c.interval, digits)})"
             )
         yield f"At {plural(size, 'training image')}, {at_most(parts, 4)}."
-    yield "These are differences of single networks; what they say of the methods takes three runs of each."
+    yield "These are differences between single networks. A statement about methods takes three runs of each."
 
 
 @section("variants", "What the variants change", order=14)

@@ -141,10 +141,12 @@ def _dip(study: LayerStudy, name: str, missing: str, seen: str, unseen: str) -> 
     deepest = min(shown or effects, key=lambda e: e.difference)
     below = [str(e.n) for e in shown]
     above = [str(e.n) for e in effects if e.shown and e.difference > 0]
-    detail = f"{evidence(deepest, d)}, at n = {deepest.n}"
-    text = f"{seen} at n = {', '.join(below)} (most: {detail})." if below else f"{unseen} (lowest: {detail})."
+    detail = evidence(deepest, d) + (f", at n = {deepest.n}" if len(below) != 1 else "")
+    most = "" if len(below) == 1 else "most: " if below else "lowest difference: "
+    text = f"{seen} at n = {', '.join(below)} ({detail})." if below else f"{unseen} ({detail})."
+    text = text.replace(f"({detail})", f"({most}{detail})")
     if above:
-        text += f" At n = {', '.join(above)} the difference is the other way round."
+        text += f" At n = {', '.join(above)} the opposite is shown."
     return text + (f" Over all n the mean difference is {evidence(mean, d)}." if mean is not None else "")
 
 
@@ -183,7 +185,7 @@ def _slope(study: LayerStudy, series: str) -> str:
     )
     if p < ALPHA:
         return f" {series} {'falls' if c.difference < 0 else 'rises'} with n ({rate})."
-    return f" That {series} changes with n is not shown ({rate})."
+    return f" A change of {series} with n is not shown ({rate})."
 
 
 def tuning(study: LayerStudy) -> str:
@@ -196,15 +198,15 @@ def tuning(study: LayerStudy) -> str:
         sentences.append(
             f"Tuning the copied layers instead of freezing them (AnB+ − AnB) {verb} {evidence(mean, d)}."
             if mean.shown
-            else f"That tuning the copied layers differs from freezing them (AnB+ − AnB) is not shown "
+            else "A difference between tuning the copied layers and freezing them (AnB+ − AnB) is not shown "
             f"({evidence(mean, d)})."
         )
     effects, mean = study.family("tuned transfer against tuned selffer")
     mean = mean or (effects[0] if effects else None)
     if mean is None:
         sentences.append(
-            "That layers of the other task help a tuned network is not shown: it takes tuned networks from "
-            "the own base (BnB+), trained as long."
+            "A benefit of the other task's layers for a tuned network is not shown: it takes tuned networks "
+            "from the own base (BnB+), trained as long."
         )
     elif mean.shown:
         verb = "help" if mean.difference > 0 else "harm"
@@ -213,7 +215,7 @@ def tuning(study: LayerStudy) -> str:
         )
     else:
         sentences.append(
-            "That layers of the other task help a tuned network is not shown (AnB+ − BnB+: "
+            f"A benefit of the other task's layers for a tuned network is not shown (AnB+ − BnB+: "
             f"{evidence(mean, d)})."
         )
     return " ".join(sentences)
@@ -231,8 +233,8 @@ def _limits(study: LayerStudy) -> Iterable[str]:
         yield "Its repetitions are runs on the same tasks: other splits of the classes may behave otherwise."
     if study.base_samples and study.base_samples != study.samples:
         yield (
-            f"A base has seen {count(study.base_samples)} images, a network {count(study.samples)} more "
-            "after copying. So their difference is also one of length, and nothing is concluded from it."
+            f"A base has seen {count(study.base_samples)} images, and a network {count(study.samples)} more "
+            "after copying. Their difference is also one of training length, so nothing is concluded from it."
         )
     if not study.base:
         yield "These files do not hold the accuracy of the bases, so no line stands for them."

@@ -37,10 +37,10 @@ def _capacity(task: Task) -> Table:
     telling = any(_says(c) for c in task.cells)
     columns = [
         *cell_columns(task),
+        accuracy_column(d),
+        Column("train", "training accuracy (%)", "percent", d),
         Column("parameters", "trained parameters", "count"),
         Column("ratio", "per image", "number", 1),
-        Column("train", "training accuracy (%)", "percent", d),
-        accuracy_column(d),
         Column("gap", "gap (points)", "points", d),
         Column("bound", "counting bound (points)", "number", 0, shown=telling),
     ]

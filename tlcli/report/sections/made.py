@@ -13,7 +13,7 @@ from tlcli.report.document import Block, Column, Table, Text
 from tlcli.report.registry import section
 from tlcli.report.study import Study
 from tlcli.report.study.entry import by
-from tlcli.report.study.grid import arm_order
+from tlcli.report.study.order import arm_order
 from tlcli.report.words import at_most, clean, plural
 from tlcli.store.records import Ancestor, Checkpoint, Embeddings, Results, common_parents
 

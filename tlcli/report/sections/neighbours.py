@@ -80,7 +80,7 @@ def _table(task: Task, entries: Sequence[Entry]) -> Table:
         Column("best", "best k on the test images (%)", "percent", d),
         Column("best_k", "which is", "count"),
     ]
-    note = "The best k on the test images is for reading only: a k picked on them is flattered by them."
+    note = "The best k on the test images is given for information: choosing k on them overstates accuracy."
     caption = "Nearest neighbours: the chosen k and its accuracy."
     return Table(
         task.id("neighbours"), caption, columns, rows, note, group="size", file="neighbours", task=task.name
@@ -111,12 +111,12 @@ def _picking(entries: Sequence[Entry], digits: int) -> str:
     """The largest apparent gain of choosing k on the test set, at each size."""
     honest = [e for e in entries if not e.chosen_on_test]
     if not honest:
-        return "k was picked on the test images here, which flatters these accuracies."
+        return "k was chosen on the test images here, which overstates these accuracies."
     most = [
         f"{points(max(float(e.test_curve.max()) - e.measured for e in group), digits)} at {count(size)}"
         for size, group in sorted(by(honest, lambda e: e.size).items())
     ]
     return (
-        "k was chosen by leave-one-out on the training images. Picking it on the test images would have "
-        f"added up to {at_most(most)} training images, which nobody could have known without those images."
+        "k was chosen by leave-one-out on the training images. Choosing it on the test images would have "
+        f"overstated the accuracy by up to {at_most(most)} training images."
     )

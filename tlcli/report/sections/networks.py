@@ -15,7 +15,7 @@ from tlcli.report.registry import section
 from tlcli.report.study import Study
 from tlcli.report.study.curves import curve
 from tlcli.report.study.entry import last
-from tlcli.report.study.grid import decimals
+from tlcli.report.study.order import decimals
 from tlcli.report.words import clean, count, number, percent, plural
 from tlcli.store.records import Checkpoint
 
@@ -135,8 +135,8 @@ def _table(found: Sequence[Network]) -> Table:
         Column("end_test_accuracy", "test accuracy (%)", "percent", d),
     ]
     note = (
-        "Training loss and accuracy are averages over the last stretch of training: of the network as it "
-        "changed, on the images as it saw them (augmented, where they were)."
+        "Training loss and accuracy are averages over the last stretch of training, of the network as it "
+        "changed and the images as it saw them (augmented, if the recipe says so)."
     )
     return Table("networks", "Where each network ended (means over its runs).", columns, rows, note)
 
@@ -167,7 +167,7 @@ def _turn(network: Network) -> str:
             f"has risen to {number(end, 3)} by the end, a sign of "
             f"over-fitting{'' if fallen else ', though its test accuracy has not fallen'}."
         )
-    return "Its test loss has not clearly turned up again."
+    return "Its test loss does not clearly rise again."
 
 
 def _lower(text: str) -> str:

@@ -11,6 +11,10 @@ from tlcli.report.study import Study
 WORDS = (
     "An arm is a method with its options; a run is one training of it with one seed. Scratch is the "
     "control: the same network, trained from a random start.",
+    "The 95 % interval of a mean is Student's, over the runs, or over the training sets where there are "
+    "three or more of one size. It holds for these test images, and fewer than three values have none. The "
+    "interval for new images also counts the chance of the test images (crossed random effects; of one run "
+    "Clopper and Pearson's).",
     "A difference between two arms is taken run by run (same training set, same seed) on the same test "
     "images. Its interval counts both the chance of the training and that of the test images: crossed "
     "random effects, the quasi-F of Clark (1973), degrees of freedom after Satterthwaite (1946). Over the "

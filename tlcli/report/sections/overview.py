@@ -166,7 +166,8 @@ def describe_over_tasks(table: Table, strata: Sequence[Sequence[Cell]]) -> Itera
     """Sentences on the best rank, and on how often the best arm beats the reference."""
     best = table.rows[0]
     text = (
-        f"{best['arm']} has the best mean rank, {number(best['rank'], 1)} of {count(len(table.rows))} arms."
+        f"{best['arm']} has the best mean rank, {number(best['rank'], 1)}, where 1 is the best possible and "
+        f"{count(len(table.rows))} the worst."
     )
     if "improvement" in best:
         label = table.columns[4].label.removesuffix(" (%)")

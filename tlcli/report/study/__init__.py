@@ -1,6 +1,7 @@
 """The study behind a report: merged runs, sorted into cells; each quantity of a cell is computed once."""
 
 from tlcli.report.study.entry import Entry
-from tlcli.report.study.grid import Cell, Study, Task
+from tlcli.report.study.grid import Cell, Task
+from tlcli.report.study.study import Options, Study
 
-__all__ = ["Cell", "Entry", "Study", "Task"]
+__all__ = ["Cell", "Entry", "Options", "Study", "Task"]

@@ -11,7 +11,7 @@ import numpy as np
 
 from tlcli.analysis import statistics
 from tlcli.analysis.statistics import Comparison
-from tlcli.report.study.entry import Entry, by
+from tlcli.report.study.entry import Entry, by, linked
 from tlcli.report.words import ALPHA
 
 if TYPE_CHECKING:
@@ -178,13 +178,7 @@ def in_families(found: Sequence[Contrast | None]) -> list[Contrast]:
     """
     contrasts = [c for c in found if c is not None]
     for group in by(contrasts, lambda c: c.first.size).values():
-        families: list[tuple[set[str], list[Contrast]]] = []
-        for c in group:
-            files = {e.file for e in c.first.runs}
-            mine = [f for f in families if f[0] & files]
-            families = [f for f in families if f not in mine]
-            families.append((files.union(*(f[0] for f in mine)), [*(x for f in mine for x in f[1]), c]))
-        for _, family in families:
+        for family in linked(group, lambda c: {e.file for e in c.first.runs}):
             for c in family:
                 c.family = family
     return contrasts

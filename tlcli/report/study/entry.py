@@ -294,6 +294,18 @@ def last(history: dict[str, np.ndarray], name: str) -> float | None:
 T = TypeVar("T")
 
 
+def linked(items: Iterable[T], keys: Callable[[T], set[str]]) -> list[list[T]]:
+    """Items grouped where they share a key, with each other or through others."""
+    groups: list[tuple[set[str], list[T]]] = []
+    for item in items:
+        known, members = keys(item), [item]
+        for group in [g for g in groups if g[0] & known]:
+            groups.remove(group)
+            known, members = group[0] | known, group[1] + members
+        groups.append((known, members))
+    return [members for _, members in groups]
+
+
 def by(items: Iterable[T], key: Callable[[T], Any]) -> dict[Any, list[T]]:
     """Items grouped by a key, groups in the order of their first member."""
     groups: dict[Any, list[T]] = {}

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from tlcli.errors import TlcliError, UsageError
-from tlcli.report.study.entry import NEIGHBOURS, Entry, Identity, by, identity_of
-from tlcli.report.study.grid import Options, Study, arms_of
+from tlcli.report.study.entry import NEIGHBOURS, Entry, Identity, by, identity_of, linked
+from tlcli.report.study.order import arms_of
+from tlcli.report.study.study import Options, Study
 from tlcli.report.words import at_most, clean, plural
 from tlcli.store.records import Checkpoint, Dataset, Embeddings, Neighbours, Record, Results, Run
 
@@ -163,9 +164,14 @@ def _name_variants(entries: list[Entry]) -> None:
 
 
 def _gaps(entries: list[Entry]) -> list[str]:
-    """The missing runs of a full grid (arms x training sets x repetitions)."""
+    """The runs that a full grid (arms x training sets x repetitions) would have and that are not there.
+
+    A grid is what files declare together that share an arm; arms of other files need not be at all its sizes.
+    """
     missing: list[str] = []
-    for group in by(entries, lambda e: (e.variant, e.task)).values():
+    arms = by(entries, lambda e: (e.variant, e.task, e.arm)).values()
+    for grid in linked(arms, lambda runs: {f"{e.variant}|{e.task}|{e.file}" for e in runs}):
+        group = [e for runs in grid for e in runs]
         for part in by(group, lambda e: (e.method == NEIGHBOURS, e.relation)).values():
             # Neighbours may be missing at a size, but not on some training sets of a size.
             sizes = {e.size for e in part}
@@ -187,7 +193,9 @@ def _missing(part: list[Entry], datasets: dict[str, str], entries: list[Entry]) 
     repeated = {e.arm for e in part if e.number > 0}
     # In a sweep over layers, the grid of another base shows what this one lacks.
     swept = any(e.arm != e.method != NEIGHBOURS for e in part)
-    alike = [e for e in entries if e.variant == part[0].variant and e.method != NEIGHBOURS] if swept else part
+    methods = {e.method for e in part} - {NEIGHBOURS}
+    same = [e for e in entries if e.variant == part[0].variant and e.method in methods]
+    alike = same if swept else part
     missing: list[str] = []
     for arm in arms_of(alike):
         for dataset, name in datasets.items():
@@ -213,7 +221,7 @@ def _oddities(study: Study) -> list[str]:
     chosen = sorted({e.file for e in study.entries if e.chosen_on_test})
     if chosen:
         warnings.append(
-            f"In {at_most(chosen)} something was chosen on the test images, which flatters the accuracies."
+            f"In {at_most(chosen)} something was chosen on the test images, which overstates the accuracies."
         )
     unfinished = [clean(c.provenance.name or "checkpoint") for c in study.checkpoints if not c.complete]
     if unfinished:

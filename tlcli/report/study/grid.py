@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tlcli.analysis import measures, statistics
 from tlcli.analysis.measures import BiasVariance, ClassMeasures
 from tlcli.analysis.statistics import Summary
-from tlcli.report import style
-from tlcli.report.study import layers
 from tlcli.report.study.contrasts import Contrast, compare_lost, contrast, in_families, units
 from tlcli.report.study.curves import Curve, curve
 from tlcli.report.study.entry import CONTROL, NEIGHBOURS, Entry, by
-from tlcli.report.study.layers import LayerStudy
-from tlcli.report.words import at_most, clean, count, plural
-from tlcli.store.records import Checkpoint, Dataset, Embeddings, Ranking, Record
+from tlcli.report.study.order import arm_order, arms_of, decimals, natural
+from tlcli.report.words import at_most, clean, plural
 
-METHOD_ORDER = {name: i for i, name in enumerate(style.METHODS)}
+if TYPE_CHECKING:
+    from tlcli.report.study.study import Study
+
 TUNED = "finetune"
 BEHIND = 0.1
 """The gap of training accuracy below the others at which the reference counts as not trained."""
@@ -322,7 +321,7 @@ class Task:
 
     @property
     def forgetting(self) -> list[Contrast]:
-        """Source accuracy lost: every arm against finetune, else against the first with a loss."""
+        """Source accuracy lost: every arm against the reference, else finetune, else the first."""
         return self._contrasts(("lost", ""), self._lost)
 
     @cached_property
@@ -365,7 +364,8 @@ class Task:
     def _lost(self) -> list[Contrast | None]:
         found: list[Contrast | None] = []
         for cells in by([c for c in self.cells if c.lost], lambda c: (c.size, c.variant)).values():
-            reference = next((c for c in cells if c.arm == TUNED), cells[0])
+            preferred = sorted(cells, key=lambda c: (c.arm != self.reference, c.arm != TUNED))
+            reference = preferred[0]
             found += [contrast(c, reference, compare_lost) for c in cells if c is not reference]
         return found
 
@@ -397,79 +397,3 @@ class Task:
             if c.samples > reference.samples and not self.shortfall(c)
         ]
         return max(longer, key=lambda c: c.samples) if longer else None
-
-
-@dataclass(frozen=True)
-class Options:
-    """The user's options of a report."""
-
-    against: Sequence[str] = ()
-    margin: float | None = None
-    """The share up to which differences count as none."""
-    confusion: Sequence[str] = ()
-    title: str | None = None
-    command: str = ""
-
-
-@dataclass
-class Study:
-    """The data that a section may use."""
-
-    entries: list[Entry] = field(default_factory=list)
-    checkpoints: list[Checkpoint] = field(default_factory=list)
-    embeddings: list[Embeddings] = field(default_factory=list)
-    datasets: list[Dataset] = field(default_factory=list)
-    rankings: list[Ranking] = field(default_factory=list)
-    records: list[Record] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    options: Options = field(default_factory=Options)
-
-    @cached_property
-    def tasks(self) -> list[Task]:
-        """The tasks in the order given, without the runs of a layer study of its own."""
-        told = {id(e) for e in self._layered} if layers.is_whole(self._layered) else set()
-        rest = [e for e in self.entries if not told or (id(e) not in told and e.method != CONTROL)]
-        groups = by(rest, lambda e: e.task).values()
-        return [Task(self, i, group) for i, group in enumerate(groups)]
-
-    @cached_property
-    def _layered(self) -> list[Entry]:
-        return layers.of_layers(self.entries)
-
-    @cached_property
-    def layer_studies(self) -> list[LayerStudy]:
-        """Layer studies: networks that copy different numbers of layers, compared with their controls."""
-        digits = decimals(min((len(e.target.test_labels) for e in self._layered), default=0))
-        return layers.collect(self._layered, self.entries, self.checkpoints, digits)
-
-    @cached_property
-    def looks(self) -> dict[str, style.Look]:
-        """Colour, marker and line of every arm, the same in all figures."""
-        arms = sorted({(e.method, e.arm) for e in self.entries}, key=lambda x: arm_order(*x))
-        return style.looks(arms)
-
-
-def decimals(images: int) -> int:
-    """Decimals of a percentage of `images`: two from a thousand on."""
-    return 2 if images >= 1000 else 1
-
-
-def arm_order(method: str, arm: str) -> tuple[Any, ...]:
-    """Scratch first, then the known methods; numbers in arms count as numbers."""
-    return METHOD_ORDER.get(method, len(METHOD_ORDER) - 1.5), method, natural(arm)
-
-
-def natural(text: str) -> tuple[list[tuple[float, str]], str]:
-    """A key that sorts the numbers in a text as numbers, and the same text always in the same place."""
-    parts = re.split(r"(\d+(?:\.\d+)?(?:e-?\d+)?)", text)
-    return [(float(part), "") if i % 2 else (-1.0, part) for i, part in enumerate(parts)], text
-
-
-def arms_of(entries: Iterable[Entry]) -> list[str]:
-    """The arms in reading order."""
-    pairs = {(e.method, e.arm) for e in entries}
-    return list(dict.fromkeys(arm for _, arm in sorted(pairs, key=lambda x: arm_order(*x))))
-
-
-def size_text(sizes: Sequence[int]) -> str:
-    return at_most([count(s) for s in sizes])

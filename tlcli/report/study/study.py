@@ -1,0 +1,69 @@
+"""Everything that a report draws on, and what its user asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from tlcli.report import style
+from tlcli.report.study import layers
+from tlcli.report.study.entry import CONTROL, Entry, by
+from tlcli.report.study.grid import Task
+from tlcli.report.study.layers import LayerStudy
+from tlcli.report.study.order import arm_order, decimals
+from tlcli.store.records import Checkpoint, Dataset, Embeddings, Ranking, Record
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked of a report."""
+
+    against: Sequence[str] = ()
+    margin: float | None = None
+    """A share: differences up to it count as none."""
+    confusion: Sequence[str] = ()
+    title: str | None = None
+    command: str = ""
+    pdf: bool = False
+    """Write the figures as PDF, too."""
+    predictions: bool = False
+    """Write what every run says of every test image."""
+
+
+@dataclass
+class Study:
+    """Everything a section may draw on."""
+
+    entries: list[Entry] = field(default_factory=list)
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+    embeddings: list[Embeddings] = field(default_factory=list)
+    datasets: list[Dataset] = field(default_factory=list)
+    rankings: list[Ranking] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    options: Options = field(default_factory=Options)
+
+    @cached_property
+    def tasks(self) -> list[Task]:
+        """In the order given, without the runs that a layer study tells of by itself."""
+        told = {id(e) for e in self._layered} if layers.is_whole(self._layered) else set()
+        rest = [e for e in self.entries if not told or (id(e) not in told and e.method != CONTROL)]
+        groups = by(rest, lambda e: e.task).values()
+        return [Task(self, i, group) for i, group in enumerate(groups)]
+
+    @cached_property
+    def _layered(self) -> list[Entry]:
+        return layers.of_layers(self.entries)
+
+    @cached_property
+    def layer_studies(self) -> list[LayerStudy]:
+        """Networks that differ in how many layers they copy, held against their controls."""
+        digits = decimals(min((len(e.target.test_labels) for e in self._layered), default=0))
+        return layers.collect(self._layered, self.entries, self.checkpoints, digits)
+
+    @cached_property
+    def looks(self) -> dict[str, style.Look]:
+        """Colour, marker and line of every arm, the same in all figures."""
+        arms = sorted({(e.method, e.arm) for e in self.entries}, key=lambda x: arm_order(*x))
+        return style.looks(arms)
