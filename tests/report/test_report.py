@@ -256,7 +256,7 @@ def test_hostile_names_are_harmless(tmp_path: Path) -> None:
             assert not [cell for cell in row if cell.startswith("-") and not re.fullmatch(r"-[\d.]+", cell)]
     for path in (tmp_path / "r/tables").glob("*.tex"):
         lines = [line for line in path.read_text().splitlines() if not line.startswith("%")]
-        commands = set(re.findall(r"\\[A-Za-z]+", "".join(lines)))
+        commands = set(re.findall(r"\\[A-Za-z]+", "\n".join(lines)))
         assert commands <= TEX_COMMANDS, path.name
     markdown = (tmp_path / "r/report.md").read_text()
     outside = re.sub(r"```.*?```", "", markdown, flags=re.DOTALL)

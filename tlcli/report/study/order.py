@@ -14,7 +14,7 @@ METHOD_ORDER = {name: i for i, name in enumerate(style.METHODS)}
 
 
 def decimals(images: int) -> int:
-    """Decimals of a percentage of so many images: two from a thousand on."""
+    """Decimals of a percentage of `images`: two from a thousand on."""
     return 2 if images >= 1000 else 1
 
 

@@ -1,4 +1,4 @@
-"""Everything that a report draws on, and what its user asked for."""
+"""The data of a report and its user's options."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from tlcli.store.records import Checkpoint, Dataset, Embeddings, Ranking, Record
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked of a report."""
+    """The user's options of a report."""
 
     against: Sequence[str] = ()
     margin: float | None = None
-    """A share: differences up to it count as none."""
+    """The share up to which differences count as none."""
     confusion: Sequence[str] = ()
     title: str | None = None
     command: str = ""
     pdf: bool = False
     """Write the figures as PDF, too."""
     predictions: bool = False
-    """Write what every run says of every test image."""
+    """Write the answer of every run for every test image."""
 
 
 @dataclass
 class Study:
-    """Everything a section may draw on."""
+    """The data that a section may use."""
 
     entries: list[Entry] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Study:
 
     @cached_property
     def tasks(self) -> list[Task]:
-        """In the order given, without the runs that a layer study tells of by itself."""
+        """The tasks in the order given, without the runs of a layer study of its own."""
         told = {id(e) for e in self._layered} if layers.is_whole(self._layered) else set()
         rest = [e for e in self.entries if not told or (id(e) not in told and e.method != CONTROL)]
         groups = by(rest, lambda e: e.task).values()
@@ -58,7 +58,7 @@ class Study:
 
     @cached_property
     def layer_studies(self) -> list[LayerStudy]:
-        """Networks that differ in how many layers they copy, held against their controls."""
+        """Layer studies: networks that copy different numbers of layers, compared with their controls."""
         digits = decimals(min((len(e.target.test_labels) for e in self._layered), default=0))
         return layers.collect(self._layered, self.entries, self.checkpoints, digits)
 
