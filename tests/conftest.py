@@ -1,4 +1,4 @@
-"""What every test may count on, wherever the tests are started."""
+"""The conditions of every test, wherever the tests are started."""
 
 from __future__ import annotations
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import tlcli
 
 SENTENCES = {"TlcliError", "UsageError", "Interrupted", "note", "warn", "tell_output", "told", "_say"}
-"""What is called with whole sentences; so is `append` of a list in `LISTS`."""
+"""Functions and errors that take whole sentences; so does `append` of a list in `LISTS`."""
 
 CLAUSES = {"UnsafeError", "UnsafePickleError", "UnreadableError"}
-"""What is called with a reason, which another message has behind its colon: no capital, no full stop."""
+"""Errors that take a reason, for another message after a colon: without capital and full stop."""
 
 LISTS = {"told", "warnings"}
 
@@ -121,7 +121,7 @@ def messages(wanted: set[str], lists: set[str]) -> Iterator[tuple[str, str]]:
 
 
 def faults(text: str) -> Iterator[str]:
-    """What is wrong with the grammar of a message or a part of one."""
+    """The faults of grammar in a message or a part of one."""
     slips = {
         "a before a vowel": r"\ba (?!one|uni|us[eu]|eu)[aeiou]",
         "an before a consonant": r"\ban (?![aeiouAEIOU]|hour|HDF5|npz|\.|MNIST|L2|[A-Z]{2,})(?!Thing)",

@@ -107,7 +107,7 @@ def test_predictions_are_those_of_forty_fits(metric, weights):
 
 @pytest.mark.parametrize("weights", knn.WEIGHTS)
 def test_copies_and_ties_vote_as_in_scikit_learn(weights):
-    """Where no tie straddles the k-th place, which scikit-learn leaves to chance."""
+    """Also: no tie is at the k-th place, where scikit-learn's choice is arbitrary."""
     from sklearn.neighbors import KNeighborsClassifier
 
     rng = np.random.default_rng(1)

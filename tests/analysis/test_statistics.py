@@ -97,7 +97,8 @@ def test_interval_and_p_value_agree_for_every_family(runs: int) -> None:
 
 
 def test_families_hold_together() -> None:
-    """Of four comparisons without a difference, some interval misses zero in at most 5 % of the studies."""
+    """With four comparisons without a difference, at most 5 % of the studies have an interval without
+    zero."""
     rng = np.random.default_rng(9)
     missed = 0
     for _ in range(400):
@@ -186,7 +187,7 @@ def test_accuracy_on_new_images_contains_the_mean_and_covers() -> None:
 
 
 def test_measures_over_tasks() -> None:
-    """As rliable has them (Agarwal et al. 2021): `scipy.stats.trim_mean` and the Mann-Whitney statistic."""
+    """The measures equal `scipy.stats.trim_mean` and the Mann-Whitney statistic, as in rliable."""
     values = np.arange(12.0) ** 2
     assert interquartile_mean(values) == stats.trim_mean(values, 0.25)
     a, b = [np.array([1.0, 2, 3]), np.array([5.0, 6])], [np.array([2.0, 2, 0]), np.array([9.0, 8])]

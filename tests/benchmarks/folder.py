@@ -1,9 +1,8 @@
-"""How fast a folder of images becomes a dataset, against plain Pillow: `python tests/benchmarks/folder.py`.
+"""Measure how fast a folder of images becomes a dataset, against Pillow: `python tests/benchmarks/folder.py`.
 
 Both sides read the same generated images in one run, in turn, several times; the ratio of the best times
-is what counts (1.5 at most is wanted). The peak memory of our side is measured in a process of its own, at
-two sizes; the pages of the temporary file that it decodes into are not counted, the system drops them as it
-likes.
+counts (the goal is at most 1.5). A separate process measures the peak memory of tlcli, at two sizes, without
+the pages of its temporary file, which the system drops when it needs memory.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ def generate(folder: Path, suffix: str, size: tuple[int, int], n: int) -> None:
 
 
 def plain(folder: Path, side: int | None) -> float:
-    """What anyone would write: open, convert, resize, into one array."""
+    """The plain counterpart: open, convert, resize, into one array."""
     start = time.perf_counter()
     paths = sorted(folder.glob("*/*"))
     images = []
@@ -49,7 +48,7 @@ def plain(folder: Path, side: int | None) -> float:
 
 
 def ours(folder: Path, side: int | None) -> float:
-    """From the folder to a dataset whose every image has been read."""
+    """tlcli: from the folder to a dataset, with every image read."""
     from tlcli import data
 
     start = time.perf_counter()

@@ -4,10 +4,10 @@
 
 The grid: four sizes x (scratch, convolutions frozen, all tuned), each run `samples` samples long, the test
 accuracy taken every 1000 samples. The plain counterpart is what a notebook does: one model per run, `fit`,
-and a callback that calls `evaluate` with batches of 100 every tenth batch, on all cores. Ours trains as many
-runs at once as there are cores, one thread each, as `tlcli transfer` does by default; it runs in a process
-of its own, since the threads are set when TensorFlow starts: once the whole grid, and once the frozen arms
-alone. Neither time includes importing TensorFlow. Not collected by pytest.
+and a callback that calls `evaluate` with batches of 100 every tenth batch, on all cores. tlcli trains as many
+runs at once as there are cores, one thread each, the default of `tlcli transfer`. It runs in a separate
+process, because TensorFlow sets its threads when it starts: once the whole grid, and once the frozen arms
+alone. Neither time includes importing TensorFlow. pytest does not collect this file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Steps per second of `train_base` under JAX and of a pure JAX loop of the same network, in turns.
+"""Measure the steps per second of `train_base` under JAX and of a pure JAX loop of the same network, in
+turns.
 
     python tests/benchmarks/jax_loop.py [--seconds 5] [--rounds 3]
 

@@ -1,4 +1,4 @@
-"""kNN for k = 1...40 against forty scikit-learn fits, in one run on one machine.
+"""Measure kNN for k = 1...40 against forty scikit-learn fits, in one run on one machine.
 
     python tests/benchmarks/knn.py [--images 10000] [--width 512] [--metric euclidean]
 
@@ -32,7 +32,7 @@ def make(images: int, width: int, classes: int = 10) -> Embeddings:
 
 
 def forty_fits(record: Embeddings, metric: str, weights: str) -> np.ndarray:
-    """The plain way."""
+    """The plain counterpart."""
     from sklearn.neighbors import KNeighborsClassifier
 
     train, test = record.parts["train"], record.parts["test"]

@@ -1,4 +1,4 @@
-"""Processor time and peak memory of the commands on files of three sizes, and how both grow.
+"""Measure processor time and peak memory of the commands on files of three sizes, and the growth of both.
 
     python tests/benchmarks/load.py [--share 1.0] [--only results,embeddings,dataset,photos]
 

@@ -1,4 +1,4 @@
-"""A pretrained network against plain Keras: embedding, and a frozen arm of 20 epochs.
+"""Measure a pretrained network against plain Keras: embedding, and a frozen arm of 20 epochs.
 
     python tests/benchmarks/pretrained.py [--network MobileNetV2] [--images 1500] [--side 96] [--epochs 20]
 
@@ -26,7 +26,7 @@ CLASSES = 4
 
 
 def target(images: int, side: int) -> Dataset:
-    """Images of noise: what they show does not matter for the time."""
+    """Images of noise: the content does not change the time."""
     rng = np.random.default_rng(0)
 
     def part(count: int) -> Part:

@@ -1,4 +1,4 @@
-"""Images per second in training: `train_base` against `model.fit`, same network, same batch, one run.
+"""Measure images per second in training: `train_base` against `model.fit`, same network and batch, one run.
 
     python tests/benchmarks/training.py [--networks whitened-cnn,cnn6-bn] [--threads 2] [--seconds 20]
 

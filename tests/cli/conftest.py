@@ -60,7 +60,7 @@ def run(work) -> Run:
 
 @pytest.fixture
 def call(work, monkeypatch, capfdbinary) -> Run:
-    """The same without a new process, which takes half a second: for the many ways to fail."""
+    """Run a command without a new process, which takes half a second."""
 
     def invoke(*arguments: str) -> subprocess.CompletedProcess[bytes]:
         monkeypatch.chdir(work)

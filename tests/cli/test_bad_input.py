@@ -1,4 +1,4 @@
-"""Files and requests that cannot be: an exit code, a line or two, and no file with the final name."""
+"""Bad files and requests give an exit code, a line or two, and no file with the final name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules that hold for every command: channels, names, pipes, codes, help, start-up."""
+"""The rules for every command: channels, names, pipes, exit codes, help, start-up."""
 
 from __future__ import annotations
 
@@ -256,7 +256,7 @@ def test_commands_without_networks_never_import_tensorflow(run, work, arguments)
 
 
 def test_help_starts_quickly(work):
-    """Three times `import typer` is the goal; five leaves room for a busy machine."""
+    """The goal is three times `import typer`; the limit of five allows for a busy machine."""
 
     def seconds(*arguments: str) -> float:
         best = 1e9
@@ -379,7 +379,7 @@ def test_the_examples_of_light_commands_run(call, work):
 
 
 def test_the_examples_of_the_other_commands_run(call):
-    """Likewise those of the commands that load TensorFlow, in one process; pipes are tested elsewhere."""
+    """The examples of commands that load TensorFlow, in one process; other tests cover pipes."""
     names = ("train-base", "transfer", "embed", "export-weights", "import-weights", "rank", "archs")
     examples = [line for name in names for line in module(name).EXAMPLES]
     examples = [line for line in examples if "|" not in line and "cifar100vgg" not in line]

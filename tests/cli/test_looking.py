@@ -37,7 +37,7 @@ def test_inspect_shows_sentence_balance_tree_and_origin(call):
 
 
 def test_an_ancestor_of_several_is_led_back_from_once():
-    """Else ten files made from one another by ten ways each would fill the screen for ever."""
+    """Ten files made from one another in ten ways each would otherwise fill the screen without end."""
     digests = [f"{n:064x}" for n in range(12)]
     ancestry = tuple(
         Ancestor(f"{n}.h5", "tlcli-dataset", digests[n], "", "", tuple(digests[n + 1 :])) for n in range(12)

@@ -1,4 +1,4 @@
-"""What bears on the meaning of a result is said whatever is asked, and stands in all that is made from it."""
+"""Warnings that bear on the meaning of a result are always printed, and all files made from it keep them."""
 
 from __future__ import annotations
 

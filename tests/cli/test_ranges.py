@@ -43,7 +43,7 @@ VALUES = {
 
 FREE = {"NAME", "PATH", "DIR", "FILE", "KEY", "TEXT", "ARM", "DATASET", "NAME|PATH", "NAME|FILE"}
 FREE |= {"fine|coarse|FILE|KEY"}
-"""Names of files and of what they hold: whether there is such a one is no matter of a range."""
+"""Names of files and of their content, which have no range."""
 
 ARGUMENTS = {
     "split": ["--dataset", "digits", "-o", "out.h5"],
@@ -71,7 +71,7 @@ NUMBERS = [
     ("split", "--classes", "0-10"),
     ("knn", "--k", "1-1000"),
 ]
-"""Values out of a range that the data set has, and other words than those of --device."""
+"""Values outside a range that the data set gives, and unknown words for --device."""
 
 
 def ranges() -> list[tuple[str, str, str]]:
@@ -90,7 +90,7 @@ def ranges() -> list[tuple[str, str, str]]:
 
 @pytest.fixture
 def with_base(work, monkeypatch):
-    """A folder with a base as well, whose weights nobody reads; no framework is loaded."""
+    """The folder with a base, too, whose weights are never used, and a file of weights."""
     base = Checkpoint(
         architecture="cnn2",
         options={},
@@ -108,7 +108,7 @@ def with_base(work, monkeypatch):
 
 
 def no_framework() -> None:
-    """Where the command would load TensorFlow: it has found nothing wrong by then."""
+    """Stop a command that would load TensorFlow: it has accepted all options."""
     raise SystemExit(99)
 
 

@@ -1,4 +1,4 @@
-"""The five minutes of the README, a little shorter: what is printed there is what comes."""
+"""The tour of the README, a little shorter: the commands print what the page shows."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def test_signals_end_it_with_a_line_and_no_file(work, number, code):
 @pytest.mark.parametrize("number", [number for number, _ in ENDS])
 @pytest.mark.parametrize(("arguments", "code"), [(["datasets"], 0), (["knn", "none.h5"], 1)])
 def test_a_signal_after_the_outcome_changes_nothing(work, arguments, code, number):
-    """Here it comes while the interpreter is taken down, when Python has given up its handlers."""
+    """Send the signal while the interpreter ends and Python has removed its handlers."""
     program = (
         "import os, sys\n"
         "class Late:\n"
@@ -97,7 +97,7 @@ def test_a_signal_within_a_callback_is_not_lost(work, number, code):
 
 
 def test_ctrl_c_while_it_starts_prints_no_traceback(work):
-    """Imports take a tenth of a second; what a shell sees is a program that Ctrl-C has ended."""
+    """Send the signal during the imports; the shell sees a program that Ctrl-C has ended."""
     program = (
         "import os, signal, sys\n"
         "class Finder:\n"
@@ -112,7 +112,7 @@ def test_ctrl_c_while_it_starts_prints_no_traceback(work):
 
 
 def test_a_signal_that_the_shell_keeps_away_is_not_heard(work):
-    """As nohup does with SIGHUP, and a shell with Ctrl-C for what runs in the background."""
+    """nohup ignores SIGHUP, and a shell ignores Ctrl-C for background programs."""
     program = (
         "import os, signal, sys\n"
         "from tlcli import store\n"

@@ -1,4 +1,4 @@
-"""What is the user's stays the user's: folders beside outputs, links, permissions; what is not finished."""
+"""Files of the user stay: folders beside outputs, links, permissions; and unfinished outputs are named."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_folder_of_another_user_is_refused(call, work):
 
 
 def test_a_state_replaces_a_link_that_came_later(work):
-    """A run is kept where a link has been put meanwhile: the link goes, what it led to stays."""
+    """A finished run replaces a link that appeared meanwhile; the target of the link stays."""
     runs = store.read(FIXTURES / "results.h5", store.Results)
     finished = FinishedRuns(work / "o.h5.resume", [run.key for run in runs.runs], [])
     one = dataclasses.replace(runs, runs=runs.runs[:1])
@@ -82,7 +82,7 @@ def test_a_state_replaces_a_link_that_came_later(work):
 
 
 def test_only_what_this_program_made_is_removed_when_the_output_is_complete(work):
-    """Also what a kill has left half-written; not what came meanwhile."""
+    """Also: half-written files of a kill are removed, files of others stay."""
     folder = work / "o.h5.resume"
     keeper = owned.OwnedFolder(folder, ["state.h5", "b.h5"])
     keeper.file("state.h5").write_text("state")

@@ -23,7 +23,7 @@ MEAN, STD = 121.936, 68.389
 
 
 def randomized(model):
-    """Weights that are no initial ones: moving statistics too."""
+    """Give a model random weights, and moving statistics, unlike its initial ones."""
     rng = np.random.default_rng(1)
     model.set_weights(
         [
@@ -59,7 +59,7 @@ def plain_cnn2(classes=6):
 
 
 def plain_vgg16():
-    """As the published base is built: ReLU, then batch normalization, with dropout between."""
+    """The published base: ReLU, then batch normalization, with dropout between."""
     from keras import Input, Sequential, layers
 
     parts = [Input((32, 32, 3))]
@@ -83,7 +83,7 @@ def as_legacy(path, model, **options):
 
 
 def logits_of(checkpoint: Checkpoint, images: np.ndarray) -> np.ndarray:
-    """What tlcli's own network makes of images, standardised by the checkpoint's constants."""
+    """The logits of tlcli's network for images standardised by the checkpoint's constants."""
     from tlcli.training import embed
 
     part = Part(images, np.zeros(len(images), np.int64), np.arange(len(images)))

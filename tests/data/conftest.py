@@ -1,4 +1,4 @@
-"""Where the real sets are, and small stand-ins for them."""
+"""The folders of the real data sets, and small stand-ins for them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _cache: dict[str, Source] = {}
 
 @pytest.fixture
 def published(monkeypatch):
-    """Gives a published set by name; skips the test where its files are not on this machine."""
+    """A function that gives a published set by name; skips the test if its files are missing."""
 
     def find(name: str) -> Source:
         if name in _cache:
@@ -40,7 +40,7 @@ def published(monkeypatch):
 
 @pytest.fixture
 def no_caches(monkeypatch, tmp_path):
-    """Neither Keras's cache nor ours nor a data folder of this machine is seen."""
+    """Hide Keras's cache, tlcli's cache and the data folder of this machine."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("TLCLI_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("TLCLI_DATA_DIR", raising=False)

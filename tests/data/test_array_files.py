@@ -103,7 +103,7 @@ def test_a_table_gives_arrays_their_labels(tmp_path):
 
 
 def test_the_only_array_of_a_file(tmp_path):
-    """Without a name that goes with one of labels beside it; or with several that do."""
+    """A file beside with a like name has the labels; none or several such files are refused."""
     np.save(tmp_path / "trainX.npy", X)
     np.save(tmp_path / "trainy.npy", Y)
     check(tmp_path / "trainX.npy")

@@ -143,7 +143,7 @@ def test_white_is_found_from_the_range(high, whole, white, doubtful):
 
 
 def test_one_scale_for_all_parts(tmp_path):
-    """scikit-learn's digits of 0 to 16; and a set of which somebody divided one part by 255."""
+    """scikit-learn's digits of 0 to 16, and a set with one part divided by 255."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -314,7 +314,7 @@ def npz_with_header(path, header, content=b"12"):
     ],
 )
 def test_npz_with_a_header_that_lies(tmp_path, monkeypatch, header, words):
-    """With no memory taken for what is declared: behind the header are megabytes that would unpack."""
+    """The header takes no memory for what it declares, although megabytes would unpack behind it."""
     monkeypatch.chdir(tmp_path)
     path = npz_with_header(tmp_path / "bomb.npz", header, bytes(10**7))
     tracemalloc.start()
@@ -385,7 +385,7 @@ def test_a_lab_file_without_a_name_and_with_classes_out_of_order(tiny, tmp_path)
 
 
 def as_v73(path, variables):
-    """What MATLAB's -v7.3 makes: HDF5 with 512 bytes before it, axes reversed."""
+    """Write a file of MATLAB's -v7.3: HDF5 after 512 bytes, axes reversed."""
     import h5py
 
     with h5py.File(path, "w", userblock_size=512) as file:

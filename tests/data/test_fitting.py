@@ -23,7 +23,7 @@ BILINEAR = Image.Resampling.BILINEAR
 
 
 def fitted(pixels, size, how, channels):
-    """What Pillow makes of an image."""
+    """An image fitted by Pillow."""
     image = Image.fromarray(pixels.squeeze())
     image = image.convert("L") if channels == 1 else image
     width_height = size[::-1]

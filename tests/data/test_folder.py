@@ -221,7 +221,7 @@ def test_linked_folders_do_not_run_in_circles(folder):
 
 
 def test_links_that_lead_out_of_the_folder_are_counted(folder, tmp_path):
-    """Images may be links into a store; but nobody else's file becomes part of a data set unsaid."""
+    """Images may be links into a store, but the command names links out of the folder."""
     root, away = folder(["cat", "dog"]), tmp_path / "away"
     assert not everything(root)[0].warnings
     (root / "dog").rename(away)
@@ -266,7 +266,7 @@ def test_a_zip_is_read_where_it_is(folder, tmp_path):
 
 
 def test_many_and_deep_folders_take_no_time(folder, tmp_path):
-    """Both are quick to write and were slow to look through: minutes, and a recursion without end."""
+    """Reading them takes neither minutes nor endless recursion."""
     import zipfile
 
     root = folder(["cat", "dog"])

@@ -1,4 +1,4 @@
-"""Sources that strangers send: no other file is read, nothing runs, what is declared takes no memory.
+"""Hostile sources: no other file is read, no code runs, and declared sizes take no memory.
 
 Pickles, archives and headers of .npz are in test_published.py and test_arrays.py, HDF5 in tests/store.
 """
@@ -46,7 +46,7 @@ def memory() -> int:
 
 
 def test_mat_5_that_declares_terabytes(tmp_path):
-    """By hand: a matrix of double precision whose dimensions are a lie."""
+    """A hand-made matrix of double precision with false dimensions."""
 
     def element(kind: int, content: bytes) -> bytes:
         return struct.pack("<II", kind, len(content)) + content + bytes(-len(content) % 8)
@@ -197,7 +197,7 @@ FORBIDDEN = {
     "unsafe_load",
 }
 ALLOWED = {"plugin_files.py": {"exec", "__import__"}}
-"""Files of the user's own, which are named with `--with`, are run."""
+"""Calls that run files of the user, named with `--with`."""
 UNSAFE = {
     "pickle": {"load", "loads", "Unpickler"},
     "np": {"load"},
@@ -272,7 +272,7 @@ def test_members_that_overlap(tmp_path):
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_one_budget_for_all_arrays(tmp_path, monkeypatch, packed):
-    """Each fits, and both together do not: version 5 of MATLAB, 7.3, and .npz alike."""
+    """Each array fits, and both together do not: MATLAB 5 and 7.3, and .npz."""
     arrays = {"x_train": SECRET, "y_train": LABELS, "x_test": SECRET, "y_test": LABELS}
     (np.savez_compressed if packed else np.savez)(tmp_path / "x.npz", **arrays)
     scipy.io.savemat(tmp_path / "5.mat", arrays, do_compression=packed)
@@ -311,7 +311,7 @@ def test_a_pickle_of_more_steps_than_it_may_take(monkeypatch):
 
 
 def test_threads_share_the_room_to_decode_in(tmp_path, monkeypatch):
-    """Two large images at once would take twice the memory that is promised."""
+    """Threads wait for each other: two large images at once would exceed the promised memory."""
     at_once, most = 0, 0
 
     def counted(image: Any, *more: Any) -> Any:
@@ -399,7 +399,7 @@ def in_mode(mode: str, path: Path, side: int = 2000) -> None:
     ["1", "L", "LA", "P", "P, transparent", "RGB", "RGBA", "I;16", "RGB;16", "RGBA;16", "CMYK", "turned"],
 )
 def test_no_pixel_takes_more_memory_than_is_promised(tmp_path, mode):
-    """Whatever an image is converted from: `image_room.PIXEL_MEMORY` is what all room is reckoned by."""
+    """No conversion of an image exceeds `image_room.PIXEL_MEMORY`, on which all limits rest."""
     in_mode(mode, tmp_path / "x.png")
     decode_one(tmp_path / "x.png")
     found = in_child(lambda: opened(decode_one, tmp_path / "x.png"))
@@ -408,7 +408,7 @@ def test_no_pixel_takes_more_memory_than_is_promised(tmp_path, mode):
 
 
 def test_rows_of_a_table_are_counted(tmp_path, monkeypatch):
-    """Each two bytes make a row; and a path of many steps is not compared step by step from its beginning."""
+    """Every two bytes make a row, and a long path is not compared step by step."""
     (tmp_path / "x.csv").write_text("file,label\n" + "x,\n" * 3000)
     monkeypatch.setattr(budget, "FLOOR", 100_000)
     monkeypatch.setattr(budget, "RATIO", 1)

@@ -39,7 +39,7 @@ def test_names_say_what_was_asked_for(options, name):
 
 
 ANY_TEXT = st.text(st.characters() | st.sampled_from("\ud800\udce9"), max_size=300)
-"""With surrogates: what Python makes of names that are no UTF-8."""
+"""Any text, with the surrogates that Python makes of names that are not UTF-8."""
 
 
 @given(ANY_TEXT, ANY_TEXT, st.floats(0, 1))

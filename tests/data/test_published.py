@@ -1,4 +1,4 @@
-"""The publishers' formats and where they are looked for: on small stand-ins, with no network."""
+"""The publishers' formats, and the places to search for them, on small stand-ins without network."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_fashion_is_never_taken_for_mnist(tmp_path):
 
 
 def test_fashion_itself_is_known(tmp_path, published):
-    """Where the error about missing files says to put them, packed anew or not; and asked for as MNIST."""
+    """Fashion-MNIST is found where the error says to put it, repacked or not, and refused as MNIST."""
     source = published("fashion-mnist")
     assert source.warnings == []
     parts = [source.train, source.test]
@@ -97,7 +97,7 @@ def test_fashion_itself_is_known(tmp_path, published):
 
 
 def test_published_files_are_known_whatever_they_are_called(tmp_path, published):
-    """MNIST's own, in a folder called like another set, packed anew, not packed, or as Keras's archive."""
+    """MNIST is read from a folder with another set's name, repacked, unpacked, or as Keras's archive."""
     source = published("mnist")
     assert source.warnings == []
     arrays = [
@@ -290,7 +290,7 @@ def tar_header(size, kind=tarfile.REGTYPE, pax=None):
 
 
 def sparse_header(size):
-    """A file with holes: what it declares to be as a whole (nothing here) stands elsewhere."""
+    """A sparse file, whose header declares no content."""
     block = bytearray(tar_header(size, tarfile.GNUTYPE_SPARSE))
     block[483:495] = b"0" * 12
     block[148:156] = b" " * 8
@@ -327,7 +327,7 @@ LONG_NAME = tar_header(2, tarfile.GNUTYPE_LONGNAME) + b"a".ljust(512, b"\0")
     ],
 )
 def test_archives_whose_headers_lie(tmp_path, pack, content, words):
-    """tarfile would look for the next header where they say it is, and nest as deep as they ask."""
+    """Headers with false positions and endless nesting, which tarfile follows."""
     (tmp_path / SMALL10.binary_archive).write_bytes(pack(content))
     with pytest.raises(TlcliError, match=words):
         cifar.load(SMALL10, Request(tmp_path))

@@ -1,4 +1,4 @@
-"""Which images are drawn."""
+"""The drawing of images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a source to a dataset."""
+"""Cutting a dataset out of a source."""
 
 from __future__ import annotations
 

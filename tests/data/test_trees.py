@@ -162,7 +162,7 @@ def test_labels_parts_and_groups_of_a_table(tmp_path):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_group_stands_on_one_side(tmp_path, seed):
-    """Bursts of five images: in the test part, the validation part or the training part, never in two."""
+    """A burst of five images is in the test, the validation or the training part, never in two."""
     (tmp_path / "set").mkdir()
     rows = []
     for i in range(100):
@@ -282,7 +282,7 @@ def test_16_bit_images_have_one_scale(tmp_path):
 @pytest.mark.parametrize("highest", [65535, 4095])
 @pytest.mark.parametrize("channels", [2, 3, 4])
 def test_colour_of_16_bits_keeps_them(tmp_path, channels, highest):
-    """Pillow alone would keep the upper eight: 12 bits would be black."""
+    """Pillow keeps only the upper eight bits, so that images of 12 bits are black."""
     deep = RNG.integers(0, highest + 1, (12, 5, 4, channels))
     deep[0, 0, 0, 0] = highest
     if channels != 3:
