@@ -125,7 +125,7 @@ class Child:
         return Ended(code, phase, self._said("stdout"), self._said("stderr"), seconds, late)
 
     def _said(self, name: str) -> str:
-        return (self.folder.parent / f"{self.folder.name}.{name}").read_text("utf-8", "replace")
+        return said_by(self.folder, name).read_text("utf-8", "replace")
 
     def _status(self) -> int:
         used, since = 0.0, time.monotonic()
@@ -161,9 +161,16 @@ class Child:
         os.kill(self.pid, number)  # not waited for yet: the number is still its own
 
 
+def said_by(folder: Path, name: str) -> Path:
+    """Where the child that works in a folder writes its stdout or stderr."""
+    return folder.parent / f"{folder.name}.{name}"
+
+
 def start(arguments: Sequence[str], folder: Path, prepare: Callable[[], Any] | None = None) -> Child:
     """Run a command in a folder, after `prepare` in the child."""
     _phase[0] = 0
+    for name in ("stdout", "stderr"):
+        said_by(folder, name).write_bytes(b"")  # here: the child may be killed before it opens them
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
@@ -186,8 +193,7 @@ def _run(arguments: Sequence[str], folder: Path, prepare: Callable[[], Any] | No
         signal.signal(number, signal.SIG_DFL)
     try:
         for descriptor, name in ((1, "stdout"), (2, "stderr")):
-            path = folder.parent / f"{folder.name}.{name}"
-            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), descriptor)
+            os.dup2(os.open(said_by(folder, name), os.O_WRONLY), descriptor)
         os.chdir(folder)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         faulthandler.enable(2)
