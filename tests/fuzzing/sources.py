@@ -214,7 +214,7 @@ def _zip() -> list[bytes]:
     return files
 
 
-def _edit_members(path: Path, rng: np.random.Generator) -> None:
+def edit_members(path: Path, rng: np.random.Generator) -> None:
     """A zip archive with right checksums over mutated members, or with other names."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
@@ -261,9 +261,9 @@ def _edit_gzip(path: Path, rng: np.random.Generator) -> None:
     path.write_bytes(gzip.compress(mutate([content], rng), mtime=0))
 
 
-KINDS["npz, repacked"] = Kind("npz, repacked", ".npz", _npz, _open_source, _edit_members)
+KINDS["npz, repacked"] = Kind("npz, repacked", ".npz", _npz, _open_source, edit_members)
 KINDS["zip of images, repacked"] = Kind(
-    "zip of images, repacked", ".zip", _zip, _open_source, _edit_members, PIXEL_MEMORY
+    "zip of images, repacked", ".zip", _zip, _open_source, edit_members, PIXEL_MEMORY
 )
 KINDS["PNG, repacked"] = Kind("PNG, repacked", ".png", _png, _open_image, _edit_png, PIXEL_MEMORY)
 KINDS["idx, repacked"] = Kind("idx, repacked", "-idx.gz", _idx, _open_idx, _edit_gzip)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import struct
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -137,6 +139,53 @@ def test_a_tensor_reaches_no_further_than_its_storage(tmp_path: Path) -> None:
         shutil.make_archive(str(tmp_path / "evil"), "zip", folder)
         with pytest.raises(TlcliError, match="tensor"):
             read(tmp_path / "evil.zip")
+
+
+def one_tensor(numbers: int, kind: bytes = b"storage") -> bytes:
+    """The pickle of a dictionary with one tensor, of a storage of so many numbers."""
+    length, size = struct.pack("<i", numbers), struct.pack("<i", max(numbers, 0))
+    storage = (
+        b"(X" + struct.pack("<I", len(kind)) + kind + b"ctorch\nFloatStorage\nX\1\0\0\0" + b"0X\3\0\0\0cpu"
+    )
+    tensor = (
+        b"ctorch._utils\n_rebuild_tensor_v2\n("
+        + storage
+        + b"J"
+        + length
+        + b"tQK\0(J"
+        + size
+        + b"t(K\1t\x89}tR"
+    )
+    return b"\x80\2}X\6\0\0\0weight" + tensor + b"s."
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"plain text", "is not a weights file"),
+        (pickle.dumps(1, 2) * 3, "is a pickle, but no weights file"),
+        ({"x/readme": b""}, "a zip archive without weights"),
+        ({"x/data.pkl": b".", "x/byteorder": b"big"}, "machine of another byte order"),
+        ({"x/data.pkl": pickle.dumps({"epoch": 1}, 2)}, "holds no dictionary of tensors"),
+        (
+            {"x/data.pkl": one_tensor(4, b"module")},
+            "is refused: it refers to something that is not a storage",
+        ),
+        ({"x/data.pkl": one_tensor(-1)}, "is refused: it has a storage of no valid length"),
+        ({"x/data.pkl": one_tensor(4), "x/data/0": bytes(12)}, "is cut short or damaged at 'weight'"),
+        ({"x/data.pkl": one_tensor(4)}, "is damaged or no weights file"),
+    ],
+)
+def test_what_is_no_file_of_weights_is_told(tmp_path: Path, content: Any, words: str) -> None:
+    path = tmp_path / "x.pth"
+    if isinstance(content, dict):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, member in content.items():
+                archive.writestr(name, member)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(TlcliError, match=words), open_weights(path) as file:
+        assert file.array("weight").shape == (4,)  # type: ignore[union-attr]
 
 
 def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tlcli.store import keras_weights, opening
 from tlcli.store.budget import TEXT_RATIO, Budget
 from tlcli.store.keras_weights import EXPECTED, WeightsFile
 from tlcli.store.named_tensors import TensorFile, file_digest, open_tensors
-from tlcli.store.zips import open_archive
+from tlcli.store.zips import open_archive, told_if_damaged
 
 _WEIGHTS, _CONFIG = "model.weights.h5", "config.json"
 
@@ -43,7 +43,8 @@ def open_weights(path: str | Path) -> Iterator[WeightsFile | TensorFile]:
 def _unpack(archive: zipfile.ZipFile, path: Path, budget: Budget) -> Iterator[WeightsFile]:
     """Open the weights in a `.keras` archive, by way of a temporary file."""
     with tempfile.TemporaryDirectory() as folder:
-        inner = Path(archive.extract(_WEIGHTS, folder))
+        with told_if_damaged(path):
+            inner = Path(archive.extract(_WEIGHTS, folder))
         budget.grow(inner.stat().st_size)
         with opening.open_hdf5(inner, expected=EXPECTED, budget=budget, called=str(path)) as file:
             yield WeightsFile(file, path.name, _model_name(archive, path, budget), lambda: file_digest(path))
@@ -54,15 +55,17 @@ def _model_name(archive: zipfile.ZipFile, path: Path, budget: Budget) -> str:
     if _CONFIG not in archive.namelist():
         return ""
     budget.take(archive.getinfo(_CONFIG).file_size * TEXT_RATIO, _CONFIG)
+    with told_if_damaged(path):
+        config = archive.read(_CONFIG)
     try:
-        name = json.loads(archive.read(_CONFIG))["config"]["name"]
+        name = json.loads(config)["config"]["name"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise TlcliError(f"{path} has a damaged {_CONFIG}: expected that of a model of Keras.") from None
     return name if isinstance(name, str) else ""
 
 
 def _is_keras_archive(path: Path) -> bool:
-    with contextlib.suppress(zipfile.BadZipFile, ValueError, OSError), zipfile.ZipFile(path) as archive:
+    with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:  # of many kinds, on a damaged file
         return _WEIGHTS in archive.namelist()
     return False
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from tlcli.errors import TlcliError
@@ -15,10 +17,8 @@ def open_archive(path: Path, budget: Budget, what: str = "a zip archive") -> zip
     Raises TlcliError for a damaged archive, and for members that are packed otherwise: one block of bzip2 or
     LZMA may unpack to any size, and zipfile keeps all of it.
     """
-    try:
+    with told_if_damaged(path, what):
         archive = zipfile.ZipFile(path)
-    except Exception as error:  # zipfile raises many kinds of errors on a damaged file
-        raise TlcliError(f"{path.name} cannot be read as {what}: {error!s:.200}") from None
     members = archive.infolist()
     budget.take(len(members) * OBJECT, f"the {len(members):,} members")
     for member in members:
@@ -40,6 +40,17 @@ def open_archive(path: Path, budget: Budget, what: str = "a zip archive") -> zip
     if not budget.allows(total):
         raise TlcliError(f"{path.name} is refused: {budget.refusal('what its members unpack to', total)}.")
     return archive
+
+
+@contextlib.contextmanager
+def told_if_damaged(path: Path, what: str = "a zip archive") -> Iterator[None]:
+    """Turn the many kinds of errors that zipfile raises on a damaged file into a TlcliError."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise TlcliError(f"{path.name} cannot be read as {what}: {error!s:.200}") from None
 
 
 _RATIOS = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: DEFLATE}
