@@ -21,6 +21,9 @@ from tlcli.store.chunks import chunk_places, load_dataset
 from tlcli.store.gate import HDF5_ERRORS, Item, UnsafeError
 from tlcli.store.heap import RawFile
 
+_BLOCK = 1 << 25
+"""Bytes of images that are read at a time, at most."""
+
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -119,8 +122,10 @@ class OpenFile:
         if size <= stored_images.IN_MEMORY or not plain or not on_disk:
             return self.load(item)
         with self._plain_words():
-            self._budget.take(size + gate.chunk_count(item) * CHUNK, f"{item.path!r:.100}")
-            self._budget.give_back(size)
+            self._budget.take(gate.chunk_count(item) * CHUNK, f"{item.path!r:.100}")
+            for _ in range(len(range(0, size, _BLOCK))):  # made in all, but never there at a time
+                self._budget.take(_BLOCK, f"{item.path!r:.100}")
+                self._budget.give_back(_BLOCK)
             places = chunk_places(h5d.open(self._file, item.path.encode()), item)
         images = stored_images.StoredImages(self._bytes, item, places, self._plain_words)
         images.sha256 = digest.data_digest(images)  # damage is found now

@@ -158,7 +158,10 @@ class FeatureStore:
 
     def _digest(self, dataset: Dataset, part: str) -> str:
         images = dataset.parts[part].images
-        digest = hashlib.sha256(f"{images.shape} {self._is_mirrored(part)}".encode())
+        known = getattr(images, "sha256", "")  # of those that stay in their file
+        digest = hashlib.sha256(f"{images.shape} {self._is_mirrored(part)} {known}".encode())
+        if known:
+            return digest.hexdigest()
         block = block_size(images)
         for start in range(0, len(images), block):
             digest.update(np.ascontiguousarray(images[start : start + block]).data)
