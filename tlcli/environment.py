@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import distributions
+from typing import Any, cast
 
 
 def set_environment() -> None:
@@ -24,3 +28,17 @@ def jax_gpu_plugins() -> list[str]:
     return sorted(
         name for name in names if name.startswith(("jax-cuda", "jax-rocm")) and name.endswith("-plugin")
     )
+
+
+@contextmanager
+def skip_extras() -> Iterator[None]:
+    """Keras, imported within, has no wrappers for scikit-learn, no plots and no data frames: where these
+    packages are installed, they take longer to load than Keras itself."""
+    modules = cast("dict[str, Any]", sys.modules)
+    hidden = [name for name in ("sklearn", "matplotlib", "pandas") if name not in modules]
+    modules.update(dict.fromkeys(hidden))  # an import of what is None fails
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del modules[name]

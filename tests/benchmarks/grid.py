@@ -1,13 +1,14 @@
 """Measure how much faster `transfer` runs the grid of the MNIST study than plain Keras, both in one run.
 
-    TLCLI_DATA_DIR=... python tests/benchmarks/grid.py [--samples 24000] [--seeds 1] [--sizes 100,200]
+    TLCLI_DATA_DIR=... python tests/benchmarks/grid.py [--samples 24000] [--seeds 1] [--sizes 100] [--torch]
 
 The grid: four sizes x (scratch, convolutions frozen, all tuned), each run `samples` samples long, the test
 accuracy taken every 1000 samples. The plain counterpart is what a notebook does: one model per run, `fit`,
 and a callback that calls `evaluate` with batches of 100 every tenth batch, on all cores. tlcli trains as many
 runs at once as there are cores, one thread each, the default of `tlcli transfer`. It runs in a separate
 process, because TensorFlow sets its threads when it starts: once the whole grid, and once the frozen arms
-alone. Neither time includes importing TensorFlow. pytest does not collect this file.
+alone. With `--torch` PyTorch runs the grid, too, written as its users write it (`torch_peer.py`). No time
+includes importing a library. pytest does not collect this file.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+import torch_peer
 from keras import layers
 
 from tlcli import data, store
@@ -123,6 +125,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=24_000)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--sizes", default="100,200,2300,23900")
+    parser.add_argument("--torch", action="store_true", help="PyTorch beside plain Keras")
     parser.add_argument("--child", nargs="+", choices=ARMS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--at-once", type=int, default=1, help=argparse.SUPPRESS)
@@ -145,20 +148,22 @@ def compare(folder: Path, args: argparse.Namespace) -> None:
     ]
     whole, accuracies = ours(list(ARMS), folder, args)
     frozen, _ = ours(["frozen"], folder, args)
-    seconds: dict[str, float] = {}
+    peers = {"plain": plain_run}
+    if args.torch and torch_peer.installed():
+        peers["torch"] = torch_peer.lab_run
+    print(f"on {torch_peer.processor()}", flush=True)
+    seconds: dict[str, dict[str, float]] = {name: {} for name in peers}
     for arm in ARMS:
-        start = time.perf_counter()
-        plain = [
-            plain_run(arm, base, dataset, args.samples, seed)
-            for dataset in sets
-            for seed in range(args.seeds)
-        ]
-        seconds[arm] = time.perf_counter() - start
-        print(f"{arm:8s} plain {seconds[arm]:7.1f} s; accuracies " + " ".join(f"{a:.4f}" for a in plain))
+        for name, run in peers.items():
+            start = time.perf_counter()
+            found = [run(arm, base, d, args.samples, seed) for d in sets for seed in range(args.seeds)]
+            took = seconds[name][arm] = time.perf_counter() - start
+            told = " ".join(f"{a:.4f}" for a in found)
+            print(f"{arm:8s} {name} {took:7.1f} s; accuracies {told}", flush=True)
         print(" " * 24 + "tlcli: " + " ".join(f"{a:.4f}" for a in accuracies[arm]), flush=True)
-    everything = sum(seconds.values())
-    for name, plain_s, ours_s in (("all", everything, whole), ("frozen", seconds["frozen"], frozen)):
-        print(f"{name:8s} plain {plain_s:7.1f} s  tlcli {ours_s:7.1f} s  {plain_s / ours_s:5.1f} x")
+    for name, took in seconds.items():
+        for what, theirs, mine in (("all", sum(took.values()), whole), ("frozen", took["frozen"], frozen)):
+            print(f"{what:8s} {name} {theirs:7.1f} s  tlcli {mine:7.1f} s  {theirs / mine:5.1f} x")
 
 
 if __name__ == "__main__":

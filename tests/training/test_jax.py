@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -75,3 +76,15 @@ def test_another_process_compiles_nothing(compilations, under_jax):
     again = under_jax("again")
     assert again["misses"] == 0
     assert again["programs"] > 0, "it was counted"
+
+
+def test_a_network_is_counted_in_three_seconds_of_a_processor(folder):
+    """Keras's initializers would take ninety, and the packages that it only offers wrappers for two more."""
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "TLCLI_JAX_CACHE": "off"}
+    call = [sys.executable, "-m", "tlcli.cli.main", "archs", "cnn2", "--input", "8x8x1"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(call, env=environment, cwd=folder, capture_output=True, text=True, timeout=300)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stderr
+    assert "26,854" in done.stdout
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime <= 3

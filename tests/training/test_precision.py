@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -31,7 +33,12 @@ def test_a_mixed_training_is_close_to_one_in_float32(source_set, padded, arch, o
     assert not np.array_equal(*losses)
     np.testing.assert_allclose(*losses, rtol=0.1)
     np.testing.assert_allclose(full.history["test_loss"], mixed.history["test_loss"], rtol=0.1)
-    assert embed(mixed, padded(source_set)).parts["test"].embeddings.dtype == np.float32
+    made = embed(mixed, padded(source_set))
+    wide = embed(dataclasses.replace(mixed, recipe=full.recipe), padded(source_set))
+    assert [e.provenance.computed_by["precision"] for e in (made, wide)] == ["mixed", "float32"]
+    ours, theirs = (e.parts["test"].embeddings for e in (made, wide))
+    assert ours.dtype == np.float32
+    assert 0 < np.abs(ours - theirs).max() < 0.1 * np.abs(theirs).max()
 
 
 def test_what_computes_in_bfloat16_and_what_in_float32():

@@ -33,7 +33,7 @@ def test_links_files_and_folders_of_others_are_refused(tmp_path, monkeypatch):
     (tmp_path / "link").symlink_to(tmp_path / "real")
     (tmp_path / "file").touch()
     assert "symbolic link" in program_cache.fault_of(tmp_path / "link")
-    assert "no folder" in program_cache.fault_of(tmp_path / "file")
+    assert "is not a folder" in program_cache.fault_of(tmp_path / "file")
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     assert "belongs to another user" in program_cache.fault_of(tmp_path / "real")
 
@@ -64,6 +64,48 @@ def test_a_refused_folder_is_told_and_left_alone(tmp_path, monkeypatch):
     assert len(told) == 1
     assert jax.config.jax_compilation_cache_dir == before
     assert not list(folder.iterdir())
+
+
+def test_programs_are_kept_in_a_folder_made_for_the_user_alone(tmp_path, monkeypatch):
+    jax = pytest.importorskip("jax")
+    names = [f"jax_persistent_cache_min_{name}" for name in ("compile_time_secs", "entry_size_bytes")]
+    before = {name: getattr(jax.config, name) for name in ("jax_compilation_cache_dir", *names)}
+    told: list[str] = []
+    monkeypatch.delenv(program_cache.VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "cache" / "tlcli" / "jax"
+    try:
+        jax.config.update("jax_compilation_cache_dir", None)
+        programs = program_cache.keep_programs(told.append)
+        assert programs == folder / program_cache.processor()
+        assert jax.config.jax_compilation_cache_dir == str(programs)
+        assert {path.stat().st_mode & 0o777 for path in (folder, programs)} == {0o700}
+        assert len(told) == 1
+        assert str(folder) in told[0]
+        programs.chmod(0o777)
+        jax.config.update("jax_compilation_cache_dir", None)
+        assert program_cache.keep_programs(told.append) is None
+        assert f"{programs} can be written by other users" in told[1]
+    finally:
+        for name, value in before.items():
+            jax.config.update(name, value)
+
+
+def test_processors_that_run_other_machine_code_have_programs_of_their_own(tmp_path, monkeypatch):
+    def named(text):
+        monkeypatch.setattr(program_cache, "CPUINFO", tmp_path / "cpuinfo")
+        (tmp_path / "cpuinfo").write_text(text)
+        return program_cache.processor()
+
+    old, new, arm = (
+        named(f"cpu\t: 0\n{line}\n") for line in ("flags : a avx2", "flags : avx2 f a", "Features : a")
+    )
+    assert len({old, new, arm}) == 3
+    assert named("cpu : 1\nMHz : 7\nflags : avx2 a\n\nflags : avx2 a\n") == old, (
+        "what else is told does not matter"
+    )
+    (tmp_path / "cpuinfo").unlink()
+    assert program_cache.processor()
 
 
 def test_what_the_user_has_set_stays(monkeypatch):

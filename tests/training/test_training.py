@@ -12,7 +12,6 @@ from tlcli.errors import Interrupted, TlcliError, UsageError
 from tlcli.models import network as net
 from tlcli.training import Recipe, augment, embed, train_base, transfer
 from tlcli.training.base import channel_statistics
-from tlcli.training.engines.memory import with_smaller_blocks
 from tlcli.training.engines.tensorflow_engine import TensorFlowEngine
 from tlcli.training.loop import Examples, Fit
 from tlcli.training.order import SampleOrder, next_evaluation
@@ -136,14 +135,6 @@ def test_an_interrupted_training_ends_in_the_same_arrays(source_set, padded, tmp
         assert np.array_equal(value, {**resumed.weights, **resumed.history}[key]), key
 
 
-def test_a_state_of_another_training_is_refused(source_set, tmp_path):
-    state = tmp_path / "state"
-    with pytest.raises(Interrupted):
-        train_base(source_set, "cnn2", recipe=Recipe(epochs=2), state_dir=state, stop=lambda: True)
-    with pytest.raises(TlcliError, match="another training: its seed was 0, now 1"):
-        train_base(source_set, "cnn2", recipe=Recipe(epochs=2), seed=1, state_dir=state, resume=True)
-
-
 def test_a_base_learns_and_records_what_it_did(base, source_set):
     assert base.history["test_accuracy"][-1] > 0.95
     assert list(base.history["samples_seen"]) == sorted(base.history["samples_seen"])
@@ -191,29 +182,6 @@ def test_an_output_that_is_no_number_ends_the_training(base, target_set, monkeyp
     """Weights that are finite can give infinite outputs, whose loss no file may hold."""
     monkeypatch.setattr(Fit, "predict", lambda self, x: np.full((len(x), 4), np.inf, np.float32))
     with pytest.raises(TlcliError, match="diverged: an output on the test part is NaN or infinite after 50"):
-        transfer(base, [target_set], ["finetune"], recipe=Recipe(samples=50, batch_size=10))
-
-
-def test_a_device_without_memory_takes_smaller_blocks_or_is_told(base, target_set, monkeypatch):
-    import tensorflow as tf
-
-    def full(*arguments):
-        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
-
-    tried = []
-
-    def compute(block):
-        tried.append(block)
-        return full() if block > 60 else "made"
-
-    assert with_smaller_blocks(compute, 500) == ("made", 31)
-    assert tried == [500, 250, 125, 62, 31]
-    with pytest.raises(tf.errors.ResourceExhaustedError):
-        with_smaller_blocks(full, 4)
-    with pytest.raises(KeyError):
-        with_smaller_blocks(lambda block: {}[block], 4)
-    monkeypatch.setattr(TensorFlowEngine, "train", full)
-    with pytest.raises(TlcliError, match="too little memory for training with 10 images per step"):
         transfer(base, [target_set], ["finetune"], recipe=Recipe(samples=50, batch_size=10))
 
 

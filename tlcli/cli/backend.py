@@ -6,7 +6,7 @@ import os
 import re
 
 from tlcli.cli.output import Console
-from tlcli.environment import jax_gpu_plugins, set_environment
+from tlcli.environment import jax_gpu_plugins, set_environment, skip_extras
 from tlcli.errors import TlcliError, UsageError
 from tlcli.quiet import mute
 from tlcli.training.computing import cores, gpus
@@ -50,7 +50,8 @@ def load(
     at_once = min(tasks, threads or cores()) if backend == "tensorflow" else 1
     _set_threads(threads, at_once)
     with console.working("loading TensorFlow" if backend == "tensorflow" else f"loading {backend}"), mute():
-        import keras  # noqa: F401
+        with skip_extras():
+            import keras  # noqa: F401
 
         seen = gpus(backend)  # the backend looks for devices now, while it is muted
     if threads is not None:  # numpy is loaded already and no longer reads the environment

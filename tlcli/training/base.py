@@ -17,7 +17,7 @@ from tlcli.models.registry import architecture as architecture_of
 from tlcli.store.owned import OwnedFolder
 from tlcli.store.records import Checkpoint, Dataset, Provenance
 from tlcli.training import augment
-from tlcli.training.computing import describe_computing, same_computer
+from tlcli.training.computing import compare_computers, compare_recipes, describe_computing
 from tlcli.training.engines import Engine, make_engine, shared_devices
 from tlcli.training.loop import Examples, Fit, as_history
 from tlcli.training.order import require_seeds
@@ -191,24 +191,21 @@ def examples(engine: Engine, dataset: Dataset, mirrored: bool = False) -> Exampl
 def _matching_state(path: Path, wanted: Checkpoint, dataset: Dataset) -> dict[str, np.ndarray]:
     """The saved state, after a check that it belongs to this training."""
     kept = store.read(path, Checkpoint)
+    made = kept.provenance
     same = {
         "architecture": (kept.architecture, wanted.architecture),
         "plug-in": (f"{kept.plugin} {kept.plugin_sha256}", f"{wanted.plugin} {wanted.plugin_sha256}"),
-        "its options": (kept.options, wanted.options),
-        "recipe": (kept.recipe, wanted.recipe),
         "seed": (kept.seed, wanted.seed),
-        "dataset": (
-            [p.content_sha256 for p in kept.provenance.parents],
-            [dataset.provenance.content_sha256],
-        ),
+        "data set": ([p.content_sha256 for p in made.parents], [dataset.provenance.content_sha256]),
     }
-    computers = kept.provenance.computed_by, wanted.provenance.computed_by
-    if not same_computer(*computers):
-        same["computer"] = computers
-    for what, (was, now) in same.items():
-        if was != now:
-            raise TlcliError(
-                f"{path.name} is the state of another training: its {what} was {was}, now {now}.\n"
-                "Give the same options to resume, or remove that file (or leave out --resume) to start anew."
-            )
+    other = [f"its {what} was {was}, now {now}" for what, (was, now) in same.items() if was != now]
+    other += [f"its {what}" for what in compare_recipes(kept.options, wanted.options)]
+    other += [f"its {what}" for what in compare_recipes(kept.recipe, wanted.recipe)]
+    if not other:
+        other = [told] if (told := compare_computers(made.computed_by, wanted.provenance.computed_by)) else []
+    if other:
+        raise TlcliError(
+            f"{path.name} is the state of another training: {'; '.join(other)}.\n"
+            "Give the same options to resume, or remove that file (or leave out --resume) to start anew."
+        )
     return kept.state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -29,9 +30,27 @@ def describe_computing(precision: str, devices: int = 1) -> dict[str, Any]:
     return found | ({"devices": devices} if devices > 1 else {})
 
 
-def same_computer(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether one computer can continue the other's work: only the threads may differ."""
-    return all(one.get(name) == other.get(name) for name in ("backend", "devices"))
+def compare_computers(was: dict[str, Any], now: dict[str, Any]) -> str:
+    """Say why another computer cannot continue a training to the same bytes; empty if it can.
+
+    Args:
+        was: What `describe_computing` told of the computer that began it.
+        now: What it tells of the present one.
+    """
+    alone = {"devices": 1}
+    compared = ("backend", "device", "precision", "devices")
+    pairs = [(name, (alone | was).get(name), (alone | now).get(name)) for name in compared]
+    differ = [f"{name} was {old}, now {new}" for name, old, new in pairs if old != new]
+    if not differ:
+        return ""
+    backend, device = was.get("backend", "tensorflow"), "cpu" if was.get("device", "cpu") == "cpu" else "gpu"
+    return f"its {', its '.join(differ)} (KERAS_BACKEND={backend} and --device {device} bring these back)"
+
+
+def compare_recipes(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """List the values that differ between two recipes."""
+    names = [name for name in {**was, **now} if was.get(name) != now.get(name)]
+    return [f"{name} was {was.get(name)}, now {now.get(name)}" for name in names]
 
 
 def cores() -> int:

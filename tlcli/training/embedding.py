@@ -51,6 +51,11 @@ def rebuild(checkpoint: Checkpoint, precision: str = "float32") -> net.Network:
     return network
 
 
+def trained_precision(checkpoint: Checkpoint) -> str:
+    """What a network was trained in, `float32` or `mixed`, which it is also evaluated in."""
+    return "mixed" if checkpoint.recipe.get("precision") == "mixed" else "float32"
+
+
 def require_shape(checkpoint: Checkpoint, dataset: Dataset) -> None:
     """Require images of the size and channels that a base was trained on.
 
@@ -74,7 +79,7 @@ def embed(
     mirrored: bool = False,
     progress: ProgressCallback | None = None,
 ) -> Embeddings:
-    """The activations of a layer, flattened to one vector per image.
+    """The activations of a layer, flattened to one vector per image, in the precision of the base's training.
 
     Args:
         checkpoint: The network.
@@ -92,7 +97,8 @@ def embed(
         TlcliError: The images have another size.
     """
     require_shape(checkpoint, dataset)
-    network = rebuild(checkpoint)
+    precision = trained_precision(checkpoint)
+    network = rebuild(checkpoint, precision)
     name = layer or network.embedding
     names = [one.name for one in network.model.layers[1:]]
     if name not in (ALL, *names):
@@ -119,7 +125,7 @@ def embed(
         name,
         dataset.class_names,
         dataset.class_original,
-        Provenance(computed_by=describe_computing("float32")),
+        Provenance(computed_by=describe_computing(precision)),
         mirrored,
         dataset.source,
         dataset.notes,

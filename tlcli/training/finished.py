@@ -10,7 +10,7 @@ from tlcli import store
 from tlcli.errors import TlcliError
 from tlcli.store.owned import OwnedFolder
 from tlcli.store.records import Record, Results, Run
-from tlcli.training.computing import same_computer
+from tlcli.training.computing import compare_computers, compare_recipes
 from tlcli.training.methods import METHODS
 
 
@@ -50,20 +50,12 @@ class FinishedRuns:
 
     def _require_same(self, kept: Results, wanted: Results) -> None:
         assert self._folder is not None
-        was, recipe, parents = (
-            kept.recipe,
-            wanted.recipe,
-            {r.provenance.content_sha256 for r in self._parents},
-        )
-        other = [
-            f"{key} was {was.get(key)}, now {recipe.get(key)}"
-            for key in was | recipe
-            if was.get(key) != recipe.get(key)
-        ]
-        if {p.content_sha256 for p in kept.provenance.parents} != parents:
+        other = compare_recipes(kept.recipe, wanted.recipe)
+        parents = {record.provenance.content_sha256 for record in self._parents}
+        if {parent.content_sha256 for parent in kept.provenance.parents} != parents:
             other.append("other files")
-        if not same_computer(kept.provenance.computed_by, wanted.provenance.computed_by):
-            other.append(f"computed by {kept.provenance.computed_by}, now {wanted.provenance.computed_by}")
+        if told := compare_computers(kept.provenance.computed_by, wanted.provenance.computed_by):
+            other.append(told)
         for run in kept.runs:
             if METHODS.plugin(run.method) != (run.plugin, run.plugin_sha256):
                 other.append(f"the method {run.method} is another version")

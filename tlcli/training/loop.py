@@ -39,6 +39,12 @@ class Examples:
     views: int = 1
     """The number of versions of every image in `train`, the images themselves first; a step draws one."""
 
+    @property
+    def nbytes(self) -> int:
+        """The size of the training arrays in bytes."""
+        kinds = {key: np.dtype(keras.backend.standardize_dtype(x.dtype)) for key, x in self.train.items()}
+        return sum(int(np.prod(x.shape)) * kinds[key].itemsize for key, x in self.train.items())
+
 
 @dataclass
 class Fit:
@@ -92,7 +98,7 @@ class Fit:
             Interrupted: `watch.stop` was true; `watch.save` has the state.
             TlcliError: The loss or a weight is NaN or infinite, or the device has too little memory.
         """
-        with explain_exhaustion(self.batch):
+        with explain_exhaustion(self.batch, self.examples.nbytes):
             self._run(watch, doing)
 
     def _run(self, watch: Watch, doing: str) -> None:

@@ -13,7 +13,7 @@ from tlcli.models.network import HEAD
 from tlcli.store.records import Checkpoint, Dataset, Provenance, Ranking, Results, Target
 from tlcli.training.compatible import target_name
 from tlcli.training.computing import describe_computing
-from tlcli.training.embedding import embed, require_shape
+from tlcli.training.embedding import embed, require_shape, trained_precision
 from tlcli.training.order import require_seeds
 from tlcli.training.watch import Progress, ProgressCallback
 
@@ -55,6 +55,7 @@ def rank(
                 progress(Progress(before + done.done, len(bases) * len(train.train), done.doing))
 
         rankings.append(_ranking(base, train, target_name(target), seed, report))
+    precision = max(map(trained_precision, bases))  # `mixed` where one of them is
     known = Target(
         target_name(target),
         target.provenance.content_sha256,
@@ -69,7 +70,7 @@ def rank(
         [],
         {known.name: known},
         {"seed": seed},
-        Provenance(computed_by=describe_computing("float32")),
+        Provenance(computed_by=describe_computing(precision)),
         rankings=rankings,
     )
 

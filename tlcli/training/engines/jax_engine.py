@@ -15,7 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from tlcli.models import keras_private
 from tlcli.training.engines.engine import Measured
-from tlcli.training.engines.memory import with_smaller_blocks
+from tlcli.training.engines.memory import explain_data_exhaustion, with_smaller_blocks
 from tlcli.training.engines.program_cache import keep_programs
 from tlcli.training.forward import Forward
 from tlcli.training.step import INDICES, Step, index_name
@@ -51,7 +51,8 @@ class JaxPredictor:
         """Images per block that fit into memory, after larger blocks did not."""
 
     def put(self, array: np.ndarray) -> jax.Array:
-        return jax.device_put(array, self._everywhere)
+        with explain_data_exhaustion(array):
+            return jax.device_put(array, self._everywhere)
 
     def outputs(self, x: Any) -> list[jax.Array]:
         block = BLOCK if len(x) > 3 * SMALL_BLOCK else SMALL_BLOCK

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+import numpy as np
+
 from tlcli.errors import TlcliError
 
 Found = TypeVar("Found")
@@ -32,14 +34,37 @@ def with_smaller_blocks(compute: Callable[[int], Found], block: int) -> tuple[Fo
 
 
 @contextmanager
-def explain_exhaustion(batch: int) -> Iterator[None]:
-    """Raise a `TlcliError` if a training with `batch` images per step runs out of memory."""
+def explain_exhaustion(batch: int, data: int = 0) -> Iterator[None]:
+    """Raise a `TlcliError` where a training runs out of memory.
+
+    Args:
+        batch: Images per step.
+        data: Bytes of images and labels that lie on the device.
+    """
+    with _told(
+        f"training with {batch} images per step, beside {data / 1e6:,.1f} MB of data.\n"
+        "Give a smaller --batch-size, fewer images (`tlcli split --size`), smaller images (`--image-size`), "
+        "or --device cpu. What was saved can be resumed."
+    ):
+        yield
+
+
+@contextmanager
+def explain_data_exhaustion(array: np.ndarray) -> Iterator[None]:
+    """Raise a `TlcliError` where an array does not fit into the memory of the device."""
+    with _told(
+        f"the data: {len(array):,} images take {array.nbytes / 1e6:,.1f} MB.\n"
+        "Split fewer images (`tlcli split --size` or `--proportion`) or smaller ones (`--image-size`), "
+        "or give --device cpu. A smaller --batch-size does not help."
+    ):
+        yield
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
         if not ran_out(error):
             raise
-        raise TlcliError(
-            f"The device has too little memory for training with {batch} images per step.\n"
-            "Give a smaller --batch-size or smaller images, or --device cpu; what was saved can be resumed."
-        ) from error
+        raise TlcliError(f"The device has too little memory for {what}") from error

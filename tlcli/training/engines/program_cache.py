@@ -5,7 +5,10 @@ JAX runs the programs in that folder, so it must belong to the user alone.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +17,7 @@ VARIABLE = "TLCLI_JAX_CACHE"
 """The environment variable with another folder, or `off`."""
 MOST_BYTES = 1 << 30
 """The most bytes of programs; the ones unused for longest are removed beyond it."""
+CPUINFO = Path("/proc/cpuinfo")
 
 
 def keep_programs(tell: Callable[[str], None] = lambda text: None) -> Path | None:
@@ -29,25 +33,43 @@ def keep_programs(tell: Callable[[str], None] = lambda text: None) -> Path | Non
     if os.environ.get(VARIABLE, "").lower() == "off" or jax.config.jax_compilation_cache_dir:
         return None
     folder = _folder()
+    programs = folder / processor()
     new = not os.path.lexists(folder)
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fault = fault_of(folder)
-    except OSError as error:
-        fault = error.strerror or str(error)
-    if fault:
-        tell(
-            f"compiled programs are not kept: {folder} {fault}. Name another folder with {VARIABLE}, "
-            f"or set {VARIABLE}=off."
-        )
-        return None
+    for place in (folder, programs):
+        if fault := _fault_once_made(place):
+            tell(
+                f"compiled programs are not kept: {place} {fault}. Name another folder with {VARIABLE}, "
+                f"or set {VARIABLE}=off."
+            )
+            return None
     if new:
         tell(f"compiled programs are kept in {folder} from now on; {VARIABLE}=off keeps none.")
     remove_oldest(folder, MOST_BYTES)
-    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_compilation_cache_dir", str(programs))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    return folder
+    return programs
+
+
+def processor() -> str:
+    """A name for processors that run the same machine code: a home can be shared by several computers, and a
+    program compiled for another's instructions would crash."""
+    try:
+        told = CPUINFO.read_text(errors="replace")
+    except OSError:
+        told = platform.processor()
+    abilities = re.findall(r"^(?:flags|Features|isa)\s*:(.*)", told, re.MULTILINE)[:1] or [told]
+    words = [platform.system(), platform.machine(), *sorted(set(abilities[0].split()))]
+    return f"{platform.machine()}-{hashlib.sha256(' '.join(words).encode()).hexdigest()[:12]}"
+
+
+def _fault_once_made(folder: Path) -> str:
+    """Make a folder of the user alone where there is none; the fault of one that is there."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return fault_of(folder)
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def fault_of(folder: Path) -> str:

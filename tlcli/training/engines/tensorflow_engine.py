@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tlcli.models import keras_private
 from tlcli.training.engines.engine import Measured
-from tlcli.training.engines.memory import with_smaller_blocks
+from tlcli.training.engines.memory import explain_data_exhaustion, with_smaller_blocks
 from tlcli.training.forward import Forward
 from tlcli.training.parallel import TRACING
 from tlcli.training.step import Step, gather
@@ -97,7 +97,8 @@ class TensorFlowPredictor:
         self._inference_batch = inference_batch(forward.largest)
 
     def put(self, array: np.ndarray) -> tf.Tensor:
-        return tf.convert_to_tensor(array)
+        with explain_data_exhaustion(array):
+            return tf.convert_to_tensor(array)
 
     def outputs(self, x: Any) -> list[tf.Tensor]:
         if self._infer is None:
