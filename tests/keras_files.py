@@ -27,12 +27,12 @@ def arrays(places: list[Place] = PLACES, seed: int = 0) -> dict[str, np.ndarray]
 
 
 def fixed(names: list[str]) -> Any:
-    """A list of names as h5py 2 stored it, in the time of `cifar100vgg.h5`."""
+    """A list of names as h5py 2 stored it, for example in `cifar100vgg.h5`."""
     return np.array([name.encode() for name in names], "S") if names else np.array([])
 
 
 def variable(names: list[str]) -> Any:
-    """And as h5py 3 does."""
+    """A list of names as h5py 3 stores it."""
     return [name.encode() for name in names] if names else []
 
 

@@ -1,4 +1,4 @@
-"""Made-up studies with what matters of real ones: accuracies that differ, images hard for every method."""
+"""Generated studies with features of real ones: different accuracies, and images hard for every method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The main job as users chain it: processes, pipes, kills, Makefiles."""
+"""The chain of commands as users run it: processes, pipes, kills, Makefiles."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ GRID = [
 
 @pytest.mark.parametrize("arguments", [TRAIN, GRID], ids=["train-base", "transfer"])
 def test_killed_and_resumed_it_ends_in_the_same_bytes(work, tmp_path, arguments):
-    """The moments are shares of how long the whole call takes, so that they mean the same on any machine."""
+    """The moments are shares of the time of the whole call, so that they fit any machine."""
     started = time.monotonic()
     whole = tlcli(*arguments, "-o", str(tmp_path / "whole.h5"), cwd=work)
     took = time.monotonic() - started

@@ -20,7 +20,7 @@ TESTS = Path(__file__).parent
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the harness forks")
 def test_killed_stopped_and_refused_writers_lose_nothing(tmp_path: Path) -> None:
-    """The harness asserts what must hold after each; its commands here are those without a network."""
+    """The harness asserts its conditions after each; the commands here need no network."""
     command = [
         sys.executable,
         str(TESTS / "harnesses" / "kill.py"),

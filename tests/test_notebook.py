@@ -1,4 +1,4 @@
-"""The notebook of the practical, run from its first cell to its last: shorter, and on fewer images."""
+"""The notebook of `examples/practical2`, run from its first cell to its last, on fewer images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""examples/own_network: its file through the whole chain, what is said without it, and its package."""
+"""examples/own_network: its file through the whole chain, the messages without it, and its package."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SHORTER = {"--epochs 30": "--epochs 2", "--samples 4000": "--samples 400", "--ru
 
 
 def forget() -> None:
-    """As in a new process: no plug-in is loaded."""
+    """Unload every plug-in, as in a new process."""
     for module in [name for name, owner in PLUGINS.items() if owner.kind == "file"]:
         _forget(module, PLUGINS[module])
 
 
 def recipes(target: str) -> list[list[str]]:
-    """The commands that `make` runs for a target, from its own mouth."""
+    """The commands that `make` runs for a target."""
     line = ["make", "-n", f"out/{target}", "TLCLI=tlcli", "OUT=out"]
     told = subprocess.run(line, capture_output=True, text=True, check=True).stdout.replace("\\\n", " ")
     for long, short in SHORTER.items():

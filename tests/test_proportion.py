@@ -24,7 +24,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def measured() -> dict[str, list[dict[str, Any]]]:
-    """By kind, what the file of each of the two sizes took."""
+    """The costs of the files of the two sizes, by kind."""
     command = [sys.executable, "-m", "fuzzing.measuring"]
     path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The page on the Python API, block by block, and what `import tlcli` costs."""
+"""The page on the Python API, block by block, and the cost of `import tlcli`."""
 
 from __future__ import annotations
 

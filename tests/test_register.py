@@ -1,4 +1,4 @@
-"""Registers: where names come from, who owns them, and what is said where that goes wrong."""
+"""Registers: the sources of names, their owners, and the messages for failures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def build(inputs, classes, *, width=4):
 
 @pytest.fixture
 def write(tmp_path):
-    """Writes a plug-in, and takes back whatever was loaded."""
+    """A function that writes a plug-in; unloads all plug-ins afterwards."""
 
     def plugin(text: str, name: str = "mynet.py"):
         path = tmp_path / name
@@ -168,7 +168,7 @@ def test_suggestions_are_slips_of_the_keyboard():
 
 
 def test_a_plug_in_that_imports_keras_at_its_top_does_not_load_it(write, tmp_path):
-    """Else every command with --with would wait for TensorFlow, `plugins` and completion too."""
+    """Otherwise every command with --with would wait for TensorFlow, even `plugins` and completion."""
     path = write(
         NETWORK.format(name="mynet") + "from keras import layers, ops\nimport tensorflow as tf\n"
         "def later(): return layers.Dense, keras.ops.sum, tf.constant(1)\n"

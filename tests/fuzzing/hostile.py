@@ -1,7 +1,8 @@
-"""Files that make as much as they can of their size: each generator takes a size and aims at one reader.
+"""Files that ask for the most memory or time for their size: each generator takes a size and aims at one
+reader.
 
-A line of `HOSTILE` covers a reader: `tests/test_proportion.py` measures it at two sizes, and the fuzz harness
-mutates its files as a kind of its own.
+A line of `HOSTILE` covers a reader. `tests/test_proportion.py` measures it at two sizes, and the fuzz harness
+mutates its files as a separate kind.
 """
 
 from __future__ import annotations

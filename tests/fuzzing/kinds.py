@@ -1,4 +1,4 @@
-"""What a kind of file is, and mutations of bytes."""
+"""Kinds of files, and mutations of bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 MEMORY_LIMIT = 300 << 20
 """Bytes that a case may add to the memory of the process."""
 PIXEL_MEMORY = 1700 << 20
-"""For images, of which each may have 100 million pixels, in colour, and be converted."""
+"""The same for images, which may have 100 million pixels in colour and be converted."""
 
 Make = Callable[[], list[bytes]]
 Open = Callable[[Path], str | None]
@@ -26,12 +26,12 @@ class Kind:
     suffix: str
     make: Make
     open: Open
-    """Returns a digest where the content must be that of a good file or refused; None where it may differ."""
+    """Returns a digest if the content must be that of a good file or refused; None if it may differ."""
     edits: Callable[[Path, np.random.Generator], None] | None = None
     """A mutation of its own, instead of one of the bytes."""
     memory: int = MEMORY_LIMIT
     hostile: bool = False
-    """Whether even the files that are not mutated may be refused."""
+    """Whether files without mutation may be refused, too."""
 
 
 KINDS: dict[str, Kind] = {}
@@ -68,7 +68,7 @@ def _flip_bits(data: bytearray, files: list[bytes], rng: np.random.Generator) ->
 
 
 def _flip_early(data: bytearray, files: list[bytes], rng: np.random.Generator) -> None:
-    """Headers are where the sizes stand."""
+    """Flip a byte near the beginning, where headers hold the sizes."""
     for place in rng.integers(0, min(len(data), 1024), int(rng.integers(1, 5))):
         data[place] ^= 1 << int(rng.integers(8))
 

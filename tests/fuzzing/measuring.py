@@ -1,7 +1,7 @@
-"""What hostile files take of processor time and memory, as JSON: `python -m fuzzing.measuring [NAME...]`.
+"""Measure the processor time and memory of hostile files, as JSON: `python -m fuzzing.measuring [NAME...]`.
 
-Each is made and opened in processes of their own, forked when everything has been imported, so that one
-does not weigh on another. Time is the processor's, not the clock's.
+Separate processes, forked after all imports, make and open each file, so that none affects another. Time is
+the processor's, not the clock's.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def memory(what: str) -> int:
 
 
 def in_child(function: Callable[[], Any]) -> Any:
-    """What a function returns in a process of its own."""
+    """The result of a function in a separate process."""
     reading, writing = os.pipe()
     if not (child := os.fork()):
         code = 1

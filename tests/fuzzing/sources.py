@@ -1,4 +1,4 @@
-"""What `split --dataset` reads; formats with checksums of their own also below them."""
+"""Files that `split --dataset` reads; formats with checksums are mutated below these, too."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _open_source(path: Path) -> None:
 
 
 def two_classes(source: Any) -> list[int]:
-    """Numbers of classes as `split` takes them."""
+    """Numbers of two classes for `split`."""
     return list(source.class_numbers or range(len(source.class_names)))[:2]
 
 

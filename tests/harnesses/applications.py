@@ -33,7 +33,7 @@ SIDE = 96
 
 
 def randomized(model: keras.Model) -> keras.Model:
-    """Weights that are no initial ones, small enough for activations to stay in range."""
+    """Give a model random weights unlike its initial ones, small enough to keep activations in range."""
     rng = np.random.default_rng(1)
     for variable in model.weights:
         if variable.dtype == "float32" and len(variable.shape):
@@ -99,7 +99,7 @@ def chain(name: str, folder: Path) -> None:
 
 
 def takes_its_own_weights(name: str, folder: Path) -> None:
-    """What Keras saves of a network is what the network of ours is given."""
+    """Check that tlcli's network gets the weights that Keras saved."""
     short = name.removeprefix("keras:")
     side = 96
     plain = getattr(keras.applications, short)(

@@ -1,4 +1,5 @@
-"""Networks of a user's: any layer that Keras has works, and what is no network is refused in words."""
+"""Networks of a user: every layer of Keras works, and a builder of something else is refused in plain
+words."""
 
 from __future__ import annotations
 
@@ -64,7 +65,7 @@ def made(name: str):
 
 
 def called(layer, name: str, images):
-    """What a layer makes of images: 8 x 8 with two channels, shaped as it takes them."""
+    """The output of a layer for images of 8 x 8 with two channels, in the shape that it takes."""
     from keras import layers, ops
 
     by_dimension = (rank for part, rank in RANKS.items() if part[0].isdigit() and part in name)
@@ -83,7 +84,7 @@ def called(layer, name: str, images):
 
 
 def weighted() -> list[str]:
-    """Those that have weights: the others are Keras's own business."""
+    """The layers with weights; Keras itself tests the others."""
     import keras
 
     found = []

@@ -89,7 +89,7 @@ def base_of(path: Path, classes: int = 5) -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def plain():
-    """As a user builds it, with a head of their own, and weights that are no initial ones."""
+    """A network as a user builds it, with another head and random weights."""
     inputs = keras.Input((SIDE, SIDE, 3))
     make = keras.applications.MobileNetV3Small
     below = make(include_top=False, weights=None, input_tensor=inputs, pooling="avg")

@@ -1,4 +1,4 @@
-"""What is taken from Keras without a public name, and weights drawn as its initializers draw them."""
+"""Private names of Keras, and weights drawn like those of its initializers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which layers an expression means: whatever is typed, layers of the network or a plain refusal."""
+"""The layers that an expression means: any text gives layers of the network or a plain refusal."""
 
 from __future__ import annotations
 
@@ -52,6 +52,6 @@ def test_any_text_is_understood_or_refused(text: str) -> None:
     ["", ",", "1,", "5", "0-5", "-1", "3-1", "1,3-1", "head", "convolution", "1.5", "all-2", "٣-٤"],
 )
 def test_what_means_no_layer(expression: str) -> None:
-    """Also: a range that runs backwards is no empty one, and the head can be neither copied nor frozen."""
+    """Also: a backward range is refused, and the head can be neither copied nor frozen."""
     with pytest.raises(UsageError, match="--freeze"):
         resolve_layers(expression, GROUPS, "--freeze")

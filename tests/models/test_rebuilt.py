@@ -46,7 +46,7 @@ def checkpoint(
     ],
 )
 def test_honest_ones_are_built(arch: str, options: dict) -> None:
-    """Also where a head replaces the architecture's own, whose weights are not stored."""
+    """Also: a head replaces the architecture's own, whose weights are not stored."""
     kept = checkpoint(arch, options)
     again = net.weights(rebuild(kept).model)
     assert again.keys() == kept.weights.keys()
@@ -67,7 +67,7 @@ def test_honest_ones_are_built(arch: str, options: dict) -> None:
     ],
 )
 def test_no_network_that_the_file_does_not_hold(arch: str, options: dict, words: str) -> None:
-    """Not a variable is made for which there is no array: no memory, no time."""
+    """No variable without an array is made, which would take memory and time."""
     kept = checkpoint(arch)
     forged = dataclasses.replace(kept, options=kept.options | options)
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()

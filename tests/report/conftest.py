@@ -1,4 +1,4 @@
-"""Made-up studies, made once."""
+"""Generated studies, shared by the tests."""
 
 from __future__ import annotations
 

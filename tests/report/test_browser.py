@@ -1,4 +1,4 @@
-"""The page in a real browser: no complaint, no request, no scrolling sideways, a text for every figure."""
+"""The page in a real browser: no errors, no requests, no sideways scrolling, a text for every figure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How it was made: recipes and seeds."""
+"""The section "How it was made": recipes and seeds."""
 
 from __future__ import annotations
 

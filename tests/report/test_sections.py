@@ -1,4 +1,4 @@
-"""What the sections find in studies whose truth is known."""
+"""The findings of the sections in studies with a known truth."""
 
 from __future__ import annotations
 
@@ -381,7 +381,7 @@ def test_map_repeats_and_keeps_classes_apart() -> None:
 
 
 def test_a_method_has_one_colour_and_its_arms_other_marks() -> None:
-    """As in a figure of differences, which has markers alone; and on every page the same."""
+    """Also: figures with markers alone, and equal looks on every page."""
     parts = [("anchored", f"anchored:part={n}") for n in range(7)]
     alone = style.looks(parts)
     assert (

@@ -1,4 +1,4 @@
-"""What may be concluded: families, single runs, controls, equivalence, worth; and which runs are compared."""
+"""Conclusions: families, single runs, controls, equivalence, worth; and the runs that are compared."""
 
 from __future__ import annotations
 

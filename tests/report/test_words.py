@@ -1,4 +1,4 @@
-"""Numbers and names as they are shown."""
+"""The text of numbers and names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder of files appears whole or not at all, also in place of an older one; what is others' stays."""
+"""A folder of files appears whole or not at all, even in place of an older one; files of others stay."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_the_one_that_comes_late_says_so(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_list_goes_only_with_the_last_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
-    """Without it the files that stay would be taken for somebody else's, and the next call refused."""
+    """Without the list the remaining files would count as files of others, and the next call would fail."""
     folder = tmp_path / "o.h5.resume"
     owned.OwnedFolder(folder, ["state.h5"]).file("state.h5").touch()
     calls, plain = [], getattr(owned, failing)

@@ -1,4 +1,4 @@
-"""Files that strangers send: each attack is refused before data is read, in one or two plain lines."""
+"""Hostile files: each attack is refused before data is read, in one or two plain lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights files of Keras: what is read of them, and that hostile ones do nothing but get refused."""
+"""Weights files of Keras: they are read as arrays, and hostile ones are refused without effect."""
 
 from __future__ import annotations
 

@@ -36,7 +36,8 @@ def read(path: Path, places: list[Place] = PLACES, **options: bool) -> dict[str,
 
 
 def logits(weights: dict[str, np.ndarray], images: np.ndarray) -> np.ndarray:
-    """What a network of Keras's conventions makes of images x channels x height x width, in plain numpy."""
+    """The logits of a network of Keras's conventions for images x channels x height x width, in plain
+    numpy."""
 
     def windows(x: np.ndarray, height: int, width: int) -> np.ndarray:
         return np.lib.stride_tricks.sliding_window_view(x, (height, width), axis=(1, 2))
@@ -200,7 +201,7 @@ def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("limit", [1000, 4000])
 def test_bytes_are_taken_from_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
-    """Those of the list of tensors, and those of each tensor."""
+    """The list of tensors and each tensor take their bytes from the budget."""
     save = pytest.importorskip("safetensors.numpy").save_file
     save({"conv.weight": np.zeros((100, 100), np.float16)}, tmp_path / "x.safetensors")
     monkeypatch.setenv("TLCLI_MAX_BYTES", str(limit))

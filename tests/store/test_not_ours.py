@@ -1,4 +1,4 @@
-"""Files that are no file of ours, not the one asked for, or not whole: said in plain words."""
+"""Foreign files, files of another kind and incomplete files are refused in plain words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The power fails at every step of a write: what was not synced is lost, in any order.
+"""The power fails at every step of a write: unsynced changes are lost, in any order.
 
 The model of a disk: the bytes of a file are there once it has been synced, before that any mixture of them,
 of older ones and of nothing; a name (of a link, a rename, an unlink) is there once its folder is synced,
@@ -21,13 +21,13 @@ from tlcli import store
 from tlcli.store import atomic_folder
 
 Names = dict[tuple[int, str], int]
-"""What a name in a folder leads to: by folder and name, the number of a file or folder."""
+"""The number of the file or folder that a name leads to, by folder and name."""
 Step = list[tuple[int, str, int]]
 """Changes of names that happen together; 0 takes a name away."""
 
 
 class Disk:
-    """Watches a folder, and tells what could be on the disk under a name after a loss of power now."""
+    """Watches a folder and gives the possible contents of a name after a loss of power now."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch, check: Callable[[Disk], None]) -> None:
         self.root, self.check = root, check

@@ -55,7 +55,8 @@ def with_free_space(path: Path) -> bytes:
 
 
 def blocks(data: bytes) -> list[tuple[int, int]]:
-    """Where the superblock, the object headers and the lists of free space begin, and where each sum is."""
+    """The places of the superblock, the object headers and the lists of free space, and of their
+    checksums."""
     starts = [0, *(m.start() for m in re.finditer(b"OHDR|FSHD|FSSE", data))]
     ends = (
         next((e for e in range(s + 12, s + 600) if lookup3(data[s:e]) == data[e : e + 4]), 0) for s in starts
@@ -85,7 +86,7 @@ def summed(data: bytes, start: int, end: int, place: int, new: bytes) -> bytes:
 
 
 def look(path: Path) -> str:
-    """What a user does with a file of a stranger."""
+    """Open a file as a user does."""
     told = []
     for attempt in (store.describe, store.verify):
         try:

@@ -1,4 +1,4 @@
-"""What is written is what is read, the same bytes every time, by any road."""
+"""Reading gives the record that was written; writing gives the same bytes every time, by any route."""
 
 from __future__ import annotations
 
@@ -316,7 +316,7 @@ def test_version_1_with_wrong_values(attributes: dict[str, Any], words: str) -> 
 
 
 def test_results_are_tables(results: store.Results, tmp_path: Path) -> None:
-    """Plain h5py, without a line of tlcli: what a reader in MATLAB or R meets."""
+    """Read the tables with plain h5py, as in MATLAB or R."""
     store.write(tmp_path / "x.h5", results)
     with h5py.File(tmp_path / "x.h5") as file:
         runs = file["runs"]

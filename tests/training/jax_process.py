@@ -1,4 +1,4 @@
-"""What `test_jax.py` has another process do under JAX, on two virtual devices: results as arrays by name."""
+"""The process of `test_jax.py` under JAX, on two virtual devices; it writes its results as arrays by name."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Compilations:
         self.misses += event.endswith("cache_misses")
 
     def take(self, *names: str) -> int:
-        """How many there were of these functions since it was last asked."""
+        """The number of compilations of these functions since the last call."""
         found = sum(self.by_name[f"jit({name})"] for name in names)
         self.by_name.clear()
         return found

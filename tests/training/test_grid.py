@@ -61,7 +61,7 @@ def test_arms_from_specifications():
 
 
 def columns_of(run):
-    """What a results file says of a run in its table."""
+    """The values of a run in the table of a results file."""
     row = run_row(run)
     return {name: row[name] for name in columns("runs")}
 

@@ -1,4 +1,4 @@
-"""JAX against TensorFlow, one device against two, and how often a program is compiled."""
+"""JAX against TensorFlow, one device against two, and the number of compilations."""
 
 from __future__ import annotations
 

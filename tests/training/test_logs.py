@@ -1,4 +1,4 @@
-"""The logs for other tools hold what the files hold, whichever way a training went."""
+"""The logs for other tools have the values of the files, for every course of a training."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _agree(path, history, columns=COLUMNS):
 
 
 def test_every_run_of_a_grid_has_its_csv_file_also_when_resumed(base, target_set, tmp_path):
-    """With a validation part `val_` is that one, and the test part stands beside it."""
+    """With a validation part `val_` is of that part, and the test part has its own columns."""
     finished = []
 
     def grid(logs, **options):

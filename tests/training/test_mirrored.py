@@ -1,4 +1,4 @@
-"""Answers that are the mean over an image and its mirror image, against plain Keras on the two."""
+"""Logits averaged over an image and its mirror image, against plain Keras on the two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tuning needs of memory, told before it starts."""
+"""The memory that tuning needs, printed before it starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mixed precision: what computes in bfloat16 and what does not, and where `auto` chooses it."""
+"""Mixed precision: the layers that compute in bfloat16, and the devices on which `auto` chooses it."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_convolution_of_small_images_is_as_exact_as_tensorflows(size):
 
 
 def test_a_bias_has_the_gradient_of_float32():
-    """Summed in bfloat16, ones end at 256."""
+    """A sum of ones in bfloat16 would stop at 256."""
     import tensorflow as tf
 
     x, bias = tf.zeros((20, 8, 8, 3), "bfloat16"), tf.zeros(3, "bfloat16")

@@ -1,4 +1,4 @@
-"""Where JAX keeps its programs: in a folder that only the user can write, and not without bound."""
+"""JAX keeps its programs in a folder that only the user can write, up to a limit of size."""
 
 from __future__ import annotations
 

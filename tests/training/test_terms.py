@@ -1,4 +1,4 @@
-"""What methods add to the loss, against the formulas of their articles in plain numpy."""
+"""The terms that methods add to the loss, against the formulas of their articles in plain numpy."""
 
 from __future__ import annotations
 

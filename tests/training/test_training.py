@@ -230,7 +230,7 @@ def test_when_a_training_is_evaluated():
 
 
 def test_a_training_may_be_measured_thousands_of_times(base):
-    """What grows from one measurement to the next stays bounded. The engine computes nothing, for speed."""
+    """Memory stays bounded from one measurement to the next. The engine computes nothing, for speed."""
 
     class Still:
         def train(self, data, plan):
