@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
 
 def pytest_configure() -> None:
     """Hear signals, as a program at a terminal does: shells start what runs in the background with Ctrl-C
@@ -11,3 +13,24 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+
+
+LONG = (
+    "test_jax.py",
+    "test_grid.py",
+    "test_chain.py",
+    "test_contract.py",
+    "test_training.py",
+    "test_snakemake.py",
+    "test_solutions.py",
+    "test_proportion.py",
+    "test_crashes.py",
+    "test_own_network.py",
+    "test_weights.py",
+    "test_fuzz.py",
+)
+"""The files that take longest, the longest first: each is done by one worker, and short ones fill the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))

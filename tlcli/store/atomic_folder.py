@@ -79,8 +79,9 @@ def _move(temporary: Path, folder: Path, force: bool) -> None:
                 raise
             raise atomic.too_late(folder) from None
     else:
-        with _open(temporary) as descriptor:
-            atomic.keep_permissions(folder, descriptor)
+        if hasattr(os, "fchmod"):  # Windows opens no folder
+            with _open(temporary) as descriptor:
+                atomic.keep_permissions(folder, descriptor)
         if not _exchange(temporary, folder):
             _replace(temporary, folder)
     atomic.sync_folder(folder.parent)
