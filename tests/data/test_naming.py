@@ -31,6 +31,7 @@ from tlcli.data import default_name
             "cifar100-coarse-fish_trees.h5",
         ),
         ({"dataset": "../my photos/", "classes": "cat, dog", "image_size": 32}, "my_photos-32x32-cat_dog.h5"),
+        ({"dataset": "-", "classes": "0", "fit": "crop", "channels": 1}, "stdin-crop-grey-0.h5"),
         ({"dataset": "mnist", "classes": "0", "proportion": 1e-7}, "mnist-0-p0.0000001.h5"),
     ],
 )

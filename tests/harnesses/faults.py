@@ -130,7 +130,7 @@ class Faults(Harness):
 
     def _arguments(self, name: str) -> list[str]:
         arms = ["--method", "scratch", "--method", "freeze:copy=2", "--runs", "1", "--resume"]
-        layers = ["--arch", "cnn2", "--dataset", "source.h5", "--threads", "1"]
+        layers = ["--arch", "cnn2", "--dataset", "source.h5"]
         return {
             "split": ["split", "--dataset", "digits", "--classes", "0-7", "-o", "out.h5"],
             "knn": ["knn", "pixels.h5", "--k", "1-20", "-o", "out.h5"],
