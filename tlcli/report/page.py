@@ -18,6 +18,8 @@ from tlcli.report.words import escape_html as e
 
 LONG = 24
 MANY = 8
+SHORT = 16
+"""The most rows of a table that paper keeps on one page."""
 SCRIPT = Path(__file__).with_name("page.js").read_text("utf-8")
 DIGEST = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
 POLICY = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{DIGEST}'"
@@ -160,12 +162,13 @@ def _table(table: Table, numbers: Numbers) -> str:
         ]
         rows.append(f"<tr{mark}{_arm(row.get('arm'), numbers)}>{''.join(cells)}</tr>")
     n, name = numbers.table(table), f"table-{slug(table.id)}"
+    short = " short" if len(rows) <= SHORT else ""
     many = ' class="many"' if len(table.visible) > MANY else ""
     caption = f"<b>Table {n}.</b> {e(table.caption)} {_links(table_files(table))}"
     note = f'<p class="note">{e(table.note)}</p>' if table.note else ""
     return (
         f'<p class="caption" id="{name}">{caption}</p>'
-        f'<div class="scroll" role="region" aria-labelledby="{name}" tabindex="0">'
+        f'<div class="scroll{short}" role="region" aria-labelledby="{name}" tabindex="0">'
         f'<table aria-labelledby="{name}"{many}>'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>{note}"
     )

@@ -107,8 +107,10 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
   #arms, .tools, .files, .pairs, .tiles, .pairs + .note { display: none; }
   .wide { display: block; }
   .narrow { display: none; }
-  figure, tr, .answer { break-inside: avoid; }
-  h2, h3, .caption { break-after: avoid; }
+  figure, tr, .answer, .short { break-inside: avoid; }
+  h2, h3, summary, .caption { break-after: avoid; }
+  details > summary { list-style: none; }
+  footer { display: none; }
   h2 { margin-top: 1.6rem; }
   thead { display: table-header-group; }
   .scroll { overflow: visible; }
