@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tlcli
+from tlcli.data.source import show
 
 SENTENCES = {"TlcliError", "UsageError", "Interrupted", "note", "warn", "tell_output", "told", "_say"}
 """Functions and errors that take whole sentences; so does `append` of a list in `LISTS`."""
@@ -161,3 +162,7 @@ def test_reasons_go_on_behind_a_colon():
     wrong += [f"{p}: a full stop: {t}" for p, t in found if t.endswith(".")]
     wrong += [f"{p}: a capital: {t}" for p, t in found if re.match(rf"(?!{FILLER}|HDF5)[A-Z]", t)]
     assert not wrong, "\n".join(wrong)
+
+
+def test_a_name_is_never_empty():
+    assert show("") == "."  # as of the folders `/` and `.`

@@ -29,7 +29,7 @@ COMMON_ATTRIBUTES = (
         "/",
         "computed_by",
         "json object",
-        "Where a network was computed: backend, device, precision, threads; no part of the content.",
+        "What computed a network: backend, device, precision, threads; not part of the content.",
     ),
     Attribute("/", "content_sha256", "string", "The digest of the content."),
     Attribute(
