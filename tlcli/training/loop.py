@@ -106,6 +106,7 @@ class Fit:
         saved, plan = now, self._plan(chunk)
         while plan and not self._is_stopped_early():
             started, point = now, next_evaluation(self.done, self.total, self.eval_every, self.batch)
+            begun = len(plan["learning_rate"])
             self._begin(plan)
             plan = self._plan(chunk)  # while the device works
             steps = self._settle(leave=1)
@@ -116,7 +117,8 @@ class Fit:
             watch.report(self.seen_before + self._measured_steps * self.batch, self.total * self.batch, doing)
             now = time.monotonic()
             if steps:
-                chunk = max(1, min(4 * steps, int(steps * _CHUNK_SECONDS / max(now - started, 1e-3))))
+                passed = max(steps, begun)  # a CPU has done the steps that were begun, not those waited for
+                chunk = max(1, min(4 * steps, int(passed * _CHUNK_SECONDS / max(now - started, 1e-3))))
             if watch.should_stop():
                 if watch.save:
                     watch.save(self.state())

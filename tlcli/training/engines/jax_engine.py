@@ -30,6 +30,9 @@ BYTES = 256 << 20
 """The most bytes of images per call, and of the largest activations outside training."""
 NO_BATCH = (*INDICES, "learning_rate")
 
+AHEAD = 8
+"""The most steps that a CPU has waiting: each holds the memory of its activations from the call on."""
+
 LOOPED: bool | None = None
 """Whether one call does many steps; None: on a GPU. XLA's convolutions are five times slower in a loop on a
 CPU."""
@@ -161,6 +164,8 @@ class JaxEngine(JaxPredictor):
                 batch[key] = np.asarray(x)[plan[index_name(key)][number]]
             self._state, measured = self._step(self._take_state(), self._place(batch, 0), rate)
             found.append(measured)
+            if number >= AHEAD:
+                jax.block_until_ready(found[number - AHEAD])
         return lambda: [np.array(jax.device_get(found), np.float32).T]
 
     def _train_in_loop(self, data: dict[str, Any], plan: dict[str, np.ndarray]) -> Waits:
