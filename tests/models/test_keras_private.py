@@ -82,5 +82,15 @@ def test_constants_and_what_numpy_does_not_draw():
     kinds = keras.initializers
     for initializer, value in ((kinds.Zeros(), 0), (kinds.Ones(), 1), (kinds.Constant(0.5), 0.5)):
         assert np.array_equal(initial.draw(initializer, (2, 3), 0), np.full((2, 3), value))
-    made = initial.draw(kinds.Orthogonal(), (6, 4), 1)
-    np.testing.assert_allclose(made.T @ made, np.eye(4), atol=1e-5)
+    assert np.array_equal(initial.draw(kinds.Identity(), (3, 3), 0), np.eye(3))
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (4, 6), (2, 2, 3, 24), (5, 1)])
+def test_orthogonal_weights_are_orthonormal(shape):
+    made = initial.draw(keras.initializers.Orthogonal(gain=2), shape, 1)
+    assert made.dtype == np.float32
+    assert made.shape == shape
+    matrix = made.reshape(-1, shape[-1])
+    product = matrix @ matrix.T if len(matrix) < shape[-1] else matrix.T @ matrix
+    np.testing.assert_allclose(product, 4 * np.eye(len(product)), atol=1e-5)
+    assert not np.array_equal(made, initial.draw(keras.initializers.Orthogonal(gain=2), shape, 2))

@@ -51,6 +51,8 @@ def _draw(initializer: Any, shape: tuple[int, ...], seed: int) -> np.ndarray | N
         return np.float32(initializer.mean) + _normal(generator, shape, initializer.stddev)
     if isinstance(initializer, kinds.TruncatedNormal):
         return np.float32(initializer.mean) + _truncated_normal(generator, shape, initializer.stddev)
+    if isinstance(initializer, kinds.Orthogonal) and len(shape) > 1:
+        return np.float32(initializer.gain) * _orthogonal(generator, shape)
     values = ((kinds.Zeros, 0), (kinds.Ones, 1), (kinds.Constant, getattr(initializer, "value", 0)))
     found = (np.full(shape, value, np.float32) for kind, value in values if isinstance(initializer, kind))
     return next(found, None)
@@ -73,6 +75,15 @@ def _truncated_normal(generator: np.random.Generator, shape: tuple[int, ...], st
     while (far := np.abs(made) > 2).any():
         made[far] = generator.standard_normal(int(far.sum()), np.float32)
     return made * np.float32(std)
+
+
+def _orthogonal(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Rows or columns, whichever are fewer, that are orthonormal (Saxe et al. 2014)."""
+    rows, columns = math.prod(shape[:-1]), shape[-1]
+    drawn = generator.standard_normal((max(rows, columns), min(rows, columns)))
+    made, triangle = np.linalg.qr(drawn)
+    made *= np.sign(np.diag(triangle))
+    return (made.T if rows < columns else made).reshape(shape).astype(np.float32)
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, seed: int) -> np.ndarray:
