@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 import warnings
 import weakref
@@ -45,6 +46,8 @@ _RUN = 8
 one."""
 _BLOCK_BYTES = 1 << 25
 """Decoded pixels held in memory at a time, or one image."""
+_WHOLE = 1 << 20
+"""Bytes of a file that is read at once."""
 _LONGEST_REASON = 200
 _ORIENTATION = 0x0112
 """The EXIF tag; its values in Pillow's terms below."""
@@ -170,12 +173,15 @@ def _read_image(
         if not file.is_file():  # reading a pipe could wait for ever
             raise UnreadableError("no regular file")
         with file.open("rb") as opened:
-            if not opened.read(1):
+            content = opened.read(_WHOLE + 1)
+            if not content:
                 raise UnreadableError("empty file")
-            image = Image.open(opened, formats=FORMATS)
+            # Pillow reads a header in forty pieces, for each of which threads take turns.
+            source = io.BytesIO(content) if len(content) <= _WHOLE else opened
+            image = Image.open(source, formats=FORMATS)
             answer = ask(image)
-            with room_to_decode(budget, file, opened, image):
-                return read(image, opened, answer)
+            with room_to_decode(budget, file, source, image):
+                return read(image, source, answer)
     except (UnreadableError, TlcliError):
         raise
     except UnidentifiedImageError:
