@@ -29,7 +29,7 @@ from stand_ins import (
     planes,
 )
 
-from tlcli.data import cifar, idx, unpickle
+from tlcli.data import cifar, idx, load_source, unpickle
 from tlcli.data.readers import cifar100, fashion_mnist, mnist
 from tlcli.data.source import Request
 from tlcli.errors import TlcliError
@@ -178,10 +178,13 @@ def test_cifar_in_keras_cache(tmp_path, below):
     check_cifar(cifar.load(SMALL10, Request(download=False)), DIGITS[np.arange(60) % 10])
 
 
-def test_coarse_labels_are_the_groups(tmp_path):
+def test_the_coarse_labels_of_cifar100_are_a_set_of_their_own(tmp_path, monkeypatch):
+    """Their numbers mean other classes than those of the fine labels."""
     cifar_files(SMALL100, tmp_path, binary=True)
-    coarse = replace(SMALL100, label_column=0, label_key="coarse_labels", class_names=cifar100.COARSE)
-    check_cifar(cifar.load(coarse, Request(tmp_path)), COARSE)
+    monkeypatch.setattr(cifar100, "LAYOUT", SMALL100)
+    source = load_source("cifar100", labels="coarse", data_dir=tmp_path, download=False)
+    assert (source.name, source.class_names) == ("cifar100-coarse", list(cifar100.COARSE))
+    check_cifar(source, COARSE)
 
 
 class Evil:
