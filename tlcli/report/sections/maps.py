@@ -82,6 +82,8 @@ def flatten(points: np.ndarray, labels: np.ndarray) -> tuple[list[tuple[str, np.
 
     On one thread, so that equal points give equal maps on any machine, and no thread waits for another.
     """
+    # Only libraries that are loaded already are limited.
+    import sklearn.manifold  # noqa: F401
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     with threadpool_limits(1):
