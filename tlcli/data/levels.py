@@ -199,7 +199,7 @@ def _class_files(level: Folder, folders: list[Folder], warnings: list[str]) -> F
             )
         files[name] = list(folder.below())
     warnings += [
-        f"The folder {folder.name!r:.100} has no images in it and is left out." for folder in level.empty
+        f"The folder {_path(folder)} has no images in it and is left out." for folder in level.empty
     ]
     stray: Counter[str] = Counter()
     if level.images:
