@@ -252,7 +252,7 @@ def test_save_keeps_each_network(work, tmp_path):
 def test_bad_input_to_the_training_commands(work, tmp_path):
     tlcli("split", "--dataset", "digits", "--classes", "6-9", "-o", str(tmp_path / "t.h5"), cwd=work)
     for arguments, code in [
-        (["train-base", "digits-0-5.h5", "--arch", "vgg16"], 1),
+        (["train-base", "digits-0-5.h5", "--arch", "vgg16"], 2),
         (["train-base", "digits-0-5-cnn2.h5", "--arch", "cnn2"], 1),
         (["train-base", "digits-0-5.h5", "--arch", "cnn2", "--arch-option", "depth=3"], 2),
         (["train-base", "digits-0-5.h5", "--arch", "cnn2", "--epochs", "1", "--samples", "5"], 2),

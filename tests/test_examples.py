@@ -11,8 +11,8 @@ import pytest
 
 from tlcli import store
 from tlcli.report.sections.accuracy import glance
+from tlcli.report.study import Cell, Options, Task
 from tlcli.report.study.gather import gather
-from tlcli.report.study.grid import Cell, Options, Task
 from tlcli.report.words import number
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"

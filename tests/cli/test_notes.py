@@ -47,5 +47,5 @@ def test_notes_follow_the_data_to_the_report(tmp_path):
 
 def test_notes_of_a_stranger_are_texts():
     for notes in (5, {"a": 1}, "text", None):
-        assert store.records.noted({"notes": notes}) == []
-    assert store.records.noted({"notes": [1, "b"]}) == ["1", "b"]
+        assert store.records.notes_of({"notes": notes}) == []
+    assert store.records.notes_of({"notes": [1, "b"]}) == ["1", "b"]

@@ -315,7 +315,7 @@ def test_weights_of_another_network_are_refused(call, work):
         ("x.h5", ["(3, 3, 1, 4)", "(3, 3, 1, 32)", "conv1/kernel"]),
         ("evil.h5", ["external"]),
         ("none.h5", ["does not exist"]),
-        ("digits-0-5.h5", ["no weights file"]),
+        ("digits-0-5.h5", ["not a weights file"]),
     ):
         message = call("import-weights", name, "--arch", "cnn2", "--classes", "6", "--input", "8x8x1")
         fails(message, 1, name, *words)

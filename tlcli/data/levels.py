@@ -198,9 +198,7 @@ def _class_files(level: Folder, folders: list[Folder], warnings: list[str]) -> F
                 f"Two folders of {_path(level)} are both the class {name!r:.100}: class names must differ."
             )
         files[name] = list(folder.below())
-    warnings += [
-        f"The folder {_path(folder)} has no images in it and is left out." for folder in level.empty
-    ]
+    warnings += [f"The folder {_path(folder)} has no images in it and is left out." for folder in level.empty]
     stray: Counter[str] = Counter()
     if level.images:
         stray["images outside of class folders"] = len(level.images)

@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def processor() -> str:
     except OSError:
         told = platform.processor()
     abilities = re.findall(r"^(?:flags|Features|isa)\s*:(.*)", told, re.MULTILINE)[:1] or [told]
-    words = [platform.system(), platform.machine(), *sorted(set(abilities[0].split()))]
+    words = [sys.platform, platform.machine(), *sorted(set(abilities[0].split()))]
     return f"{platform.machine()}-{hashlib.sha256(' '.join(words).encode()).hexdigest()[:12]}"
 
 
