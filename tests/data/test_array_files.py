@@ -87,6 +87,9 @@ def test_keys_and_shapes(tmp_path):
     np.savez(tmp_path / "b.npz", bild=X, art=Y, weight=RNG.random(3))
     source = check(tmp_path / "b.npz")
     assert "the images are bild, the labels art, by their shapes" in " ".join(source.told)
+    np.savez(tmp_path / "c.npz", images=np.uint8(5), kind=Y)
+    with pytest.raises(TlcliError, match="holds images, kind: expected x_train"):
+        load_source(str(tmp_path / "c.npz"))
 
 
 def test_a_table_gives_arrays_their_labels(tmp_path):

@@ -212,7 +212,7 @@ def _is_flat(shape: tuple[int, ...]) -> bool:
 
 
 def _is_labels(shape: tuple[int, ...], images: tuple[int, ...]) -> bool:
-    return _is_flat(shape) and max(shape) in (images[0], images[-1])
+    return _is_flat(shape) and max(shape) in (*images[:1], *images[-1:])
 
 
 def _add_labels_beside(file: ArrayFile, choice: Choice) -> None:
