@@ -103,6 +103,17 @@ def test_missing_draws_of_neighbours_are_named_but_not_other_sizes() -> None:
     assert warnings == [GRID.format("1 run", "knn:x on d1, run 0")]
 
 
+def test_the_whole_method_may_be_in_a_file_of_its_own() -> None:
+    targets = {n: make_target(n, 100, 100, ["a", "b"]) for n in ("d0", "d1")}
+    files = []
+    for name, arms in (("own", ("anchored",)), ("parts", ("anchored:probe=0", "anchored:alpha=0"))):
+        runs = [make_run(targets[n], "anchored", arm, 0, 0.7) for n in targets for arm in arms]
+        files.append(Results(runs, targets, provenance=provenance(f"{name}.h5", "tlcli transfer")))
+    assert gather(files).warnings == []
+    files[0].runs.pop()
+    assert gather(files).warnings == [GRID.format("1 run", "anchored on d1, run 0")]
+
+
 def test_missing_layers_of_one_base_are_named() -> None:
     records = make_layer_study(splits=2, images=50)
     first = next(r for r in records if isinstance(r, Results))

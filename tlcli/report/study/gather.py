@@ -187,7 +187,6 @@ def _gaps(entries: list[Entry]) -> list[str]:
 
 def _missing(part: list[Entry], datasets: dict[str, str], entries: list[Entry]) -> list[str]:
     """The training sets of their task that arms of one group lack."""
-    cells = by(part, lambda e: (e.dataset, e.arm))
     everywhere = {e.number for e in part}
     wanted = {d: {e.number for e in part if e.dataset == d} or everywhere for d in datasets}
     repeated = {e.arm for e in part if e.number > 0}
@@ -196,6 +195,10 @@ def _missing(part: list[Entry], datasets: dict[str, str], entries: list[Entry]) 
     methods = {e.method for e in part} - {NEIGHBOURS}
     same = [e for e in entries if e.variant == part[0].variant and e.method in methods]
     alike = same if swept else part
+    # An arm of the same base may lie in a file of its own.
+    kind = (part[0].task, part[0].relation, part[0].base_digest)
+    here = [e for e in alike if (e.task, e.relation, e.base_digest) == kind]
+    cells = by([*part, *here], lambda e: (e.dataset, e.arm))
     missing: list[str] = []
     for arm in arms_of(alike):
         for dataset, name in datasets.items():
