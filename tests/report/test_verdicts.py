@@ -137,6 +137,10 @@ def test_the_control_must_be_trained() -> None:
     assert "equal budget: scratch was still improving when its training ended (at 100)" in answer(rising)
     behind = scratch(0.7)
     assert "equal budget: scratch has not learned its training images" in answer(behind)
+    blind = scratch(1.0)
+    for run in blind:
+        run.history = {"samples_seen": np.array([24000]), "test_accuracy": np.array([0.8])}
+    assert "equal budget: scratch has no training accuracy and no curve on record" in answer(blind)
     longer = Results(scratch(1.0, 96000, 0.85), {"t": target}, {"samples": 96000})
     text = answer(rising, longer).replace("\u00a0", " ")
     assert "Trained to its end (96,000 instead of 24,000 images seen), scratch reaches 85.00 % at 100" in text

@@ -165,7 +165,7 @@ def _losers(contrasts: Sequence[Contrast], reference: str, digits: int) -> str:
 
 def _control(task: Task, contrasts: Sequence[Contrast]) -> str:
     """A sentence on the reference: trained to its end, or else compared at equal budget."""
-    short: dict[str, list[Cell]] = {"behind": [], "rising": []}
+    short: dict[str, list[Cell]] = {"behind": [], "rising": [], "unknown": []}
     for cell in dict.fromkeys(c.second for c in contrasts):
         if (reason := task.shortfall(cell)) and any(c.gain for c in contrasts if c.second is cell):
             short[reason].append(cell)
@@ -173,6 +173,7 @@ def _control(task: Task, contrasts: Sequence[Contrast]) -> str:
     for reason, words in (
         ("behind", "has not learned its training images as the other arms have"),
         ("rising", "was still improving when its training ended"),
+        ("unknown", "has no training accuracy and no curve on record that would show it trained to its end"),
     ):
         if cells := short[reason]:
             sizes = size_text(sorted({c.size for c in cells}))

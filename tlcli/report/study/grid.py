@@ -387,7 +387,9 @@ class Task:
         others = [c.train for c in self.at(size=reference.size) if c.train is not None and c is not reference]
         if reference.train is not None and others and max(others) - reference.train > BEHIND:
             return "behind"
-        return "rising" if reference.curve is not None and reference.curve.rising else ""
+        if reference.curve is None:
+            return "unknown" if reference.train is None else ""
+        return "rising" if reference.curve.rising else ""
 
     def converged_control(self, reference: Cell) -> Cell | None:
         """The same control, trained to its end, if there is one beside a short one."""
