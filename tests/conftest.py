@@ -7,9 +7,10 @@ import signal
 import pytest
 
 
-def pytest_configure() -> None:
-    """Hear signals, as a program at a terminal does: shells start what runs in the background with Ctrl-C
-    ignored, nohup with SIGHUP, and the programs that tests start would inherit that."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Hear signals, as a program at a terminal does; what a test starts inherits this. Shells start what runs in
+    the background with Ctrl-C ignored, nohup with SIGHUP, and a command that ended within a test ignores all."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
