@@ -168,7 +168,7 @@ def test_unreadable_images_are_named_and_counted(folder):
     ):
         assert name in told
     assert "1 .mp3 files" in told
-    assert "'empty' has no images" in told
+    assert "The folder empty/ has no images" in told
 
 
 def test_no_readable_image_at_all(folder, tmp_path):
