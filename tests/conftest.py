@@ -9,8 +9,11 @@ import pytest
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Hear signals, as a program at a terminal does; what a test starts inherits this. Shells start what runs in
-    the background with Ctrl-C ignored, nohup with SIGHUP, and a command that ended within a test ignores all."""
+    """Hear signals, as a program at a terminal does; what a test starts inherits this.
+
+    Shells start what runs in the background with Ctrl-C ignored, nohup with SIGHUP, and a command that has
+    ended within this process leaves all of them ignored.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
