@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pure_jax import Loop
+
     from tlcli.store.records import Dataset
 
 
@@ -218,23 +220,28 @@ def dataset(folder: Path, case: Case) -> Dataset:
     return store.read(folder / case.data, store.Dataset)
 
 
+def pure_loop(record: Dataset, case: Case, size: str, **how: Any) -> Loop:
+    """The training of a case in JAX alone."""
+    import numpy as np
+    from pure_jax import Loop
+
+    return Loop(
+        case.arch,
+        np.asarray(record.train.images[:]),
+        np.asarray(record.train.labels),
+        case.batch[size],
+        filters=case.filters[size],
+        mixed=case.precision == "mixed",
+        **how,
+    )
+
+
 def peer(folder: Path, size: str, name: str, kind: str) -> dict[str, Any]:
     """Compile, say so, wait to be told to go on, and measure."""
     case = CASES[name]
     record = dataset(folder, case)
     if kind == "pure":
-        import numpy as np
-        from pure_jax import Loop
-
-        loop = Loop(
-            case.arch,
-            np.asarray(record.train.images[:]),
-            np.asarray(record.train.labels),
-            case.batch[size],
-            filters=case.filters[size],
-            mixed=case.precision == "mixed",
-            how="scan" if size == "gpu" else "single",
-        )
+        loop = pure_loop(record, case, size, how="scan" if size == "gpu" else "single")
         steps = 256 if size == "gpu" else 4
         loop.steps(steps)
         ready()
@@ -278,20 +285,8 @@ def twice(folder: Path, size: str, name: str) -> dict[str, Any]:
 
 
 def question(folder: Path, size: str, name: str) -> dict[str, Any]:
-    import numpy as np
-    from pure_jax import Loop
-
     def rate(case: Case, **how: Any) -> float:
-        record = dataset(folder, case)
-        loop = Loop(
-            case.arch,
-            np.asarray(record.train.images[:]),
-            np.asarray(record.train.labels),
-            case.batch[size],
-            filters=case.filters[size],
-            mixed=case.precision == "mixed",
-            **how,
-        )
+        loop = pure_loop(dataset(folder, case), case, size, **how)
         return loop.rate(2, 256 if size == "gpu" else 4)
 
     lines = []
