@@ -168,12 +168,28 @@ def test_it_serves_as_a_base_and_the_same_file_gives_the_same_bytes(call, work):
     assert call("report", "r.h5", "imported.h5", "-o", "report").returncode == 0
 
 
-def test_the_published_vgg_as_the_help_imports_it(call, work):
+def test_the_accuracy_on_a_published_set_shows_the_preprocessing(call, work):
+    """It is that of plain Keras on the same test images."""
+    from tlcli import data
+
+    model = plain_cnn2(10)
+    model.save_weights(work / "ten.weights.h5")
+    asked = ("ten.weights.h5", "--arch", "cnn2", "--mean", "78", "--std", "96", "--force", "-o", "ten.h5")
+    done = call("import-weights", *asked, "--dataset", "digits", "--json")
+    test = data.load_source("digits").test
+    right = model.predict((test.images[:] - 78) / 96, verbose=0).argmax(axis=1) == test.labels
+    assert json.loads(done.stdout)["test_accuracy"] == pytest.approx(right.mean(), abs=2 / len(right))
+
+
+def test_the_published_vgg_as_the_help_imports_it(call, work, monkeypatch):
+    for name in ("TLCLI_DATA_DIR", "TLCLI_CACHE_DIR", "KERAS_HOME"):
+        monkeypatch.setenv(name, str(work / "nowhere"))
     model = plain_vgg16()
     as_legacy(work / "cifar100vgg.h5", model)
     done = call(*shlex.split(module("import-weights").EXAMPLES[0])[1:])
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout == b"cifar100vgg-vgg16.h5\n"
+    assert b"the images of cifar100 are not here" in done.stderr
     base = store.read(work / "cifar100vgg-vgg16.h5", Checkpoint)
     assert (len(base.class_names), base.class_names[0]) == (100, "apple")
     assert sum(array.size for array in base.weights.values()) == 15_047_588

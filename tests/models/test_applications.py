@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import zipfile
@@ -122,6 +123,12 @@ def test_weights_saved_by_keras_give_its_features(plain: keras.Model, tmp_path: 
     found = embed(base, dataset, "head").parts["train"].embeddings
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
     assert np.ptp(expected) > 1e-3
+
+    mean, std = np.array([0.3, 0.4, 0.5], np.float32), np.array([0.01, 0.02, 0.03], np.float32)
+    blue_first = dataclasses.replace(base, channel_order="bgr", mean=mean, std=std)
+    found = embed(blue_first, dataset, "head").parts["train"].embeddings
+    expected = plain.predict((images[..., ::-1] / np.float32(255) - mean) / std, verbose=0)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
     for name in ("notop.h5", "whole.h5", "whole.keras"):
         headless = base_of(tmp_path / name, classes=0)

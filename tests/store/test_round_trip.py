@@ -81,6 +81,9 @@ def test_many_images_stay_in_the_file(tmp_path, monkeypatch) -> None:
         ):
             assert np.array_equal(images[index], pixels[index])
         assert np.array_equal(images, pixels)
+        some = images.subset(np.array([7, 2, 2, 0])).subset(np.array([1, 3]))
+        assert np.array_equal(some, pixels[[2, 0]])
+        assert (some.shape, len(some), some.sha256) == ((2, *shape[1:]), 2, "")
         store.write(tmp_path / "y.h5", found)
         assert (tmp_path / "y.h5").read_bytes() == (tmp_path / "x.h5").read_bytes()
         (tmp_path / "y.h5").unlink()

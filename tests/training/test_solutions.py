@@ -10,6 +10,7 @@ import pytest
 from tlcli import data, store
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models import network as net
+from tlcli.store import stored_images
 from tlcli.store.records import Checkpoint
 from tlcli.training import Recipe, embed, transfer
 from tlcli.training.arms import parse_arms
@@ -359,7 +360,7 @@ def test_anchored_starts_from_the_solved_head_and_its_parts_can_be_left_out(base
         transfer(base, [target_set], ["ridge:copy=2"])
 
 
-def test_alternatives_are_chosen_on_held_out_training_images(base, target_set, tmp_path):
+def test_alternatives_are_chosen_on_held_out_training_images(base, target_set, tmp_path, monkeypatch):
     (arm,) = parse_arms(["finetune:rate=0.001|1,copy=2"], GROUPS)
     assert arm.label == "finetune:copy=2,rate=0.001|1"
     assert [a.label for a in arm.choices] == ["finetune:copy=2,rate=0.001", "finetune:copy=2"]
@@ -377,14 +378,24 @@ def test_alternatives_are_chosen_on_held_out_training_images(base, target_set, t
     assert (len(fold.train), what) == (len(target_set.train), "the validation part")
     assert np.array_equal(fold.test.labels, target_set.parts["validation"].labels)
 
+    monkeypatch.setattr(stored_images, "IN_MEMORY", 0)
+    store.write(tmp_path / "small.h5", small)
+    kept_in_file, _ = held_out(store.read(tmp_path / "small.h5", store.Dataset), 3)
+    for fold, same in zip(kept_in_file, folds, strict=True):
+        assert isinstance(fold.train.images, stored_images.StoredImages)
+        assert np.array_equal(fold.train.images, same.train.images)
+        assert np.array_equal(fold.test.images, same.test.images)
+
     hopeless = Recipe(samples=600, eval_every=300, batch_size=20)
-    (run,) = transfer(base, [small], ["finetune:rate=0.00001|1"], recipe=hopeless, save_dir=tmp_path).runs
+    (run,) = transfer(
+        base, [small], ["finetune:rate=0.00001|1"], recipe=hopeless, save_dir=tmp_path / "kept"
+    ).runs
     (direct,) = transfer(base, [small], ["finetune"], recipe=hopeless).runs
     assert (run.selected, run.selected_on) == ("finetune", "5 folds of the training part")
     tried = run.candidates
     assert tried["finetune"]["accuracy"] > tried["finetune:rate=1e-05"]["accuracy"]
     assert np.array_equal(run.predictions, direct.predictions)
-    (kept,) = tmp_path.iterdir()
+    (kept,) = (tmp_path / "kept").iterdir()
     recipe = store.read(kept, Checkpoint).recipe
     assert (recipe["method"], recipe["bn_statistics"]) == ("finetune", "frozen")
 

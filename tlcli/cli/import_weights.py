@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 from pathlib import Path
@@ -16,7 +15,7 @@ from tlcli.cli.archs import parse_shape
 from tlcli.cli.inputs import check_inputs
 from tlcli.cli.output import Console, choose_output, count, percent, stem
 from tlcli.cli.recording import recorded_command
-from tlcli.errors import UsageError
+from tlcli.errors import TlcliError, UsageError
 from tlcli.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -138,7 +137,7 @@ def import_weights(
     for its applications. It matches the arrays with the layers of the network; if the shapes of a layer
     differ, it names the layer and writes nothing. It never runs code from the file. The checkpoint records
     the file's name and SHA-256. With --dataset the command prints the accuracy on the test part, which shows
-    wrong preprocessing.
+    wrong preprocessing; it downloads no images for that.
     """
     from tlcli import store
     from tlcli.cli.backend import load
@@ -185,6 +184,8 @@ def import_weights(
         console.note(f"Arrays of {weights.name} are left out: {', '.join(weights.left_out[:5])}.")
     if accuracy is not None:
         console.note(f"The test accuracy on {dataset} is {percent(accuracy)}.")
+    elif dataset is not None:
+        console.note(f"The test accuracy is not known, because the images of {dataset} are not here.")
     parameters = sum(array.size for array in checkpoint.weights.values())
     named = count(len(task.class_names), "class", "classes") if task.class_names else "no head"
     console.tell_output(
@@ -282,7 +283,7 @@ class Task:
     input_shape: tuple[int, int, int]
     parents: list[Dataset]
     test: Dataset | None
-    """A dataset of the test part alone, if the user names a file."""
+    """A dataset of the test part alone, if its images are on this machine."""
 
     def __init__(
         self,
@@ -310,14 +311,13 @@ class Task:
         elif (published := data.published_classes(str(dataset))) is not None:
             self.class_names = published
             self.input_shape = next(s.image_shape for s in data.sources() if s.name == dataset)
+            self.test = _published_test(str(dataset), published)
         else:
             self._check_there(str(dataset), [s.name for s in data.sources()])
             record = store.read(str(dataset), store.Dataset)
             self.class_names, self.input_shape = record.class_names, record.image_shape
             self.parents = [record]
-            self.test = dataclasses.replace(
-                record, parts={"train": record.test}, provenance=store.Provenance()
-            )
+            self.test = store.Dataset({"train": record.test}, record.class_names, record.class_original)
         self.class_original = np.arange(len(self.class_names))
         if self.parents:
             self.class_original = self.parents[0].class_original
@@ -326,6 +326,19 @@ class Task:
         if dataset != "-" and not os.path.exists(dataset):
             hint = did_you_mean(dataset, published) or f" Built in are {', '.join(published)}."
             raise UsageError(f"--dataset: no data set and no file is called '{dataset}'.{hint}")
+
+
+def _published_test(name: str, class_names: list[str]) -> Dataset | None:
+    """The test part of a published set, or None if it is not on this machine: nothing is downloaded."""
+    import numpy as np
+
+    from tlcli import data, store
+
+    try:
+        test = data.load_source(name, download=False).test
+    except TlcliError:
+        return None
+    return store.Dataset({"train": test}, class_names, np.arange(len(class_names)))
 
 
 def preprocessing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import weakref
 import zlib
@@ -29,6 +30,7 @@ class StoredImages:
     dtype = np.dtype(np.uint8)
     sha256 = ""
     """The digest of all, once it is known."""
+    _whole: StoredImages | None = None
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class StoredImages:
         self.shape = item.shape
         self._item, self._places, self._plain_words = item, places, plain_words
         self._deep = item.chunks[0]
+        self._rows = np.arange(item.shape[0])
         self._sums: dict[tuple[int, ...], int] = {}
         self._descriptor = os.dup(file.fileno())
         weakref.finalize(self, os.close, self._descriptor)
@@ -54,7 +57,7 @@ class StoredImages:
 
     def __getitem__(self, index: Any) -> np.ndarray:
         """Raises TlcliError where the file is damaged, or has changed."""
-        wanted = np.arange(len(self))[index]
+        wanted = self._rows[index]
         flat = wanted.ravel()
         found = np.empty((len(flat), *self.shape[1:]), np.uint8)
         rows = flat // self._deep
@@ -63,6 +66,15 @@ class StoredImages:
             row = int(rows[some[0]])
             found[some] = self._row(row)[flat[some] - row * self._deep]
         return found.reshape(*wanted.shape, *self.shape[1:])
+
+    def subset(self, index: np.ndarray) -> StoredImages:
+        """Some of the images, in the order of `index`; they stay in the file too."""
+        some = copy.copy(self)
+        some._whole = self  # the file is closed with it
+        some._rows = self._rows[index]
+        some.shape = (len(some._rows), *self.shape[1:])
+        some.sha256 = ""
+        return some
 
     def _row(self, row: int) -> np.ndarray:
         """The images of the chunks that begin with the same image."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from tlcli.errors import TlcliError
 from tlcli.store.records import Dataset, Part
+from tlcli.store.stored_images import StoredImages
 
 FOLDS = 5
 SMALL = 1_000
@@ -45,7 +46,9 @@ def held_out(dataset: Dataset, seed: int) -> tuple[list[Dataset], str]:
 
 
 def _rows(part: Part, rows: np.ndarray) -> Part:
-    return Part(np.asarray(part.images[:])[rows], part.labels[rows], part.source_index[rows])
+    images = part.images
+    some = images.subset(rows) if isinstance(images, StoredImages) else np.asarray(images[:])[rows]
+    return Part(some, part.labels[rows], part.source_index[rows])
 
 
 def _with(dataset: Dataset, train: Part, test: Part) -> Dataset:
