@@ -33,7 +33,7 @@ def test_tuning_says_what_it_needs(base):
         found = parse_arms(arms, network.groups)
         return describe_memory(network.model, below_head, [photographs(images)], found, Recipe(epochs=1))
 
-    assert "finetune needs about 1.6 GB of memory: 1.6 GB for the images" in told(
+    assert "finetune needs about 3.1 GB of memory: 1.6 GB for the images" in told(
         ["ridge", "finetune"], 10_000
     )
     assert "of a batch of 100 (less with --batch-size)" in told(["scratch"], 10_000)

@@ -17,6 +17,8 @@ WORTH_TELLING = 1 << 30
 _FLOAT = 4
 _COPIES = 4
 """Arrays for each weight: itself, its gradient, and two averages of Adam."""
+_FRAMEWORK = 1_500_000_000
+"""Bytes of TensorFlow, its reserve, and the blocks of images in which it tests: 1.3 to 1.9 GB at 224 pixels."""
 
 
 def describe_memory(
@@ -26,8 +28,7 @@ def describe_memory(
     if no arm tunes them.
 
     The sum has the images of the largest target, the outputs of all layers for a batch (kept for the
-    gradient, and the largest once more), and the weights with the state of the optimizer. TensorFlow itself
-    takes 0.6 GB and its reserve on top.
+    gradient, and the largest once more), the weights with the state of the optimizer, and the framework.
     """
     tuning = [
         arm for arm in arms if any(phase.solve is None and phase.frozen < below_head for phase in arm.phases)
@@ -39,12 +40,13 @@ def describe_memory(
     batch = min(recipe.batch_size, max(len(d.train) for d in datasets))
     activations = _FLOAT * batch * (sum(outputs) + 2 * max(outputs))
     weights = _FLOAT * _COPIES * net.counts(model)[0]
-    if images + activations + weights < WORTH_TELLING:
+    if (own := images + activations + weights) < WORTH_TELLING:
         return ""
     return (
-        f"{tuning[0].label} needs about {_gigabytes(images + activations + weights)} of memory: "
+        f"{tuning[0].label} needs about {_gigabytes(own + _FRAMEWORK)} of memory: "
         f"{_gigabytes(images)} for the images, {_gigabytes(activations)} for the activations of a batch of "
-        f"{batch} (less with --batch-size), {_gigabytes(weights)} for the weights."
+        f"{batch} (less with --batch-size), {_gigabytes(weights)} for the weights, "
+        f"{_gigabytes(_FRAMEWORK)} for the framework."
     )
 
 
