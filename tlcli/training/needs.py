@@ -18,7 +18,7 @@ _FLOAT = 4
 _COPIES = 4
 """Arrays for each weight: itself, its gradient, and two averages of Adam."""
 _FRAMEWORK = 1_500_000_000
-"""Bytes of TensorFlow, its reserve, and the blocks of images in which it tests: 1.3 to 1.9 GB at 224 pixels."""
+"""Bytes of TensorFlow, its reserve, and the images that it tests at a time: 1.3 to 1.9 GB at 224 pixels."""
 
 
 def describe_memory(
