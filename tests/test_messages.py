@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tlcli
+from tlcli.cli import flags
+from tlcli.cli.commands import SUMMARIES
+from tlcli.cli.flags import with_flags
 from tlcli.data.source import show
 
 SENTENCES = {"TlcliError", "UsageError", "Interrupted", "note", "warn", "tell_output", "told", "_say"}
@@ -162,6 +165,46 @@ def test_reasons_go_on_behind_a_colon():
     wrong += [f"{p}: a full stop: {t}" for p, t in found if t.endswith(".")]
     wrong += [f"{p}: a capital: {t}" for p, t in found if re.match(rf"(?!{FILLER}|HDF5)[A-Z]", t)]
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_library_names_no_options():
+    """A program that calls the library has parameters, `ema`; the command line shows them as --ema."""
+    package = Path(tlcli.__file__).parent
+
+    allowed = {
+        "page_style.py",
+        "headline.py",
+    }  # style sheets have variables; recorded commands are taken apart
+    wrong = []
+    for path, module in MODULES.items():
+        if path.is_relative_to(package / "cli") or path.name in allowed:
+            continue
+        docstrings = {id(n.value) for n in ast.walk(module) if isinstance(n, ast.Expr)}
+        literals = (n for n in ast.walk(module) if isinstance(n, ast.Constant) and isinstance(n.value, str))
+        wrong += [
+            f"{path.relative_to(package)}:{n.lineno}: {n.value}"
+            for n in literals
+            if id(n) not in docstrings and re.search(r"(?<![\w-])--[a-z]|\b(give|another) -o\b", n.value)
+        ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_command_line_shows_options(monkeypatch):
+    monkeypatch.setattr(flags, "RUNNING", ["transfer"])
+    text = "`batch_size` 8 with `image_size` 32 and `weights` of `with`."
+    assert (
+        with_flags(text)
+        == "--batch-size 8 with tlcli split --image-size 32 and tlcli knn --weights of --with."
+    )
+
+
+def test_parameters_in_messages_exist():
+    """Each name in back quotes is an option of some command, which a user can give."""
+    every = {name for command in SUMMARIES for name in flags.options_of(command)} | {"with"}
+    named = {name for place, text in messages(SENTENCES, LISTS) for name in re.findall(r"`([a-z]\w*)`", text)}
+    assert len(named) > 30
+    others = {"file", "label", "group", "probe", "to_dataframe"}  # columns, a method's option, a function
+    assert not named - every - others
 
 
 def test_a_name_is_never_empty():

@@ -50,7 +50,7 @@ def test_a_file_registers_under_its_name_and_digest(write):
     assert NETWORKS.plugin("mynet") == ("mynet.py", owner.sha256)
     assert NETWORKS.plugin("cnn2") == ("", "")
     assert NETWORKS.require("mynet", "mynet.py", owner.sha256, "base.h5") is NETWORKS["mynet"]
-    with pytest.raises(UsageError, match=r"base.h5 was made --with mynet.py \(0{8}...\); mynet.py here is"):
+    with pytest.raises(UsageError, match=r"base.h5 was made `with` mynet.py \(0{8}...\); mynet.py here is"):
         NETWORKS.require("mynet", "mynet.py", "0" * 64, "base.h5")
 
 
@@ -86,7 +86,7 @@ def test_a_second_owner_is_told_of_the_first(write):
 
 def test_paths_that_are_no_python_files(tmp_path):
     for path in ("base.h5", tmp_path / "none.py", tmp_path):
-        with pytest.raises(UsageError, match="--with"):
+        with pytest.raises(UsageError, match="plug-in"):
             load_file(path)
 
 
@@ -143,7 +143,7 @@ def test_installed_packages_announce_names_and_are_imported_when_they_are_wanted
 def test_what_a_file_was_made_with_is_told_where_it_is_missing():
     register: Register[int] = NETWORKS  # type: ignore[assignment]
     for plugin, words in {
-        "mynet.py": r"no network 'mynet'; base.h5 was made --with mynet.py \(12ab12ab...\). Give --with",
+        "mynet.py": r"no network 'mynet'; base.h5 was made `with` mynet.py \(12ab12ab...\). Load mynet",
         "own 1.0": r"base.h5 was made with the package own 1.0 \(12ab12ab...\). Install it",
         "__main__": r"base.h5 was made in a notebook \(12ab",
     }.items():

@@ -30,11 +30,11 @@ def load_file(path: str | Path) -> Owner:
     """
     path = Path(path).expanduser()
     if path.suffix != ".py":
-        raise UsageError(f"--with {path}: expected a Python file (.py).")
+        raise UsageError(f"The plug-in {path}: expected a Python file (.py).")
     try:
         source = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"--with {path}: cannot be read ({error.strerror}).") from None
+        raise UsageError(f"The plug-in {path} cannot be read ({error.strerror}).") from None
     digest = sha256_of(source)
     name = f"tlcli_with_{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}_{digest[:12]}"
     if name in PLUGINS:
@@ -107,4 +107,4 @@ def _failure(path: Path, file: str, error: BaseException) -> str:
         trace = trace.tb_next
     where = f", line {line}" if line else ""
     reason = error.msg if isinstance(error, SyntaxError) else first_line(error)
-    return f"--with {path.name} failed{where}: {type(error).__name__}: {reason}."
+    return f"The plug-in {path.name} failed{where}: {type(error).__name__}: {reason}."

@@ -259,7 +259,7 @@ class Register(Generic[T]):
         if name.endswith(".py"):
             return (
                 f"{name!r} is a file; expected the name of a {self.noun} that it registers.\n"
-                f"See `tlcli --with {name} plugins`, and give --with {name} before the command."
+                f"Load the file first (`with`) and give that name; `tlcli plugins` lists it."
             )
         near = did_you_mean(name, self.all_names())
         return f"There is no {self.noun} {name!r}." + (near or f" There are {', '.join(self)}.")
@@ -304,13 +304,13 @@ def _owner(module: str) -> Owner:
 
 def _with(plugin: str) -> str:
     if plugin.endswith(".py"):
-        return f"--with {plugin}"
+        return f"`with` {plugin}"
     return "in a notebook" if plugin == "__main__" else f"with the package {plugin}"
 
 
 def _how_to_get(plugin: str) -> str:
     if plugin.endswith(".py"):
-        return f" Give --with {plugin} before the command."
+        return f" Load {plugin} first (`with`)."
     return "" if plugin == "__main__" else " Install it."
 
 

@@ -48,7 +48,7 @@ def test_internal_files_never_follow_a_link(call, work, kind):
         folder.write_text("a file")
     else:
         owned.OwnedFolder(folder, ["state.h5"]).file("state.h5").symlink_to("../victim/mine.txt")
-    fails(call(*TRAIN), 1, "o.h5.resume", "give another -o")
+    fails(call(*TRAIN), 1, "o.h5.resume", "give another --output")
     assert [p.name for p in (work / "victim").iterdir()] == ["mine.txt"]
     assert (work / "victim" / "mine.txt").read_text() == "mine"
     assert not (work / "nowhere").exists()

@@ -80,7 +80,7 @@ def test_keys_and_shapes(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["scan/pixels_raw"], file["scan/kind"], file["scan/other"] = X, Y, X[:, :4]
     check(tmp_path / "a.h5", images="scan/pixels_raw", labels="scan/kind")
-    with pytest.raises(UsageError, match="--images nothing: a.h5 has no such array".replace(".", "[.]")):
+    with pytest.raises(UsageError, match="`images` nothing: a.h5 has no such array".replace(".", "[.]")):
         load_source(str(tmp_path / "a.h5"), images="nothing")
     with pytest.raises(TlcliError, match="holds scan/kind, scan/other, scan/pixels_raw: expected x_train"):
         load_source(str(tmp_path / "a.h5"))
@@ -111,7 +111,7 @@ def test_the_only_array_of_a_file(tmp_path):
     np.save(tmp_path / "trainy.npy", Y)
     check(tmp_path / "trainX.npy")
     np.save(tmp_path / "train_labels.npy", Y)
-    with pytest.raises(TlcliError, match="more than one, is called like its labels: name them with --labels"):
+    with pytest.raises(TlcliError, match="more than one, is called like its labels: name them with `labels`"):
         load_source(str(tmp_path / "trainX.npy"))
     check(tmp_path / "trainX.npy", labels=tmp_path / "trainy.npy")
 

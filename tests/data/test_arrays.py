@@ -76,7 +76,7 @@ def test_rows_whose_layout_is_open():
     for rows, words in ((PLANES.reshape(20, -1), "chw, cwh"), (PIXELS[..., 0].reshape(20, -1), "hwc, whc")):
         with pytest.raises(TlcliError, match=words):
             as_images(rows, 20, 255, "X", columns=True)
-    with pytest.raises(TlcliError, match="--layout which axis comes first: hwc or chw"):
+    with pytest.raises(TlcliError, match="`layout` which axis comes first: hwc or chw"):
         as_images(np.random.default_rng(0).integers(0, 256, (20, 108), dtype=np.uint8), 20, 255, "X")
 
 
@@ -112,7 +112,7 @@ def test_booleans_become_black_and_white():
         (np.inf, "not numbers"),
         (-0.5, "reach from -0.5"),
         (256.0, "to 256"),
-        (2.8, "--white"),
+        (2.8, "`white`"),
     ],
 )
 def test_pixels_out_of_range(value, words):
@@ -135,7 +135,7 @@ def test_pixels_out_of_range(value, words):
 )
 def test_white_is_found_from_the_range(high, whole, white, doubtful):
     if white is None:
-        with pytest.raises(TlcliError, match="--white"):
+        with pytest.raises(TlcliError, match="`white`"):
             find_white(Range(0, high, whole), "The pixels")
     else:
         found, doubt = find_white(Range(0, high, whole), "The pixels")

@@ -61,7 +61,7 @@ def test_a_wrong_checksum_leaves_nothing_behind(tmp_path, server):
     damage(tmp_path / "www", f"{idx.FILES[0]}.gz", lambda b: b[:-1] + b"x")
     with pytest.raises(TlcliError, match="wrong SHA-256") as told:
         idx.load(replace(mnist.SET, mirrors=(url,), checksums=digests), Request())
-    assert "--data-dir or TLCLI_DATA_DIR" in str(told.value)
+    assert "`data_dir` or TLCLI_DATA_DIR" in str(told.value)
     assert len(str(told.value).split("\n")) == 2
     assert list((tmp_path / "cache" / "mnist").iterdir()) == []
 

@@ -104,11 +104,11 @@ def test_digits_as_small_photographs():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"image_size": "0"}, "--image-size 0"),
-        ({"image_size": "32x"}, "--image-size 32x"),
+        ({"image_size": "0"}, "`image_size` 0"),
+        ({"image_size": "32x"}, "`image_size` 32x"),
         ({"image_size": "5000"}, "from 1 to 4096"),
-        ({"fit": "squash"}, "--fit squash"),
-        ({"channels": 2}, "--channels 2"),
+        ({"fit": "squash"}, "`fit` squash"),
+        ({"channels": 2}, "`channels` 2"),
     ],
 )
 def test_sizes_that_are_none(options, words):

@@ -109,7 +109,7 @@ def test_published_files_are_known_whatever_they_are_called(tmp_path, published)
             path = tmp_path / folder / (name + (".gz" if pack is gzip.compress else ""))
             path.write_bytes(pack(idx_bytes(array), 1) if pack is gzip.compress else idx_bytes(array))
         assert mnist.load(Request(tmp_path / folder)).warnings == []
-        with pytest.raises(TlcliError, match=r"holds the files of mnist.*take --dataset mnist"):
+        with pytest.raises(TlcliError, match=r"holds the files of mnist.*name the data set mnist"):
             fashion_mnist.load(Request(tmp_path / folder))
     keys = ("x_train", "y_train", "x_test", "y_test")
     np.savez(tmp_path / "mnist.npz", **dict(zip(keys, arrays, strict=True)))

@@ -140,5 +140,5 @@ def test_classes_that_cannot_be_tested_or_do_not_exist(tiny):
 def test_an_unknown_name_gets_a_suggestion():
     with pytest.raises(UsageError, match="Did you mean 'mnist'"):
         load_source("mnits")
-    with pytest.raises(UsageError, match="--white does not go with digits"):
+    with pytest.raises(UsageError, match="`white` does not go with digits"):
         load_source("digits", white=16)

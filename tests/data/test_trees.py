@@ -94,7 +94,7 @@ PARTS = {"train": ("train", "training"), "validation": ("val", "dev"), "test": (
     [
         (["one/cat", "one/dog", "two/cat", "two/dog"], "read in two ways.*either may be the classes"),
         (["train/cat", "train/dog", "holdout/cat", "holdout/dog"], "train is the training part or a class"),
-        (["train", "test"], "called like parts.*--labels FILE.csv"),
+        (["train", "test"], "called like parts.*`labels` FILE.csv"),
         (["train_1/a", "train_1/b", "train_2/a", "train_2/b"], "both called like the train part"),
         (["cat/train", "cat/test", "dog"], "cat holds folders of parts, and dog does not"),
         (["."], "lie in no class folders"),
@@ -192,7 +192,7 @@ def test_a_test_part_is_drawn_by_the_seed(tmp_path):
     assert held[0, None] == held[0, 0.2] != held[1, 0.2]
     assert set(held[0, 0.2]) < set(held[0, 0.5])
     for bad in (0, 1, 1.5, "every-tenth"):
-        with pytest.raises(UsageError, match="--test"):
+        with pytest.raises(UsageError, match="`test`"):
             load_source(str(tmp_path / "set"), test=bad)
 
 
@@ -218,7 +218,7 @@ def test_the_test_part_of_a_set_of_another_kind(tmp_path):
     assert cut.train.labels.tolist() == [0] * 4 + [1] * 4
     with pytest.raises(TlcliError, match="has no test image of class 'c'"):
         split(source, [0, 1, 2])
-    with pytest.raises(UsageError, match="the test part is that of --test-dataset"):
+    with pytest.raises(UsageError, match="the test part is that of `test_dataset`"):
         load_source(str(tmp_path / "one"), test_dataset=tmp_path / "two.npz", test=0.2)
     np.savez(tmp_path / "two.npz", images=images, labels=letters[[0, 1, 2, 3, 0, 1]])
     source = load_source(str(tmp_path / "one"), test_dataset=tmp_path / "two.npz")
@@ -267,7 +267,7 @@ def test_16_bit_images_have_one_scale(tmp_path):
             if int(np.asarray(Image.open(path)).max()) > highest:
                 path.unlink()
         if white is None:
-            with pytest.raises(TlcliError, match="--white"):
+            with pytest.raises(TlcliError, match="`white`"):
                 read(tmp_path / "deep", test="every-fifth")
             continue
         source = load_source(str(tmp_path / "deep"), test="every-fifth")

@@ -74,10 +74,10 @@ def test_layers_are_counted_along_the_branches() -> None:
     assert {"block_2_bn", "joint_bn"} <= {*by_first["block_2_conv"], *by_first["side_conv"]}
     assert [groups[0], groups[-2], groups[-1]] == [("normalization",), ("block_12a_separable",), ("head",)]
     below = len(groups) - 1
-    assert resolve_layers("block_12", groups, "--freeze") == [below]
-    assert resolve_layers("block_1", groups, "--freeze") == [groups.index(by_first["block_1_conv"]) + 1]
+    assert resolve_layers("block_12", groups, "freeze") == [below]
+    assert resolve_layers("block_1", groups, "freeze") == [groups.index(by_first["block_1_conv"]) + 1]
     with pytest.raises(UsageError, match="a block"):
-        resolve_layers("block_3", groups, "--freeze")
+        resolve_layers("block_3", groups, "freeze")
 
 
 def base_of(path: Path, classes: int = 5) -> Checkpoint:
@@ -165,7 +165,7 @@ def test_published_weights_are_checked(plain: keras.Model, tmp_path: Path, monke
     assert asked.name.endswith(".h5")
     assert asked.url.startswith("https://")
     assert len(asked.digest) in (32, 64)
-    with pytest.raises(UsageError, match="--headless"):
+    with pytest.raises(UsageError, match="`headless`"):
         published.published_file(NAME, head=True)
     with pytest.raises(TlcliError, match=f"holds no {asked.name}"):
         published.find(asked, tmp_path)

@@ -130,14 +130,14 @@ def test_images_that_are_too_small_are_refused_in_words():
 
 def test_layer_expressions():
     groups = [("conv1", "conv1_bn"), ("conv2",), ("dense1",), ("head",)]
-    assert resolve_layers(None, groups, "--copy") == [3]
-    assert resolve_layers("1-3", groups, "--copy") == [1, 2, 3]
-    assert resolve_layers("conv2", groups, "--copy") == [2]
-    assert resolve_layers("conv1_bn", groups, "--copy") == [1]
-    assert resolve_layers("none,2", groups, "--copy") == [0, 2]
+    assert resolve_layers(None, groups, "copy") == [3]
+    assert resolve_layers("1-3", groups, "copy") == [1, 2, 3]
+    assert resolve_layers("conv2", groups, "copy") == [2]
+    assert resolve_layers("conv1_bn", groups, "copy") == [1]
+    assert resolve_layers("none,2", groups, "copy") == [0, 2]
     for wrong in ("4", "0-9", "conv9", "2-1", "head", "-1", "1e3", ""):
         with pytest.raises(UsageError):
-            resolve_layers(wrong, groups, "--copy")
+            resolve_layers(wrong, groups, "copy")
 
 
 @pytest.mark.parametrize(

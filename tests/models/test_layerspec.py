@@ -21,25 +21,25 @@ parts = st.one_of(counts.map(str), names, ranges, st.sampled_from(["all", "none"
 @given(st.lists(parts, min_size=1, max_size=5))
 def test_a_list_means_what_its_parts_mean(given_parts: list[str]) -> None:
     """In their order, each number once, white space or not."""
-    each = [n for part in given_parts for n in resolve_layers(part, GROUPS, "--copy")]
-    assert resolve_layers(",".join(given_parts), GROUPS, "--copy") == list(dict.fromkeys(each))
-    assert resolve_layers(" , ".join(given_parts), GROUPS, "--copy") == list(dict.fromkeys(each))
+    each = [n for part in given_parts for n in resolve_layers(part, GROUPS, "copy")]
+    assert resolve_layers(",".join(given_parts), GROUPS, "copy") == list(dict.fromkeys(each))
+    assert resolve_layers(" , ".join(given_parts), GROUPS, "copy") == list(dict.fromkeys(each))
 
 
 @given(counts, counts)
 def test_counts_ranges_and_names(first: int, last: int) -> None:
-    assert resolve_layers(first, GROUPS, "--copy") == resolve_layers(str(first), GROUPS, "--copy") == [first]
+    assert resolve_layers(first, GROUPS, "copy") == resolve_layers(str(first), GROUPS, "copy") == [first]
     if first <= last:
-        assert resolve_layers(f"{first}-{last}", GROUPS, "--copy") == list(range(first, last + 1))
+        assert resolve_layers(f"{first}-{last}", GROUPS, "copy") == list(range(first, last + 1))
     for number, group in enumerate(GROUPS[:-1], start=1):
-        assert {tuple(resolve_layers(name, GROUPS, "--copy")) for name in group} == {(number,)}
-    assert resolve_layers(None, GROUPS, "--copy") == resolve_layers("all", GROUPS, "--copy") == [BELOW]
+        assert {tuple(resolve_layers(name, GROUPS, "copy")) for name in group} == {(number,)}
+    assert resolve_layers(None, GROUPS, "copy") == resolve_layers("all", GROUPS, "copy") == [BELOW]
 
 
 @given(st.one_of(st.text(max_size=20), st.text("0123456789-,; alnoe+.", max_size=12)))
 def test_any_text_is_understood_or_refused(text: str) -> None:
     try:
-        found = resolve_layers(text, GROUPS, "--copy")
+        found = resolve_layers(text, GROUPS, "copy")
     except UsageError:
         return
     assert found
@@ -53,5 +53,5 @@ def test_any_text_is_understood_or_refused(text: str) -> None:
 )
 def test_what_means_no_layer(expression: str) -> None:
     """Also: a backward range is refused, and the head can be neither copied nor frozen."""
-    with pytest.raises(UsageError, match="--freeze"):
-        resolve_layers(expression, GROUPS, "--freeze")
+    with pytest.raises(UsageError, match="`freeze`"):
+        resolve_layers(expression, GROUPS, "freeze")

@@ -106,7 +106,7 @@ def test_missing_draws_of_neighbours_are_named_but_not_other_sizes() -> None:
 def test_the_whole_method_may_be_in_a_file_of_its_own() -> None:
     targets = {n: make_target(n, 100, 100, ["a", "b"]) for n in ("d0", "d1")}
     files = []
-    for name, arms in (("own", ("anchored",)), ("parts", ("anchored:probe=0", "anchored:alpha=0"))):
+    for name, arms in (("own", ("anchored",)), ("parts", ("anchored:solved=0", "anchored:alpha=0"))):
         runs = [make_run(targets[n], "anchored", arm, 0, 0.7) for n in targets for arm in arms]
         files.append(Results(runs, targets, provenance=provenance(f"{name}.h5", "tlcli transfer")))
     assert gather(files).warnings == []

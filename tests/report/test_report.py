@@ -189,7 +189,7 @@ def test_an_existing_folder_is_kept(tmp_path: Path) -> None:
     records = LIGHT
     folder = tmp_path / "r"
     build(records, folder)
-    with pytest.raises(TlcliError, match="--force"):
+    with pytest.raises(TlcliError, match="`force`"):
         build(records, folder)
     build(records, folder, force=True, title="Again")
     assert "<title>Again</title>" in (folder / "report.html").read_text()

@@ -62,7 +62,7 @@ def test_without_scratch_the_best_are_compared() -> None:
 
 def test_an_ablation_is_held_against_the_whole_method() -> None:
     target = make_target("t", 100, 500, ["a", "b"])
-    arms = ("anchored", "anchored:alpha=0", "anchored:probe=0", "knn:x")
+    arms = ("anchored", "anchored:alpha=0", "anchored:solved=0", "knn:x")
     runs = [make_run(target, a.partition(":")[0], a, r, 0.8) for a in arms for r in range(3)]
     (task,) = study_of([Results(runs, {"t": target})]).tasks
     assert task.reference == "anchored"

@@ -44,7 +44,7 @@ def run(code: str, *arguments: str, **options: Any) -> subprocess.CompletedProce
 def test_an_existing_file_is_not_overwritten(dataset: store.Dataset, tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     path.write_text("mine")
-    with pytest.raises(TlcliError, match=r"x.h5 exists already; give --force"):
+    with pytest.raises(TlcliError, match=r"x.h5 exists already; give `force`"):
         store.write(path, dataset)
     assert path.read_text() == "mine"
     store.write(path, dataset, force=True)

@@ -447,3 +447,20 @@ def test_any_file_name_and_argument_can_be_recorded(
     assert found.parents[0].name == "caf\\udce9 <b>\\n.h5"
     assert found.ancestry[0].command == "split\\t-o caf\\udce9 <b>\\n.h5"
     assert store.read(tmp_path / name, store.Dataset).provenance.name == found.parents[0].name
+
+
+def test_an_option_that_was_renamed_keeps_its_meaning(results: store.Results, tmp_path: Path) -> None:
+    names = {
+        "anchored:probe=0": "anchored:solved=0",
+        "anchored:copy=2,probe=0|1": "anchored:copy=2,solved=0|1",
+        "lp-ft:probe=0": "lp-ft:probe=0",
+        "anchored": "anchored",
+    }
+    run = results.runs[0]
+    for old, present in names.items():
+        written = dataclasses.replace(
+            results, runs=[dataclasses.replace(run, arm=old, selected=old, candidates={old: [0.5, 1.0]})]
+        )
+        store.write(tmp_path / "r.h5", written, force=True)
+        read = store.read(tmp_path / "r.h5", store.Results).runs[0]
+        assert (read.arm, read.selected, list(read.candidates)) == (present,) * 2 + ([present],)

@@ -63,7 +63,7 @@ def test_the_same_arm_twice_is_refused(names: list[str]) -> None:
         ("logistic:augment=0", {}),
         ("freeze:views=4,augment=0", {}),
         ("finetune:augment=0.5", {}),
-        ("anchored:probe=0.5", {}),
+        ("anchored:solved=0.5", {}),
         ("anchored:statistics=2", {}),
         ("lp-ft:probe=1", {}),
         ("finetune:rate=0", {}),

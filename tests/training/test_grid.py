@@ -324,7 +324,7 @@ def test_what_would_fail_when_it_is_kept_is_refused_before(base, target_set, tmp
     transfer(base, [target_set], ["ridge"], recipe=SHORT, save_dir=tmp_path / "saved")
     (network,) = (tmp_path / "saved").iterdir()
     before = network.read_bytes()
-    with pytest.raises(TlcliError, match="--force"):
+    with pytest.raises(TlcliError, match="`force`"):
         transfer(base, [target_set], ["freeze", "ridge"], recipe=SHORT, save_dir=tmp_path / "saved")
     assert network.read_bytes() == before
     assert list((tmp_path / "saved").iterdir()) == [network]
@@ -333,7 +333,7 @@ def test_what_would_fail_when_it_is_kept_is_refused_before(base, target_set, tmp
         transfer(base, [target_set], ["ridge"], recipe=SHORT, save_dir=network)
     (tmp_path / "linked").mkdir()
     (tmp_path / "linked" / network.name).symlink_to("../nowhere.h5")
-    with pytest.raises(TlcliError, match="exists already; give --force"):
+    with pytest.raises(TlcliError, match="exists already; give `force`"):
         transfer(base, [target_set], ["ridge"], recipe=SHORT, save_dir=tmp_path / "linked")
     odd = dataclasses.replace(
         target_set, provenance=dataclasses.replace(target_set.provenance, name="x<1>.h5")

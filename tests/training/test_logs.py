@@ -113,7 +113,7 @@ def test_logs_are_not_overwritten_unasked(tmp_path):
     (tmp_path / "base").mkdir()
     RunLogs("base", csv=tmp_path)
     (tmp_path / "base" / "base.csv").touch()
-    with pytest.raises(TlcliError, match="--force"):
+    with pytest.raises(TlcliError, match="`force`"):
         RunLogs("base", csv=tmp_path)
 
 

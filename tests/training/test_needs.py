@@ -36,7 +36,7 @@ def test_tuning_says_what_it_needs(base):
     assert "finetune needs about 3.1 GB of memory: 1.6 GB for the images" in told(
         ["ridge", "finetune"], 10_000
     )
-    assert "of a batch of 100 (less with --batch-size)" in told(["scratch"], 10_000)
+    assert "of a batch of 100 (less with `batch_size`)" in told(["scratch"], 10_000)
     assert told(["finetune"], 1000) == ""  # 0.2 GB
     assert told(["freeze", "ridge", "logistic"], 10_000) == ""  # they read the file as they go
 

@@ -166,7 +166,7 @@ def test_the_head_of_an_arm_takes_the_place_of_the_bases(base, target_set, tmp_p
         assert after == runs[arm].source_accuracy_before == every.history["test_accuracy"][-1]
     with pytest.raises(UsageError, match="the base's head has hidden layers"):
         transfer(hidden, [target_set], ["finetune", "freeze:all_layers=1"], recipe=SHORT)
-    (tuned,) = transfer(hidden, [target_set], ["anchored:probe=0,all_layers=none"], recipe=SHORT).runs
+    (tuned,) = transfer(hidden, [target_set], ["anchored:solved=0,all_layers=none"], recipe=SHORT).runs
     assert tuned.parameters == sum(v.size for v in hidden.weights.values())
     with pytest.raises(UsageError, match="linear"):
         transfer(base, [target_set], ["anchored"], recipe=SHORT, head_units="8")
@@ -339,7 +339,7 @@ def test_anchored_starts_from_the_solved_head_and_its_parts_can_be_left_out(base
         "logistic:all_layers=1",
         "anchored:all_layers=0",
         "anchored",
-        "anchored:probe=0",
+        "anchored:solved=0",
         "anchored:alpha=0,rate_decay=1",
         "anchored:replay=1",
     ]

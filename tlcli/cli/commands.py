@@ -10,7 +10,6 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
-from tlcli.cli.output import print_lines
 from tlcli.errors import UsageError
 from tlcli.text import did_you_mean
 
@@ -32,6 +31,9 @@ SUMMARIES = {
     "plugins": "List what plug-ins add, and where each was found.",
 }
 """The first line of each command's help. A test compares it with the command."""
+
+RUNNING: list[str] = []
+"""The name of the command that runs, once it is known."""
 
 
 def module(name: str) -> ModuleType:
@@ -78,7 +80,7 @@ class CommandGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] == "help":  # `tlcli help split` is `tlcli split --help`
             if len(args) == 1:
-                print_lines(ctx.get_help())
+                typer.echo(ctx.get_help())
                 ctx.exit()
             args = [*args[1:], "--help"]
         name = args[0]
@@ -86,4 +88,5 @@ class CommandGroup(TyperGroup):
             raise UsageError(
                 f"There is no command {name}.{did_you_mean(name, SUMMARIES)}\nSee `tlcli --help`."
             )
+        RUNNING[:] = [name]
         return super().resolve_command(ctx, args)

@@ -21,7 +21,8 @@ import typer
 import typer.main
 
 from tlcli import __version__
-from tlcli.cli.commands import SUMMARIES, CommandGroup, load
+from tlcli.cli.commands import RUNNING, CommandGroup
+from tlcli.cli.flags import with_flags
 from tlcli.cli.output import GIVEN_WITH, print_to, printable
 from tlcli.cli.signals import NAMES, Terminated, exit_code, ignore_signals, raise_on_signals
 from tlcli.errors import TlcliError
@@ -96,6 +97,7 @@ def run(arguments: list[str]) -> int:
         warnings.simplefilter("ignore")  # warnings of libraries; tlcli's own go through Console.warn
     try:
         _prepare_terminal()
+        RUNNING.clear()
         try:
             code = _invoke(arguments)
             if sys.stdout is not None:
@@ -150,7 +152,7 @@ def _abandon_stdout(error: BaseException) -> None:
 def explain(error: BaseException, arguments: list[str]) -> tuple[int, str | None]:
     """The exit code and the message for the user; None if nothing needs to be said."""
     if isinstance(error, TlcliError):
-        return error.exit_code, _with_flags(str(error), arguments)
+        return error.exit_code, with_flags(str(error))
     if isinstance(error, USAGE_ERROR):
         return 2, _usage_message(error, arguments)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
@@ -178,19 +180,6 @@ def _with_plain_names(message: str, arguments: list[str]) -> str:
     for name in sorted(names, key=len, reverse=True):
         message = message.replace(name, printable(name))
     return message
-
-
-def _with_flags(message: str, arguments: list[str]) -> str:
-    """Replace the parameters that a message of the library names, `ema`, by options: --ema."""
-    if not _PARAMETER.search(message):
-        return message
-    name = next((word for word in arguments if word in SUMMARIES), None)
-    options = {p.name: max(p.opts, key=len) for p in load(name).params if p.opts} if name else {}
-    flags = {name: flag for name, flag in options.items() if flag.startswith("--")}
-    return _PARAMETER.sub(lambda found: flags.get(found[1], found[0]), message)
-
-
-_PARAMETER = re.compile(r"`(\w+)`")
 
 
 def _first_line(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from tlcli.cli.flags import with_flags
 from tlcli.cli.progress import ProgressDisplay, for_a_person
 from tlcli.errors import UsageError
 
@@ -31,7 +32,7 @@ class Console:
         """Print lines for a person, on stderr."""
         if lines and not self.quiet:
             with for_a_person():
-                print_to(sys.stderr, *lines)
+                print_to(sys.stderr, *map(with_flags, lines))
 
     def tell_output(self, path: str | Path, what: str, then: str | None) -> None:
         """Say what was made and what a user may do next.
@@ -50,7 +51,7 @@ class Console:
     def warn(self, text: str) -> None:
         """Print a warning that bears on the meaning of the result, even when quiet."""
         with for_a_person():
-            print_to(sys.stderr, f"tlcli: warning: {text}")
+            print_to(sys.stderr, with_flags(f"tlcli: warning: {text}"))
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table for a person, on stderr."""

@@ -70,12 +70,12 @@ def describe_contents(file: ArrayFile) -> str:
     if file.single:
         return (
             f"{show(file.path.name)} holds one array, and no file beside it, or more than one, is called "
-            "like its labels: name them with --labels FILE, an array or a table."
+            "like its labels: name them with `labels` FILE, an array or a table."
         )
     skipped = f" Not read are {list_names(file.skipped)}." if file.skipped else ""
     return (
         f"{show(file.path.name)} holds {list_names(file.shapes)}: expected x_train, y_train, x_test and "
-        f"y_test, or images and labels; --images KEY --labels KEY say which they are.{skipped}"
+        f"y_test, or images and labels; say with `images` and `labels` which they are.{skipped}"
     )
 
 
@@ -125,7 +125,7 @@ def _pairs(choice: Choice) -> list[str]:
 
 
 def _by_key(file: ArrayFile, request: Request) -> Choice:
-    key = _key(file, request.images_key or "", "--images")
+    key = _key(file, request.images_key or "", "images")
     choice = Choice({"": key})
     if request.labels_key is not None:
         choice.labels[""] = _labels_by_key(file, request.labels_key)
@@ -134,20 +134,21 @@ def _by_key(file: ArrayFile, request: Request) -> Choice:
         fitting = [name for name, shape in shapes.items() if _is_labels(shape, file.shapes[key])]
         if len(fitting) != 1:
             raise TlcliError(
-                f"{show(file.path.name)} holds {list_names(shapes)} beside {show(key)}: say with --labels "
-                "KEY which the labels are."
+                f"{show(file.path.name)} holds {list_names(shapes)} beside {show(key)}: say with `labels` "
+                "which the labels are."
             )
         choice.labels[""] = (file, fitting[0])
     return choice
 
 
-def _key(file: ArrayFile, key: str, option: str) -> str:
+def _key(file: ArrayFile, key: str, parameter: str) -> str:
     matching = [name for name in file.shapes if name == key] or [
         name for name in file.shapes if name.lower() == key.strip("/").lower()
     ]
     if len(matching) != 1:
         raise UsageError(
-            f"{option} {key}: {show(file.path.name)} has no such array; it holds {list_names(file.shapes)}."
+            f"`{parameter}` {key}: {show(file.path.name)} has no such array; "
+            f"it holds {list_names(file.shapes)}."
         )
     return matching[0]
 
@@ -158,7 +159,7 @@ def _labels_by_key(file: ArrayFile, key: str) -> tuple[ArrayFile, str]:
     if key not in file.shapes and is_array_file(path):
         other = open_array_file(path)
         return other, _only_labels(other)
-    return file, _key(file, key, "--labels")
+    return file, _key(file, key, "labels")
 
 
 def _only_labels(file: ArrayFile) -> str:

@@ -54,15 +54,14 @@ def load_arrays(path: Path, request: Request) -> Source:
         raw.told.append(f"The test part is {show(request.test_path.name)}.")
     elif "test" not in pairs and (beside := test_file_beside(path)):
         raw.warnings.append(
-            f"{show(beside)} lies beside {show(path.name)} and is not read: --test-dataset {show(beside)} "
-            "takes it "
-            "as the test part."
+            f"{show(beside)} lies beside {show(path.name)} and is not read; "
+            "`test_dataset` takes it as the test part."
         )
     if "" in pairs:
         pairs["train"] = pairs.pop("")
     if "train" not in pairs:
         raise TlcliError(
-            f"{show(path.name)} holds only a {next(iter(pairs))} part: name the training part with --dataset."
+            f"{show(path.name)} holds only a {next(iter(pairs))} part: name the training part first."
         )
     assemble(raw, pairs, request, names)
     return complete(raw, request)
@@ -98,7 +97,7 @@ def assemble(raw: Raw, pairs: dict[str, Pair], request: Request, names: Names) -
     if len({x.shape[1:] for x in images.values()}) > 1 and request.fit.size is None:
         shapes = ", ".join(f"{part} {' x '.join(map(str, x.shape[1:]))}" for part, x in images.items())
         raise TlcliError(
-            f"The images of {raw.name} differ in shape: {shapes}; give --image-size to bring all to one."
+            f"The images of {raw.name} differ in shape: {shapes}; give `image_size` to bring all to one."
         )
     if isinstance(names, dict):
         raw.class_numbers = [int(value) for value in _occurring(labels, raw.name)]

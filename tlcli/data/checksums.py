@@ -101,14 +101,13 @@ def refuse_other(wanted: str, folder: Path, other: str, built_in: bool) -> Tlcli
     """The error about a folder with the files of another set."""
     name = show(folder.name or str(folder.resolve().name))
     instead = (
-        f"take --dataset {other}"
+        f"name the data set {other}"
         if built_in
-        else "name its files: --dataset FILE of the training images, --test-dataset FILE of the test images"
+        else "name its file of the training images, and that of the test images with `test_dataset`"
     )
     return TlcliError(
-        f"The folder {name!r} holds the files of {other}, which have the names of {wanted}'s: {instead}, or "
-        "give the "
-        f"folder of {wanted} with --data-dir."
+        f"The folder {name!r} holds the files of {other}, which have the names of {wanted}'s: {instead}, "
+        f"or give the folder of {wanted} with `data_dir`."
     )
 
 

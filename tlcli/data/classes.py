@@ -72,8 +72,7 @@ class ClassExpression:
             if len(numbers) < 2:
                 raise TlcliError(
                     f"There is one class alone, {class_names[0]!r:.100}: expected two at least. If it is "
-                    "meant, "
-                    "name it with --classes."
+                    "meant, name it with `classes`."
                 )
             return [*sorted(numbers)]
         if self.random_part is not None:
@@ -126,7 +125,7 @@ def _split_merged(held: Mapping[int, str], names: Mapping[int, str]) -> dict[int
 
 def _draw(text: str, numbers: list[int], seed: int) -> list[int]:
     if not _NUMBER.fullmatch(text.strip()) or not 1 <= int(text) <= len(numbers):
-        raise UsageError(f"--classes random:{text}: expected a number of classes from 1 to {len(numbers)}.")
+        raise UsageError(f"`classes` random:{text}: expected a number of classes from 1 to {len(numbers)}.")
     drawn = generator(seed, _RANDOM_STREAM).choice(len(numbers), int(text), replace=False)
     return sorted(sorted(numbers)[i] for i in drawn)
 
@@ -134,7 +133,7 @@ def _draw(text: str, numbers: list[int], seed: int) -> list[int]:
 def _complement(path: str, names: Mapping[int, str], held_by_file: HeldByFile) -> list[int]:
     if not path:
         raise UsageError(
-            "--classes except: expected the name of a tlcli file after it, for example except:a.h5."
+            "`classes` except: expected the name of a tlcli file after it, for example except:a.h5."
         )
     held = _split_merged(held_by_file(path), names)
     for number, name in sorted(held.items()):
@@ -174,7 +173,7 @@ def _items(text: str, names: Sequence[str]) -> list[list[tuple[str, bool]]]:
             piece = (double or "").replace('""', '"') or (single or "").replace("''", "'") or plain
             if not piece:
                 raise UsageError(
-                    f"--classes {text!r}: an item is empty; expected for example 0-5, 0,3,7-9, cat,dog or "
+                    f"`classes` {text!r}: an item is empty; expected for example 0-5, 0,3,7-9, cat,dog or "
                     "cat+dog."
                 )
             pieces.append((piece, plain is None))

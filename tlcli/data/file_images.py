@@ -88,7 +88,7 @@ class FileSet:
             raise TlcliError(
                 f"The images differ in size: {self._first} has {self.size[1]} x {self.size[0]} "
                 f"pixels, {self.name(files[position])} {width} x {height}; "
-                "give --image-size to bring all to one."
+                "give `image_size` to bring all to one."
             )
         return decoded
 
@@ -101,8 +101,8 @@ class FileSet:
         white, doubt = scale.find_white(scale.Range(0, decoded.brightest, True), where)
         if white != 255:
             raise TlcliError(
-                f"{where} have no pixel above {decoded.brightest} of 255: say with --white which value "
-                "is white (--white 255 leaves them as they are)."
+                f"{where} have no pixel above {decoded.brightest} of 255: say with `white` which value "
+                "is white (`white` 255 leaves them as they are)."
             )
         if doubt:
             self.warnings.append(doubt)

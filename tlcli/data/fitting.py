@@ -42,7 +42,7 @@ def parse_size(text: str | int | tuple[int, int] | None) -> tuple[int, int] | No
         sides = (text, text) if isinstance(text, int) else tuple(text)
     if len(sides) != 2 or not all(1 <= side <= LARGEST_SIDE for side in sides):
         raise UsageError(
-            f"--image-size {text}: expected one side or HEIGHTxWIDTH, from 1 to {LARGEST_SIDE} pixels, "
+            f"`image_size` {text}: expected one side or HEIGHTxWIDTH, from 1 to {LARGEST_SIDE} pixels, "
             "for example 32 or 32x48."
         )
     return int(sides[0]), int(sides[1])

@@ -176,5 +176,5 @@ def _of_one_shape(images: Sequence[ImageArray], names: Sequence[str], fit: Fit) 
         of_each = ", ".join(
             f"{show(n)} {a.shape[1]} x {a.shape[2]}" for n, a in zip(names, images, strict=True)
         )
-        raise TlcliError(f"The images differ in size: {of_each}; give --image-size to bring all to one.")
+        raise TlcliError(f"The images differ in size: {of_each}; give `image_size` to bring all to one.")
     return fitted

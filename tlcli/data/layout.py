@@ -114,7 +114,7 @@ def _smoothest(found: dict[str, np.ndarray], where: str) -> np.ndarray:
     if len(as_smooth) > 1:
         turned = any("last" in order for order in as_smooth)
         how = (
-            "Say with --layout which axis comes first: "
+            "Say with `layout` which axis comes first: "
             f"{' or '.join(dict.fromkeys(o[:3] for o in as_smooth))}."
             if not turned
             else "Save them with the images along the first axis."

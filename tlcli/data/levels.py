@@ -60,7 +60,7 @@ def read_levels(root: Folder, warnings: list[str]) -> Reading:
         raise TlcliError(
             f"The {level.count} images of {show(root.name)} lie in no class folders: expected a folder for "
             "each "
-            "class, or a table of labels (--labels FILE.csv)."
+            "class, or a table of labels (`labels` FILE.csv)."
         )
     where = f"the folders of {_path(level, root)}"
     return Reading({"train": classes}, told=f"{root.name}: the classes are {where}: {list_names(classes)}.")
@@ -86,7 +86,7 @@ def _part_folders(level: Folder, warnings: list[str]) -> dict[str, Folder]:
         if len(names) > 1:
             raise TlcliError(
                 f"In {_path(level)}, {' and '.join(map(show, names))} are both called like the {part} part: "
-                "leave one of them, or name them with --dataset and --test-dataset."
+                "leave one of them, or name one as the data set and the other with `test_dataset`."
             )
     found = {part: folders[names[0]] for part, names in assigned.items()}
     beside = [name for name in folders if name not in {folder.name for folder in found.values()}]
@@ -97,14 +97,14 @@ def _part_folders(level: Folder, warnings: list[str]) -> dict[str, Folder]:
         raise TlcliError(
             f"The folders {both} of {_path(level)} are called like parts, and hold images without class "
             "folders: "
-            "give a table of labels (--labels FILE.csv), or other names if they are classes."
+            "give a table of labels (`labels` FILE.csv), or other names if they are classes."
         )
     if len(found) == 1 and beside:
         name = show(found["train"].name)
         raise TlcliError(
             f"{_path(level)} can be read in two ways: {name} is the training part or a class beside "
-            f"{list_names(beside)}. Name the folder of each part with --dataset and --test-dataset, or "
-            f"rename {name}."
+            f"{list_names(beside)}. Name the folder of the training part, and the other with `test_dataset`, "
+            f"or rename {name}."
         )
     if beside:
         warnings.append(f"Folders beside those of the parts are not read: {list_names(beside)}.")
@@ -183,8 +183,8 @@ def _refuse_same_folders(level: Folder) -> None:
         above = [folder.name for folder in level.folders]
         raise TlcliError(
             f"{_path(level)} can be read in two ways: each of its folders {list_names(above)} holds folders "
-            f"{list_names(below[0])}, and either may be the classes. Name one folder of classes with "
-            "--dataset (and another with --test-dataset), or give a table of labels (--labels FILE.csv)."
+            f"{list_names(below[0])}, and either may be the classes. Name one folder of classes as "
+            "the data set (and another with `test_dataset`), or give a table of labels (`labels` FILE.csv)."
         )
 
 
@@ -227,4 +227,4 @@ def _arrays_in(root: Folder) -> str:
     arrays = [file.name for file in root.others if file.name.lower().endswith(_ARRAYS)]
     if not arrays:
         return ""
-    return f" It holds {list_names(arrays)}: name a file of each part with --dataset and --test-dataset."
+    return f" It holds {list_names(arrays)}: name that for training, and the other with `test_dataset`."

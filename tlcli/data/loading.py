@@ -55,9 +55,9 @@ def load_source(
         TlcliError: The data cannot be used.
     """
     for option, value, allowed in (
-        ("--fit", fit, FITS),
-        ("--layout", layout, (None, *LAYOUTS)),
-        ("--channels", channels, (None, 1, 3)),
+        ("`fit`", fit, FITS),
+        ("`layout`", layout, (None, *LAYOUTS)),
+        ("`channels`", channels, (None, 1, 3)),
     ):
         if value not in allowed:
             raise UsageError(
@@ -82,7 +82,7 @@ def load_source(
         key,
     )
     if test is not None and test_dataset is not None:
-        raise UsageError(f"--test {test}: the test part is that of --test-dataset; give one of the two.")
+        raise UsageError(f"`test` {test}: the test part is that of `test_dataset`; give one of the two.")
     if test_dataset is None:
         source = _load(name_or_path, request)
     else:
@@ -98,7 +98,7 @@ def _labels(text: str) -> tuple[str, Path | None, str | None]:
     path = Path(text)
     if path.suffix.lower() in (".csv", ".tsv", ".txt"):
         if not path.is_file():
-            raise UsageError(f"--labels {text}: there is no such table.")
+            raise UsageError(f"`labels` {text}: there is no such table.")
         return "fine", path, None
     return "fine", None, text
 
@@ -159,19 +159,19 @@ def _data_dir(given: str | Path | None) -> Path | None:
         return None
     folder = Path(text).expanduser()
     if not folder.is_dir():
-        raise UsageError(f"The data folder {str(text)!r} does not exist: check --data-dir or TLCLI_DATA_DIR.")
+        raise UsageError(f"The data folder {str(text)!r} does not exist: check `data_dir` or TLCLI_DATA_DIR.")
     return folder
 
 
 _USES = {
-    "label_mode": ("--labels coarse", "cifar100 alone has coarse labels"),
-    "table": ("--labels FILE", "a table gives labels to folders and arrays"),
-    "test": ("--test", "it has a test part of its own"),
-    "test_path": ("--test-dataset", "it has a test part of its own"),
-    "white": ("--white", "its pixels are of 0 to 255"),
-    "layout": ("--layout", "it is for files of arrays"),
-    "images_key": ("--images", "it is for files of arrays"),
-    "labels_key": ("--labels KEY", "it is for files of arrays"),
+    "label_mode": ("`labels` coarse", "cifar100 alone has coarse labels"),
+    "table": ("`labels` FILE", "a table gives labels to folders and arrays"),
+    "test": ("`test`", "it has a test part of its own"),
+    "test_path": ("`test_dataset`", "it has a test part of its own"),
+    "white": ("`white`", "its pixels are of 0 to 255"),
+    "layout": ("`layout`", "it is for files of arrays"),
+    "images_key": ("`images`", "it is for files of arrays"),
+    "labels_key": ("`labels` KEY", "it is for files of arrays"),
 }
 """Fields of a request that some sources do not take: their options, and why they are refused."""
 

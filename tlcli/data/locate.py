@@ -129,5 +129,5 @@ def _nowhere(set_name: str, downloads: Sequence[Download], why: str) -> str:
     return (
         f"{set_name} is neither in the data folder nor in Keras's cache, "
         f"and could not be downloaded ({why}).\n"
-        f"Put {files} into a folder and name it with --data-dir or TLCLI_DATA_DIR."
+        f"Put {files} into a folder and name it with `data_dir` or TLCLI_DATA_DIR."
     )

@@ -46,7 +46,7 @@ def check_test(test: float | str | None) -> None:
     if test is None or test == EVERY_FIFTH:
         return
     if isinstance(test, str) or not 0 < test < 1:
-        raise UsageError(f"--test {test}: expected a share between 0 and 1, such as 0.2, or {EVERY_FIFTH}.")
+        raise UsageError(f"`test` {test}: expected a share between 0 and 1, such as 0.2, or {EVERY_FIFTH}.")
 
 
 def hold_out(
@@ -65,7 +65,7 @@ def hold_out(
     check_test(test)
     if test == EVERY_FIFTH:
         if groups is not None:
-            raise UsageError(f"--test {EVERY_FIFTH} would tear groups apart: expected a share, such as 0.2.")
+            raise UsageError(f"`test` {EVERY_FIFTH} would tear groups apart: expected a share, such as 0.2.")
         return holdout(labels)
     share = float(test) if test is not None else TEST_SHARE
     if groups is not None:

@@ -62,7 +62,7 @@ def find_white(found: Range, where: str) -> tuple[int, str]:
     """
     low, high, reach = found.low, found.high, f"reach from {found.low:g} to {found.high:g}"
     ask = (
-        f"{where} {reach}, which is not a known scale of pixels: say with --white which value is white "
+        f"{where} {reach}, which is not a known scale of pixels: say with `white` which value is white "
         "(black is 0)."
     )
     if low < -_TOLERANCE * max(1.0, high):
@@ -83,7 +83,7 @@ def find_white(found: Range, where: str) -> tuple[int, str]:
     white = next((white for white in KNOWN if high <= white), None)
     if white is None or high < max(_SMALL) or KNOWN[0] < high <= KNOWN[1] / 2:
         raise TlcliError(ask)
-    doubt = f"{where} {reach}; white is taken to be {white} (--white says otherwise)."
+    doubt = f"{where} {reach}; white is taken to be {white} (`white` says otherwise)."
     return white, doubt if high <= white / 2 else ""
 
 
@@ -99,7 +99,7 @@ def find_whites(
     if given is not None:
         highest = max(found.high for found in ranges.values())
         if highest > given * (1 + _TOLERANCE) or min(found.low for found in ranges.values()) < 0:
-            raise UsageError(f"--white {given:g}: the pixels of {name} reach to {highest:g}, beyond white.")
+            raise UsageError(f"`white` {given:g}: the pixels of {name} reach to {highest:g}, beyond white.")
         return dict.fromkeys(arrays, given)
     whites: dict[str, float] = {}
     for whole in (True, False):
@@ -124,7 +124,7 @@ def _refuse_unlike(ranges: Mapping[str, Range], white: float, name: str) -> None
             reach = ", ".join(f"{where} to {found.high:g}" for where, found in ranges.items())
             raise TlcliError(
                 f"The parts of {name} have different scales ({reach}): bring them to one, or say with "
-                "--white "
+                "`white` "
                 "which value is white in all of them."
             )
 
@@ -132,7 +132,7 @@ def _refuse_unlike(ranges: Mapping[str, Range], white: float, name: str) -> None
 def check_white(white: float | None) -> None:
     """Raise UsageError for an impossible white."""
     if white is not None and not 0 < white <= 2**32:
-        raise UsageError(f"--white {white:g}: expected a value above 0, such as 1, 16, 255 or 4095.")
+        raise UsageError(f"`white` {white:g}: expected a value above 0, such as 1, 16, 255 or 4095.")
 
 
 def to_bytes(pixels: np.ndarray, white: float) -> np.ndarray:

@@ -134,7 +134,7 @@ def complete(raw: Raw, request: Request) -> Source:
     parts = {part: class_part(images, labels) for part, (images, labels) in raw.parts.items()}
     groups = dict(raw.groups)
     if request.test is not None and "test" in parts:
-        raise UsageError(f"--test: {show(raw.name)} has a test part of its own.")
+        raise UsageError(f"`test`: {show(raw.name)} has a test part of its own.")
     if "test" not in parts and not request.hold_out:
         parts["test"] = take(parts["train"], np.arange(0))
     if "test" not in parts and "validation" in parts and request.test is None:

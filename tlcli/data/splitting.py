@@ -181,7 +181,7 @@ def _warn_of_duplicates(source: Source, pools: dict[str, Part]) -> None:
         if double:
             source.warnings.append(
                 f"{double} of {len(pools[name])} {name} images are in the test part, too, pixel for pixel: "
-                "--no-duplicates leaves them out."
+                "`no_duplicates` leaves them out."
             )
 
 

@@ -15,7 +15,7 @@ def count_layers(expression: str | None) -> int:
     return sum(max(1, int(m[2] or m[1]) - int(m[1]) + 1) if m else 1 for m in found)
 
 
-def resolve_layers(expression: str | int | None, groups: list[tuple[str, ...]], option: str) -> list[int]:
+def resolve_layers(expression: str | int | None, groups: list[tuple[str, ...]], parameter: str) -> list[int]:
     """Numbers of weighted layers, counted from the input, that an expression means.
 
     An expression is `all` (all below the head), `none`, a count `3`, a range to sweep `1-6`, a list `2,4`, or
@@ -39,18 +39,18 @@ def resolve_layers(expression: str | int | None, groups: list[tuple[str, ...]], 
         elif match := _COUNT.fullmatch(part):
             first, last = int(match[1]), int(match[2] or match[1])
             if first > last:
-                raise UsageError(f"{option}: the range {part} runs backwards; expected {last}-{first}.")
+                raise UsageError(f"`{parameter}`: the range {part} runs backwards; expected {last}-{first}.")
             found.extend(range(first, last + 1))
         else:
             names = ", ".join(group[0] for group in groups[:-1])
             raise UsageError(
-                f"{option}: received {part!r}; expected a count, a range such as 1-{below}, 'all', "
+                f"`{parameter}`: received {part!r}; expected a count, a range such as 1-{below}, 'all', "
                 f"'none', or a layer or a block: {names}."
             )
     if not found or min(found) < 0 or max(found) > below:
         raise UsageError(
-            f"{option}: received {expression!r}, but the network has {below} weighted layers below its head "
-            f"({', '.join(group[0] for group in groups[:-1])})."
+            f"`{parameter}`: received {expression!r}, but the network has {below} weighted layers below its "
+            f"head ({', '.join(group[0] for group in groups[:-1])})."
         )
     return list(dict.fromkeys(found))
 

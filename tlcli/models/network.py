@@ -169,7 +169,7 @@ def _cannot_build(
         smallest = bisect.bisect_left(range(1, smallest), True, key=takes) + 1
         return UsageError(
             f"{arch.name} cannot take images of {size}; smallest: {smallest}x{smallest}.\n"
-            f"Use larger images (tlcli split --image-size {smallest}) or another network (tlcli archs)."
+            f"Use larger images (`image_size` {smallest}) or another network (tlcli archs)."
         )
     return TlcliError(
         f"The network {arch.name!r} of {NETWORKS.owner(arch.name)} failed on images of {size}: "

@@ -42,13 +42,13 @@ def published_file(architecture: str, head: bool) -> Published:
     """
     if not architecture.startswith(PREFIX):
         raise UsageError(
-            f"--pretrained imagenet: weights are published by Keras for the networks {PREFIX}..., not for "
+            f"`pretrained` imagenet: weights are published by Keras for the networks {PREFIX}..., not for "
             f"{architecture}; name a file of weights instead."
         )
     if head and not has_linear_top(architecture):
         raise UsageError(
             f"{architecture}: the published head has hidden layers, which a linear head on the pooled output "
-            "cannot be given. Import it with --headless."
+            "cannot be given. Import it with `headless`."
         )
     import keras
     from keras.src.utils import file_utils
@@ -77,7 +77,7 @@ def find(file: Published, folder: Path | None) -> Path:
     if folder is not None:
         path = folder / file.name
         if not path.is_file():
-            raise TlcliError(f"--data-dir: {folder} holds no {file.name}; expected the file from {file.url}.")
+            raise TlcliError(f"`data_dir`: {folder} holds no {file.name}; expected the file from {file.url}.")
     else:
         home = os.environ.get("KERAS_HOME")
         path = (Path(home) if home else Path.home() / ".keras") / "models" / file.name
@@ -112,7 +112,7 @@ def _download(file: Published) -> None:
     except Exception as error:
         raise TlcliError(
             f"{file.name} could not be downloaded ({str(error).splitlines()[0]:.200}).\n"
-            f"Download {file.url} elsewhere, and name its folder with --data-dir."
+            f"Download {file.url} elsewhere, and name its folder with `data_dir`."
         ) from None
 
 

@@ -101,7 +101,7 @@ class WeightsFile:
         if not self.left_out:
             lacking = ", ".join(place.layer for place in places[held:][:5])
             return TlcliError(
-                f"{counted}: it lacks {lacking:.200}.\nFor weights without a head give --headless. {ADVICE}"
+                f"{counted}: it lacks {lacking:.200}.\nFor weights without a head give `headless`. {ADVICE}"
             )
         surplus = ", ".join(self.left_out[:5]) + (", ..." if len(self.left_out) > 5 else "")
         return TlcliError(f"{counted}: beyond these it has {surplus:.200}.\n{ADVICE}")
@@ -221,7 +221,7 @@ class WeightsFile:
 
 
 EXPECTED = "weights of Keras (.h5, .weights.h5, .keras), safetensors or PyTorch (.pt, .pth)"
-ADVICE = "Give the --arch, --arch-option and classes of the very network that the weights were saved from."
+ADVICE = "Give the very network that the weights were saved from (`arch`, `arch_option`), and its classes."
 
 
 def _parts(path: str) -> list[str]:

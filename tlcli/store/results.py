@@ -6,6 +6,7 @@ Runs, neighbours, rankings and targets are tables. The arrays of row i of a tabl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -166,7 +167,14 @@ def _take_run(row: dict[str, Any], arrays: Tree, where: str, targets: dict[str, 
         given = logits[np.arange(len(logits)), predictions]
         if (given < logits.max(axis=1)).any():
             raise TlcliError(f"{where}/test/logits has another largest class than the predictions.")
+    row |= {name: present_arm(row[name]) for name in ("arm", "selected")}
+    row["candidates"] = {present_arm(arm): scores for arm, scores in row["candidates"].items()}
     return Run(**row, history=history, predictions=predictions, logits=logits)
+
+
+def present_arm(text: str) -> str:
+    """The present spelling of an arm: `solved` of `anchored` was called `probe`, as in `lp-ft`."""
+    return re.sub(r"^(anchored:(?:.*,)?)probe=", r"\1solved=", text)
 
 
 def _take_neighbours(row: dict[str, Any], arrays: Tree, where: str, targets: dict[str, Target]) -> Neighbours:

@@ -281,7 +281,7 @@ _RUNS = _table(
     "runs",
     "runs",
     ("method", "string", "text", "The registered name of the method."),
-    ("arm", "string", "text", "The method with its options, as `--method` takes it: `freeze:copy=2`."),
+    ("arm", "string", "text", "The method with its options: `freeze:copy=2`."),
     ("dataset", "string", "text", "The name of its target."),
     ("size", "int64", "index", "Training images."),
     ("run", "int64", "index", "0, 1, ...: the repetition."),

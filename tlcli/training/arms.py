@@ -116,10 +116,10 @@ def _expand(
     below = len(groups) - 1
     _refuse(chosen, copy=copied_text if not chosen.copies else None)
     _refuse(chosen, freeze=frozen_text if not chosen.freezes else None)
-    copies = resolve_layers(copied_text or copy, groups, "`copy`") if chosen.copies else [0]
+    copies = resolve_layers(copied_text or copy, groups, "copy") if chosen.copies else [0]
     frozen = (frozen_text or freeze) if chosen.freezes else None
     arms = []
-    freezes = resolve_layers(frozen, groups, "`freeze`") if frozen else [None]
+    freezes = resolve_layers(frozen, groups, "freeze") if frozen else [None]
     for copied, held in itertools.product(copies, freezes):
         stays = (copied if chosen.freezes else 0) if held is None else held
         if stays > copied:

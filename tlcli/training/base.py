@@ -163,8 +163,8 @@ def require_validation(recipe: Recipe, dataset: Dataset) -> None:
     """
     if recipe.early_stopping and "validation" not in dataset.parts:
         raise UsageError(
-            "`early_stopping` chooses on a validation part, and the dataset has none; make one with "
-            "tlcli split --validation 0.2."
+            "`early_stopping` chooses on a validation part, and the dataset has none; make one "
+            "(`validation` 0.2)."
         )
 
 
@@ -206,6 +206,6 @@ def _matching_state(path: Path, wanted: Checkpoint, dataset: Dataset) -> dict[st
     if other:
         raise TlcliError(
             f"{path.name} is the state of another training: {'; '.join(other)}.\n"
-            "Give the same options to resume, or remove that file (or leave out --resume) to start anew."
+            "Give the same options to resume, or remove that file (or leave out `resume`) to start anew."
         )
     return kept.state

@@ -64,7 +64,7 @@ def check_grid(
         raise UsageError(f"Two data sets are called {sorted(twice)[0]!r}; give them different file names.")
     if source is not None and not base.class_names:
         raise UsageError(
-            "--source: the base has no head, so that what is forgotten of its classes cannot be measured."
+            "`source`: the base has no head, so that what is forgotten of its classes cannot be measured."
         )
     if source is not None and list(source.class_original) != list(base.class_original):
         raise TlcliError(
@@ -101,7 +101,7 @@ def _check_arm(base: Checkpoint, arm: Arm, recipe: Recipe, source: Dataset | Non
     if HEAD_UNITS in base.options and any(term.needs_source_head for term in terms):
         raise UsageError(f"{arm.method} needs the base's own head, and that has hidden layers.")
     if not base.class_names and any(term.needs_source_head or term.needs_teacher for term in terms):
-        raise UsageError(f"{arm.method} needs the base's own head, and this base has none (--headless).")
+        raise UsageError(f"{arm.method} needs the base's own head, and this base has none (`headless`).")
     if "mixup" in recipe.augmentation() and any(term.needs_teacher for term in terms):
         raise UsageError(f"{arm.method}: the base has answered to single images, and mixup mixes two.")
     if any(phase.views for phase in arm.phases):

@@ -44,7 +44,7 @@ def compare_computers(was: dict[str, Any], now: dict[str, Any]) -> str:
     if not differ:
         return ""
     backend, device = was.get("backend", "tensorflow"), "cpu" if was.get("device", "cpu") == "cpu" else "gpu"
-    return f"its {', its '.join(differ)} (KERAS_BACKEND={backend} and --device {device} bring these back)"
+    return f"its {', its '.join(differ)} (KERAS_BACKEND={backend} and `device` {device} bring these back)"
 
 
 def compare_recipes(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -67,7 +67,7 @@ def require_shape(checkpoint: Checkpoint, dataset: Dataset) -> None:
         name = checkpoint.provenance.name or "BASE"
         raise TlcliError(
             f"The images are {received}, but the base was trained on {expected}.\n"
-            f"Split the data set again with --like {name}, or train a base on images of this size."
+            f"Split the data set for this base (`like` {name}), or train a base on images of this size."
         )
 
 

@@ -409,7 +409,7 @@ class _Grid:
         self._replace = replace
         for path in map(self._network_path, self.cells):
             if os.path.lexists(path) and not replace:
-                raise TlcliError(f"{path} exists already; give --force to replace it, or another --save.")
+                raise TlcliError(f"{path} exists already; give `force` to replace it, or another `save`.")
             store.check_output(path, force=True)
 
     def _network_path(self, cell: _Cell) -> Path:

@@ -43,14 +43,14 @@ class RunLogs:
         self.tensorboard = None if tensorboard is None else Path(tensorboard) / name
         if self.tensorboard is not None and importlib.util.find_spec("tensorboard") is None:
             raise TlcliError(
-                "--log-dir writes logs for TensorBoard, which is not installed. "
+                "`log_dir` writes logs for TensorBoard, which is not installed. "
                 "Run `pip install tensorboard`."
             )
         for folder in (self.csv, self.tensorboard):
             if folder is None:
                 continue
             if not replace and folder.is_dir() and any(folder.iterdir()):
-                raise TlcliError(f"{folder} holds logs already. Give --force to write them anew.")
+                raise TlcliError(f"{folder} holds logs already. Give `force` to write them anew.")
             make_folder(folder)
         self._open: dict[int, _RunLog] = {}
         """The log of each thread, which trains one run at a time."""

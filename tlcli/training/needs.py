@@ -45,7 +45,7 @@ def describe_memory(
     return (
         f"{tuning[0].label} needs about {_gigabytes(own + _FRAMEWORK)} of memory: "
         f"{_gigabytes(images)} for the images, {_gigabytes(activations)} for the activations of a batch of "
-        f"{batch} (less with --batch-size), {_gigabytes(weights)} for the weights, "
+        f"{batch} (less with `batch_size`), {_gigabytes(weights)} for the weights, "
         f"{_gigabytes(_FRAMEWORK)} for the framework."
     )
 

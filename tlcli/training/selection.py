@@ -36,7 +36,7 @@ def held_out(dataset: Dataset, seed: int) -> tuple[list[Dataset], str]:
     if folds < 2:
         raise TlcliError(
             "Alternatives (a|b) are chosen on held-out training images, and a class has only one image.\n"
-            "Give one value, or a data set with a validation part (tlcli split --validation)."
+            "Give one value, or a data set with a validation part (`validation`)."
         )
     cuts = StratifiedKFold(folds, shuffle=True, random_state=seed).split(np.zeros(len(labels)), labels)
     taken = list(cuts)[: folds if len(labels) <= SMALL else 1]

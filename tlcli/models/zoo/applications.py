@@ -99,7 +99,7 @@ def application(name: str) -> Architecture:
             raise UsageError(
                 f"{name} cannot take images of {height}x{width}x{channels}; smallest: "
                 f"{family.smallest}x{family.smallest}.\n"
-                f"Use larger images, or enlarge them in the network with --arch-option resize={side}."
+                f"Use larger images, or enlarge them in the network with `arch_option` resize={side}."
             )
         make = getattr(keras.applications, short)
         model = make(include_top=False, weights=None, input_tensor=inputs, pooling="avg")

@@ -154,7 +154,7 @@ def coadaptation(study: LayerStudy) -> str:
     text = _dip(
         study,
         "co-adaptation",
-        "it takes networks that copy nothing and are trained as long (--method scratch), and there are none",
+        "it takes networks that copy nothing and are trained as long (the arm scratch), and there are none",
         "Co-adaptation is shown: networks with their own first n layers frozen (BnB) end below those that "
         "copy nothing",
         "Co-adaptation (BnB below n = 0) is not shown",

@@ -28,7 +28,7 @@ WORDS = (
     "exact test (1947; Dietterich 1998), with the interval of Clopper and Pearson for the images on which "
     "the two differ.",
     "Would have shown: the true difference that such a comparison finds with a chance of 80 % (Bloom 1995). "
-    "Equivalent: the whole simultaneous interval lies within the margin that the user gave (--margin).",
+    "Equivalent: the whole simultaneous interval lies within the margin that the user gave.",
 )
 
 

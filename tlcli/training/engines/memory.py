@@ -43,8 +43,8 @@ def explain_exhaustion(batch: int, data: int = 0) -> Iterator[None]:
     """
     with _told(
         f"training with {batch} images per step, beside {data / 1e6:,.1f} MB of data.\n"
-        "Give a smaller --batch-size, fewer images (`tlcli split --size`), smaller images (`--image-size`), "
-        "or --device cpu. What was saved can be resumed."
+        "Give a smaller `batch_size`, fewer images (`size`) or smaller ones (`image_size`), "
+        "or `device` cpu. What was saved can be resumed."
     ):
         yield
 
@@ -54,8 +54,8 @@ def explain_data_exhaustion(array: np.ndarray) -> Iterator[None]:
     """Raise a `TlcliError` where an array does not fit into the memory of the device."""
     with _told(
         f"the data: {len(array):,} images take {array.nbytes / 1e6:,.1f} MB.\n"
-        "Split fewer images (`tlcli split --size` or `--proportion`) or smaller ones (`--image-size`), "
-        "or give --device cpu. A smaller --batch-size does not help."
+        "Take fewer images (`size` or `proportion`) or smaller ones (`image_size`), "
+        "or give `device` cpu. A smaller `batch_size` does not help."
     ):
         yield
 
