@@ -372,7 +372,7 @@ def test_what_a_step_sees_depends_on_the_seed_and_the_step_alone():
     )
 
     def plans(seed=5):
-        return Plans(recipe, (8, 8, 1), 30, 7, 400, seed, views=3, source=(50, 4))
+        return Plans(recipe, (8, 8, 1), 30, 7, 400, seed, views=3, replayed=(50, 4))
 
     whole, other = plans().take(0, 200), plans(6).take(0, 200)
     cut, resumed = plans(), plans()

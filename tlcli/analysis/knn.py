@@ -25,7 +25,7 @@ _LARGEST = 1e18
 _VOTES = 1 << 22
 _SAME = 1e-12
 
-Progress = Callable[[int, int], None]
+ReportCounts = Callable[[int, int], None]
 
 
 def parse_ks(expression: str) -> tuple[int, ...]:
@@ -51,7 +51,7 @@ def evaluate(
     weights: str = "uniform",
     power: float = 1.0,
     select_on: str = "cross-validation",
-    progress: Progress | None = None,
+    progress: ReportCounts | None = None,
 ) -> Results:
     """Choose k, classify the test part with it, and give the accuracies for all k.
 
@@ -93,7 +93,7 @@ def evaluate(
     left_out = _left_out_index(len(train))
     classes = len(embeddings.class_names)
 
-    def report(before: int) -> Progress:
+    def report(before: int) -> ReportCounts:
         return lambda done, _: progress(before + done, len(left_out) + len(test)) if progress else None
 
     found = search(points, points[left_out], ks[-1], metric=metric, own=left_out, progress=report(0))

@@ -18,7 +18,7 @@ from tlcli.data import scale
 from tlcli.data.deep import deep_form, has_alpha, read_deep
 from tlcli.data.fitting import Fit, resize
 from tlcli.data.image_room import room_to_decode
-from tlcli.data.source import Progress
+from tlcli.data.source import ReportCounts
 from tlcli.errors import TlcliError
 from tlcli.store.budget import Budget
 
@@ -199,7 +199,7 @@ def decode_all(
     *,
     fit: Fit | None = None,
     white: White | float | None = None,
-    progress: Progress | None = None,
+    progress: ReportCounts | None = None,
 ) -> Decoded:
     """Decode every image once, in order, into a temporary file without a name.
 

@@ -12,7 +12,7 @@ import numpy as np
 from tlcli.data import scale
 from tlcli.data.decoding import Decoded, Readable, UnreadableError, decode_all, decode_one, range_of_deep
 from tlcli.data.fitting import Fit
-from tlcli.data.source import Progress, show
+from tlcli.data.source import ReportCounts, show
 from tlcli.errors import TlcliError
 from tlcli.store.budget import Budget
 from tlcli.store.records import ImageArray
@@ -31,7 +31,7 @@ class FileSet:
         white: float | None,
         warnings: list[str],
         told: list[str],
-        progress: Progress | None,
+        progress: ReportCounts | None,
         budget: Budget,
     ) -> None:
         self.roots, self.fit, self.progress, self.budget = roots, fit, progress, budget

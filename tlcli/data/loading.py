@@ -9,7 +9,16 @@ from tlcli.data.fitting import FITS, Fit, parse_size
 from tlcli.data.layout import LAYOUTS
 from tlcli.data.sampling import check_test
 from tlcli.data.scale import check_white
-from tlcli.data.source import LABEL_MODES, PATH_READERS, SOURCES, PathReader, Progress, Request, Source, show
+from tlcli.data.source import (
+    LABEL_MODES,
+    PATH_READERS,
+    SOURCES,
+    PathReader,
+    ReportCounts,
+    Request,
+    Source,
+    show,
+)
 from tlcli.errors import TlcliError, UsageError
 from tlcli.text import did_you_mean
 
@@ -29,7 +38,7 @@ def load_source(
     test: float | str | None = None,
     seed: int = 0,
     download: bool = True,
-    progress: Progress | None = None,
+    progress: ReportCounts | None = None,
 ) -> Source:
     """Open a published set by name, or a file or folder of images by path.
 

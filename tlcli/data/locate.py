@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlcli import __version__
-from tlcli.data.source import Progress, Request
+from tlcli.data.source import ReportCounts, Request
 from tlcli.errors import TlcliError
 
 _BLOCK = 1 << 20
@@ -76,7 +76,11 @@ def fetch_all(set_name: str, downloads: Sequence[Download], request: Request) ->
 
 
 def _fetch(
-    set_name: str, download: Download, target: Path, downloads: Sequence[Download], progress: Progress | None
+    set_name: str,
+    download: Download,
+    target: Path,
+    downloads: Sequence[Download],
+    progress: ReportCounts | None,
 ) -> None:
     """Try each address in turn. The target appears only complete and checked."""
     from tlcli import store
@@ -98,7 +102,7 @@ def _fetch(
     raise TlcliError(_nowhere(set_name, downloads, "; ".join(problems)))
 
 
-def _copy(url: str, target: Path, limit: int, progress: Progress | None) -> str:
+def _copy(url: str, target: Path, limit: int, progress: ReportCounts | None) -> str:
     """Copy a URL to a file; returns the SHA-256."""
     request = urllib.request.Request(url, headers={"User-Agent": f"tlcli/{__version__}"})
     digest, done = hashlib.sha256(), 0

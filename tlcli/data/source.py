@@ -19,7 +19,7 @@ from tlcli.store.records import Part, Record
 from tlcli.store.tree import printable
 from tlcli.text import short_repr
 
-Progress = Callable[[int, int], None]
+ReportCounts = Callable[[int, int], None]
 """A function that takes the numbers done and to do."""
 
 LABEL_MODES = ("fine", "coarse")
@@ -95,7 +95,7 @@ class Request:
     fit: Fit = field(default_factory=Fit)
     label_mode: str = "fine"
     download: bool = True
-    progress: Progress | None = None
+    progress: ReportCounts | None = None
     table: Path | None = None
     """Labels in a table (see `tables`)."""
     test_path: Path | None = None

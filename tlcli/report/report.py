@@ -23,7 +23,7 @@ from tlcli.report.words import slug
 from tlcli.store.atomic_folder import check_folder, write_folder
 from tlcli.store.records import Record
 
-Progress = Callable[[int, int, str], None]
+ReportStep = Callable[[int, int, str], None]
 
 OPENING = ("overview", "layers", "ranking", "accuracy", "gain", "glance")
 """Blocks that may open the page; the first section with one of them gives it."""
@@ -56,7 +56,7 @@ def build(
     pdf: bool = False,
     predictions: bool = False,
     warnings: Sequence[str] = (),
-    progress: Progress | None = None,
+    progress: ReportStep | None = None,
 ) -> ReportSummary:
     """Write a report on any mix of results, checkpoints, embeddings and datasets to the folder `output`.
 
@@ -160,7 +160,7 @@ def _limits(parts: Sequence[Section]) -> Section:
     return Section("limits", "What these results do not show", [Text(t) for t in found])
 
 
-def render(document: Document, progress: Progress | None = None) -> dict[str, str | bytes]:
+def render(document: Document, progress: ReportStep | None = None) -> dict[str, str | bytes]:
     """Every file of the report by its name in the folder."""
     files: dict[str, str | bytes] = {}
     drawn: dict[str, Drawn] = {}

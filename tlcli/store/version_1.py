@@ -152,15 +152,15 @@ def _embeddings(old: Tree) -> Tree:
 
 
 def _results(old: Tree) -> Tree:
-    parts = _by_group(old)
+    groups = _by_group(old)
     runs, found = list[Run](), list[Neighbours]()
-    for where, part in _in_order(parts, "runs"):
-        values = _Values(part, where)
-        if part.get("", "method") == "knn":
-            found.append(_neighbours(part, values))
+    for where, group in _in_order(groups, "runs"):
+        values = _Values(group, where)
+        if group.get("", "method") == "knn":
+            found.append(_neighbours(group, values))
         else:
-            runs.append(_run(part, values))
-    targets = [_target(part, where) for where, part in _in_order(parts, "targets")]
+            runs.append(_run(group, values))
+    targets = [_target(group, where) for where, group in _in_order(groups, "targets")]
     record = Results(runs, {t.name: t for t in targets}, old.get_json("", "recipe"), neighbours=found)
     new = results.build_tree(record)  # version 1 identified a run by its name
     new.datasets["ancestry"] = old.datasets["ancestry"]
@@ -172,27 +172,27 @@ def _results(old: Tree) -> Tree:
 
 def _by_group(old: Tree) -> dict[str, Tree]:
     """One small tree for each run and each target."""
-    parts: dict[str, Tree] = {}
+    groups: dict[str, Tree] = {}
     for path, data in old.datasets.items():
         if path.startswith(("runs/", "targets/")):
             top, name, rest = path.split("/", 2)
-            parts.setdefault(f"{top}/{name}", Tree(old.format)).datasets[rest] = data
+            groups.setdefault(f"{top}/{name}", Tree(old.format)).datasets[rest] = data
     for path, attributes in old.attributes.items():
         if path.count("/") == 1:
-            parts.setdefault(path, Tree(old.format)).attributes[""] = attributes
-    return parts
+            groups.setdefault(path, Tree(old.format)).attributes[""] = attributes
+    return groups
 
 
-def _in_order(parts: dict[str, Tree], top: str) -> list[tuple[str, Tree]]:
-    found = [(where, part) for where, part in parts.items() if where.startswith(f"{top}/")]
+def _in_order(groups: dict[str, Tree], top: str) -> list[tuple[str, Tree]]:
+    found = [(where, group) for where, group in groups.items() if where.startswith(f"{top}/")]
     return sorted(found, key=lambda one: one[1].get("", "position"))
 
 
 class _Values:
     """The JSON object with a run's further values, each checked for its type when it is taken."""
 
-    def __init__(self, part: Tree, where: str) -> None:
-        self._values = part.get_json("", "attributes")
+    def __init__(self, group: Tree, where: str) -> None:
+        self._values = group.get_json("", "attributes")
         self._where = where
 
     def text(self, name: str) -> str:
@@ -226,18 +226,18 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _run(part: Tree, values: _Values) -> Run:
+def _run(group: Tree, values: _Values) -> Run:
     selection = values.object("selection")
     candidates = selection.get("candidates") if isinstance(selection.get("candidates"), dict) else None
     dropout = values.number("head_dropout", 0.0)
     every = values.number("all_layers", -1)
-    known: dict[str, Any] = {name: part.get("", name) for name in ("method", "dataset", *_RUN_COUNTS)}
+    known: dict[str, Any] = {name: group.get("", name) for name in ("method", "dataset", *_RUN_COUNTS)}
     known |= {name: values.text(name) for name in _MORE_TEXTS}
     known |= {name: values.count(name) for name in _MORE_COUNTS}
     known |= {name: values.share(name) for name in _MORE_SHARES}
     return Run(
         **known,
-        arm=arm_spelling(part.get("", "arm")),
+        arm=arm_spelling(group.get("", "arm")),
         architecture_options=values.object("architecture_options"),
         head_dropout=dropout or None,
         all_layers=None if every < 0 else int(every),
@@ -245,13 +245,13 @@ def _run(part: Tree, values: _Values) -> Run:
         selected_on=str(selection.get("on", "")),
         candidates={arm_spelling(a): scores for a, scores in candidates.items()} if candidates else {},
         chosen=values.object("chosen"),
-        history=take_series(part, "history"),
-        predictions=part.datasets.get("test/predictions", np.zeros(0, np.int64)),
+        history=take_series(group, "history"),
+        predictions=group.datasets.get("test/predictions", np.zeros(0, np.int64)),
     )
 
 
-def _neighbours(part: Tree, values: _Values) -> Neighbours:
-    curves = part.below("curves")
+def _neighbours(group: Tree, values: _Values) -> Neighbours:
+    curves = group.below("curves")
     ks = curves.get("k", np.zeros(0, np.int64))
     if ks.dtype.kind != "i":
         raise TlcliError(f"{values._where}/curves/k has the type {ks.dtype}; expected int64.")
@@ -259,15 +259,15 @@ def _neighbours(part: Tree, values: _Values) -> Neighbours:
     k = values.count("k")
     if k is None:  # as in files made through the Python API
         k = int(ks[np.argmax(cv)]) if len(cv) == len(ks) > 0 else 0
-    measured = part.datasets.get("history/test_accuracy", np.zeros(0))
+    measured = group.datasets.get("history/test_accuracy", np.zeros(0))
     if not len(ks) and len(measured):
         ks, test = np.array([k], np.int64), np.asarray(measured[-1:], np.float64)
     elif not len(test) and len(measured):
         test = np.where(ks == k, measured[-1], np.nan)
     layer = values.text("layer")
     return Neighbours(
-        dataset=part.get("", "dataset"),
-        size=part.get("", "size"),
+        dataset=group.get("", "dataset"),
+        size=group.get("", "size"),
         k=k,
         layer=layer.removesuffix(", mirrored"),
         mirrored=layer.endswith(", mirrored"),
@@ -281,18 +281,18 @@ def _neighbours(part: Tree, values: _Values) -> Neighbours:
         ks=ks,
         cv_accuracies=cv,
         test_accuracies=test,
-        predictions=part.datasets.get("test/predictions", np.zeros(0, np.int64)),
+        predictions=group.datasets.get("test/predictions", np.zeros(0, np.int64)),
     )
 
 
-def _target(part: Tree, where: str) -> Target:
+def _target(group: Tree, where: str) -> Target:
     nothing = np.zeros(0, np.int64)
     return Target(
         where.partition("/")[2],
-        part.get("", "content_sha256"),
-        part.get("", "train_size"),
-        part.datasets["classes/names"],
-        part.datasets["test/labels"],
-        part.datasets.get("test/source_index", nothing),
-        part.get("", "source"),
+        group.get("", "content_sha256"),
+        group.get("", "train_size"),
+        group.datasets["classes/names"],
+        group.datasets["test/labels"],
+        group.datasets.get("test/source_index", nothing),
+        group.get("", "source"),
     )

@@ -117,7 +117,7 @@ class ArmTrainer:
         seed: int,
         watch: Watch,
         features: FeatureStore,
-        source: Dataset | None = None,
+        source_task: Dataset | None = None,
     ) -> Outcome:
         """Train an arm of this shape from the base (or from scratch) with one seed."""
         self._start(self.network.groups[: arm.copy], seed, dataset)
@@ -126,7 +126,7 @@ class ArmTrainer:
         seen = trained = 0
         for stage, phase in zip(self._stages, arm.phases, strict=True):
             # A solved head takes no images from the stream, so that all arms see the same ones afterwards.
-            fit = self._fit(stage, phase, dataset, seed + 1_000_003 * trained, features, source)
+            fit = self._fit(stage, phase, dataset, seed + 1_000_003 * trained, features, source_task)
             fit.history, fit.seen_before = history, seen
             fit.rows_before = len(history.get("samples_seen", []))
             if phase.solve:
@@ -274,14 +274,14 @@ class ArmTrainer:
         dataset: Dataset,
         seed: int,
         features: FeatureStore,
-        source: Dataset | None,
+        source_task: Dataset | None,
     ) -> Fit:
         """The training of a phase, which may differ from the compiled one in rate and length."""
         self._set_frozen(phase)
         rate = self.recipe.rate * phase.rate
         stage.step.recipe = dataclasses.replace(stage.step.recipe, learning_rate=rate)
         stage.engine.reset()
-        examples = self._examples(stage, dataset, seed, features, source)
+        examples = self._examples(stage, dataset, seed, features, source_task)
         return Fit(
             stage.step,
             stage.engine,
@@ -293,7 +293,7 @@ class ArmTrainer:
         )
 
     def _examples(
-        self, stage: _Stage, dataset: Dataset, seed: int, features: FeatureStore, source: Dataset | None
+        self, stage: _Stage, dataset: Dataset, seed: int, features: FeatureStore, source_task: Dataset | None
     ) -> Examples:
         engine = stage.engine
         inputs = features.inputs(dataset, stage.below, engine)
@@ -309,9 +309,9 @@ class ArmTrainer:
         batch = min(self.recipe.batch_size, len(dataset.train))
         source_batch = 0
         if self.source_share and stage.phase.terms:
-            assert source is not None
-            source_inputs = features.inputs(source, stage.below, engine)
-            train |= {"x_source": source_inputs["train"], "y_source": engine.put(source.train.labels)}
+            assert source_task is not None
+            source_inputs = features.inputs(source_task, stage.below, engine)
+            train |= {"x_source": source_inputs["train"], "y_source": engine.put(source_task.train.labels)}
             source_batch = max(1, round(self.source_share * batch))
         return Examples(
             train=train,
@@ -321,7 +321,7 @@ class ArmTrainer:
                 for part in ("test", "validation")
                 if part in dataset.parts
             },
-            source_size=len(source.train) if source else 0,
+            source_size=len(source_task.train) if source_task else 0,
             source_batch=source_batch,
             views=views,
         )

@@ -28,7 +28,7 @@ class Plans:
         total: The number of steps.
         seed: The seed of all draws.
         views: The number of versions of every image, of which a step draws one.
-        source: The number of images of the replayed source task, and of those that a step sees.
+        replayed: The number of images of the source task, and of those that a step sees.
     """
 
     def __init__(
@@ -40,12 +40,12 @@ class Plans:
         total: int,
         seed: int,
         views: int = 1,
-        source: tuple[int, int] = (0, 0),
+        replayed: tuple[int, int] = (0, 0),
     ) -> None:
         self._recipe, self._shape, self._augmentation = recipe, shape, recipe.augmentation()
         self._size, self._batch, self._total, self._seed, self._views = size, batch, total, seed, views
         self._order = SampleOrder(size, seed)
-        self._source_order, self._share = SampleOrder(max(1, source[0]), seed, "source"), source[1]
+        self._source_order, self._share = SampleOrder(max(1, replayed[0]), seed, "source"), replayed[1]
         self._sides = rng(seed, "side").integers(0, 2, size)
         self._segments: dict[tuple[str, int], Draws] = {}
 

@@ -17,7 +17,7 @@ from tlcli.report.words import number, plural
 from tlcli.store.records import Part
 
 if TYPE_CHECKING:
-    from tlcli.report.sections.networks import Network
+    from tlcli.report.sections.networks import NetworkCurves
     from tlcli.report.sections.pictures import Row
 
 MOST_WRITTEN = 12
@@ -198,7 +198,7 @@ def scatter(
     return figure
 
 
-def network(found: Network, columns: int) -> Any:
+def network(found: NetworkCurves, columns: int) -> Any:
     """Loss and accuracy over images seen, and over epochs if the number of training images is known."""
     from matplotlib.lines import Line2D
 
@@ -214,7 +214,7 @@ def network(found: Network, columns: int) -> Any:
     return figure
 
 
-def _network_panel(ax: Any, found: Network, quantity: str, scale: float) -> None:
+def _network_panel(ax: Any, found: NetworkCurves, quantity: str, scale: float) -> None:
     for side, colour, line in (("train", style.TRAIN, (0, (5, 2))), ("test", style.TEST, "-")):
         measured = curve(found.histories, f"{side}_{quantity}", 1)
         if measured is None:

@@ -27,7 +27,7 @@ QUANTITIES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
 
 
 @dataclass
-class Network:
+class NetworkCurves:
     """One network or its repetitions: its name, its training data, and its histories."""
 
     name: str
@@ -49,10 +49,10 @@ class Network:
         return int(max(h["samples_seen"][-1] for h in self.histories))
 
 
-def bases(study: Study) -> list[Network]:
+def bases(study: Study) -> list[NetworkCurves]:
     """The checkpoints that were measured more than once."""
     return [
-        Network(
+        NetworkCurves(
             _base_name(c.provenance.name, i),
             [c.history],
             decimals(0 if c.test_predictions is None else len(c.test_predictions)),
@@ -64,7 +64,7 @@ def bases(study: Study) -> list[Network]:
     ]
 
 
-def networks(study: Study) -> list[Network]:
+def networks(study: Study) -> list[NetworkCurves]:
     """The bases, then every arm at every size if these are few."""
     found = bases(study)
     cells = [
@@ -80,7 +80,7 @@ def networks(study: Study) -> list[Network]:
         name += f", {c.variant}" if c.variant else ""
         name += f", {task.name}" if len(study.tasks) > 1 else ""
         architecture = clean(runs[0].identity.architecture)
-        found.append(Network(name, [e.history for e in runs], task.digits, c.size, architecture))
+        found.append(NetworkCurves(name, [e.history for e in runs], task.digits, c.size, architecture))
     return found
 
 
@@ -104,7 +104,7 @@ def section_of_networks(study: Study, task: None) -> Iterable[Block]:
         )
 
 
-def _chart(network: Network, index: int) -> Chart:
+def _chart(network: NetworkCurves, index: int) -> Chart:
     runs = len(network.histories)
     caption = f"{network.name}: loss and accuracy during training, on training and test images."
     if runs > 1:
@@ -113,7 +113,7 @@ def _chart(network: Network, index: int) -> Chart:
     return Chart(f"network-{index + 1}", caption, alt, partial(plots.network, network))
 
 
-def _table(found: Sequence[Network]) -> Table:
+def _table(found: Sequence[NetworkCurves]) -> Table:
     rows: list[dict[str, Any]] = []
     for n in found:
         row = {"network": n.name, "architecture": n.architecture, "runs": len(n.histories)}
@@ -141,14 +141,14 @@ def _table(found: Sequence[Network]) -> Table:
     return Table("networks", "Where each network ended (means over its runs).", columns, rows, note)
 
 
-def describe(network: Network) -> str:
+def describe(network: NetworkCurves) -> str:
     """The last values of a network, and whether it overfits."""
     test = network.end("test_accuracy")
     end = f"It ends with test accuracy {percent(test, network.digits)}." if test is not None else ""
     return " ".join(filter(None, [end, _turn(network)])) or "Its accuracy was not measured."
 
 
-def _turn(network: Network) -> str:
+def _turn(network: NetworkCurves) -> str:
     """Whether the test loss, smoothed over a tenth of the training, has clearly turned up again."""
     loss = curve(network.histories, "test_loss", FEWEST_FOR_A_TURN)
     if loss is None:
