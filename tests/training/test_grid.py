@@ -210,6 +210,15 @@ def test_frozen_batch_normalization_keeps_its_statistics_and_moving_does_not(sou
             assert np.array_equal(kept.weights[variable], base.weights[variable]), variable
         assert not np.array_equal(kept.weights["conv4_bn/moving_mean"], base.weights["conv4_bn/moving_mean"])
 
+    arms = ["finetune:copy=3,statistics=1", "finetune:statistics=1"]
+    transfer(base, [source_set], arms, recipe=small, save_dir=tmp_path / "tuned")
+    below, whole = (saved(tmp_path / "tuned", label) for label in ("copy", "--finetune-statistics"))
+    for variable in ("moving_mean", "moving_variance", "gamma", "beta"):
+        for layer, arm, same in (("conv2", below, True), ("conv4", below, False), ("conv4", whole, True)):
+            key = f"{layer}_bn/{variable}"
+            assert np.array_equal(arm.weights[key], base.weights[key]) is same, (key, same)
+    assert not np.array_equal(below.weights["conv2/kernel"], base.weights["conv2/kernel"])
+
 
 def test_lp_ft_first_trains_the_head_alone(base, target_set, tmp_path):
     recipe = dataclasses.replace(SHORT, learning_rate=1e-12)

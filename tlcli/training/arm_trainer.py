@@ -62,7 +62,8 @@ class Outcome:
 class ArmTrainer:
     """Trains arms of one shape: the same phases and number of classes, whatever layers are copied.
 
-    If a phase adds terms to the loss, which depend on the copied layers, these are part of the shape.
+    If a phase adds terms to the loss, or keeps batch normalization of the copied layers, then these are part
+    of the shape.
     """
 
     def __init__(
@@ -198,7 +199,8 @@ class ArmTrainer:
             for name in group:
                 layer = self.model.get_layer(name)
                 normalizes = isinstance(layer, keras.layers.BatchNormalization)
-                learns = number >= phase.frozen and not (normalizes and phase.frozen_statistics)
+                kept = normalizes and phase.frozen_statistics and number < len(self.copied)
+                learns = number >= phase.frozen and not kept
                 layer.trainable = learns or (normalizes and self.moving_statistics)
         for layer in self.source_layers:
             layer.trainable = self._trains_source_layers(phase)

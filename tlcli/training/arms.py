@@ -15,11 +15,20 @@ from tlcli.training.methods import METHODS, Method, Phase
 Groups = list[tuple[str, ...]]
 Options = dict[str, float | str]
 
-RATE, AUGMENT, VIEWS = "rate", "augment", "views"
-COMMON: Options = {RATE: 1.0, AUGMENT: 1.0, VIEWS: 0.0, HEAD_UNITS: "", HEAD_DROPOUT: 0.0, ALL_LAYERS: ""}
+RATE, AUGMENT, VIEWS, STATISTICS = "rate", "augment", "views", "statistics"
+COMMON: Options = {
+    RATE: 1.0,
+    AUGMENT: 1.0,
+    VIEWS: 0.0,
+    STATISTICS: 0.0,
+    HEAD_UNITS: "",
+    HEAD_DROPOUT: 0.0,
+    ALL_LAYERS: "",
+}
 """Options of every method: a factor on the learning rate, whether images are augmented as the recipe says,
-the number of augmented views of each image that frozen layers store, hidden layers in the head, and whether
-the head reads all layers (1), the last (0) or, by default, those that the base's head reads."""
+the number of augmented views of each image that frozen layers store, whether batch normalization of copied
+layers stays as the base has it, hidden layers in the head, and whether the head reads all layers (1), the
+last (0) or, by default, those that the base's head reads."""
 
 
 @dataclass(frozen=True)
@@ -177,13 +186,21 @@ def _phases(chosen: Method, copied: int, stays: int, options: Options) -> list[P
     own = {key: value for key, value in options.items() if key in chosen.defaults}
     factor = 1.0 if RATE in chosen.defaults else float(options[RATE])
     phases = chosen.phases(copied, stays, **own)
-    if all(phase.solve for phase in phases) and (factor != 1 or not options[AUGMENT]):
-        raise UsageError(f"{chosen.name} solves for its head: no steps, so no {RATE}= or {AUGMENT}=.")
+    if all(phase.solve for phase in phases) and (factor != 1 or not options[AUGMENT] or options[STATISTICS]):
+        raise UsageError(
+            f"{chosen.name} solves for its head: no steps, so no {RATE}=, {AUGMENT}= or {STATISTICS}=."
+        )
+    if options[STATISTICS] and not chosen.copies:
+        raise UsageError(f"{chosen.name} copies nothing from the base, so no {STATISTICS}=.")
     if options[VIEWS] and not options[AUGMENT]:
         raise UsageError(f"{chosen.name}: {VIEWS}= are of augmented images, and {AUGMENT}=0 has none.")
     return [
         dataclasses.replace(
-            phase, rate=phase.rate * factor, augment=bool(options[AUGMENT]), views=int(options[VIEWS])
+            phase,
+            rate=phase.rate * factor,
+            augment=bool(options[AUGMENT]),
+            views=int(options[VIEWS]),
+            frozen_statistics=phase.frozen_statistics or bool(options[STATISTICS]),
         )
         for phase in phases
     ]
@@ -230,7 +247,7 @@ def _value(key: str, text: str, received: str) -> float | str:
         value = float(text)
     except ValueError:
         raise UsageError(f"{received}{text}, expected a number.") from None
-    if key in (AUGMENT, ALL_LAYERS) and value not in (0, 1):
+    if key in (AUGMENT, STATISTICS, ALL_LAYERS) and value not in (0, 1):
         raise UsageError(f"{received}{text}, expected 0 or 1.")
     limit = 1 if key == HEAD_DROPOUT else 100 if key == VIEWS else 1e6
     if not 0 <= value < limit or (key == RATE and not value):

@@ -159,9 +159,9 @@ def transfer(
 
 def _shape(arm: Arm, classes: int) -> Hashable:
     """The key of runs that can share one compiled network, which takes its learning rate and length."""
-    has_terms = any(phase.terms for phase in arm.phases)
+    tied = any(phase.terms or phase.frozen_statistics for phase in arm.phases)
     phases = tuple(dataclasses.replace(phase, rate=1.0, share=1.0) for phase in arm.phases)
-    return (phases, arm.head, classes, arm.copy if has_terms else None)
+    return (phases, arm.head, classes, arm.copy if tied else None)
 
 
 class _Board:

@@ -69,7 +69,7 @@ class Phase:
     views: int = 0
     """The augmented views of each image with stored activations; 0: every step computes them anew."""
     frozen_statistics: bool = False
-    """Whether batch normalization runs in inference mode although other weights of its layer learn."""
+    """Whether batch normalization of copied layers stays as the base has it although their weights learn."""
 
 
 Phases = Callable[..., "list[Phase]"]

@@ -24,20 +24,17 @@ def anchored(
     """Combine several parts. Each option leaves one part out, for an ablation.
 
     `solved=0`: a random head instead of the solved one (Kumar et al. 2022: a random head distorts the
-    features while it learns). `alpha=0`: no pull to the base's weights (Li et al. 2018). `statistics=0`:
-    batch normalization learns, too, and follows the batches, which are few and small on a small target,
-    instead of staying as the base has it. `rate_decay=1`: one learning rate for all layers instead of less
-    for the general ones (Howard & Ruder 2018). `replay`: weight of batches of the source task, which needs
-    its data set. `all_layers=0`: the head reads the last layer's features alone (it is the common option of
-    that name, on by default: the outputs of all layers are a better start, Evci et al. 2022).
+    features while it learns). `alpha=0`: no pull to the base's weights (Li et al. 2018). `rate_decay=1`: one
+    learning rate for all layers instead of less for the general ones (Howard & Ruder 2018). `replay`: weight
+    of batches of the source task, which needs its data set. Two options of every method are on by default.
+    `statistics=0`: batch normalization learns, too, and follows the batches, which are few and small on a
+    small target, instead of staying as the base has it. `all_layers=0`: the head reads the last layer's
+    features alone (the outputs of all layers are a better start, Evci et al. 2022).
     """
-    for name, value in (("solved", solved), ("statistics", statistics)):
-        if value not in (0, 1):
-            raise UsageError(f"anchored: {name}={value:g}: expected 0 or 1.")
+    if solved not in (0, 1):
+        raise UsageError(f"anchored: solved={solved:g}: expected 0 or 1.")
     terms: list[TermFactory] = [PullToBase(alpha, 0.0)] if alpha else []
     if replay:
         terms.append(Rehearsal(replay, 1.0))
-    tuning = Phase(
-        frozen=0, rate=rate, rate_decay=rate_decay, terms=tuple(terms), frozen_statistics=bool(statistics)
-    )
+    tuning = Phase(frozen=0, rate=rate, rate_decay=rate_decay, terms=tuple(terms))
     return [Phase(frozen=copy, share=0.0, solve="logistic"), tuning] if solved else [tuning]
