@@ -299,6 +299,28 @@ def test_the_round_trip_keeps_the_weights_and_the_bytes(call, work):
     assert (work / "again.weights.h5").read_bytes() == (work / "base.weights.h5").read_bytes()
     assert call("export-weights", "base.h5", "--force").returncode == 0
     assert (work / "base.keras").read_bytes() == first
+    assert in_own_process(work, "export-weights", "base.h5", "--force") == "numpy True"
+    assert (work / "base.keras").read_bytes() == first  # as with TensorFlow
+
+
+def in_own_process(folder, *arguments):
+    """The backend of Keras in a process that ends with a command, and whether there is no TensorFlow."""
+    pytest.importorskip("jax")
+    program = (
+        "import sys; from tlcli.cli import commands, main; commands.OWN_PROCESS = True; "
+        "assert main.run(sys.argv[1:]) == 0; from keras import config; "
+        "print(config.backend(), sys.modules.get('tensorflow') is None)"
+    )
+    environment = {key: value for key, value in ENVIRONMENT.items() if key != "KERAS_BACKEND"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments, "-q"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

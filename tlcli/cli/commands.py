@@ -35,6 +35,9 @@ SUMMARIES = {
 RUNNING: list[str] = []
 """The name of the command that runs, once it is known."""
 
+OWN_PROCESS = False
+"""Whether the process ends with the command, as at a shell."""
+
 
 def module(name: str) -> ModuleType:
     """The module of a command."""

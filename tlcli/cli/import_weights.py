@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -140,7 +140,6 @@ def import_weights(
     wrong preprocessing; it downloads no images for that.
     """
     from tlcli import store
-    from tlcli.cli.backend import load
     from tlcli.cli.signals import StopSignals
     from tlcli.models import parse_options
     from tlcli.store.weights import open_weights
@@ -152,57 +151,62 @@ def import_weights(
         classes = IMAGENET
     with StopSignals(console):
         if pretrained:
-            load(console, "cpu", tell=False)
+            _load(console, str(arch), computes=dataset is not None)
             file = _published_path(str(arch), not headless, data_dir)
         with open_weights(str(file)) as weights:
             known = _architecture(arch, weights, str(file))
-            path = choose_output(
-                output, f"{_stem(str(file))}-{known.name.replace(':', '-')}.h5", force=force, as_json=as_json
-            )
+            name = f"{_stem(str(file))}-{known.name.replace(':', '-')}.h5"
+            path = choose_output(output, name, force=force, as_json=as_json)
             task = Task(known, dataset, classes, input_shape, headless)
-            means, stds, assumed = preprocessing(known, mean, std, task.input_shape[2])
-            order = channel_order or (known.pretrained.channel_order if known.pretrained else "rgb")
-            if min(stds) < 1:
-                console.warn(
-                    f"--std {std}: pixels are 0...255 here; multiply by 255 what is meant for 0...1."
-                )
             options = o.pairs("--arch-option", arch_option)
             parse_options(known.name, options)
-            load(console, "cpu", tell=False)
-            checkpoint = _import_checkpoint(
-                weights, known, options, task, means / 255, stds / 255, bool(pretrained)
-            )
-            checkpoint.channel_order = order
+            scale = read_scale(console, known, mean, std, channel_order, task.input_shape[2])
+            _load(console, known.name, computes=task.test is not None)
+            checkpoint = _import_checkpoint(weights, known, options, task, scale, bool(pretrained))
     accuracy = None if task.test is None else _accuracy(checkpoint, task.test)
     written = store.write(
         path, checkpoint, command=recorded_command(context), parents=task.parents, force=force
     )
 
-    if assumed:
-        console.note(assumed + (" The channels are blue, green, red." if order == "bgr" else ""))
+    console.note(*filter(None, [scale.note]))
     if weights.left_out:
         console.note(f"Arrays of {weights.name} are left out: {', '.join(weights.left_out[:5])}.")
     if accuracy is not None:
         console.note(f"The test accuracy on {dataset} is {percent(accuracy)}.")
     elif dataset is not None:
         console.note(f"The test accuracy is not known, because the images of {dataset} are not here.")
-    parameters = sum(array.size for array in checkpoint.weights.values())
-    named = count(len(task.class_names), "class", "classes") if task.class_names else "no head"
+    _tell(console, path, written, weights.layout, accuracy)
+
+
+def _tell(console: Console, path: str, written: Checkpoint, layout: str, accuracy: float | None) -> None:
+    parameters = sum(array.size for array in written.weights.values())
+    named = count(len(written.class_names), "class", "classes") if written.class_names else "no head"
     console.tell_output(
         path,
-        f"holds {known.name} with {parameters:,} parameters and {named}, out of {weights.layout}.",
+        f"holds {written.architecture} with {parameters:,} parameters and {named}, out of {layout}.",
         "tlcli transfer {} DATASET",
     )
     console.result(
         path,
         "checkpoint",
-        architecture=known.name,
+        architecture=written.architecture,
         parameters=parameters,
-        classes=len(task.class_names),
-        imported_sha256=checkpoint.recipe["imported_sha256"],
+        classes=len(written.class_names),
+        imported_sha256=written.recipe["imported_sha256"],
         content_sha256=written.provenance.content_sha256,
         **({} if accuracy is None else {"test_accuracy": accuracy}),
     )
+
+
+def _load(console: Console, arch: str, *, computes: bool) -> None:
+    """Import Keras, with what computes only where the accuracy is measured."""
+    from tlcli.cli.backend import load, load_to_copy
+    from tlcli.models.registry import NETWORKS
+
+    if computes:
+        load(console, "cpu", tell=False)
+    else:
+        load_to_copy(console, NETWORKS.plugin(arch)[0])
 
 
 IMAGENET = 1000
@@ -250,8 +254,7 @@ def _import_checkpoint(
     arch: Architecture,
     options: dict[str, str],
     task: Task,
-    mean: np.ndarray,
-    std: np.ndarray,
+    scale: Scale,
     published: bool,
 ) -> Checkpoint:
     from tlcli.models import network as net
@@ -261,7 +264,10 @@ def _import_checkpoint(
 
     own = parse_options(arch.name, options)
     network = net.build(arch.name, task.input_shape, max(1, len(task.class_names)), own)
-    checkpoint = imported(weights, network, task.class_names, task.class_original, mean, std)
+    checkpoint = imported(
+        weights, network, task.class_names, task.class_original, scale.mean / 255, scale.std / 255
+    )
+    checkpoint.channel_order = scale.channel_order
     if published:
         checkpoint.weights = correct(arch.name, checkpoint.weights)
     return checkpoint
@@ -341,13 +347,21 @@ def _published_test(name: str, class_names: list[str]) -> Dataset | None:
     return store.Dataset({"train": test}, class_names, np.arange(len(class_names)))
 
 
-def preprocessing(
-    arch: Architecture, mean: str | None, std: str | None, channels: int
-) -> tuple[np.ndarray, np.ndarray, str]:
-    """The mean and the standard deviation of pixels of 0...255, float32 per channel, and a note for the user.
+class Scale(NamedTuple):
+    """How training scaled the pixels, 0...255: the mean and the standard deviation of each channel (float32),
+    the order of the channels, and a note for the user on what is assumed."""
 
-    Values that are not given are those that published weights of the network expect; the note says so.
-    """
+    mean: np.ndarray
+    std: np.ndarray
+    channel_order: str
+    note: str
+
+
+def read_scale(
+    console: Console, arch: Architecture, mean: str | None, std: str | None, order: str | None, channels: int
+) -> Scale:
+    """The scale of the pixels. Values that are not given are those that published weights of the network
+    expect."""
 
     def channel_text(values: tuple[float, ...]) -> str:
         return ",".join(f"{255 * value:g}" for value in values)
@@ -357,14 +371,14 @@ def preprocessing(
     given_std = std or (channel_text(published.std) if published else "255")
     means = per_channel("--mean", given_mean, channels)
     stds = per_channel("--std", given_std, channels)
+    order = order or (published.channel_order if published else "rgb")
+    if min(stds) < 1:
+        console.warn(f"--std {std}: pixels are 0...255 here; multiply by 255 what is meant for 0...1.")
     if mean is not None and std is not None:
-        return means, stds, ""
+        return Scale(means, stds, order, "")
     whose = f"as published weights of {arch.name} expect" if published else "pixels of 0...1"
-    return (
-        means,
-        stds,
-        f"Assumed: (pixel - {given_mean}) / {given_std}, {whose}. Set it with --mean and --std.",
-    )
+    note = f"Assumed: (pixel - {given_mean}) / {given_std}, {whose}. Set it with --mean and --std."
+    return Scale(means, stds, order, note + (" The channels are blue, green, red." if order == "bgr" else ""))
 
 
 def per_channel(option: str, text: str, channels: int) -> np.ndarray:

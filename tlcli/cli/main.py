@@ -21,6 +21,7 @@ import typer
 import typer.main
 
 from tlcli import __version__
+from tlcli.cli import commands
 from tlcli.cli.commands import RUNNING, CommandGroup
 from tlcli.cli.flags import with_flags
 from tlcli.cli.output import GIVEN_WITH, print_to, printable
@@ -85,6 +86,7 @@ def main() -> NoReturn:
     """The console script."""
     if any(name.endswith("_COMPLETE") and name.startswith("_TLCLI") for name in os.environ):
         app()  # the shell asks for completions: Typer answers and exits
+    commands.OWN_PROCESS = True
     sys.exit(run(sys.argv[1:]))
 
 
