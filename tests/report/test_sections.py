@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from studies import (
     told_in,
 )
 
-from tlcli.report import drawing, plots, style
+from tlcli.report import build, drawing, plots, style
 from tlcli.report.document import Chart, Table
 from tlcli.report.report import compose
 from tlcli.report.sections import maps, networks
@@ -39,6 +41,25 @@ def test_no_difference_is_claimed_where_there_is_none() -> None:
     assert answer[0].startswith("No gain from transfer is shown at 100 training images; differences of ")
     assert "none of the 2 arms is shown to differ from scratch" in told_in(part_of(study, "gain"))
     assert "not shown to be behind it" in told_in(part_of(study, "pairs"))
+
+
+def test_the_time_of_a_run_is_told_where_it_was_recorded(tmp_path: Path) -> None:
+    target = make_target("t", 100, 2000, ["a", "b"])
+    runs = [
+        make_run(target, m, m, r, a, samples=3000, attributes={"seconds": s})
+        for m, a, seconds in (("scratch", 0.7, (40, 4, 4.5)), ("freeze", 0.9, (9, 0.5, 1)))
+        for r, s in enumerate(seconds)
+    ]
+    results = Results(runs, {"t": target})
+    said = "At 100 training images, a run takes 1.0 s with freeze and 4.5 s with scratch (medians)."
+    assert said in " ".join(compose(study_of([results])).answer).replace("\u00a0", " ")
+    build([results], tmp_path)
+    rows = list(csv.DictReader((tmp_path / "tables/runs.csv").open()))
+    assert [r["seconds"] for r in rows] == ["40.000", "4.000", "4.500", "9.000", "0.500", "1.000"]
+    runs[1].seconds = None  # of one run that was made without the option
+    document = compose(study_of([results]))
+    assert "a run takes" not in " ".join(document.answer)
+    assert [r["run_seconds"] for r in table_of(document, "runs").rows][:2] == [40, None]
 
 
 def test_harm_is_told() -> None:

@@ -45,6 +45,7 @@ def test_sentences(
             "runs": len(found),
             "mean": np.mean(found),
             "sd": np.std(found, ddof=1) if len(found) > 1 else None,
+            "seconds": None,
         }
         for arm, found in (("freeze:copy=2", accuracies), ("knn:metric=cosine", [0.75]))
     ]

@@ -162,6 +162,21 @@ def test_content_digest_knows_the_content_only(
     assert other.provenance.content_sha256 != a.provenance.content_sha256
 
 
+def test_seconds_are_no_content_but_cannot_be_changed(results: store.Results, tmp_path: Path) -> None:
+    plain = store.write(tmp_path / "plain.h5", results)
+    with h5py.File(tmp_path / "plain.h5") as file:
+        assert "seconds" not in file["runs"]
+    results.runs[0].seconds = 1.5
+    timed = store.write(tmp_path / "timed.h5", results)
+    assert timed.provenance.content_sha256 == plain.provenance.content_sha256
+    found = store.read(tmp_path / "timed.h5", store.Results)
+    assert [run.seconds for run in found.runs] == [1.5, None, None]
+    with h5py.File(tmp_path / "timed.h5", "r+") as file:
+        file["runs/seconds"][0] = 1.25
+    with pytest.raises(TlcliError, match="Its provenance does not fit its digest"):
+        store.read(tmp_path / "timed.h5", store.Results)
+
+
 def test_provenance_reaches_back_to_the_first_file(
     dataset: store.Dataset, checkpoint: store.Checkpoint, embeddings: store.Embeddings, tmp_path: Path
 ) -> None:

@@ -154,7 +154,7 @@ def test_an_interrupted_grid_goes_on_and_ends_the_same(base, target_set, tmp_pat
 
 
 def test_every_method_runs_and_measures_forgetting(base, source_set, target_set):
-    how = {"recipe": SHORT, "source": source_set, "refit_source": True}
+    how = {"recipe": SHORT, "source": source_set, "refit_source": True, "record_seconds": True}
     results = transfer(base, [target_set], list(METHODS), **how)
     by_arm = {run.arm: run for run in results.runs}
     assert set(by_arm) == set(METHODS)
@@ -173,6 +173,7 @@ def test_every_method_runs_and_measures_forgetting(base, source_set, target_set)
     for run in results.runs:
         right = (run.predictions == target_set.test.labels).mean()
         assert right == run.test_accuracy
+        assert run.seconds > 0
 
 
 def test_the_pull_of_l2_sp_keeps_the_weights_near_the_base(base, target_set, tmp_path):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
 
 import numpy as np
 import pytest
 
+from tlcli import store
 from tlcli.errors import Interrupted, TlcliError, UsageError
 from tlcli.models import network as net
 from tlcli.training import Recipe, augment, embed, train_base, transfer
@@ -117,6 +119,7 @@ def test_an_interrupted_training_ends_in_the_same_arrays(source_set, padded, tmp
 
     whole = train()
     state, interruptions, chance = tmp_path / "state", 0, random.Random(1)
+    spent = [0.0]
     while True:
         left = [chance.randint(1, 3)]
 
@@ -125,11 +128,15 @@ def test_an_interrupted_training_ends_in_the_same_arrays(source_set, padded, tmp
             return left[0] == 0
 
         try:
-            resumed = train(state_dir=state, resume=True, stop=stop)
+            resumed = train(state_dir=state, resume=True, stop=stop, record_seconds=True)
             break
         except Interrupted:
             interruptions += 1
+            spent.append(store.read(state / "state.h5", store.Checkpoint).provenance.computed_by["seconds"])
     assert interruptions >= 1
+    spent.append(resumed.provenance.computed_by["seconds"])
+    assert all(later > earlier for earlier, later in itertools.pairwise(spent))
+    assert "seconds" not in whole.provenance.computed_by
     assert set(whole.weights) == set(resumed.weights)
     for key, value in {**whole.weights, **whole.history}.items():
         assert np.array_equal(value, {**resumed.weights, **resumed.history}[key]), key

@@ -91,10 +91,11 @@ def overview(description: FileDescription) -> list[str]:
 
 
 def accuracies(description: FileDescription) -> list[str]:
-    """The test accuracy of each arm on each data set."""
+    """The test accuracy of each arm on each data set, and the seconds of a run if the file has them."""
     cells = description.details.get("accuracies", [])
     if not cells:
         return []
+    timed = any(cell["seconds"] is not None for cell in cells)
     rows = [
         (
             cell["dataset"],
@@ -103,11 +104,12 @@ def accuracies(description: FileDescription) -> list[str]:
             str(cell["runs"]),
             "" if cell["mean"] is None else percent(cell["mean"]),
             "" if cell["sd"] is None else percent(cell["sd"]),
+            *(["" if cell["seconds"] is None else f"{cell['seconds']:,.1f}"] if timed else []),
         )
         for cell in cells
     ]
-    header = ("data set", "training images", "arm", "runs", "test accuracy", "standard deviation")
-    return ["", *format_table(header, rows)]
+    header = ["data set", "training images", "arm", "runs", "test accuracy", "standard deviation"]
+    return ["", *format_table([*header, *(["seconds a run (median)"] if timed else [])], rows)]
 
 
 def balance(description: FileDescription) -> Iterator[str]:

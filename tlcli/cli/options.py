@@ -137,6 +137,14 @@ ClassCount = Annotated[
     ),
 ]
 
+RecordSeconds = Annotated[
+    bool,
+    typer.Option(
+        "--record-seconds",
+        help="Keep the seconds that each training takes. Two equal calls then write different bytes, with "
+        "the same content digest.",
+    ),
+]
 CsvLog = Annotated[
     str | None,
     typer.Option(

@@ -22,6 +22,7 @@ NOT_RECORDED = {
     "images",
     "csv_log",
     "log_dir",
+    "record_seconds",
 }
 """Parameters that do not change the content of a file, which does not record them."""
 

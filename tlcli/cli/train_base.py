@@ -43,6 +43,7 @@ def train_base(
         list[str] | None,
         typer.Option("--arch-option", metavar="NAME=VALUE", help="An option of the network; repeatable."),
     ] = None,
+    record_seconds: o.RecordSeconds = False,
     csv_log: o.CsvLog = None,
     log_dir: o.LogDir = None,
     seed: o.Seed = 0,
@@ -95,6 +96,7 @@ def train_base(
                 progress=progress.report,
                 stop=stop,
                 measured=logs,
+                record_seconds=record_seconds,
             )
         command = recorded_command(context)
         written = store.write(path, checkpoint, command=command, parents=[record], force=force)

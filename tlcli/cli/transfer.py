@@ -125,6 +125,7 @@ def transfer(
             "--save", metavar="DIR", help="Keep each run's network in this folder, as a checkpoint."
         ),
     ] = None,
+    record_seconds: o.RecordSeconds = False,
     csv_log: o.CsvLog = None,
     log_dir: o.LogDir = None,
     seed: o.Seed = 0,
@@ -183,6 +184,7 @@ def transfer(
                 all_layers=all_layers,
                 source=source_task,
                 refit_source=refit_source,
+                record_seconds=record_seconds,
                 state_dir=kept.folder,
                 resume=resume,
                 save_dir=None if save is None else Path(save),

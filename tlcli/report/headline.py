@@ -201,15 +201,30 @@ def _cost(task: Task) -> str:
 
 
 def _time(task: Task, contrasts: Sequence[Contrast]) -> str:
-    """How soon the best arm is where the reference ends, at the largest size, in images seen."""
+    """What the best arm takes and the reference, at the largest size: seconds of a run, if recorded, and the
+    images seen when it is where the reference ends."""
     size = max(c.first.size for c in contrasts)
     best = max((c for c in contrasts if c.first.size == size), key=lambda c: c.first.mean)
+    return " ".join(filter(None, (_seconds(best), _images_to_reach(best))))
+
+
+def _seconds(best: Contrast) -> str:
+    """How long a run of each of two arms takes; empty if one is unknown."""
+    first, second = best.first, best.second
+    if first.seconds is None or second.seconds is None:
+        return ""
+    times = [f"{number(c.seconds or 0, 1)} s with {c.name}" for c in (first, second)]
+    return f"At {first.where}, a run takes {times[0]} and {times[1]} (medians)."
+
+
+def _images_to_reach(best: Contrast) -> str:
+    """How soon the first arm is where the second ends, in images seen; empty if unknown or not better."""
     at = best.first.curve.images_to_reach(best.second.mean) if best.first.curve and best.gain else None
     if at is None or best.second.curve is None:
         return ""
     return (
-        f"In training time: at {plural(size, 'training image')}, {best.first.name} needs {count(at)} images "
-        f"seen to reach what {best.second.name} has after {count(best.second.samples)}."
+        f"At {best.first.where}, {best.first.name} needs to see {count(at)} images to reach what "
+        f"{best.second.name} has after {count(best.second.samples)}."
     )
 
 

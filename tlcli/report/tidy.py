@@ -36,6 +36,7 @@ KNOWN: tuple[tuple[Column, Value], ...] = (
     (Column("relation", "relation"), lambda e: e.relation),
     (Column("copy", "layers copied", "count"), lambda e: e.copied or None),
     (Column("samples", "images seen", "count"), lambda e: e.samples or None),
+    (Column("run_seconds", "seconds", "number", 3), lambda e: e.seconds),
     (Column("run_accuracy", "test accuracy (%)", "percent", 4), lambda e: percent(e.accuracy)),
     (Column("run_train", "training accuracy (%)", "percent", 4), lambda e: percent(e.train_accuracy)),
     (Column("test_loss", "test loss", "number", 5), lambda e: last(e.history, "test_loss")),

@@ -242,12 +242,15 @@ def _results(tree: Tree, items: dict[str, Item]) -> Summary:
 def _accuracies(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Mean and standard deviation of the test accuracy of each arm on each dataset, in the order of rows.
 
-    `mean` is None if nothing was measured, `sd` with fewer than two runs.
+    `mean` is None if nothing was measured, `sd` with fewer than two runs; `seconds`, the median of the runs,
+    is None if none was recorded.
     """
     cells: dict[tuple[str, int, str], list[float]] = {}
+    seconds: dict[tuple[str, int, str], list[float]] = {}
     for row in rows:
-        found = cells.setdefault((row["dataset"], row["size"], row["arm"]), [])
-        found += [] if row["test_accuracy"] is None else [row["test_accuracy"]]
+        key = (row["dataset"], row["size"], row["arm"])
+        for found, value in ((cells, row["test_accuracy"]), (seconds, row.get("seconds"))):
+            found.setdefault(key, []).extend([] if value is None else [value])
     return [
         {
             "dataset": dataset,
@@ -256,6 +259,7 @@ def _accuracies(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "runs": len(found),
             "mean": float(np.mean(found)) if found else None,
             "sd": float(np.std(found, ddof=1)) if len(found) > 1 else None,
+            "seconds": float(np.median(took)) if (took := seconds[dataset, size, arm]) else None,
         }
         for (dataset, size, arm), found in cells.items()
     ]

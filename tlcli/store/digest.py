@@ -3,9 +3,9 @@
 The content digest is the SHA-256 of a sorted listing with one line for every dataset and attribute. The line
 of a dataset has its path, dtype, shape and the SHA-256 of its little-endian bytes in C order (of the UTF-8
 JSON for texts), which can be computed block by block. The listing leaves out the digests themselves,
-`generated_by`, `command`, `ancestry` and `computed_by`, and has the content digests of the parents in place
-of `parents`. So the same content has the same digest, whatever command, folder or machine made it. The
-provenance digest covers what is left out.
+`generated_by`, `command`, `ancestry`, `computed_by` and the seconds of runs, and has the content digests of
+the parents in place of `parents`. So the same content has the same digest, whatever command, folder or
+machine made it. The provenance digest covers what is left out.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 from tlcli.store.tree import Tree, to_json
 
 PROVENANCE = ("generated_by", "command", "parents", "ancestry", "computed_by")
+SECONDS = "runs/seconds"
 DIGESTS = ("content_sha256", "provenance_sha256")
 
 _BLOCK = 1 << 25
@@ -73,7 +74,7 @@ def content_digest(tree: Tree, data_digests: dict[str, str]) -> str:
     lines = [
         _line("dataset", path, dtype_of(data), list(shape_of(data)), data_digests[path])
         for path, data in tree.datasets.items()
-        if path not in PROVENANCE
+        if path not in (*PROVENANCE, SECONDS)
     ]
     for path, attributes in tree.attributes.items():
         lines += [
@@ -92,6 +93,8 @@ def provenance_digest(tree: Tree) -> str:
     values += [tree.get_json("", name) for name in ("parents", "ancestry")]
     if tree.has("", "computed_by"):  # not in version 1
         values.append(tree.get_json("", "computed_by"))
+    if SECONDS in tree.datasets:
+        values.append(data_digest(tree.datasets[SECONDS]))
     return hashlib.sha256(_line(*values).encode()).hexdigest()
 
 

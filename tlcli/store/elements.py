@@ -34,7 +34,8 @@ class Array:
         unknown), `share` (0...1), `finite?` and `share?` (the same, or NaN), `samples` (rising), `measured`
         and `measured share` (finite, NaN in between: the last is a number), `text` (printable), `names`
         (unique, not empty), `json`, `objects` (a JSON object in each row).
-    required: `always`, `with its group` (where anything else of the part or table is), `no`.
+    required: `always`, `with its group` (where anything else of the part or table is), `no`, `if known` (a
+        column that is written where a row has a value).
     packed: compressed with gzip where that saves space.
     ordered: carries an attribute `position`, so that its order among its kind is kept.
     """

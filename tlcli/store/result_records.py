@@ -90,6 +90,10 @@ class Run:
     """As `source_accuracy_before`, with a head fitted anew to the source's training images."""
     source_refitted_after: float | None = None
     """As `source_accuracy_after`, likewise."""
+    seconds: float | None = None
+    """Wall-clock seconds, if they were recorded: choices, training and measurements of this run, while others
+    may have trained beside it. The run that is the first to need a compiled network or the stored outputs of
+    frozen layers also pays for the runs that share them, so compare medians."""
     selected: str = ""
     """The alternative that this run chose, as an arm; empty if the arm has none."""
     selected_on: str = ""

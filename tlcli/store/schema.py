@@ -29,14 +29,16 @@ COMMON_ATTRIBUTES = (
         "/",
         "computed_by",
         "json object",
-        "What computed a network: backend, device, precision, threads; not part of the content.",
+        "What computed a network: backend, device, precision, threads; with `--record-seconds` also the "
+        "`seconds` of a base. Not part of the content.",
     ),
     Attribute("/", "content_sha256", "string", "The digest of the content."),
     Attribute(
         "/",
         "provenance_sha256",
         "string",
-        "The digest of `generated_by`, `command`, `parents`, `ancestry`, `computed_by`.",
+        "The digest of `generated_by`, `command`, `parents`, `ancestry`, `computed_by` and the seconds of "
+        "runs.",
     ),
 )
 COMMON_ARRAYS = (
@@ -268,6 +270,15 @@ _REFITTED = tuple(
     )
 )
 
+_SECONDS = Array(
+    "runs/seconds",
+    "float64",
+    ("runs",),
+    "Wall-clock seconds of the run, with `--record-seconds`; or NaN. Not part of the content.",
+    "if known",
+    "finite?",
+)
+
 _NOTES = Array(
     "targets/notes",
     "string",
@@ -368,6 +379,7 @@ RESULTS = _format(
     (
         *_RUNS,
         *_REFITTED,
+        _SECONDS,
         *_history("trainings/*/", 2),
         Array("trainings/*/test/predictions", "int64", ("N",), _PREDICTIONS, "no", values="index", scope=2),
         Array(

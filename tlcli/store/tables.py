@@ -26,6 +26,8 @@ def columns(group: str) -> dict[str, Array]:
 def put_table(tree: Tree, group: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Store rows, each with a value for every column or None. Without rows there is no table."""
     for name, rule in columns(group).items() if rows else ():
+        if rule.required == "if known" and all(row[name] is None for row in rows):
+            continue
         values = [_store(rule, row[name], name) for row in rows]
         path = f"{group}/{name}"
         tree.datasets[path] = values if rule.dtype == "string" else np.array(values, rule.dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -65,6 +66,7 @@ def train_base(
     stop: StopCallback | None = None,
     measured: MeasuredCallback | None = None,
     devices: int | None = None,
+    record_seconds: bool = False,
 ) -> Checkpoint:
     """Train a network on a dataset from random weights.
 
@@ -82,11 +84,13 @@ def train_base(
         measured: Takes `base` and each row of the history (a `RunLogs`, say); after a resume, first the rows
             measured before.
         devices: The most devices to share each batch, evenly; by default all GPUs that JAX sees.
+        record_seconds: Keep the seconds of the training, with those before an interruption, in `computed_by`.
 
     Raises:
         Interrupted: `stop` was true; `state_dir` holds the state.
         UsageError, TlcliError: The architecture cannot take the images, or the state is of another training.
     """
+    begun = time.monotonic()
     recipe = resolve_precision(recipe or Recipe(epochs=10))
     require_seeds(seed)
     kept = None if state_dir is None else OwnedFolder(state_dir, [STATE])
@@ -110,6 +114,10 @@ def train_base(
     engine.reset()
     plugin, plugin_sha256 = NETWORKS.plugin(architecture)
 
+    def computing() -> dict[str, Any]:
+        found = describe_computing(recipe.precision, sharing)
+        return found | ({"seconds": round(time.monotonic() - begun, 3)} if record_seconds else {})
+
     def checkpoint(**changes: Any) -> Checkpoint:
         return Checkpoint(
             architecture=architecture,
@@ -128,7 +136,7 @@ def train_base(
             train_source_index=dataset.train.source_index,
             plugin=plugin,
             plugin_sha256=plugin_sha256,
-            provenance=Provenance(computed_by=describe_computing(recipe.precision, sharing)),
+            provenance=Provenance(computed_by=computing()),
             **{"weights": net.weights(network.model), **changes},
         )
 
@@ -138,7 +146,9 @@ def train_base(
         store.write(kept.file(STATE), record, parents=[dataset], force=True, follow=False)
 
     if resume and kept and (kept.path / STATE).exists():
-        fit.restore(_matching_state(kept.path / STATE, checkpoint(), dataset))
+        state = _matching_state(kept.path / STATE, checkpoint(), dataset)
+        fit.restore(state.state)
+        begun -= state.provenance.computed_by.get("seconds", 0.0)
     tell = None if measured is None else partial(measured, "base")
     watch = Watch(progress, stop, save if kept else None, tell, len(dataset.train))
     for row in rows(fit.history):
@@ -188,8 +198,8 @@ def examples(engine: Engine, dataset: Dataset, mirrored: bool = False) -> Exampl
     )
 
 
-def _matching_state(path: Path, wanted: Checkpoint, dataset: Dataset) -> dict[str, np.ndarray]:
-    """The saved state, after a check that it belongs to this training."""
+def _matching_state(path: Path, wanted: Checkpoint, dataset: Dataset) -> Checkpoint:
+    """The state file, after a check that it belongs to this training."""
     kept = store.read(path, Checkpoint)
     made = kept.provenance
     same = {
@@ -208,4 +218,4 @@ def _matching_state(path: Path, wanted: Checkpoint, dataset: Dataset) -> dict[st
             f"{path.name} is the state of another training: {'; '.join(other)}.\n"
             "Give the same options to resume, or remove that file (or leave out `resume`) to start anew."
         )
-    return kept.state
+    return kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -70,6 +71,7 @@ def transfer(
     all_layers: bool = False,
     source: Dataset | None = None,
     refit_source: bool = False,
+    record_seconds: bool = False,
     state_dir: Path | None = None,
     resume: bool = False,
     save_dir: Path | None = None,
@@ -92,8 +94,7 @@ def transfer(
         runs: Repetitions; run r has the seed `seed + r`, the same in every arm, so that runs pair.
         seed: The seed of the first run.
         bn_statistics: Batch norm in frozen layers: use the base's stored mean and variance (`frozen`) or
-        those
-            of each batch (`moving`, as `requires_grad=False` leaves it in PyTorch).
+            those of each batch (`moving`, as `requires_grad=False` leaves it in PyTorch).
         head_units: Hidden layers of the new head, `512` or `512,256`, for arms that do not set them; the head
             then takes the flattened activations of the base's last layer with spatial extent.
         head_dropout: Dropout on the inputs of each layer of such a head.
@@ -101,13 +102,13 @@ def transfer(
         source: The source task: every run then also measures what it forgot, and replay draws from it.
         refit_source: Measure that with a head fitted anew to the source's training images, too (see
             `forgetting.SourceTask`).
+        record_seconds: Keep the seconds of each run (see `Run.seconds`); two equal calls then differ in them.
         state_dir: A folder for finished runs until all are done.
         resume: Take finished runs from `state_dir`.
         save_dir: A folder to keep each run's network in, as a checkpoint.
         replace: Replace networks that are there already, instead of refusing.
         at_once: The number of runs to train at the same time, each in its own thread, on a CPU whose cores
-        the
-            backend does not share (`tlcli transfer --threads` sets this).
+            the backend does not share (`tlcli transfer --threads` sets this).
         progress: Takes a `Progress`.
         stop: Takes nothing, after each chunk of steps; true stops.
         measured: Takes a run's key and each row of its history (a `RunLogs`, say), in the thread that trains
@@ -145,7 +146,18 @@ def transfer(
     if needed and told:
         told(needed)
     grid = _Grid(
-        base, datasets, arms, recipe, runs, seed, bn_statistics, source, refit_source, state_dir, save_dir
+        base,
+        datasets,
+        arms,
+        recipe,
+        runs,
+        seed,
+        bn_statistics,
+        source,
+        refit_source,
+        record_seconds,
+        state_dir,
+        save_dir,
     )
     grid.prepare_folder(replace or resume)
     if resume:
@@ -204,6 +216,7 @@ class _Grid:
         bn_statistics: str,
         source: Dataset | None,
         refit_source: bool,
+        record_seconds: bool,
         state_dir: Path | None,
         save_dir: Path | None,
     ) -> None:
@@ -214,6 +227,7 @@ class _Grid:
                 source, base, refit=refit_source, precision=recipe.precision, seed=seed
             )
         self.bn_statistics, self.save_dir, self._replace = bn_statistics, save_dir, False
+        self.record_seconds = record_seconds
         self.datasets = list(datasets)
         self.cells = [_Cell(d, arm, run) for d in datasets for arm in arms for run in range(runs)]
         self.finished = FinishedRuns(state_dir, [cell.key for cell in self.cells], self._parents())
@@ -269,12 +283,14 @@ class _Grid:
         return self._results([self.kept[cell.key] for cell in self.cells])
 
     def _train(self, worker: int, cell: _Cell, watch: Watch) -> Run:
-        seed = self.seed + cell.run
+        seed, begun = self.seed + cell.run, time.monotonic()
         arm, selected = cell.arm, dict[str, Any]()
         if cell.arm.choices:
             arm, selected = self._select(worker, cell, seed, watch)
         trainer, outcome = self._fit(worker, arm, cell.dataset, seed, watch)
         run = dataclasses.replace(self._run(cell, arm, trainer, seed, outcome), **selected)
+        if self.record_seconds:
+            run.seconds = round(time.monotonic() - begun, 3)
         if self.save_dir:
             self._save(cell, arm, trainer, run)
         return run

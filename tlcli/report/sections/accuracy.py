@@ -106,6 +106,7 @@ def full_table(task: Task) -> Table:
         Column("gap", "gap (points)", "points", d),
         Column("runs", "runs", "count"),
         Column("samples", "images seen", "count"),
+        Column("seconds", "seconds a run (median)", "number", 1),
         Column("deterministic", "all runs are equal", shown=False),
     ]
     rows: list[dict[str, Any]] = []
@@ -114,6 +115,7 @@ def full_table(task: Task) -> Table:
         row: dict[str, Any] = {"runs": len(c.runs), "accuracy": percent(c.mean), "sd": percent(sd)}
         row |= {"interval": percents(c.interval), "new_images": percents(c.new_images)}
         row |= {"train": percent(c.train), "gap": percent(c.gap), "samples": c.samples or None}
+        row |= {"seconds": c.seconds}
         row |= {"deterministic": "yes" if c.deterministic else ""}
         rows.append(c.key | row)
     note = "Gap: training minus test accuracy." if any(c.gap is not None for c in task.cells) else ""

@@ -181,6 +181,11 @@ class Entry:
         return (self._trained.samples or 0) if self._trained else 0
 
     @property
+    def seconds(self) -> float | None:
+        """The time that the run took, if it was recorded (see `Run.seconds`)."""
+        return self._trained.seconds if self._trained else None
+
+    @property
     def before(self) -> float | None:
         """The base's accuracy on the source task."""
         return self._trained.source_accuracy_before if self._trained else None

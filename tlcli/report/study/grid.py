@@ -149,6 +149,13 @@ class Cell:
         """Training images seen by the longest run."""
         return max(e.samples for e in self.runs)
 
+    @cached_property
+    def seconds(self) -> float | None:
+        """The median of the seconds that its runs took, if all are known: the first run may also pay for
+        what the others share."""
+        times = [e.seconds for e in self.runs if e.seconds is not None]
+        return float(np.median(times)) if len(times) == len(self.runs) else None
+
     @property
     def parameters(self) -> int:
         """The number of trained parameters."""
