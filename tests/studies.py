@@ -158,64 +158,54 @@ def make_size_study(
     records: list = []
     for dropout in dropouts:
         split = provenance("mnist-0-5.h5", "tlcli split --dataset mnist --classes 0-5")
-        name = f"base05{'-dropout' if dropout else ''}.h5"
-        base = provenance(
-            name,
-            f"tlcli train-base mnist-0-5.h5 --arch mnist-cnn --arch-option dropout={dropout}",
-            (split,),
-            ("tlcli-dataset",),
-        )
+        suffix = "-dropout" if dropout else ""
+        command = f"tlcli train-base mnist-0-5.h5 --arch mnist-cnn --arch-option dropout={dropout}"
+        base = provenance(f"base05{suffix}.h5", command, (split,), ("tlcli-dataset",))
         made, targets, parents = [], {}, [base]
         for k, size in enumerate(sizes):
             t = make_target(f"mnist-6-9-{size}", size, images, ["6", "7", "8", "9"])
             targets[t.name] = t
-            parents.append(
-                provenance(f"mnist-6-9-{size}.h5", f"tlcli split --dataset mnist --classes 6-9 --size {size}")
-            )
-            for arm in arms:
-                for r in range(runs):
-                    accuracy = BASE_ACCURACY[arm][min(k, 3)] + dropout * 0.004
-                    accuracy += np.random.default_rng([k, r, len(arm)]).normal(0, 0.01 / (k + 1))
-                    made.append(
-                        make_run(
-                            t,
-                            arm.split(":")[0],
-                            arm,
-                            r,
-                            min(accuracy, 0.999),
-                            hardness=np.random.default_rng(5).normal(size=images),
-                            trainable=581_000 if arm.startswith("freeze") else None,
-                            start=0.35 if arm == "scratch" else 0.6,
-                            train=1.0 if not dropout else 0.995,
-                            attributes={
-                                "architecture": "mnist-cnn",
-                                "architecture_options": {"dropout": dropout},
-                                "base": name,
-                                "base_sha256": base.content_sha256,
-                                "relation": "other",
-                                "batch_size": 100,
-                                "samples": 24000,
-                            },
-                        )
-                    )
-        command = (
-            f"tlcli transfer {name} " + " ".join(t + ".h5" for t in targets) + " --runs 3 --samples 24000"
+            command = f"tlcli split --dataset mnist --classes 6-9 --size {size}"
+            parents.append(provenance(f"mnist-6-9-{size}.h5", command))
+            made += [make_size_run(t, k, arm, r, dropout, base) for arm in arms for r in range(runs)]
+        files = " ".join(t + ".h5" for t in targets)
+        grid = provenance(
+            f"grid{suffix}.h5",
+            f"tlcli transfer {base.name} {files} --runs 3 --samples 24000",
+            tuple(parents),
+            ("tlcli-checkpoint",) + ("tlcli-dataset",) * len(sizes),
         )
-        records.append(
-            Results(
-                made,
-                targets,
-                {"optimizer": "adam", "learning_rate": 0.001, "batch_size": 100},
-                provenance(
-                    f"grid{'-dropout' if dropout else ''}.h5",
-                    command,
-                    tuple(parents),
-                    ("tlcli-checkpoint",) + ("tlcli-dataset",) * len(sizes),
-                ),
-            )
-        )
-        records.append(make_checkpoint(name, [str(i) for i in range(6)], 0.994, base, {"dropout": dropout}))
+        recipe = {"optimizer": "adam", "learning_rate": 0.001, "batch_size": 100}
+        records.append(Results(made, targets, recipe, grid))
+        classes = [str(i) for i in range(6)]
+        records.append(make_checkpoint(base.name, classes, 0.994, base, {"dropout": dropout}))
     return records
+
+
+def make_size_run(target: Target, k: int, arm: str, run: int, dropout: float, base: Provenance) -> Run:
+    """A run of the MNIST course sheet on the target of the k-th size."""
+    accuracy = BASE_ACCURACY[arm][min(k, 3)] + dropout * 0.004
+    accuracy += np.random.default_rng([k, run, len(arm)]).normal(0, 0.01 / (k + 1))
+    return make_run(
+        target,
+        arm.split(":")[0],
+        arm,
+        run,
+        min(accuracy, 0.999),
+        hardness=np.random.default_rng(5).normal(size=len(target.test_labels)),
+        trainable=581_000 if arm.startswith("freeze") else None,
+        start=0.35 if arm == "scratch" else 0.6,
+        train=1.0 if not dropout else 0.995,
+        attributes={
+            "architecture": "mnist-cnn",
+            "architecture_options": {"dropout": dropout},
+            "base": base.name,
+            "base_sha256": base.content_sha256,
+            "relation": "other",
+            "batch_size": 100,
+            "samples": 24000,
+        },
+    )
 
 
 def make_checkpoint(
@@ -258,99 +248,80 @@ def make_layer_study(splits: int = 5, layers: int = 6, images: int = 1000, *, re
     """The layer study: random halves, a base on each, the first n layers copied from either base."""
     rng = np.random.default_rng(3)
     records: list = []
-    classes = [f"class {i}" for i in range(10)]
-    options = {"filters": "8-16-32"}
     for split in range(splits):
-        chosen = sorted(rng.permutation(10)[:5].tolist())
-        halves = [chosen, sorted(set(range(10)) - set(chosen))]
-        targets, bases = [], []
-        for side, half in zip("ab", halves, strict=True):
-            names = [classes[i] for i in half]
-            target = make_target(f"split{split}{side}", 25000, images, names, seed=10 * split + ord(side))
-            targets.append(target)
-            accuracy = 0.78 + rng.normal(0, 0.02)
-            above = provenance(
-                f"split{split}{side}.h5", f"tlcli split --dataset cifar10 --classes random:5 --seed {split}"
-            )
-            made = provenance(
-                f"base{split}{side}.h5",
-                f"tlcli train-base split{split}{side}.h5 --arch yosinski-final",
-                (above,),
-                ("tlcli-dataset",),
-            )
-            bases.append(
-                (make_checkpoint(made.name, names, accuracy, made, options, "yosinski-final"), accuracy)
-            )
-        for own in (0, 1):
-            base, _ = bases[own]
+        halves = [
+            make_half(rng, split, side, half, images) for side, half in zip("ab", cut(rng), strict=True)
+        ]
+        for own, (_, base, _) in enumerate(halves):
             runs = []
-            for target_side in (0, 1):
-                relation = "own" if own == target_side else "other"
-                goal = bases[target_side][1]
-                attributes = {
-                    "architecture": "yosinski-final",
-                    "architecture_options": options,
-                    "base": base.provenance.name,
-                    "relation": relation,
-                    "base_sha256": base.provenance.content_sha256,
-                }
-                accuracy = goal + rng.normal(0, 0.004)
-                runs.append(
-                    make_run(
-                        targets[target_side],
-                        "scratch",
-                        "scratch",
-                        0,
-                        accuracy,
-                        attributes=attributes,
-                        samples=75000,
-                        every=25000,
-                        start=0.5,
-                    )
-                )
-                for method in ("freeze", "finetune"):
-                    for n in range(1, layers + 1):
-                        frozen = method == "freeze"
-                        effect = (
-                            -0.012 * (3 - abs(n - 3.5)) * frozen
-                            if relation == "own"
-                            else (-0.022 * n if frozen else 0.012)
-                        )
-                        attributes = {
-                            "architecture": "yosinski-final",
-                            "architecture_options": options,
-                            "copy": n,
-                            "freeze": n * frozen,
-                            "base": base.provenance.name,
-                            "relation": relation,
-                            "base_sha256": base.provenance.content_sha256,
-                        }
-                        if recorded:
-                            attributes["base_accuracy"] = bases[own][1]
-                        arm = method if n == layers else f"{method}:copy={n}"
-                        runs.append(
-                            make_run(
-                                targets[target_side],
-                                method,
-                                arm,
-                                0,
-                                goal + effect + rng.normal(0, 0.008),
-                                attributes=attributes,
-                                samples=75000,
-                                every=25000,
-                                start=0.5,
-                            )
-                        )
-            command = (
-                f"tlcli transfer {base.provenance.name} split{split}a.h5 split{split}b.h5 --method "
-                f"freeze:copy=1-{layers}"
+            for side, (target, _, goal) in enumerate(halves):
+                relation = "own" if own == side else "other"
+                runs += make_layer_runs(rng, target, base, relation, goal, layers, halves[own][2] * recorded)
+            name, target_names = base.provenance.name, [target.name for target, _, _ in halves]
+            command = f"tlcli transfer {name} {'.h5 '.join(target_names)}.h5 --method freeze:copy=1-{layers}"
+            file = f"layers{split}{'ab'[own]}.h5"
+            made = provenance(file, command, (base.provenance,), ("tlcli-checkpoint",))
+            records.append(
+                Results(runs, {target.name: target for target, _, _ in halves}, {"epochs": 3}, made)
             )
-            made = provenance(
-                f"layers{split}{'ab'[own]}.h5", command, (base.provenance,), ("tlcli-checkpoint",)
-            )
-            records.append(Results(runs, {t.name: t for t in targets}, {"epochs": 3}, made))
-        records += [b for b, _ in bases]
+        records += [base for _, base, _ in halves]
     return records
+
+
+def cut(rng: np.random.Generator) -> list[list[int]]:
+    """Ten classes in two random halves."""
+    chosen = sorted(rng.permutation(10)[:5].tolist())
+    return [chosen, sorted(set(range(10)) - set(chosen))]
+
+
+LAYER_OPTIONS = {"filters": "8-16-32"}
+
+
+def make_half(
+    rng: np.random.Generator, split: int, side: str, half: list[int], images: int
+) -> tuple[Target, Checkpoint, float]:
+    """A half of the classes as a target, and the base on it with its accuracy."""
+    name, names = f"split{split}{side}", [f"class {i}" for i in half]
+    target = make_target(name, 25000, images, names, seed=10 * split + ord(side))
+    accuracy = 0.78 + rng.normal(0, 0.02)
+    above = provenance(f"{name}.h5", f"tlcli split --dataset cifar10 --classes random:5 --seed {split}")
+    command = f"tlcli train-base {name}.h5 --arch yosinski-final"
+    made = provenance(f"base{split}{side}.h5", command, (above,), ("tlcli-dataset",))
+    base = make_checkpoint(made.name, names, accuracy, made, LAYER_OPTIONS, "yosinski-final")
+    return target, base, accuracy
+
+
+def make_layer_runs(
+    rng: np.random.Generator,
+    target: Target,
+    base: Checkpoint,
+    relation: str,
+    goal: float,
+    layers: int,
+    base_accuracy: float,
+) -> list[Run]:
+    """A run from scratch, and with each number of layers copied a frozen and a tuned one."""
+    network = {"architecture": "yosinski-final", "architecture_options": LAYER_OPTIONS}
+    known = {
+        "base": base.provenance.name,
+        "relation": relation,
+        "base_sha256": base.provenance.content_sha256,
+    }
+    trained = {"samples": 75000, "every": 25000, "start": 0.5}
+    accuracy = goal + rng.normal(0, 0.004)
+    runs = [make_run(target, "scratch", "scratch", 0, accuracy, attributes=network | known, **trained)]
+    for method in ("freeze", "finetune"):
+        for n in range(1, layers + 1):
+            frozen = method == "freeze"
+            of_own = -0.012 * (3 - abs(n - 3.5)) * frozen
+            effect = of_own if relation == "own" else (-0.022 * n if frozen else 0.012)
+            attributes = {**network, "copy": n, "freeze": n * frozen, **known}
+            if base_accuracy:
+                attributes["base_accuracy"] = base_accuracy
+            arm = method if n == layers else f"{method}:copy={n}"
+            accuracy = goal + effect + rng.normal(0, 0.008)
+            runs.append(make_run(target, method, arm, 0, accuracy, attributes=attributes, **trained))
+    return runs
 
 
 def make_strategies(runs: int = 1) -> list:

@@ -13,7 +13,8 @@ from tlcli.errors import TlcliError
 from tlcli.store import keras_weights, opening
 from tlcli.store.budget import TEXT_RATIO, Budget
 from tlcli.store.keras_weights import EXPECTED, WeightsFile
-from tlcli.store.named_tensors import TensorFile, file_digest, open_tensors
+from tlcli.store.named_tensors import Safetensors, TensorFile, file_digest
+from tlcli.store.pytorch import open_pytorch
 from tlcli.store.zips import open_archive, told_if_damaged
 
 _WEIGHTS, _CONFIG = "model.weights.h5", "config.json"
@@ -34,8 +35,10 @@ def open_weights(path: str | Path) -> Iterator[WeightsFile | TensorFile]:
     if _is_keras_archive(path):
         with open_archive(path, budget) as archive, _unpack(archive, path, budget) as file:
             yield file
+    elif Safetensors.begins(path):
+        yield Safetensors(path, budget)
     else:
-        with open_tensors(path, budget) as tensors:
+        with open_pytorch(path, budget) as tensors:
             yield tensors
 
 
