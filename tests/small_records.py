@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -141,3 +142,24 @@ MAKERS: dict[str, Callable[[], store.Record]] = {
     "embeddings": make_embeddings,
     "results": make_results,
 }
+
+
+def assert_same(a: Any, b: Any, where: str = "") -> None:
+    """Equal in values, dtypes, shapes and the order of dictionaries."""
+    if dataclasses.is_dataclass(a):
+        for field in dataclasses.fields(a):
+            if field.name != "provenance":
+                assert_same(getattr(a, field.name), getattr(b, field.name), f"{where}.{field.name}")
+    elif isinstance(a, dict):
+        assert set(a) == set(b), where
+        for key in a:
+            assert_same(a[key], b[key], f"{where}[{key}]")
+    elif isinstance(a, list):
+        assert len(a) == len(b), where
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_same(x, y, f"{where}[{i}]")
+    elif isinstance(a, np.ndarray):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape), where
+        np.testing.assert_array_equal(a, b, where)
+    else:
+        assert a == b, where

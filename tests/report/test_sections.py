@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from studies import (
-    make_layer_study,
     make_run,
     make_size_study,
     make_strategies,
@@ -29,7 +28,7 @@ from tlcli.report.report import compose
 from tlcli.report.sections import maps, networks
 from tlcli.report.study.grid import Task
 from tlcli.report.words import show
-from tlcli.store.records import Dataset, EmbeddingPart, Embeddings, Part, Results, Run, Target
+from tlcli.store.records import Dataset, EmbeddingPart, Embeddings, Part, Results, Run
 
 
 def test_no_difference_is_claimed_where_there_is_none() -> None:
@@ -132,88 +131,6 @@ def test_speed_is_told_of_curves_alone_and_of_scratch_where_it_is() -> None:
     assert speed(lambda r: True) is None
 
 
-@pytest.mark.parametrize("recorded", [True, False])
-def test_layer_study_recovers_what_was_put_in(recorded: bool) -> None:
-    (found,) = study_of(make_layer_study(recorded=recorded)).layer_studies
-    assert (found.unit, len(found.base), found.targets, found.runs) == ("split", 5, 10, 240)
-    effects = {(e.name, e.n): e for e in found.effects}
-    assert effects["co-adaptation", 3].difference == pytest.approx(-0.03, abs=0.012)
-    assert effects["co-adaptation", 3].shown
-    assert not effects["co-adaptation", 1].shown
-    assert effects["specificity", 6].difference == pytest.approx(-0.126, abs=0.02)
-    tuned = effects["tuned transfer against tuned selffer", 0]
-    assert tuned.difference == pytest.approx(0.012, abs=0.006)
-    assert found.slopes["AnB"].difference == pytest.approx(-0.022, abs=0.004)
-    assert (found.base_samples, found.samples) == (100_000, 75_000)
-
-
-def test_layer_study_on_the_page(layer_study: list) -> None:
-    study = study_of(layer_study)
-    document = compose(study)
-    text = told_in(part_of(study, "layers"))
-    assert "Co-adaptation is shown" in text
-    assert "Specificity is shown" in text
-    assert "nothing is concluded from it" in text
-    assert next(b.id for b in document.charts()) == "layers"
-    assert document.answer[0].startswith("Specificity is shown")
-    # The whole study is told by one section, not once more as a size study.
-    assert [s.id for s in document.sections] == ["layers", "limits", "networks", "made", "data"]
-
-
-def test_a_layer_study_concludes_nothing_without_its_controls(layer_study: list) -> None:
-    """Without n = 0 nothing on co-adaptation, without BnB+ nothing on tuned transfer."""
-
-    def without(gone: Callable[[Run], bool]) -> str:
-        kept = [
-            dataclasses.replace(r, runs=[run for run in r.runs if not gone(run)])
-            if isinstance(r, Results)
-            else r
-            for r in layer_study
-        ]
-        return told_in(part_of(study_of(kept), "layers"))
-
-    assert "Co-adaptation (BnB below n = 0) is not shown: it takes networks that copy nothing" in without(
-        lambda r: r.method == "scratch"
-    )
-    own = without(lambda r: r.method == "finetune" and r.relation == "own")
-    assert (
-        "A benefit of the other task's layers for a tuned network is not shown: it takes tuned networks"
-        in own
-    )
-
-
-def test_the_base_of_a_layer_study_is_one_network_for_its_runs() -> None:
-    """Two runs on one target have one base: it has no spread, and the difference from it no interval."""
-    records = list(make_layer_study(1, 3, 200))
-    for r in records:
-        if isinstance(r, Results):
-            again = [dataclasses.replace(run, run=1, seed=9) for run in r.runs]
-            r.runs += again
-    study = study_of(records)
-    (found,) = study.layer_studies
-    assert found.unit == "run"
-    assert len(found.base) == 2  # a base for each of the two halves
-    table = table_of(part_of(study, "layers"), "layers")
-    base = next(r for r in table.rows if r["series"] == "base")
-    assert (base["sd"], base["layer_interval"]) == (None, None)
-    assert all(r.get("drop_interval") is None for r in table.rows)
-
-
-def test_few_splits_fall_back_to_targets_and_runs() -> None:
-    (found,) = study_of(make_layer_study(2, 3, 100)).layer_studies
-    assert found.unit == "target"
-    (found,) = study_of(make_layer_study(1, 3, 100)).layer_studies
-    assert found.unit == "run"
-
-
-def test_another_head_is_another_layer_study() -> None:
-    records = make_layer_study(3, 3, 100)
-    results = next(r for r in records if isinstance(r, Results))
-    twins = [dataclasses.replace(run, arm=f"{run.arm}, all", all_layers=1) for run in results.runs]
-    found = study_of([*records, dataclasses.replace(results, runs=twins)]).layer_studies
-    assert [(one.variant, one.runs) for one in found] == [("", 72), ("head on all layers", 12)]
-
-
 def test_a_figure_for_every_network_of_document_003() -> None:
     study = study_of(make_strategies())
     assert [n.name for n in networks.networks(study)] == ["base", "scratch", "freeze", "freeze:copy=4"]
@@ -311,63 +228,6 @@ def test_parameters_and_gap_at_the_smallest_and_the_largest_size() -> None:
         run.trainable_parameters = 2570
     text = told_in(part_of(study_of([results]), "learning"))
     assert "all networks train about as many parameters (2,570), which cannot tell" in text
-
-
-def _forgetful(target: Target, lost: dict[str, tuple[float, ...]]) -> list[Run]:
-    """Runs that lose so much source accuracy, one per value."""
-    return [
-        make_run(
-            target,
-            method,
-            method,
-            r,
-            0.8,
-            samples=3000,
-            attributes={
-                "source_accuracy_before": 0.7,
-                "source_accuracy_after": 0.7 - value,
-                "source_refitted_before": 0.68,
-                "source_refitted_after": 0.68 - value / 10,
-            },
-        )
-        for method, values in lost.items()
-        for r, value in enumerate(values)
-    ]
-
-
-def test_forgetting() -> None:
-    target = make_target("t", 100, 500, ["a", "b"])
-    lost = {"scratch": (0.69,) * 3, "freeze": (-0.002,) * 3, "finetune": (0.31, 0.3, 0.29)}
-    part = part_of(study_of([Results(_forgetful(target, lost), {"t": target})]), "forgetting")
-    rows = table_of(part, "forgetting").rows
-    assert {r["arm"]: round(r["lost"]) for r in rows} == {"freeze": 0, "finetune": 30}
-    assert [round(r["features"]) for r in rows] == [0, 3], "nine tenths are a head that does not fit"
-    told = told_in(part)
-    assert "finetune loses 30.0 points" in told
-    assert "freeze gains 0.2 points" in told
-    # A paired t test: 30.2 points, sd 1 over three runs, t(2) = 4.303.
-    (row,) = table_of(part, "forgetting-compared").rows
-    assert (row["arm"], row["against"], row["lost_verdict"]) == ("freeze", "finetune", "forgets less")
-    assert row["lost_difference_interval"] == pytest.approx((-30.2 - 2.484, -30.2 + 2.484), abs=0.01)
-    assert "At 100 training images, freeze (−30.2 points) forgets less than finetune." in told
-
-
-def test_forgetting_is_told_task_by_task() -> None:
-    """Two targets of one size are two questions; means and intervals are over the draws of each."""
-    other = make_target("other", 100, 300, ["c", "d"], seed=1)
-    draws = [make_target(f"t{i}", 100, 500, ["a", "b"]) for i in range(3)]
-    runs = _forgetful(other, {"finetune": (0.1, 0.1)})
-    for i, target in enumerate(draws):
-        runs += _forgetful(target, {"finetune": (0.1 * i, 0.1 * i + 0.1)})
-    document = compose(study_of([Results(runs, {t.name: t for t in (other, *draws)})]))
-    parts = [s for s in document.sections if s.id.startswith("forgetting")]
-    assert [p.title for p in parts] == [
-        f"Forgetting of the source task: mnist {n}" for n in ("c and d", "a and b")
-    ]
-    (row,) = table_of(parts[1], "forgetting-2").rows
-    assert row["lost"] == pytest.approx(15)
-    # t(2) = 4.303, sd 10, n = 3
-    assert row["lost_interval"] == pytest.approx((15 - 24.84, 15 + 24.84), abs=0.01)
 
 
 def test_pictures_are_those_that_differ() -> None:

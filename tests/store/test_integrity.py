@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from test_hostile_hdf5 import set_text
+from fuzzing.attacks import set_text
 
 from tlcli import store
 from tlcli.errors import TlcliError

@@ -8,28 +8,19 @@ import numpy as np
 import pytest
 
 from tlcli import data, store
-from tlcli.errors import TlcliError, UsageError
+from tlcli.errors import UsageError
 from tlcli.models import network as net
-from tlcli.store import stored_images
 from tlcli.store.records import Checkpoint
 from tlcli.training import Recipe, embed, transfer
-from tlcli.training.arms import parse_arms
 from tlcli.training.embedding import rebuild
-from tlcli.training.selection import held_out
 from tlcli.training.solved import INVERSE_PENALTIES, PENALTIES, Problem, logistic, ridge
 
-GROUPS = [("conv1",), ("conv2",), ("dense1",), ("head",)]
 SHORT = Recipe(samples=300, eval_every=100, batch_size=50)
 
 
 def saved(tmp_path, arm: str) -> Checkpoint:
     (path,) = [p for p in tmp_path.iterdir() if arm in p.name]
     return store.read(path, Checkpoint)
-
-
-def without_validation(dataset):
-    parts = {name: part for name, part in dataset.parts.items() if name != "validation"}
-    return dataclasses.replace(dataset, parts=parts)
 
 
 def test_a_head_with_hidden_layers_takes_the_flattened_convolutions(base, target_set, tmp_path):
@@ -358,51 +349,3 @@ def test_anchored_starts_from_the_solved_head_and_its_parts_can_be_left_out(base
         transfer(base, [target_set], ["ridge"], head_units="8")
     with pytest.raises(UsageError, match="linear"):
         transfer(base, [target_set], ["ridge:copy=2"])
-
-
-def test_alternatives_are_chosen_on_held_out_training_images(base, target_set, tmp_path, monkeypatch):
-    (arm,) = parse_arms(["finetune:rate=0.001|1,copy=2"], GROUPS)
-    assert arm.label == "finetune:copy=2,rate=0.001|1"
-    assert [a.label for a in arm.choices] == ["finetune:copy=2,rate=0.001", "finetune:copy=2"]
-    assert [a.phases[0].rate for a in arm.choices] == [0.001, 1.0]
-    with pytest.raises(UsageError, match="too many"):
-        parse_arms(["lp-ft:probe=" + "|".join(f"0.{n:03}" for n in range(1, 102))], GROUPS)
-
-    small = without_validation(target_set)
-    folds, _ = held_out(small, 3)
-    assert len(folds) == 5
-    tested = np.concatenate([fold.test.source_index for fold in folds])
-    assert sorted(tested) == sorted(small.train.source_index)
-    assert not any(set(f.test.source_index) & set(f.train.source_index) for f in folds)
-    (fold,), what = held_out(target_set, 3)
-    assert (len(fold.train), what) == (len(target_set.train), "the validation part")
-    assert np.array_equal(fold.test.labels, target_set.parts["validation"].labels)
-
-    monkeypatch.setattr(stored_images, "IN_MEMORY", 0)
-    store.write(tmp_path / "small.h5", small)
-    kept_in_file, _ = held_out(store.read(tmp_path / "small.h5", store.Dataset), 3)
-    for fold, same in zip(kept_in_file, folds, strict=True):
-        assert isinstance(fold.train.images, stored_images.StoredImages)
-        assert np.array_equal(fold.train.images, same.train.images)
-        assert np.array_equal(fold.test.images, same.test.images)
-
-    hopeless = Recipe(samples=600, eval_every=300, batch_size=20)
-    (run,) = transfer(
-        base, [small], ["finetune:rate=0.00001|1"], recipe=hopeless, save_dir=tmp_path / "kept"
-    ).runs
-    (direct,) = transfer(base, [small], ["finetune"], recipe=hopeless).runs
-    assert (run.selected, run.selected_on) == ("finetune", "5 folds of the training part")
-    tried = run.candidates
-    assert tried["finetune"]["accuracy"] > tried["finetune:rate=1e-05"]["accuracy"]
-    assert np.array_equal(run.predictions, direct.predictions)
-    (kept,) = (tmp_path / "kept").iterdir()
-    recipe = store.read(kept, Checkpoint).recipe
-    assert (recipe["method"], recipe["bn_statistics"]) == ("finetune", "frozen")
-
-
-def test_one_image_a_class_cannot_be_held_out(base):
-    tiny = data.split(data.load_source("digits"), range(6, 10), size=4)
-    with pytest.raises(TlcliError, match="only one image"):
-        transfer(base, [tiny], ["finetune:rate=0.1|1"], recipe=SHORT)
-    (run,) = transfer(base, [tiny], ["ridge"]).runs
-    assert run.chosen["ridge"]["on"] == ""
