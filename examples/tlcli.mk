@@ -12,3 +12,20 @@ threads = $(if $(filter-out 0,$(THREADS)),--threads $(THREADS))
 # have changed is replaced (--force), a training that was cut off goes on (--resume).
 .DELETE_ON_ERROR:
 .SUFFIXES:
+
+# The pages that `make` makes; an example that has others says so before it includes this file.
+PAGES ?= $(OUT)/report/report.html
+
+.DEFAULT_GOAL := all
+.PHONY: all clean
+all: $(PAGES)
+	@echo "The report: $(abspath $^)"
+
+$(OUT):
+	mkdir -p $@
+
+clean:
+	rm -rf $(OUT)
+
+# Keep what is made on the way.
+.SECONDARY:
