@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import importlib
+import json
 import mmap
 import os
 import resource
@@ -48,6 +49,13 @@ _running: set[int] = set()
 
 class CutOff(BaseException):
     """A harness is asked to end."""
+
+
+def tell_figures(figures: dict[str, Any], broken: Sequence[str], started: float) -> int:
+    """Print the figures of a harness as JSON. Its exit code: 1 when something did not hold."""
+    figures = {**figures, "broken": list(broken), "seconds": round(time.monotonic() - started)}
+    print(json.dumps(figures, indent=1))
+    return 1 if broken else 0
 
 
 @contextlib.contextmanager

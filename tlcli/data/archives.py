@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
@@ -49,33 +50,37 @@ def _from_folder(folder: Path, sizes: Mapping[str, int], budget: Budget) -> dict
 def _from_tar(path: Path, sizes: Mapping[str, int], budget: Budget) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     budget.grow(path.stat().st_size)
+    with unpacked(path, budget) as stream:
+        for member in members(stream):
+            check_member(path.name, member.name)
+            what = f"{member.name!r:.100}, which declares {member.size:,} bytes,"
+            if not budget.allows(member.size):
+                raise TlcliError(f"{path.name} is refused: {budget.refusal(what, member.size)}.")
+            if member.kind not in FILES + FOLDERS:
+                raise TlcliError(f"{path.name} holds {member.name!r:.100}, a link or device: refused.")
+            name = PurePosixPath(member.name).name
+            if member.kind in FOLDERS or name not in sizes or name in found:
+                stream.skip(member.padded_size)
+                continue
+            if member.size > sizes[name]:
+                raise TlcliError(
+                    f"{member.name!r:.100} in {path.name} has {member.size} bytes: "
+                    f"expected {sizes[name]} at most."
+                )
+            found[name] = stream.take(member.padded_size)[: member.size]
+    return found
+
+
+@contextmanager
+def unpacked(path: Path, budget: Budget) -> Iterator[Counted]:
+    """The bytes of a tar archive, gzipped or not. Raises TlcliError if it is damaged."""
     try:
         with open(path, "rb") as raw:
             gzipped = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            stream = Counted(gzip.GzipFile(fileobj=raw) if gzipped else raw, budget)
-            for member in members(stream):
-                check_member(path.name, member.name)
-                what = f"{member.name!r:.100}, which declares {member.size:,} bytes,"
-                if not budget.allows(member.size):
-                    raise TlcliError(f"{path.name} is refused: {budget.refusal(what, member.size)}.")
-                if member.kind not in FILES + FOLDERS:
-                    raise TlcliError(f"{path.name} holds {member.name!r:.100}, a link or device: refused.")
-                name = PurePosixPath(member.name).name
-                if member.kind in FOLDERS or name not in sizes or name in found:
-                    stream.skip(member.padded_size)
-                    continue
-                if member.size > sizes[name]:
-                    raise TlcliError(
-                        f"{member.name!r:.100} in {path.name} has {member.size} bytes: "
-                        f"expected {sizes[name]} at most."
-                    )
-                found[name] = stream.take(member.padded_size)[: member.size]
-    except TlcliError:
-        raise
+            yield Counted(gzip.GzipFile(fileobj=raw) if gzipped else raw, budget)
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise TlcliError(f"{path.name} cannot be read as a tar archive: {error}.") from None
-    return found
 
 
 def check_member(archive: str, name: str) -> None:

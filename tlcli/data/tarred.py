@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import tempfile
 import threading
-import zlib
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from tlcli.data.archives import FILES, FOLDERS, Counted, check_member, members
+from tlcli.data.archives import FILES, FOLDERS, Counted, check_member, members, unpacked
 from tlcli.data.zipped import ZipEntry, grow
-from tlcli.errors import TlcliError
 from tlcli.store.budget import Budget
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz")
@@ -51,24 +48,18 @@ def open_tar(path: Path, budget: Budget) -> ZipEntry:
     spool = tempfile.TemporaryFile(prefix="tlcli-")  # noqa: SIM115 - lives as long as what is read from it
     places: dict[str, _Place] = {}
     names = []
-    try:
-        with open(path, "rb") as raw:
-            gzipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            stream = Counted(gzip.GzipFile(fileobj=raw) if gzipped else raw, budget)
-            for member in members(stream):
-                check_member(path.name, member.name)
-                name = member.name.removeprefix("./").rstrip("/")
-                if member.kind in FOLDERS and name and name != ".":
-                    names.append(name + "/")
-                if member.kind not in FILES:
-                    stream.skip(member.padded_size)
-                    continue
-                names.append(name)
-                places[name] = _Place(spool.tell(), member.size)
-                _copy(stream, spool, member.padded_size)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise TlcliError(f"{path.name} cannot be read as a tar archive: {error}.") from None
+    with unpacked(path, budget) as stream:
+        for member in members(stream):
+            check_member(path.name, member.name)
+            name = member.name.removeprefix("./").rstrip("/")
+            if member.kind in FOLDERS and name and name != ".":
+                names.append(name + "/")
+            if member.kind not in FILES:
+                stream.skip(member.padded_size)
+                continue
+            names.append(name)
+            places[name] = _Place(spool.tell(), member.size)
+            _copy(stream, spool, member.padded_size)
     spool.flush()
     return grow(_TarFiles(str(path), spool, places), path.name, names, budget)
 
