@@ -159,6 +159,12 @@ def questions(machine: Machine, names: list[str]) -> None:
             for line in machine.ask("question", name).get("lines", [f"{name}: not measured"]):
                 print(line, flush=True)
             continue
+        if not machine.gpu:
+            print(
+                "--deterministic: a CPU computes the same bytes without it; it costs nothing there",
+                flush=True,
+            )
+            continue
         for case in ("layers", "mixed"):
             flag = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
             plain = machine.ask("twice", case)

@@ -34,6 +34,8 @@ class Case:
     options: dict[str, dict[str, str]] = field(default_factory=lambda: {"gpu": {}, "cpu": {}})
 
 
+SECONDS = {"gpu": 3.0, "cpu": 1.5}
+"""How long a rate is measured, by size of machine."""
 WIDTHS = {"gpu": "64-192-256", "cpu": "8-16-16"}
 GRID = "transfer --method scratch --method freeze:copy=2 --method finetune cnn2.h5 d100.h5 d200.h5 d2300.h5"
 LAYERS = "transfer cnn6-bn.h5 a.h5 b.h5 --method freeze --method finetune --copy 2,5 --batch-size 50"
@@ -67,7 +69,7 @@ CASES = {
         {"gpu": 100, "cpu": 100},
         {
             "gpu": f"{GRID} d23900.h5 --samples 24000 --eval-every 1000",
-            "cpu": f"{GRID} d2400.h5 --samples 500 --eval-every 250",
+            "cpu": f"{GRID} d2400.h5 --samples 300 --eval-every 300",
         },
     ),
     "layers": Case(
@@ -75,7 +77,7 @@ CASES = {
         "cnn6-bn",
         "a.h5",
         {"gpu": 50, "cpu": 50},
-        {"gpu": f"{LAYERS} --samples 25000", "cpu": f"{LAYERS} --samples 500"},
+        {"gpu": f"{LAYERS} --samples 25000", "cpu": f"{LAYERS} --samples 300"},
     ),
     "mixed": _whitened("mixed"),
     "float32": _whitened("float32"),
@@ -149,7 +151,7 @@ def prepare(folder: Path, size: str) -> dict[str, Any]:
 
     small, found = size == "cpu", True
     sets = {
-        f"d{count}": ("mnist", range(6, 10), (28, 28, 1), (count, 400 if small else 3_969))
+        f"d{count}": ("mnist", range(6, 10), (28, 28, 1), (count, 200 if small else 3_969))
         for count in (100, 200, 2_300, 2_400 if small else 23_900)
     }
     half = (1_000, 200) if small else (25_000, 5_000)
@@ -198,7 +200,7 @@ def command(folder: Path, size: str, name: str, rate: bool) -> dict[str, Any]:
     return found | ({"rate": ours(folder, size, name)} if rate else {})
 
 
-def ours(folder: Path, size: str, name: str, seconds: float = 3) -> float:
+def ours(folder: Path, size: str, name: str) -> float:
     """Images per second in a long training, augmented where the recipe says so."""
     import training
 
@@ -206,7 +208,7 @@ def ours(folder: Path, size: str, name: str, seconds: float = 3) -> float:
     return training.ours(
         case.arch,
         dataset(folder, case),
-        seconds,
+        SECONDS[size],
         precision=case.precision,
         recipe=case.recipe or None,
         options=case.options[size],
@@ -220,8 +222,8 @@ def dataset(folder: Path, case: Case) -> Dataset:
     return store.read(folder / case.data, store.Dataset)
 
 
-def pure_loop(record: Dataset, case: Case, size: str, **how: Any) -> Loop:
-    """The training of a case in JAX alone."""
+def pure_loop(record: Dataset, case: Case, size: str, batch: int | None = None, **how: Any) -> Loop:
+    """The training of a case in JAX alone, with a batch of its own or that of the case."""
     import numpy as np
     from pure_jax import Loop
 
@@ -229,7 +231,7 @@ def pure_loop(record: Dataset, case: Case, size: str, **how: Any) -> Loop:
         case.arch,
         np.asarray(record.train.images[:]),
         np.asarray(record.train.labels),
-        case.batch[size],
+        batch or case.batch[size],
         filters=case.filters[size],
         mixed=case.precision == "mixed",
         **how,
@@ -245,14 +247,14 @@ def peer(folder: Path, size: str, name: str, kind: str) -> dict[str, Any]:
         steps = 256 if size == "gpu" else 4
         loop.steps(steps)
         ready()
-        return {"rate": loop.rate(2, steps)}
+        return {"rate": loop.rate(SECONDS[size], steps)}
     import training
 
     return {
         "rate": training.plain(
             case.arch,
             record,
-            3,
+            SECONDS[size],
             case.batch[size],
             precision=case.precision,
             options=case.options[size],
@@ -285,9 +287,11 @@ def twice(folder: Path, size: str, name: str) -> dict[str, Any]:
 
 
 def question(folder: Path, size: str, name: str) -> dict[str, Any]:
+    """Compare loops in JAX alone. On a CPU, whose convolutions are slow in a loop, steps are small and few."""
+
     def rate(case: Case, **how: Any) -> float:
-        loop = pure_loop(dataset(folder, case), case, size, **how)
-        return loop.rate(2, 256 if size == "gpu" else 4)
+        loop = pure_loop(dataset(folder, case), case, size, None if size == "gpu" else 8, **how)
+        return loop.rate(SECONDS[size], 256 if size == "gpu" else 2)
 
     lines = []
     if name == "loop":
@@ -298,10 +302,11 @@ def question(folder: Path, size: str, name: str) -> dict[str, Any]:
                 f"over an open one: {fori / scan:.2f} times"
             )
     if name == "vmap":
+        kind = "scan" if size == "gpu" else "single"
         for key in ("grid", "layers"):
-            alone = rate(CASES[key])
+            alone = rate(CASES[key], how=kind)
             for models in (8, 24) if size == "gpu" else (4,):
-                several = rate(CASES[key], models=models)
+                several = rate(CASES[key], how=kind, models=models)
                 lines.append(
                     f"vmap, {CASES[key].arch}: {alone:,.0f} images/s with one network, {several:,.0f} with "
                     f"{models} in one step: {several / alone:.2f} times"
