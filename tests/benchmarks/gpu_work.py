@@ -287,7 +287,7 @@ def twice(folder: Path, size: str, name: str) -> dict[str, Any]:
 
 
 def question(folder: Path, size: str, name: str) -> dict[str, Any]:
-    """Compare loops in JAX alone. On a CPU, whose convolutions are slow in a loop, steps are small and few."""
+    """Compare loops in JAX alone. A CPU, slow at convolutions in a loop, does few small steps."""
 
     def rate(case: Case, **how: Any) -> float:
         loop = pure_loop(dataset(folder, case), case, size, None if size == "gpu" else 8, **how)
