@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,7 +46,15 @@ def test_a_sweep_is_one_arm_for_each_value(name: str, sweep: str) -> None:
     assert parse_arms([name], GROUPS, copy=sweep) == arms
     assert count_arms([f"{name}:copy={sweep}"], None, None) == count_arms([name], sweep, None) == len(arms)
     one_by_one = [parse_arms([f"{name}:copy={n}"], GROUPS)[0] for n in range(first, last + 1)]
-    assert one_by_one == arms
+    assert [dataclasses.replace(arm, label="") for arm in one_by_one] == [
+        dataclasses.replace(arm, label="") for arm in arms
+    ]
+    if first != last:  # one that copies everything is named as its neighbours
+        assert [arm.label.split(",")[0] for arm in arms] == [
+            f"{name}:copy={n}" for n in range(first, last + 1)
+        ]
+        with pytest.raises(UsageError, match="is there twice"):
+            parse_arms([f"{name}:copy={sweep}", f"{name}:copy={last}"], GROUPS)
 
 
 @given(st.lists(st.sampled_from(NAMES), min_size=1, max_size=6))

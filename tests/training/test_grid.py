@@ -36,10 +36,10 @@ def test_arms_from_specifications():
     assert labels == [
         "freeze:copy=1",
         "freeze:copy=2",
-        "freeze",
+        "freeze:copy=3",
         "finetune:copy=1",
         "finetune:copy=2",
-        "finetune",
+        "finetune:copy=3",
     ]
     (arm,) = parse_arms(["freeze:freeze=2"], GROUPS)
     assert (arm.label, arm.copy, arm.freeze) == ("freeze:freeze=2", 3, 2)

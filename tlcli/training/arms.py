@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -86,10 +87,18 @@ def parse_arms(
         raise UsageError(f"`freeze`: {used[0].name} freezes no layers; freeze is the method that does.")
     if copy is not None and not any(one.copies for one in used):
         raise UsageError(f"`copy`: {used[0].name} copies nothing from the base.")
-    labels = [arm.label for arm in arms]
-    if twice := {label for label in labels if labels.count(label) > 1}:
-        raise UsageError(f"`method`: {sorted(twice)[0]} is there twice.")
+    seen = set()
+    for arm in arms:
+        if (identity := _identity(arm)) in seen:
+            raise UsageError(f"`method`: {arm.label} is there twice.")
+        seen.add(identity)
     return arms
+
+
+def _identity(arm: Arm) -> tuple[object, ...]:
+    """What tells arms apart: `freeze` copies what `freeze:copy=3` does, if there are three layers."""
+    options = re.findall(r"(?!copy=)\b\w+=[^,]+", arm.label.partition(":")[2])
+    return (arm.method, arm.copy, *options)
 
 
 def count_arms(specs: Sequence[str], copy: str | None, freeze: str | None) -> int:
@@ -133,7 +142,8 @@ def _expand(
         stays = (copied if chosen.freezes else 0) if held is None else held
         if stays > copied:
             raise UsageError(f"{spec}: {stays} layers frozen, but only {copied} are copied from the base.")
-        shown = {"copy": str(copied)} if chosen.copies and copied != below else {}
+        is_named = copied != below or len(copies) > 1  # in a sweep all arms are named alike
+        shown = {"copy": str(copied)} if chosen.copies and is_named else {}
         held_back = {"freeze": str(stays)} if held is not None and stays != copied else {}
         choices = tuple(
             Arm(
