@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import itertools
 import os
 import re
@@ -87,7 +88,9 @@ def main() -> NoReturn:
     if any(name.endswith("_COMPLETE") and name.startswith("_TLCLI") for name in os.environ):
         app()  # the shell asks for completions: Typer answers and exits
     commands.OWN_PROCESS = True
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    gc.freeze()  # else the interpreter ends with half a second of looking for garbage in what it imported
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Annotated
 
@@ -75,6 +76,7 @@ def report(
     from tlcli import store
     from tlcli.report import build
 
+    gc.set_threshold(200_000)  # figures are many small objects: looking for garbage among them takes a tenth
     console = Console(as_json=as_json, quiet=quiet)
     if margin is not None and not 0 < margin < 100:
         raise UsageError(f"--margin: received {margin:g}, expected percentage points between 0 and 100.")

@@ -110,17 +110,25 @@ def tag(
 def lay_out(figure: Any) -> Any:
     """Place the panels, all of one size, so that their labels fit.
 
-    matplotlib's own layout engines measure anew for every format, which takes most of the time. This measures
-    twice, because a panel of another size may have other ticks.
+    matplotlib's own layout engines measure anew for every format. This measures once, and again if the panels
+    have other ticks in their new size.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+    figure.dpi = DPI
     renderer = FigureCanvasAgg(figure).get_renderer()
     panels = [ax for ax in figure.axes if ax.get_visible() and ax.get_subplotspec() is not None]
     if panels:
-        for _ in range(2):
+        ticks = _ticks(panels)
+        _place(figure, panels, _margins(panels, renderer), renderer)
+        if _ticks(panels) != ticks:
             _place(figure, panels, _margins(panels, renderer), renderer)
     return figure
+
+
+def _ticks(panels: Sequence[Any]) -> list[list[float]]:
+    """Where the ticks of the panels are, in their present size."""
+    return [axis.get_majorticklocs().tolist() for ax in panels for axis in (ax.xaxis, ax.yaxis)]
 
 
 def _margins(panels: Sequence[Any], renderer: Any) -> dict[str, list[float]]:
@@ -154,13 +162,10 @@ def _place(figure: Any, panels: Sequence[Any], margins: dict[str, list[float]], 
 
 
 def to_png(figure: Any) -> bytes:
-    """The figure on white as PNG, from the canvas directly: `savefig` would draw it once more."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
+    """The figure on white as PNG, by the canvas that laid it out, which knows the sizes of its texts."""
     buffer = io.BytesIO()
-    figure.dpi = DPI
     figure.patch.set_facecolor("white")
-    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    figure.canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 

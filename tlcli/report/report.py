@@ -183,9 +183,9 @@ def _draw(chart: Chart, formats: Sequence[str], files: dict[str, str | bytes]) -
     name = slug(chart.id)
     figure = drawing.lay_out(chart.draw(2))
     width = figure.get_figwidth()
-    svg = drawing.to_svg(figure)
     names = figure_files(chart, formats)
     files[names[0]] = drawing.to_png(figure)
+    svg = drawing.to_svg(figure)
     files[names[1]] = drawing.file_svg(svg)
     files |= {pdf: drawing.to_pdf(figure) for pdf in names[2:]}
     narrow = ""

@@ -37,24 +37,22 @@ def worth(cell: Cell, reference: str) -> Worth | None:
     if len(curve) < FEWEST or any(c.accuracy.n < 3 for c in (cell, *curve)):
         return None
     rng = np.random.default_rng(0)
-    sizes = np.log([c.size for c in curve])
-    levels = np.maximum.accumulate(np.stack([draws_of_mean(c.accuracy, DRAWS, rng) for c in curve]), axis=0)
-    drawn = [
-        _where(x, sizes, y) for x, y in zip(draws_of_mean(cell.accuracy, DRAWS, rng), levels.T, strict=True)
-    ]
-    images = _where(cell.mean, sizes, np.maximum.accumulate([c.mean for c in curve]))
+    sizes = np.array([c.size for c in curve])
+    levels = np.stack([draws_of_mean(c.accuracy, DRAWS, rng) for c in curve], axis=1)
+    drawn = _where(draws_of_mean(cell.accuracy, DRAWS, rng), sizes, levels)
+    (images,) = _where(np.array([cell.mean]), sizes, np.array([[c.mean for c in curve]]))
     low, high = np.quantile(drawn, [0.025, 0.975], method="nearest")
-    return Worth(images, float(low), float(high), curve[0].size, curve[-1].size)
+    return Worth(float(images), float(low), float(high), curve[0].size, curve[-1].size)
 
 
-def _where(level: float, sizes: np.ndarray, means: np.ndarray) -> float:
-    """The size at which rising means reach a level; minus or plus infinity outside of them."""
-    if level < means[0]:
-        return -np.inf
-    if level > means[-1]:
-        return np.inf
-    i = int(np.searchsorted(means, level))
-    if i == 0 or means[i] == means[i - 1]:
-        return float(np.exp(sizes[i]))
-    share = (level - means[i - 1]) / (means[i] - means[i - 1])
-    return float(np.exp(sizes[i - 1] + share * (sizes[i] - sizes[i - 1])))
+def _where(levels: np.ndarray, sizes: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """The size (float, N) at which the running maximum of means (N x sizes) reaches each level (N).
+
+    Linear in the logarithm of the size; minus or plus infinity outside of the means.
+    """
+    means = np.maximum.accumulate(means, axis=1)
+    rows, above = np.arange(len(levels)), np.clip((means < levels[:, None]).sum(axis=1), 1, len(sizes) - 1)
+    low, high = means[rows, above - 1], means[rows, above]
+    share = np.divide(levels - low, high - low, out=np.zeros(len(levels)), where=high > low)
+    found = sizes[above - 1] * (sizes[above] / sizes[above - 1]) ** np.clip(share, 0, 1)
+    return np.where(levels < means[:, 0], -np.inf, np.where(levels > means[:, -1], np.inf, found))
