@@ -217,7 +217,7 @@ def _forge_hdf5(path: Path, rng: np.random.Generator) -> None:
 
     from tlcli import store
     from tlcli.errors import TlcliError
-    from tlcli.store import digest, formats, layout
+    from tlcli.store import digest, formats, layout, schema_parts
 
     def change(tree: Any) -> None:
         for _ in range(int(rng.integers(1, 4))):
@@ -225,7 +225,7 @@ def _forge_hdf5(path: Path, rng: np.random.Generator) -> None:
         tree.set("", "provenance_sha256", digest.provenance_digest(tree))
 
     record = store.read_any(path)
-    rules = mock.patch.object(layout.checks.Rules, "array", return_value=layout.schema.COMMON_ARRAYS[0])
+    rules = mock.patch.object(layout.checks.Rules, "array", return_value=schema_parts.COMMON_ARRAYS[0])
     try:
         with mock.patch.object(formats, "check_tree", change), rules:
             store.write(path, record, force=True, command="tlcli made it")

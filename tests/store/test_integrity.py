@@ -13,7 +13,7 @@ from fuzzing.attacks import set_text
 
 from tlcli import store
 from tlcli.errors import TlcliError
-from tlcli.store import digest, layout, tree
+from tlcli.store import digest, layout, schema_parts, tree
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def forge(tmp_path: Path, record: store.Record, change: Callable[[tree.Tree], No
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(formats, "check_tree", unchecked)
-        patch.setattr(layout.checks.Rules, "array", lambda self, path: layout.schema.COMMON_ARRAYS[0])
+        patch.setattr(layout.checks.Rules, "array", lambda self, path: schema_parts.COMMON_ARRAYS[0])
         writing.write(tmp_path / "forged.h5", record, force=True)
     return tmp_path / "forged.h5"
 

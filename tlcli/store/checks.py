@@ -12,7 +12,7 @@ import numpy as np
 from tlcli.errors import TlcliError
 from tlcli.store.elements import FILE_WIDE, Array, Attribute, Format
 from tlcli.store.gate import UnsafeError, check_name
-from tlcli.store.schema import LONGEST_NAME
+from tlcli.store.schema_parts import LONGEST_NAME
 from tlcli.store.tree import UNPRINTABLE, from_json
 
 MOST_SAMPLES = 10**15

@@ -15,6 +15,7 @@ from tlcli.store.gate import Item
 from tlcli.store.opening import OpenFile, open_hdf5
 from tlcli.store.reading import take_provenance
 from tlcli.store.records import Provenance, notes_of
+from tlcli.store.schema_parts import PARTS
 from tlcli.store.tables import take_table
 from tlcli.store.tree import Tree, base_name
 
@@ -275,7 +276,7 @@ _SUMMARIES = {
 
 def _class_counts(tree: Tree) -> tuple[dict[str, dict[str, int]], list[str]]:
     names = tree.datasets["classes/names"]
-    found = (part for part in schema.PARTS if f"{part}/labels" in tree.datasets)
+    found = (part for part in PARTS if f"{part}/labels" in tree.datasets)
     return {part: _per_class(tree.datasets[f"{part}/labels"], names) for part in found}, names
 
 

@@ -21,6 +21,7 @@ from tlcli.store.records import (
     Record,
     Results,
 )
+from tlcli.store.schema_parts import VERSION
 from tlcli.store.tree import Tree, base_name, from_json
 
 R = TypeVar("R", Dataset, Checkpoint, Embeddings, Results)
@@ -62,13 +63,13 @@ def check_kind(file: OpenFile, kinds: tuple[type, ...]) -> Format:
     if kind not in expected:
         raise TlcliError(f"{file.name} holds {a_noun(kind.noun)} ({kind.name}); expected {wanted}.")
     version = file.root_attribute("format_version")
-    if type(version) is int and version > schema.VERSION:
+    if type(version) is int and version > VERSION:
         raise TlcliError(
-            f"{file.name} has format version {version}; this tlcli reads 1...{schema.VERSION}.\n"
+            f"{file.name} has format version {version}; this tlcli reads 1...{VERSION}.\n"
             "Install a newer tlcli to read it."
         )
     if type(version) is not int or version < 1:
-        raise TlcliError(f"{file.name} has the format version {version!r:.40}; expected {schema.VERSION}.")
+        raise TlcliError(f"{file.name} has the format version {version!r:.40}; expected {VERSION}.")
     return version_1.FORMATS[found] if version == 1 else kind
 
 

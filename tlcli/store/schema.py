@@ -6,147 +6,28 @@ Reading and writing both check against it, and the tables of README.md are print
 
 from __future__ import annotations
 
-from tlcli.store.elements import Array, Attribute, Format
-
-VERSION = 2
-PARTS = ("train", "validation", "test")
-LONGEST_NAME = 1000
-"""The most characters of a class name."""
-
-COMMON_ATTRIBUTES = (
-    Attribute("/", "format", "string", "The kind of file."),
-    Attribute("/", "format_version", "int", "2."),
-    Attribute("/", "generated_by", "string", "The program and its version."),
-    Attribute(
-        "/",
-        "command",
-        "string",
-        "The arguments it was made with, without machine paths and without "
-        "the options that do not change the content.",
-    ),
-    Attribute("/", "parents", "json list", "Name, format and content digest of each input."),
-    Attribute(
-        "/",
-        "computed_by",
-        "json object",
-        "What computed a network: backend, device, precision, threads; with `--record-seconds` also the "
-        "`seconds` of a base. Not part of the content.",
-    ),
-    Attribute("/", "content_sha256", "string", "The digest of the content."),
-    Attribute(
-        "/",
-        "provenance_sha256",
-        "string",
-        "The digest of `generated_by`, `command`, `parents`, `ancestry`, `computed_by` and the seconds of "
-        "runs.",
-    ),
+from tlcli.store.elements import Array, Attribute
+from tlcli.store.schema_parts import (
+    NOTED,
+    class_arrays,
+    embedding_part,
+    history_arrays,
+    image_part,
+    make_format,
+    part_arrays,
 )
-COMMON_ARRAYS = (
-    Array(
-        "ancestry",
-        "string",
-        (),
-        "JSON list of every file up the chain of inputs, nearest first: name, "
-        "format, content digest, command, generated_by, computed_by, parents (their digests).",
-        values="json",
-        packed=False,
-    ),
-)
+from tlcli.store.schema_results import RESULTS
 
-
-def _format(
-    name: str,
-    noun: str,
-    command: str,
-    summary: str,
-    arrays: tuple[Array, ...],
-    attributes: tuple[Attribute, ...],
-) -> Format:
-    """A format with the arrays and attributes of every file."""
-    return Format(name, noun, command, summary, COMMON_ARRAYS + arrays, COMMON_ATTRIBUTES + attributes)
-
-
-_NOTED = Array(
-    "notes",
-    "string",
-    ("notes",),
-    "Warnings that bear on the meaning of results, as in datasets.",
-    "no",
-    "text",
-)
-
-
-def _classes(required: str = "always") -> tuple[Array, ...]:
-    numbers = "The number of each class in the published set."
-    return (
-        Array("classes/names", "string", ("n",), "The name of each class.", required, values="names"),
-        Array("classes/original", "int64", ("n",), numbers, required, values="index"),
-    )
-
-
-def _part(name: str, required: str, *first: Array) -> tuple[Array, ...]:
-    return (
-        *first,
-        Array(
-            f"{name}/labels", "int64", ("N",), "The class of each image, 0...n-1.", required, values="index"
-        ),
-        Array(
-            f"{name}/source_index",
-            "int64",
-            ("N",),
-            "The position of each image in the part of the published set it comes from.",
-            required,
-            values="index",
-        ),
-    )
-
-
-def _images(name: str, required: str) -> Array:
-    return Array(f"{name}/images", "uint8", ("N", "H", "W", "C"), "Pixel values 0...255.", required)
-
-
-def _embeddings(name: str, required: str) -> Array:
-    return Array(
-        f"{name}/embeddings",
-        "float32",
-        ("N", "D"),
-        "The activations of the layer.",
-        required,
-        values="finite",
-        packed=False,
-    )
-
-
-_HISTORY = (
-    ("samples_seen", "int64", "samples", "Training samples seen so far."),
-    ("*_loss", "float64", "finite", "`train_loss`, `test_loss`: mean cross-entropy, in nats."),
-    (
-        "*_accuracy",
-        "float64",
-        "share",
-        "`train_accuracy`, `test_accuracy`: share classified right, 0...1.",
-    ),
-    ("*", "number", "finite", "Any other quantity of the same steps."),
-)
-
-
-def _history(prefix: str, scope: int) -> tuple[Array, ...]:
-    return tuple(
-        Array(f"{prefix}history/{name}", dtype, ("T",), meaning, "no", values=values, scope=scope)
-        for name, dtype, values, meaning in _HISTORY
-    )
-
-
-DATASET = _format(
+DATASET = make_format(
     "tlcli-dataset",
     "dataset",
     "tlcli split",
     "Images of some classes, in parts, with labels renumbered 0...n-1.",
     (
-        *_part("train", "always", _images("train", "always")),
-        *_part("validation", "with its group", _images("validation", "with its group")),
-        *_part("test", "always", _images("test", "always")),
-        *_classes(),
+        *part_arrays("train", "always", image_part("train", "always")),
+        *part_arrays("validation", "with its group", image_part("validation", "with its group")),
+        *part_arrays("test", "always", image_part("test", "always")),
+        *class_arrays(),
     ),
     (
         Attribute("/", "source", "string", "The published set."),
@@ -156,7 +37,7 @@ DATASET = _format(
     ),
 )
 
-CHECKPOINT = _format(
+CHECKPOINT = make_format(
     "tlcli-checkpoint",
     "checkpoint",
     "tlcli train-base",
@@ -179,7 +60,7 @@ CHECKPOINT = _format(
             values="finite",
         ),
         Array("preprocessing/std", "float32", ("C",), "Then divided by, per channel.", values="positive"),
-        *_classes("with its group"),
+        *class_arrays("with its group"),
         Array(
             "train/source_index",
             "int64",
@@ -188,8 +69,8 @@ CHECKPOINT = _format(
             "no",
             values="index",
         ),
-        *_history("", 1),
-        _NOTED,
+        *history_arrays("", 1),
+        NOTED,
         Array(
             "test/predictions",
             "int64",
@@ -225,214 +106,23 @@ CHECKPOINT = _format(
     ),
 )
 
-EMBEDDINGS = _format(
+EMBEDDINGS = make_format(
     "tlcli-embeddings",
     "embeddings",
     "tlcli embed",
     "The activations of one layer for every image of a dataset.",
     (
-        *_part("train", "always", _embeddings("train", "always")),
-        *_part("validation", "with its group", _embeddings("validation", "with its group")),
-        *_part("test", "always", _embeddings("test", "always")),
-        *_classes(),
-        _NOTED,
+        *part_arrays("train", "always", embedding_part("train", "always")),
+        *part_arrays("validation", "with its group", embedding_part("validation", "with its group")),
+        *part_arrays("test", "always", embedding_part("test", "always")),
+        *class_arrays(),
+        NOTED,
     ),
     (
         Attribute("/", "layer", "string", "The layer's name, or `all`."),
         Attribute("/", "mirrored", "int", "1: each vector is the mean of an image's and its mirror image's."),
         Attribute("/", "source", "string", "The published set; empty if unknown."),
     ),
-)
-
-
-def _table(group: str, length: str, *columns: tuple[str, str, str, str]) -> tuple[Array, ...]:
-    """The columns of a table, one dataset each: name, type, check of the values, meaning."""
-    return tuple(
-        Array(f"{group}/{name}", dtype, (length,), meaning, "with its group", values)
-        for name, dtype, values, meaning in columns
-    )
-
-
-_TARGETS = _table(
-    "targets",
-    "targets",
-    ("name", "string", "names", "Its name in the runs: that of the dataset file."),
-    ("content_sha256", "string", "text", "The content digest of the dataset."),
-    ("source", "string", "text", "The published set; empty if unknown."),
-    ("train_size", "int64", "index", "Training images."),
-)
-
-_REFITTED = tuple(
-    Array(f"runs/source_refitted_{when}", "float64", ("runs",), f"{meaning} or NaN.", "no", "share?")
-    for when, meaning in (
-        ("before", "As `source_accuracy_before`, with a head fitted anew to the source's training images;"),
-        ("after", "The run's, likewise;"),
-    )
-)
-
-_SECONDS = Array(
-    "runs/seconds",
-    "float64",
-    ("runs",),
-    "Wall-clock seconds of the run, with `--record-seconds`; or NaN. Not part of the content.",
-    "if known",
-    "finite?",
-)
-
-_NOTES = Array(
-    "targets/notes",
-    "string",
-    ("targets",),
-    "Warnings that bear on the meaning of results, such as images that are in two parts; or empty.",
-    "no",
-    "text",
-)
-
-_RUNS = _table(
-    "runs",
-    "runs",
-    ("method", "string", "text", "The registered name of the method."),
-    ("arm", "string", "text", "The method with its options: `freeze:copy=2`."),
-    ("dataset", "string", "text", "The name of its target."),
-    ("size", "int64", "index", "Training images."),
-    ("run", "int64", "index", "0, 1, ...: the repetition."),
-    ("seed", "int64", "index", "Its seed."),
-    ("parameters", "int64", "index", "Parameters of the network in all."),
-    ("trainable_parameters", "int64", "index", "Parameters that were trained."),
-    ("test_accuracy", "float64", "share?", "The last of its history; NaN if not measured."),
-    ("test_loss", "float64", "finite?", "The last of its history: mean cross-entropy, in nats."),
-    ("train_accuracy", "float64", "share?", "In inference mode, on up to 2,000 training images; or NaN."),
-    ("samples", "int64", "count", "Training samples seen; or -1."),
-    ("batch_size", "int64", "count", "Images per step; or -1."),
-    ("copy", "int64", "count", "Weighted layers copied from the base, from the input on; or -1."),
-    ("freeze", "int64", "count", "Layers of these that stay frozen at first; or -1."),
-    ("head_units", "string", "text", "Hidden layers of the new head, as `512,256`; empty: none."),
-    ("head_dropout", "float64", "share?", "Dropout in such a head; NaN: none."),
-    ("all_layers", "int64", "count", "1: the new head reads all layers, 0: one; -1: as the base's does."),
-    ("architecture", "string", "text", "The registered name of the network; empty if unknown."),
-    ("architecture_options", "string", "objects", "Its options, as JSON."),
-    ("base", "string", "text", "The file name of the base; empty if unknown."),
-    ("base_sha256", "string", "text", "The content digest of the base."),
-    ("base_accuracy", "float64", "share?", "The base's accuracy on its own test part; or NaN."),
-    ("relation", "string", "text", "`own`: images the base was trained on; `other`; empty: unknown."),
-    ("source_accuracy_before", "float64", "share?", "The base's accuracy on the source's test part; or NaN."),
-    ("source_accuracy_after", "float64", "share?", "The run's, with the base's head; or NaN."),
-    ("selected", "string", "text", "The alternative that it chose, as an arm; empty: none."),
-    ("selected_on", "string", "text", "The images that they were compared on."),
-    ("candidates", "string", "objects", "Held-out accuracy and loss of each alternative, as JSON."),
-    ("chosen", "string", "objects", "Values that the solver of the head chose (penalty, C), as JSON."),
-    ("plugin", "string", "text", "The file or package that registered the method; empty: tlcli."),
-    ("plugin_sha256", "string", "text", "Its digest; empty for tlcli's own."),
-)
-
-_NEIGHBOURS = _table(
-    "neighbours",
-    "neighbours",
-    ("arm", "string", "text", "`knn` with the options that are not the default: `knn:metric=cosine`."),
-    ("dataset", "string", "text", "The name of its target."),
-    ("size", "int64", "index", "Training images, which are the neighbours."),
-    ("k", "int64", "index", "The number of neighbours that vote."),
-    ("metric", "string", "text", "`euclidean` or `cosine`."),
-    ("weights", "string", "text", "`uniform` or `distance`."),
-    ("power", "float64", "positive", "Each number x was replaced by sign(x) |x|^power."),
-    ("layer", "string", "text", "The layer that was embedded; empty if unknown."),
-    ("mirrored", "int64", "index", "1: embeddings are means of an image's and its mirror image's."),
-    ("test_accuracy", "float64", "share?", "Accuracy on the test part with this k; NaN if not measured."),
-    ("cv_accuracy", "float64", "share?", "Leave-one-out accuracy on the training part with this k; or NaN."),
-    (
-        "selected_on",
-        "string",
-        "text",
-        "The data for the choice of k: `cross-validation` or `test`; or empty.",
-    ),
-    ("left_out", "int64", "count", "Training images that were left out in turn; or -1."),
-    ("base", "string", "text", "The file name of the network that was embedded; empty if unknown."),
-    ("base_sha256", "string", "text", "Its content digest."),
-)
-
-_RANKINGS = _table(
-    "rankings",
-    "rankings",
-    ("base", "string", "text", "The file name of the base."),
-    ("base_sha256", "string", "text", "Its content digest."),
-    ("architecture", "string", "text", "The registered name of its network."),
-    ("layer", "string", "text", "The layer that was embedded."),
-    ("width", "int64", "index", "The length of each embedding."),
-    ("dataset", "string", "text", "The name of its target."),
-    ("size", "int64", "index", "Training images."),
-    ("images", "int64", "index", "The training images that were scored."),
-    ("logistic", "float64", "share", "Accuracy of a logistic head on held-out training images."),
-    ("neighbours", "float64", "share", "Accuracy of the nearest neighbours, each image left out in turn."),
-    ("log_me", "float64", "finite", "LogME: the evidence of linear regression, per image and class."),
-    ("h_score", "float64", "finite", "The H-score, with the covariance shrunk."),
-    ("leep", "float64", "finite?", "LEEP, in nats per image; NaN for a base without a head."),
-)
-
-_PREDICTIONS = "The predicted class of each image of the target's test part."
-
-RESULTS = _format(
-    "tlcli-results",
-    "results",
-    "tlcli transfer`, `tlcli knn` or `tlcli rank",
-    "The runs of one grid, datasets x methods x repetitions; or classifications by nearest neighbours; or a "
-    "ranking of bases. A table has one dataset for each column; row i of it has its arrays in the group i.",
-    (
-        *_RUNS,
-        *_REFITTED,
-        _SECONDS,
-        *_history("trainings/*/", 2),
-        Array("trainings/*/test/predictions", "int64", ("N",), _PREDICTIONS, "no", values="index", scope=2),
-        Array(
-            "trainings/*/test/logits",
-            "float32",
-            ("N", "classes"),
-            "The logits, minus the largest of each image; 12 significant bits.",
-            "no",
-            values="finite",
-            scope=2,
-        ),
-        *_NEIGHBOURS,
-        Array("sweeps/*/k", "int64", ("K",), "Every k that was tried.", "no", values="index", scope=2),
-        *(
-            Array(f"sweeps/*/{name}_accuracy", "float64", ("K",), meaning, "no", "share?", scope=2)
-            for name, meaning in (
-                ("cv", "Leave-one-out accuracy for each k."),
-                ("test", "Test accuracy for each k; NaN if not measured."),
-            )
-        ),
-        Array("sweeps/*/predictions", "int64", ("N",), _PREDICTIONS, "no", values="index", scope=2),
-        *_RANKINGS,
-        *_TARGETS,
-        _NOTES,
-        Array(
-            "tests/*/class_names",
-            "string",
-            ("classes",),
-            "The names of the classes of target i.",
-            "with its group",
-            values="names",
-            scope=2,
-        ),
-        Array(
-            "tests/*/labels",
-            "int64",
-            ("N",),
-            "The class of each test image.",
-            "with its group",
-            values="index",
-            scope=2,
-        ),
-        Array(
-            "tests/*/source_index",
-            "int64",
-            ("N",),
-            "Its position in the published set.",
-            "with its group",
-            values="index",
-            scope=2,
-        ),
-    ),
-    (Attribute("/", "recipe", "json object", "What all runs share."),),
 )
 
 FORMATS = {f.name: f for f in (DATASET, CHECKPOINT, EMBEDDINGS, RESULTS)}

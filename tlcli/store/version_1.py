@@ -18,6 +18,7 @@ from tlcli.store import results, schema
 from tlcli.store.common import take_series
 from tlcli.store.elements import Array, Attribute, Format
 from tlcli.store.records import Neighbours, Results, Run, Target
+from tlcli.store.schema_parts import COMMON_ARRAYS
 from tlcli.store.tree import Tree
 
 _NEW_ATTRIBUTES = {"computed_by", "channel_order", "plugin", "plugin_sha256", "mirrored", "source"}
@@ -41,7 +42,7 @@ _MORE_TEXTS = ("architecture", "base", "base_sha256", "relation", "head_units")
 _MORE_COUNTS = ("copy", "freeze", "batch_size", "samples")
 _MORE_SHARES = ("train_accuracy", "base_accuracy", "source_accuracy_before", "source_accuracy_after")
 _RESULTS_ARRAYS = (
-    *schema.COMMON_ARRAYS,
+    *COMMON_ARRAYS,
     _array("runs/*/history/samples_seen", "int64", "T", values="index"),
     _array("runs/*/history/*_loss", "float64", "T"),
     _array("runs/*/history/*_accuracy", "float64", "T", values="share?"),

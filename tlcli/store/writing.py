@@ -11,10 +11,11 @@ from typing import TypeVar
 
 from tlcli import __version__
 from tlcli.errors import TlcliError
-from tlcli.store import digest, formats, schema
+from tlcli.store import digest, formats
 from tlcli.store.atomic import atomic_file, check_output, write_error
 from tlcli.store.layout import write_tree
 from tlcli.store.records import Checkpoint, Dataset, Embeddings, Provenance, Record, Results, common_parents
+from tlcli.store.schema_parts import VERSION
 from tlcli.store.tree import Tree, base_name, printable, to_json
 
 R = TypeVar("R", Dataset, Checkpoint, Embeddings, Results)
@@ -57,7 +58,7 @@ def _tree(record: Record, origin: Provenance) -> Tree:
     """The record as a tree, with its origin, checked against the schema."""
     tree = formats.to_tree(record)
     tree.set("", "format", tree.format)
-    tree.set("", "format_version", schema.VERSION)
+    tree.set("", "format_version", VERSION)
     tree.set("", "generated_by", origin.generated_by)
     tree.set("", "command", origin.command)
     tree.set_json("", "parents", [dataclasses.asdict(parent) for parent in origin.parents])

@@ -118,7 +118,7 @@ class ArmTrainer:
         seed: int,
         watch: Watch,
         features: FeatureStore,
-        source_task: Dataset | None = None,
+        source_data: Dataset | None = None,
     ) -> Outcome:
         """Train an arm of this shape from the base (or from scratch) with one seed."""
         self._start(self.network.groups[: arm.copy], seed, dataset)
@@ -127,7 +127,7 @@ class ArmTrainer:
         seen = trained = 0
         for stage, phase in zip(self._stages, arm.phases, strict=True):
             # A solved head takes no images from the stream, so that all arms see the same ones afterwards.
-            fit = self._fit(stage, phase, dataset, seed + 1_000_003 * trained, features, source_task)
+            fit = self._fit(stage, phase, dataset, seed + 1_000_003 * trained, features, source_data)
             fit.history, fit.seen_before = history, seen
             fit.rows_before = len(history.get("samples_seen", []))
             if phase.solve:
@@ -276,14 +276,14 @@ class ArmTrainer:
         dataset: Dataset,
         seed: int,
         features: FeatureStore,
-        source_task: Dataset | None,
+        source_data: Dataset | None,
     ) -> Fit:
         """The training of a phase, which may differ from the compiled one in rate and length."""
         self._set_frozen(phase)
         rate = self.recipe.rate * phase.rate
         stage.step.recipe = dataclasses.replace(stage.step.recipe, learning_rate=rate)
         stage.engine.reset()
-        examples = self._examples(stage, dataset, seed, features, source_task)
+        examples = self._examples(stage, dataset, seed, features, source_data)
         return Fit(
             stage.step,
             stage.engine,
@@ -295,7 +295,7 @@ class ArmTrainer:
         )
 
     def _examples(
-        self, stage: _Stage, dataset: Dataset, seed: int, features: FeatureStore, source_task: Dataset | None
+        self, stage: _Stage, dataset: Dataset, seed: int, features: FeatureStore, source_data: Dataset | None
     ) -> Examples:
         engine = stage.engine
         inputs = features.inputs(dataset, stage.below, engine)
@@ -311,9 +311,9 @@ class ArmTrainer:
         batch = min(self.recipe.batch_size, len(dataset.train))
         source_batch = 0
         if self.source_share and stage.phase.terms:
-            assert source_task is not None
-            source_inputs = features.inputs(source_task, stage.below, engine)
-            train |= {"x_source": source_inputs["train"], "y_source": engine.put(source_task.train.labels)}
+            assert source_data is not None
+            source_inputs = features.inputs(source_data, stage.below, engine)
+            train |= {"x_source": source_inputs["train"], "y_source": engine.put(source_data.train.labels)}
             source_batch = max(1, round(self.source_share * batch))
         return Examples(
             train=train,
@@ -323,7 +323,7 @@ class ArmTrainer:
                 for part in ("test", "validation")
                 if part in dataset.parts
             },
-            source_size=len(source_task.train) if source_task else 0,
+            source_size=len(source_data.train) if source_data else 0,
             source_batch=source_batch,
             views=views,
         )

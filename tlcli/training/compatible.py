@@ -42,7 +42,7 @@ def check_grid(
     datasets: Sequence[Dataset],
     arms: Sequence[Arm],
     recipe: Recipe,
-    source_task: Dataset | None,
+    source_data: Dataset | None,
     below_head: int,
     bn_statistics: str = "frozen",
 ) -> None:
@@ -52,7 +52,7 @@ def check_grid(
         UsageError: Two datasets have one name, or options or methods exclude each other.
         TlcliError: Images or classes do not fit the base.
     """
-    for dataset in [*datasets, *([source_task] if source_task else [])]:
+    for dataset in [*datasets, *([source_data] if source_data else [])]:
         require_shape(base, dataset)
     augment.require_size(recipe.augmentation(), base.input_shape)
     for dataset in datasets:
@@ -62,17 +62,17 @@ def check_grid(
     names = [target_name(d) for d in datasets]
     if twice := {name for name in names if names.count(name) > 1}:
         raise UsageError(f"Two data sets are called {sorted(twice)[0]!r}; give them different file names.")
-    if source_task is not None and not base.class_names:
+    if source_data is not None and not base.class_names:
         raise UsageError(
             "`source`: the base has no head, so that what is forgotten of its classes cannot be measured."
         )
-    if source_task is not None and list(source_task.class_original) != list(base.class_original):
+    if source_data is not None and list(source_data.class_original) != list(base.class_original):
         raise TlcliError(
             "`source`: its classes are not those that the base was trained on "
-            f"(received {len(source_task.class_names)}, expected {len(base.class_names)}: "
+            f"(received {len(source_data.class_names)}, expected {len(base.class_names)}: "
             f"{', '.join(base.class_names[:5])}, ...)."
         )
-    if source_task is not None and HEAD_UNITS in base.options:
+    if source_data is not None and HEAD_UNITS in base.options:
         raise UsageError("`source`: the base's own head has hidden layers and cannot stand beside another.")
     for arm in arms:
         if arm.choices and recipe.early_stopping:
@@ -80,11 +80,11 @@ def check_grid(
         for choice in arm.choices or (arm,):
             if bn_statistics == "moving" and any(phase.frozen_statistics for phase in choice.phases):
                 raise UsageError(f"`bn_statistics` moving: {arm.label} keeps them as they are in the base.")
-            _check_arm(base, choice, recipe, source_task, below_head)
+            _check_arm(base, choice, recipe, source_data, below_head)
 
 
 def _check_arm(
-    base: Checkpoint, arm: Arm, recipe: Recipe, source_task: Dataset | None, below_head: int
+    base: Checkpoint, arm: Arm, recipe: Recipe, source_data: Dataset | None, below_head: int
 ) -> None:
     hidden = HEAD_UNITS in with_head(base.options, dict(arm.head))
     if HEAD_UNITS in base.options and not hidden:
@@ -98,7 +98,7 @@ def _check_arm(
             "layers below it are copied; leave out `head_units` and `copy`."
         )
     terms = [term for phase in arm.phases for term in phase.terms]
-    if source_task is None and any(term.source_share for term in terms):
+    if source_data is None and any(term.source_share for term in terms):
         raise UsageError(f"{arm.method} mixes in images of the source task; name them with `source`.")
     if HEAD_UNITS in base.options and any(term.needs_source_head for term in terms):
         raise UsageError(f"{arm.method} needs the base's own head, and that has hidden layers.")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,39 +19,23 @@ from tlcli.models.registry import ALL_LAYERS, HEAD_DROPOUT, HEAD_UNITS, with_hea
 from tlcli.store.records import Checkpoint, Dataset, Provenance, Record, Results, Run, Target
 from tlcli.training.arm_trainer import ArmTrainer, Outcome
 from tlcli.training.arms import Arm, parse_arms
-from tlcli.training.compatible import check_grid, relation, target_name
+from tlcli.training.cells import Board, Cell, network_key
+from tlcli.training.compatible import check_grid, target_name
 from tlcli.training.computing import describe_computing
 from tlcli.training.embedding import rebuild
 from tlcli.training.engines import workplace, workplaces
 from tlcli.training.features import FeatureStore
 from tlcli.training.finished import FinishedRuns, safe_name
 from tlcli.training.forgetting import Kept, SourceTask
-from tlcli.training.loop import as_history, score
-from tlcli.training.methods import METHODS
+from tlcli.training.loop import score
 from tlcli.training.needs import describe_memory
 from tlcli.training.order import require_seeds
 from tlcli.training.parallel import TRACING, Workers
 from tlcli.training.precision import resolve_precision
 from tlcli.training.recipe import Recipe
+from tlcli.training.run_record import describe_run
 from tlcli.training.selection import held_out
-from tlcli.training.watch import MeasuredCallback, Progress, ProgressCallback, StopCallback, Watch, rows
-
-
-@dataclass(eq=False)  # cells differ by identity: comparing their arrays is slow and fails
-class _Cell:
-    """One run to do: a place in the grid."""
-
-    dataset: Dataset
-    arm: Arm
-    run: int
-
-    @property
-    def name(self) -> str:
-        return target_name(self.dataset)
-
-    @property
-    def key(self) -> str:
-        return f"{self.name}|{self.arm.label}|{self.run}"
+from tlcli.training.watch import MeasuredCallback, ProgressCallback, StopCallback, Watch, rows
 
 
 def transfer(
@@ -169,41 +152,6 @@ def transfer(
     return grid.run(progress, stop, at_once, measured)
 
 
-def _shape(arm: Arm, classes: int) -> Hashable:
-    """The key of runs that can share one compiled network, which takes its learning rate and length."""
-    tied = any(phase.terms or phase.frozen_statistics for phase in arm.phases)
-    phases = tuple(dataclasses.replace(phase, rate=1.0, share=1.0) for phase in arm.phases)
-    return (phases, arm.head, classes, arm.copy if tied else None)
-
-
-class _Board:
-    """The progress of all runs of a grid together."""
-
-    def __init__(self, cells: Sequence[_Cell], recipe: Recipe) -> None:
-        self._cells = list(cells)
-        self._samples = {cell.key: recipe.total_samples(len(cell.dataset.train)) for cell in cells}
-        self._done: dict[str, int] = {}
-        self._latest = ""
-
-    def reporter(self, cell: _Cell) -> ProgressCallback:
-        """The function that a run calls with its progress, in its own thread."""
-        number = self._cells.index(cell) + 1
-        label = f"{cell.name} {cell.arm.label} run {cell.run + 1} ({number} of {len(self._cells)})"
-        self._latest = label
-        self._done[cell.key] = 0
-
-        def report(progress: Progress) -> None:
-            self._done[cell.key] = min(progress.done, self._samples[cell.key])
-            if progress.measured:
-                self._latest = f"{label}: {progress.measured}"
-
-        return report
-
-    def show(self, progress: ProgressCallback | None) -> None:
-        if progress and self._done:
-            progress(Progress(sum(self._done.copy().values()), sum(self._samples.values()), self._latest))
-
-
 class _Grid:
     def __init__(
         self,
@@ -214,22 +162,22 @@ class _Grid:
         runs: int,
         seed: int,
         bn_statistics: str,
-        source: Dataset | None,
+        source_data: Dataset | None,
         refit_source: bool,
         record_seconds: bool,
         state_dir: Path | None,
         save_dir: Path | None,
     ) -> None:
-        self.base, self.recipe, self.seed, self.source = base, recipe, seed, source
+        self.base, self.recipe, self.seed, self.source_data = base, recipe, seed, source_data
         self.refit_source, self.source_task = refit_source, None
-        if source is not None:
+        if source_data is not None:
             self.source_task = SourceTask(
-                source, base, refit=refit_source, precision=recipe.precision, seed=seed
+                source_data, base, refit=refit_source, precision=recipe.precision, seed=seed
             )
         self.bn_statistics, self.save_dir, self._replace = bn_statistics, save_dir, False
         self.record_seconds = record_seconds
         self.datasets = list(datasets)
-        self.cells = [_Cell(d, arm, run) for d in datasets for arm in arms for run in range(runs)]
+        self.cells = [Cell(d, arm, run) for d in datasets for arm in arms for run in range(runs)]
         self.finished = FinishedRuns(state_dir, [cell.key for cell in self.cells], self._parents())
         self.kept: dict[str, Run] = {}
         self.trainers: dict[Any, ArmTrainer] = {}
@@ -247,10 +195,10 @@ class _Grid:
             key=lambda cell: -len(cell.dataset.train)
         )  # the longest first, so that none is left alone at the end
         before = len(self.cells) - len(todo)
-        board = _Board(todo, self.recipe)
+        board = Board(todo, self.recipe)
         asked = stop or (lambda: False)
 
-        def work(worker: int, cell: _Cell) -> Run:
+        def work(worker: int, cell: Cell) -> Run:
             tell = None if measured is None else partial(measured, cell.key)
             watch = Watch(
                 board.reporter(cell),
@@ -263,7 +211,7 @@ class _Grid:
             with workplace(worker):
                 return self._train(worker, cell, watch)
 
-        def keep(cell: _Cell, run: Run) -> None:
+        def keep(cell: Cell, run: Run) -> None:
             self.kept[cell.key] = run
             self.finished.keep(self._results([run]))
 
@@ -273,7 +221,7 @@ class _Grid:
             todo,
             work,
             at_once=at_once,
-            kind=lambda cell: _shape(cell.arm, cell.dataset.classes),
+            kind=lambda cell: network_key(cell.arm, cell.dataset.classes),
             place=lambda cell: id(cell.dataset),
         )
         try:
@@ -282,7 +230,7 @@ class _Grid:
             raise Interrupted(f"Stopped after {len(self.kept) - before} of {len(todo)} runs.") from None
         return self._results([self.kept[cell.key] for cell in self.cells])
 
-    def _train(self, worker: int, cell: _Cell, watch: Watch) -> Run:
+    def _train(self, worker: int, cell: Cell, watch: Watch) -> Run:
         seed, begun = self.seed + cell.run, time.monotonic()
         arm, selected = cell.arm, dict[str, Any]()
         if cell.arm.choices:
@@ -301,10 +249,10 @@ class _Grid:
         """Train an arm; the features of `keep` stay for the next runs."""
         features = self.features[worker % len(self.features)]
         trainer = self._trainer(worker, arm, dataset.classes)
-        features.keep_for(worker, [dataset, *keep, self.source], trainer.cut_layers)
-        return trainer, trainer.run(arm, dataset, seed, watch, features, self.source)
+        features.keep_for(worker, [dataset, *keep, self.source_data], trainer.cut_layers)
+        return trainer, trainer.run(arm, dataset, seed, watch, features, self.source_data)
 
-    def _select(self, worker: int, cell: _Cell, seed: int, watch: Watch) -> tuple[Arm, dict[str, Any]]:
+    def _select(self, worker: int, cell: Cell, seed: int, watch: Watch) -> tuple[Arm, dict[str, Any]]:
         """The best candidate on held-out training images (accuracy, then loss), and the fields of the run
         that name it and give the measures of each."""
         folds, what = held_out(cell.dataset, seed)
@@ -326,7 +274,7 @@ class _Grid:
 
     def _trainer(self, worker: int, arm: Arm, classes: int) -> ArmTrainer:
         """The worker's compiled network; all arms and datasets of one shape share it."""
-        key = (worker, _shape(arm, classes))
+        key = (worker, network_key(arm, classes))
         if key not in self.trainers:
             with TRACING:
                 self.trainers[key] = ArmTrainer(
@@ -336,51 +284,16 @@ class _Grid:
                     self.recipe,
                     images=max(sum(map(len, d.parts.values())) for d in self.datasets),
                     moving_statistics=self.bn_statistics == "moving",
-                    source_head=self.source is not None,
+                    source_head=self.source_data is not None,
                 )
         return self.trainers[key]
 
-    def _run(self, cell: _Cell, arm: Arm, trainer: ArmTrainer, seed: int, outcome: Outcome) -> Run:
-        base, head = self.base, dict(arm.head)
+    def _run(self, cell: Cell, arm: Arm, trainer: ArmTrainer, seed: int, outcome: Outcome) -> Run:
         before = after = Kept()
         if self.source_task is not None:
             before, after = self.source_task.before, trainer.kept_of(self.source_task)
-        measured = base.history.get("test_accuracy")
-        plugin, plugin_sha256 = METHODS.plugin(arm.method)
-        return Run(
-            method=cell.arm.method,
-            arm=cell.arm.label,
-            dataset=cell.name,
-            size=len(cell.dataset.train),
-            run=cell.run,
-            seed=seed,
-            parameters=trainer.parameters,
-            trainable_parameters=trainer.trainable_parameters,
-            architecture=base.architecture,
-            architecture_options=base.options,
-            base=base.provenance.name,
-            base_sha256=base.provenance.content_sha256,
-            base_accuracy=None if measured is None else float(measured[-1]),
-            relation=relation(base, cell.dataset),
-            copy=cell.arm.copy,
-            freeze=cell.arm.freeze,
-            head_units=str(head.get(HEAD_UNITS, "")),
-            head_dropout=None if HEAD_DROPOUT not in head else float(head[HEAD_DROPOUT]),
-            all_layers=None if ALL_LAYERS not in head else int(head[ALL_LAYERS]),
-            batch_size=min(self.recipe.batch_size, len(cell.dataset.train)),
-            samples=int(outcome.history["samples_seen"][-1]),
-            train_accuracy=outcome.train_accuracy,
-            source_accuracy_before=before.accuracy,
-            source_accuracy_after=after.accuracy,
-            source_refitted_before=before.refitted,
-            source_refitted_after=after.refitted,
-            chosen=outcome.chosen,
-            plugin=plugin,
-            plugin_sha256=plugin_sha256,
-            history=as_history(outcome.history),
-            predictions=outcome.logits.argmax(axis=1).astype(np.int64),
-            logits=outcome.logits,
-        )
+        batch_size = min(self.recipe.batch_size, len(cell.dataset.train))
+        return describe_run(self.base, cell, arm, trainer, outcome, before, after, seed, batch_size)
 
     @property
     def _how(self) -> dict[str, Any]:
@@ -392,7 +305,7 @@ class _Grid:
     def _provenance(self) -> Provenance:
         return Provenance(computed_by=describe_computing(self.recipe.precision))
 
-    def _save(self, cell: _Cell, arm: Arm, trainer: ArmTrainer, run: Run) -> None:
+    def _save(self, cell: Cell, arm: Arm, trainer: ArmTrainer, run: Run) -> None:
         record = Checkpoint(
             architecture=self.base.architecture,
             options=trainer.network.options,
@@ -428,7 +341,7 @@ class _Grid:
                 raise TlcliError(f"{path} exists already; give `force` to replace it, or another `save`.")
             store.check_output(path, force=True)
 
-    def _network_path(self, cell: _Cell) -> Path:
+    def _network_path(self, cell: Cell) -> Path:
         assert self.save_dir is not None
         return self.save_dir / f"{safe_name(cell.key)}.h5"
 
@@ -452,7 +365,7 @@ class _Grid:
         return Results(runs, targets, how, provenance=self._provenance)
 
     def _parents(self) -> list[Record]:
-        return [self.base, *self.datasets, *([self.source] if self.source is not None else [])]
+        return [self.base, *self.datasets, *([self.source_data] if self.source_data is not None else [])]
 
     def take_kept(self) -> None:
         """Take the finished runs of an interrupted grid; with `save_dir`, those whose network is there."""
