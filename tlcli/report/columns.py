@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tlcli.report.document import Column
+from tlcli.report.study.cell import Cell
 from tlcli.report.study.contrasts import Contrast
-from tlcli.report.study.grid import Cell, Task
+from tlcli.report.study.grid import Task
 from tlcli.report.words import number
 
 Interval = tuple[float, float] | None

@@ -98,20 +98,9 @@ def train_base(
     augment.require_size(recipe.augmentation(), dataset.image_shape)
     mean, std = _preprocessing(architecture, dataset)
     network = net.build(architecture, dataset.image_shape, dataset.classes, options, recipe.precision)
-    step = Step(network.model, mean, std, trainable=network.model.trainable_variables, recipe=recipe)
     sharing = shared_devices(devices, min(recipe.batch_size, len(dataset.train)))
-    engine = make_engine(step, sharing)
-    fit = Fit(
-        step,
-        engine,
-        examples(engine, dataset, recipe.mirrored),
-        network.model,
-        seed,
-        total_samples=recipe.total_samples(len(dataset.train)),
-        eval_every=recipe.eval_every or len(dataset.train),
-    )
-    _initialize(network, dataset, mean, std, seed)
-    engine.reset()
+    step = Step(network.model, mean, std, trainable=network.model.trainable_variables, recipe=recipe)
+    fit = _make_fit(step, make_engine(step, sharing), network, dataset, seed)
     plugin, plugin_sha256 = NETWORKS.plugin(architecture)
 
     def computing() -> dict[str, Any]:
@@ -156,6 +145,23 @@ def train_base(
     fit.run(watch, architecture)
     fit.record_best(watch)
     return checkpoint(test_predictions=fit.test_logits().argmax(axis=1).astype(np.int64))
+
+
+def _make_fit(step: Step, engine: Engine, network: net.Network, dataset: Dataset, seed: int) -> Fit:
+    """A training of a network with the weights that the seed draws."""
+    recipe = step.recipe
+    fit = Fit(
+        step,
+        engine,
+        examples(engine, dataset, recipe.mirrored),
+        network.model,
+        seed,
+        total_samples=recipe.total_samples(len(dataset.train)),
+        eval_every=recipe.eval_every or len(dataset.train),
+    )
+    _initialize(network, dataset, step.mean, step.std, seed)
+    engine.reset()
+    return fit
 
 
 def _initialize(network: net.Network, dataset: Dataset, mean: np.ndarray, std: np.ndarray, seed: int) -> None:

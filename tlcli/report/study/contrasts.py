@@ -15,7 +15,7 @@ from tlcli.report.study.entry import Entry, by, linked
 from tlcli.report.words import ALPHA
 
 if TYPE_CHECKING:
-    from tlcli.report.study.grid import Cell
+    from tlcli.report.study.cell import Cell
 
 Pair = tuple[Entry, Entry]
 ENOUGH_DRAWS = 3

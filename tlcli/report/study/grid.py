@@ -1,4 +1,4 @@
-"""The grid: tasks, and their cells of size x variant x arm, each quantity of a cell computed once."""
+"""The grid: tasks, and their cells of size x variant x arm."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tlcli.analysis import measures, statistics
-from tlcli.analysis.measures import BiasVariance, ClassMeasures
-from tlcli.analysis.statistics import Summary
-from tlcli.report.study.contrasts import Contrast, compare_lost, contrast, in_families, units
-from tlcli.report.study.curves import Curve, curve
+from tlcli.report.study.cell import Cell
+from tlcli.report.study.contrasts import Contrast, compare_lost, contrast, in_families
 from tlcli.report.study.entry import CONTROL, NEIGHBOURS, Entry, by
 from tlcli.report.study.order import arm_order, arms_of, decimals, natural
-from tlcli.report.words import at_most, clean, plural
+from tlcli.report.words import at_most, clean
 
 if TYPE_CHECKING:
     from tlcli.report.study.study import Study
@@ -25,193 +22,6 @@ if TYPE_CHECKING:
 TUNED = "finetune"
 BEHIND = 0.1
 """The gap of training accuracy below the others at which the reference counts as not trained."""
-
-
-@dataclass(eq=False)
-class Cell:
-    """The runs of one arm at one size and in one variant of a task."""
-
-    task: Task
-    size: int
-    variant: str
-    arm: str
-    method: str
-    runs: list[Entry]
-
-    @property
-    def name(self) -> str:
-        """The arm, and the variant if there are several."""
-        return f"{self.arm} ({self.variant})" if self.variant else self.arm
-
-    @property
-    def key(self) -> dict[str, Any]:
-        """The key of the cell in a table."""
-        return {"size": self.size, "arm": self.arm, "variant": self.variant}
-
-    @property
-    def where(self) -> str:
-        return plural(self.size, "training image")
-
-    @cached_property
-    def units(self) -> list[list[Entry]]:
-        return units(self.runs)
-
-    @property
-    def draws(self) -> int:
-        """Training sets."""
-        return len({e.dataset for e in self.runs})
-
-    def over_units(self, measure: Callable[[Entry], float]) -> list[float]:
-        """A measure, averaged within each repetition."""
-        return [float(np.mean([measure(e) for e in unit])) for unit in self.units]
-
-    @cached_property
-    def values(self) -> list[float]:
-        """The test accuracy of each repetition."""
-        return self.over_units(lambda e: e.measured)
-
-    @cached_property
-    def accuracy(self) -> Summary:
-        """Mean test accuracy with its interval over the repetitions, on these test images."""
-        return statistics.summary(self.values)
-
-    @property
-    def mean(self) -> float:
-        return self.accuracy.mean
-
-    @property
-    def deterministic(self) -> bool:
-        """Whether all repetitions gave the same predictions."""
-        return len(self.values) > 1 and max(self.values) - min(self.values) < 1e-12
-
-    @cached_property
-    def interval(self) -> tuple[float, float] | None:
-        """The interval of the mean on these test images, within 0 and 1; from three repetitions on."""
-        s = self.accuracy.interval
-        return None if s is None or self.deterministic else (max(0.0, s[0]), min(1.0, s[1]))
-
-    @cached_property
-    def new_images(self) -> tuple[float, float] | None:
-        """The interval of the mean for other images (and runs) of the same kind."""
-        rows = [[e.correct for e in unit] for unit in self.units]
-        if any(c is None for row in rows for c in row):
-            return None
-        return statistics.new_images(
-            np.stack([row[0] if len(row) == 1 else np.mean(row, axis=0) for row in rows])  # type: ignore
-        )
-
-    @cached_property
-    def train(self) -> float | None:
-        """Mean training accuracy, if every run has one."""
-        return self._mean(lambda e: e.train_accuracy)
-
-    @property
-    def gap(self) -> float | None:
-        """Training minus test accuracy."""
-        return None if self.train is None else self.train - self.mean
-
-    @cached_property
-    def lost(self) -> Summary | None:
-        """Source accuracy lost with the base's head, with its interval."""
-        return self._summary(lambda e: e.lost)
-
-    @cached_property
-    def lost_features(self) -> Summary | None:
-        """Source accuracy lost with a head fitted anew, with its interval."""
-        return self._summary(lambda e: e.lost_features)
-
-    def _summary(self, measure: Callable[[Entry], float | None]) -> Summary | None:
-        """Of a measure that every run has; None where one lacks it."""
-        if any(measure(e) is None for e in self.runs):
-            return None
-        return statistics.summary(self.over_units(lambda e: measure(e) or 0.0))
-
-    @property
-    def lost_interval(self) -> tuple[float, float] | None:
-        """The interval of the mean source accuracy lost, from three repetitions on."""
-        return None if self.lost is None else self.lost.interval
-
-    @cached_property
-    def before(self) -> float | None:
-        return self._mean(lambda e: e.before)
-
-    @cached_property
-    def after(self) -> float | None:
-        return self._mean(lambda e: e.after)
-
-    def _mean(self, measure: Callable[[Entry], float | None]) -> float | None:
-        if any(measure(e) is None for e in self.runs):
-            return None
-        return float(np.mean(self.over_units(lambda e: measure(e) or 0.0)))
-
-    @cached_property
-    def samples(self) -> int:
-        """Training images seen by the longest run."""
-        return max(e.samples for e in self.runs)
-
-    @cached_property
-    def seconds(self) -> float | None:
-        """The median of the seconds that its runs took, if all are known: the first run may also pay for
-        what the others share."""
-        times = [e.seconds for e in self.runs if e.seconds is not None]
-        return float(np.median(times)) if len(times) == len(self.runs) else None
-
-    @property
-    def parameters(self) -> int:
-        """The number of trained parameters."""
-        return self.runs[0].trained
-
-    @cached_property
-    def curve(self) -> Curve | None:
-        """Test accuracy along the training."""
-        return curve([e.history for e in self.runs], "test_accuracy")
-
-    @cached_property
-    def parts(self) -> BiasVariance | None:
-        """Bias and variance of the error, from two runs on."""
-        predictions = [e.predictions for e in self.runs if e.correct is not None]
-        if len(predictions) < 2:
-            return None
-        return measures.bias_variance(np.stack(predictions), self.runs[0].target.test_labels)
-
-    @cached_property
-    def classes(self) -> list[ClassMeasures]:
-        """The measures of each run by class."""
-        return [
-            measures.by_class(e.predictions, e.target.test_labels, len(e.target.class_names))
-            for e in self.runs
-            if e.correct is not None
-        ]
-
-    @cached_property
-    def likelihood(self) -> Summary | None:
-        """Negative log-likelihood of the test labels, in nats."""
-        return self._of_logits(measures.likelihood)
-
-    @cached_property
-    def calibration(self) -> Summary | None:
-        """Expected calibration error."""
-        return self._of_logits(measures.calibration_error)
-
-    def _of_logits(self, measure: Callable[[np.ndarray, np.ndarray], float]) -> Summary | None:
-        found = {id(e): measure(e.logits, e.target.test_labels) for e in self.runs if e.logits is not None}
-        if len(found) < len(self.runs):
-            return None
-        return statistics.summary(self.over_units(lambda e: found[id(e)]))
-
-    @cached_property
-    def confusion(self) -> np.ndarray | None:
-        """float64, true x predicted: test images, averaged over the runs."""
-        runs = [e for e in self.runs if e.correct is not None]
-        if not runs:
-            return None
-        labels, classes = runs[0].target.test_labels, len(runs[0].target.class_names)
-        counts = np.zeros(classes**2)
-        for e in runs:
-            counts += np.bincount(
-                labels * classes + np.clip(e.predictions, 0, classes - 1), minlength=classes**2
-            )
-        return counts.reshape(classes, classes) / len(runs)
 
 
 @dataclass(eq=False)

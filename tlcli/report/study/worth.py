@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tlcli.analysis.statistics import draws_of_mean
-from tlcli.report.study.grid import Cell
+from tlcli.report.study.cell import Cell
 
 DRAWS = 4000
 FEWEST = 2
