@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 import typer.main
-from typer.core import TyperGroup
+from typer.core import TyperArgument, TyperGroup
 
 from tlcli.errors import UsageError
 from tlcli.text import did_you_mean
@@ -56,7 +56,27 @@ def load(name: str) -> Any:
     more = source.more_help() if hasattr(source, "more_help") else []
     function = getattr(source, name.replace("-", "_"))
     single.command(name, epilog=_epilog([("Examples:", source.EXAMPLES), *more]))(function)
-    return typer.main.get_command(single)
+    command = typer.main.get_command(single)
+    for param in command.params:
+        if param.param_type_name == "argument":
+            param.__class__ = Argument
+    return command
+
+
+class Argument(TyperArgument):
+    """An argument that help shows as it is written: no braces, no type in Python's words."""
+
+    def shown(self) -> str:
+        """`FILE...`; in brackets where it may be left out."""
+        name = f"{self.metavar}{'...' if self.nargs == -1 else ''}"
+        return name if self.required else f"[{name}]"
+
+    def get_usage_pieces(self, ctx: Any) -> list[str]:
+        return [self.shown()]
+
+    def get_help_record(self, ctx: Any) -> tuple[str, str] | None:
+        record = super().get_help_record(ctx)
+        return record and (str(self.metavar), record[1].replace("  [required]", ""))
 
 
 def _epilog(sections: list[tuple[str, list[str]]]) -> str:

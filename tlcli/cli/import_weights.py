@@ -39,7 +39,7 @@ def import_weights(
     file: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FILE]",
+            metavar="FILE",
             help="Weights of Keras (.h5, .weights.h5, .keras), safetensors or PyTorch (.pt, .pth); "
             "- is stdin, for Keras's.",
         ),

@@ -195,10 +195,15 @@ def with_recipe(after: str) -> Callable[[Command], Command]:
     return decorate
 
 
+def as_flags(text: str) -> str:
+    """The text with each parameter in it, `epochs`, as its option: --epochs."""
+    return re.sub(r"`(\w+)`", lambda found: f"--{found[1].replace('_', '-')}", text)
+
+
 def _annotation(name: str, setting: Setting, kind: Any) -> Any:
     """The option of one field of `Recipe`. Its value is None if the user does not give it."""
     flag = f"--{name.replace('_', '-')}"
-    text = re.sub(r"`(\w+)`", lambda found: f"--{found[1].replace('_', '-')}", setting.help)
+    text = as_flags(setting.help)
     default = setting.default or _default(name)
     text += f" [default: {default}]" if default else ""
     if setting.choices:

@@ -46,7 +46,8 @@ def split(
         typer.Option(
             "--classes",
             metavar="SPEC",
-            help="0-5, 0,3,7-9, names (cat,dog), merged (cat+dog,horse), random:5, except:FILE, all.",
+            help="Take these classes: 0-5, 0,3,7-9, names (cat,dog), merged (cat+dog,horse), random:5, "
+            "except:FILE, all.",
         ),
     ] = "all",
     proportion: Annotated[
@@ -124,7 +125,11 @@ def split(
     ] = None,
     white: Annotated[
         float | None,
-        typer.Option("--white", metavar="VALUE", help="The value of white, if the pixels do not show it."),
+        typer.Option(
+            "--white",
+            metavar="VALUE",
+            help="The pixel value of white, where the range of the pixels does not tell it.",
+        ),
     ] = None,
     image_size: Annotated[
         str | None,

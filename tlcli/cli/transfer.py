@@ -30,7 +30,7 @@ def more_help() -> list[tuple[str, list[str]]]:
     """The methods, recipes and augmentations, for the end of the help."""
     from tlcli.training.methods import METHODS
 
-    listed = [(m.name, m.summary) for m in METHODS.values()]
+    listed = [(m.name, o.as_flags(m.summary)) for m in METHODS.values()]
     width = max(len(name) for name, _ in listed)
     return [("Methods:", [f"{name:<{width}}  {summary}" for name, summary in listed]), *o.recipe_help()]
 
@@ -73,7 +73,7 @@ def transfer(
             "--runs",
             metavar="R",
             callback=o.check_range("--runs", 1, 10_000),
-            help="Repeat each training with so many seeds.",
+            help="Repeat each training with R seeds.",
         ),
     ] = 3,
     bn_statistics: Annotated[

@@ -21,7 +21,7 @@ AUGMENTATIONS = {
     "flip": "mirror half of the images left to right",
     "alternating-flip": "mirror each image every other time it is seen",
     "shift": "shift by up to N pixels, edges reflected (shift:4)",
-    "crop": "the same as shift: pad by N, reflected, and crop (crop:4)",
+    "crop": "another name of shift: pad by N, reflected, and cut out (crop:4)",
     "rotate": "rotate by up to N degrees (rotate:10)",
     "resized-crop": "enlarge a part of at least this share of the area (resized-crop:0.25)",
     "color-jitter": "brightness, contrast and saturation by up to this share (color-jitter:0.4)",

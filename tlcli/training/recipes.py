@@ -77,7 +77,10 @@ def _fast() -> dict[str, Any]:
     }
 
 
-@recipe("small", "for a network of some ten thousand parameters: 100 epochs, milder crops, both sides asked")
+@recipe(
+    "small",
+    "for networks of some ten thousand parameters: 100 epochs, milder crops, mirrored test images",
+)
 def _small() -> dict[str, Any]:
     """For networks that cannot memorise their images: many steps, milder crops, hardly any decay, and logits
     averaged over both sides of an image."""

@@ -36,7 +36,7 @@ class Rehearsal(TermFactory):
         return rehearsal
 
 
-@method("replay", "fine-tuning with batches of the source task mixed in (needs the base's data set)")
+@method("replay", "fine-tuning with batches of the source task mixed in (needs `source`)")
 def replay(copy: int, freeze: int, *, weight: float = 1.0, share: float = 1.0) -> list[Phase]:
     """`weight` of the source task, `share` of its images beside those of the target in each batch.
 
