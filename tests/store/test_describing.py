@@ -27,15 +27,32 @@ def test_sentences(
         assert description.problems == ()
         assert description.provenance == store.read_any(tmp_path / "x.h5").provenance
         sentences.append(description.sentence)
-    assert sentences == [
-        "dataset of mnist, 3 classes (six, seven, été), 20 training, 5 validation and 7 test images of 6x5x2",
-        "checkpoint of lab-cnn, 88 parameters, for images of 6x5x2, 3 classes (six, seven, été), after 3,000 "
-        "samples, interrupted",
-        "embeddings of layer dense_1 and mirror images, 8 wide, 3 classes (six, seven, été), 30 training and "
-        "9 test images",
-        "results of 3 runs and 1 classification by neighbours: 1 dataset, 2 arms (freeze:copy=2, "
-        "knn:metric=cosine)",
-    ]
+    told = (
+        (
+            "dataset",
+            "mnist",
+            "3 classes",
+            "six, seven, été",
+            "20 training",
+            "5 validation",
+            "7 test",
+            "6x5x2",
+        ),
+        (
+            "checkpoint",
+            "lab-cnn",
+            "88 parameters",
+            "6x5x2",
+            "six, seven, été",
+            "3,000 samples",
+            "interrupted",
+        ),
+        ("embeddings", "dense_1", "mirror", "8 wide", "six, seven, été", "30 training", "9 test"),
+        ("results", "3 runs", "1 classification", "1 dataset", "freeze:copy=2", "knn:metric=cosine"),
+    )
+    for sentence, (kind, *facts) in zip(sentences, told, strict=True):
+        assert sentence.startswith(kind)
+        assert all(fact in sentence for fact in facts), sentence
     accuracies = [run.test_accuracy for run in results.runs]
     assert description.details["accuracies"] == [
         {
