@@ -21,8 +21,8 @@ Y = np.arange(20) % 4
 
 def check(path, train=X, numbers=Y, test=None, **options):
     """The pixels and labels of the parts; without a test part, every fifth image of a class is in it."""
-    held_out = {} if test is not None else {"test": "every-fifth"}
-    source = load_source(str(path), **held_out, **options)
+    split_held_out = {} if test is not None else {"test": "every-fifth"}
+    source = load_source(str(path), **split_held_out, **options)
     for part, images in (("train", train), ("test", train if test is None else test)):
         found, wanted = source.parts[part], np.asarray(images).reshape(*np.shape(images)[:3], -1)
         assert np.array_equal(found.images, wanted[found.source_index])

@@ -13,7 +13,7 @@ from tlcli.store import stored_images
 from tlcli.store.records import Checkpoint
 from tlcli.training import Recipe, transfer
 from tlcli.training.arms import parse_arms
-from tlcli.training.selection import held_out
+from tlcli.training.selection import split_held_out
 
 GROUPS = [("conv1",), ("conv2",), ("dense1",), ("head",)]
 
@@ -32,18 +32,18 @@ def test_alternatives_are_chosen_on_held_out_training_images(base, target_set, t
         parse_arms(["lp-ft:probe=" + "|".join(f"0.{n:03}" for n in range(1, 102))], GROUPS)
 
     small = without_validation(target_set)
-    folds, _ = held_out(small, 3)
+    folds, _ = split_held_out(small, 3)
     assert len(folds) == 5
     tested = np.concatenate([fold.test.source_index for fold in folds])
     assert sorted(tested) == sorted(small.train.source_index)
     assert not any(set(f.test.source_index) & set(f.train.source_index) for f in folds)
-    (fold,), what = held_out(target_set, 3)
+    (fold,), what = split_held_out(target_set, 3)
     assert (len(fold.train), what) == (len(target_set.train), "the validation part")
     assert np.array_equal(fold.test.labels, target_set.parts["validation"].labels)
 
     monkeypatch.setattr(stored_images, "IN_MEMORY", 0)
     store.write(tmp_path / "small.h5", small)
-    kept_in_file, _ = held_out(store.read(tmp_path / "small.h5", store.Dataset), 3)
+    kept_in_file, _ = split_held_out(store.read(tmp_path / "small.h5", store.Dataset), 3)
     for fold, same in zip(kept_in_file, folds, strict=True):
         assert isinstance(fold.train.images, stored_images.StoredImages)
         assert np.array_equal(fold.train.images, same.train.images)

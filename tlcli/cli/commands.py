@@ -66,13 +66,13 @@ def load(name: str) -> Any:
 class Argument(TyperArgument):
     """An argument that help shows as it is written: no braces, no type in Python's words."""
 
-    def shown(self) -> str:
+    def usage_name(self) -> str:
         """`FILE...`; in brackets where it may be left out."""
         name = f"{self.metavar}{'...' if self.nargs == -1 else ''}"
         return name if self.required else f"[{name}]"
 
     def get_usage_pieces(self, ctx: Any) -> list[str]:
-        return [self.shown()]
+        return [self.usage_name()]
 
     def get_help_record(self, ctx: Any) -> tuple[str, str] | None:
         record = super().get_help_record(ctx)

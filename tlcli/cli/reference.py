@@ -34,7 +34,7 @@ def update(text: str) -> str:
 def _section(name: str, command: Any) -> list[str]:
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     options = [p for p in command.params if p.param_type_name == "option" and p.name not in (*COMMON, "help")]
-    usage = " ".join(["tlcli", name, *(p.shown() for p in arguments), *["[OPTIONS]"]])
+    usage = " ".join(["tlcli", name, *(p.usage_name() for p in arguments), *["[OPTIONS]"]])
     description = [" ".join(part.split()) for part in inspect.cleandoc(command.help).split("\n\n")]
     examples = module(name).EXAMPLES
     lines = [f"## `{usage}`", ""]
@@ -51,7 +51,7 @@ def _table(params: list[Any]) -> list[str]:
 
 def _names(param: Any) -> str:
     if param.param_type_name == "argument":
-        return f"`{param.shown()}`"
+        return f"`{param.usage_name()}`"
     value = "" if getattr(param, "is_flag", False) else f" {param.metavar}"
     return _cell(f"`{', '.join([*param.opts, *param.secondary_opts])}{value}`")
 

@@ -50,7 +50,7 @@ def _from_folder(folder: Path, sizes: Mapping[str, int], budget: Budget) -> dict
 def _from_tar(path: Path, sizes: Mapping[str, int], budget: Budget) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     budget.grow(path.stat().st_size)
-    with unpacked(path, budget) as stream:
+    with tar_stream(path, budget) as stream:
         for member in members(stream):
             check_member(path.name, member.name)
             what = f"{member.name!r:.100}, which declares {member.size:,} bytes,"
@@ -72,7 +72,7 @@ def _from_tar(path: Path, sizes: Mapping[str, int], budget: Budget) -> dict[str,
 
 
 @contextmanager
-def unpacked(path: Path, budget: Budget) -> Iterator[Counted]:
+def tar_stream(path: Path, budget: Budget) -> Iterator[Counted]:
     """The bytes of a tar archive, gzipped or not. Raises TlcliError if it is damaged."""
     try:
         with open(path, "rb") as raw:

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from tlcli.data.archives import FILES, FOLDERS, Counted, check_member, members, unpacked
+from tlcli.data.archives import FILES, FOLDERS, Counted, check_member, members, tar_stream
 from tlcli.data.zipped import ZipEntry, grow
 from tlcli.store.budget import Budget
 
@@ -48,7 +48,7 @@ def open_tar(path: Path, budget: Budget) -> ZipEntry:
     spool = tempfile.TemporaryFile(prefix="tlcli-")  # noqa: SIM115 - lives as long as what is read from it
     places: dict[str, _Place] = {}
     names = []
-    with unpacked(path, budget) as stream:
+    with tar_stream(path, budget) as stream:
         for member in members(stream):
             check_member(path.name, member.name)
             name = member.name.removeprefix("./").rstrip("/")

@@ -79,14 +79,14 @@ _MEASURED = {"finite": "measured", "share": "measured share", "samples": "sample
 """The check of a history in version 1, by that of version 2."""
 
 
-def _translated_rule(rule: Array) -> Array:
+def _translate_rule(rule: Array) -> Array:
     if "history/" in rule.path:
         return dataclasses.replace(rule, values=_MEASURED[rule.values])
     return rule
 
 
 TRANSLATED = {
-    kind.name: dataclasses.replace(kind, arrays=tuple(map(_translated_rule, kind.arrays)))
+    kind.name: dataclasses.replace(kind, arrays=tuple(map(_translate_rule, kind.arrays)))
     for kind in schema.FORMATS.values()
 }
 """The rules for the values of a translated tree."""

@@ -15,7 +15,7 @@ from tlcli.store.budget import TEXT_RATIO, Budget
 from tlcli.store.keras_weights import EXPECTED, WeightsFile
 from tlcli.store.named_tensors import Safetensors, TensorFile, file_digest
 from tlcli.store.pytorch import open_pytorch
-from tlcli.store.zips import open_archive, told_if_damaged
+from tlcli.store.zips import open_archive, refuse_damaged
 
 _WEIGHTS, _CONFIG = "model.weights.h5", "config.json"
 
@@ -46,7 +46,7 @@ def open_weights(path: str | Path) -> Iterator[WeightsFile | TensorFile]:
 def _unpack(archive: zipfile.ZipFile, path: Path, budget: Budget) -> Iterator[WeightsFile]:
     """Open the weights in a `.keras` archive, by way of a temporary file."""
     with tempfile.TemporaryDirectory() as folder:
-        with told_if_damaged(path):
+        with refuse_damaged(path):
             inner = Path(archive.extract(_WEIGHTS, folder))
         budget.grow(inner.stat().st_size)
         with opening.open_hdf5(inner, expected=EXPECTED, budget=budget, called=str(path)) as file:
@@ -58,7 +58,7 @@ def _model_name(archive: zipfile.ZipFile, path: Path, budget: Budget) -> str:
     if _CONFIG not in archive.namelist():
         return ""
     budget.take(archive.getinfo(_CONFIG).file_size * TEXT_RATIO, _CONFIG)
-    with told_if_damaged(path):
+    with refuse_damaged(path):
         config = archive.read(_CONFIG)
     try:
         name = json.loads(config)["config"]["name"]

@@ -17,7 +17,7 @@ def open_archive(path: Path, budget: Budget, what: str = "a zip archive") -> zip
     Raises TlcliError for a damaged archive, and for members that are packed otherwise: one block of bzip2 or
     LZMA may unpack to any size, and zipfile keeps all of it.
     """
-    with told_if_damaged(path, what):
+    with refuse_damaged(path, what):
         archive = zipfile.ZipFile(path)
     members = archive.infolist()
     budget.take(len(members) * OBJECT, f"the {len(members):,} members")
@@ -43,7 +43,7 @@ def open_archive(path: Path, budget: Budget, what: str = "a zip archive") -> zip
 
 
 @contextlib.contextmanager
-def told_if_damaged(path: Path, what: str = "a zip archive") -> Iterator[None]:
+def refuse_damaged(path: Path, what: str = "a zip archive") -> Iterator[None]:
     """Turn the many kinds of errors that zipfile raises on a damaged file into a TlcliError."""
     try:
         yield

@@ -163,11 +163,11 @@ class ArmTrainer:
         """The weights after the last run, without the source head."""
         return net.weights(self.network.model)
 
-    def kept_of(self, task: SourceTask) -> Kept:
+    def measure_kept(self, task: SourceTask) -> Kept:
         """What the network as the last run left it has kept of the source task."""
         if self._asked is None:
             self._asked = task.inference(self.model, SOURCE_HEAD)
-        return task.kept(self._asked)
+        return task.measure(self._asked)
 
     def _with_source_head(self) -> keras.Model:
         """The network with the base's head beside its own, and the layers between the two if the heads read

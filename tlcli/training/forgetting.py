@@ -50,7 +50,7 @@ class SourceTask:
     @cached_property
     def before(self) -> Kept:
         """What the base itself has."""
-        return self.kept(self.inference(rebuild(self._base, self._precision).model, HEAD))
+        return self.measure(self.inference(rebuild(self._base, self._precision).model, HEAD))
 
     def inference(self, model: keras.Model, head: str) -> Inference:
         """What `kept` asks: the logits of a model's layer `head`, and the features it takes."""
@@ -60,7 +60,7 @@ class SourceTask:
             asked = keras.Model(model.inputs, outputs)
         return Inference(asked, base.mean, base.std, base.channel_order)
 
-    def kept(self, infer: Inference) -> Kept:
+    def measure(self, infer: Inference) -> Kept:
         """The accuracies of a network as its weights are now."""
         test = self._dataset.test
         logits, *features = infer(test.images)

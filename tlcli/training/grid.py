@@ -34,7 +34,7 @@ from tlcli.training.parallel import TRACING, Workers
 from tlcli.training.precision import resolve_precision
 from tlcli.training.recipe import Recipe
 from tlcli.training.run_record import describe_run
-from tlcli.training.selection import held_out
+from tlcli.training.selection import split_held_out
 from tlcli.training.watch import MeasuredCallback, ProgressCallback, StopCallback, Watch, rows
 
 
@@ -255,7 +255,7 @@ class _Grid:
     def _select(self, worker: int, cell: Cell, seed: int, watch: Watch) -> tuple[Arm, dict[str, Any]]:
         """The best candidate on held-out training images (accuracy, then loss), and the fields of the run
         that name it and give the measures of each."""
-        folds, what = held_out(cell.dataset, seed)
+        folds, what = split_held_out(cell.dataset, seed)
         total = len(folds) * len(cell.arm.choices)
         tried: dict[str, dict[str, float]] = {}
         for arm in cell.arm.choices:
@@ -291,7 +291,7 @@ class _Grid:
     def _run(self, cell: Cell, arm: Arm, trainer: ArmTrainer, seed: int, outcome: Outcome) -> Run:
         before = after = Kept()
         if self.source_task is not None:
-            before, after = self.source_task.before, trainer.kept_of(self.source_task)
+            before, after = self.source_task.before, trainer.measure_kept(self.source_task)
         batch_size = min(self.recipe.batch_size, len(cell.dataset.train))
         return describe_run(self.base, cell, arm, trainer, outcome, before, after, seed, batch_size)
 

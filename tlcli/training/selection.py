@@ -15,7 +15,7 @@ SMALL = 1_000
 """The most training images for which every fold is held out once; of more, one fold is."""
 
 
-def held_out(dataset: Dataset, seed: int) -> tuple[list[Dataset], str]:
+def split_held_out(dataset: Dataset, seed: int) -> tuple[list[Dataset], str]:
     """Datasets to choose on, and their name in results: each trains on some images and tests on others.
 
     Args:

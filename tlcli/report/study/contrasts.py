@@ -11,7 +11,7 @@ import numpy as np
 
 from tlcli.analysis import statistics
 from tlcli.analysis.statistics import Comparison
-from tlcli.report.study.entry import Entry, by, linked
+from tlcli.report.study.entry import Entry, by, components_of
 from tlcli.report.words import ALPHA
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def in_families(found: Sequence[Contrast | None]) -> list[Contrast]:
     """
     contrasts = [c for c in found if c is not None]
     for group in by(contrasts, lambda c: c.first.size).values():
-        for family in linked(group, lambda c: {e.file for e in c.first.runs}):
+        for family in components_of(group, lambda c: {e.file for e in c.first.runs}):
             for c in family:
                 c.family = family
     return contrasts

@@ -299,7 +299,7 @@ def last(history: dict[str, np.ndarray], name: str) -> float | None:
 T = TypeVar("T")
 
 
-def linked(items: Iterable[T], keys: Callable[[T], set[str]]) -> list[list[T]]:
+def components_of(items: Iterable[T], keys: Callable[[T], set[str]]) -> list[list[T]]:
     """Items grouped where they share a key, with each other or through others."""
     groups: list[tuple[set[str], list[T]]] = []
     for item in items:

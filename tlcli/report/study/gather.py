@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tlcli.errors import TlcliError, UsageError
-from tlcli.report.study.entry import NEIGHBOURS, Entry, Identity, by, identity_of, linked
+from tlcli.report.study.entry import NEIGHBOURS, Entry, Identity, by, components_of, identity_of
 from tlcli.report.study.order import arms_of
 from tlcli.report.study.study import Options, Study
 from tlcli.report.words import at_most, clean, plural
@@ -170,7 +170,7 @@ def _gaps(entries: list[Entry]) -> list[str]:
     """
     missing: list[str] = []
     arms = by(entries, lambda e: (e.variant, e.task, e.arm)).values()
-    for grid in linked(arms, lambda runs: {f"{e.variant}|{e.task}|{e.file}" for e in runs}):
+    for grid in components_of(arms, lambda runs: {f"{e.variant}|{e.task}|{e.file}" for e in runs}):
         group = [e for runs in grid for e in runs]
         for part in by(group, lambda e: (e.method == NEIGHBOURS, e.relation)).values():
             # Neighbours may be missing at a size, but not on some training sets of a size.
