@@ -140,7 +140,7 @@ def test_the_control_must_be_trained() -> None:
     blind = scratch(1.0)
     for run in blind:
         run.history = {"samples_seen": np.array([24000]), "test_accuracy": np.array([0.8])}
-    assert "equal budget: scratch has no training accuracy and no curve on record" in answer(blind)
+    assert "equal budget: scratch has neither a training accuracy nor a curve on file" in answer(blind)
     longer = Results(scratch(1.0, 96000, 0.85), {"t": target}, {"samples": 96000})
     text = answer(rising, longer).replace("\u00a0", " ")
     assert "Trained to its end (96,000 instead of 24,000 images seen), scratch reaches 85.00 % at 100" in text
@@ -259,7 +259,7 @@ def test_the_answer_speaks_for_all_tasks() -> None:
     document = compose(study)
     answer = " ".join(document.answer)
     assert document.answer[0].startswith("Transfer helped on 4 of 8 tasks: mnist a0 and b0, mnist a1 and b1")
-    assert "finetune better on 4 and worse on 1" in answer
+    assert "finetune is better on 4 and worse on 1 (" in answer
     overview = table_of(document, "overview")
     assert len(overview.rows) == 8
     assert len([s for s in document.sections if s.id.startswith("accuracy")]) == 8

@@ -71,9 +71,9 @@ class Comparison:
     def interval(self, family: int = 1, *, level: float = 0.95) -> tuple[float, float] | None:
         """The interval that holds for so many comparisons at once: each at the level 1 - (1 - level)/family.
 
-        It leaves zero out exactly where `p(family)` is below 1 - level. Of two single networks it is exact,
-        too: the interval of Clopper and Pearson for the share of the first among the images on which the two
-        differ, times their number.
+        It leaves zero out exactly where `p(family)` is below 1 - level, and lies within -1...1, as the
+        difference of two shares does. Of two single networks it is exact, too: the interval of Clopper and
+        Pearson for the share of the first among the images on which the two differ, times their number.
         """
         level = 1 - (1 - level) / family
         if self.exact is not None:
@@ -81,7 +81,7 @@ class Comparison:
         if self.error is None:
             return None
         half = t_quantile(level, self.df) * self.error
-        return self.difference - half, self.difference + half
+        return max(-1.0, self.difference - half), min(1.0, self.difference + half)
 
     def _exact_interval(self, exact: McNemar, level: float) -> tuple[float, float]:
         differing = exact.only_first + exact.only_second

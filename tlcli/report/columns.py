@@ -63,8 +63,9 @@ def contrast_row(c: Contrast) -> dict[str, Any]:
 
 def spread(cell: Cell, digits: int) -> str:
     """The mean with half of its interval; for one or two runs, the runs; for equal runs, a note."""
-    if cell.deterministic:
-        return f"{number(100 * cell.mean, digits)} (deterministic)"
+    if cell.equal:
+        what = "deterministic" if cell.deterministic else "in every run"
+        return f"{number(100 * cell.mean, digits)} ({what})"
     if len(cell.values) < 3:
         return ", ".join(number(100 * v, digits) for v in cell.values)
     low, high = cell.accuracy.interval or (0.0, 0.0)

@@ -8,14 +8,15 @@ from collections.abc import Iterable, Sequence
 from tlcli.report.sections import layers as layer_section
 from tlcli.report.sections import ranking
 from tlcli.report.sections.forgetting import extremes
-from tlcli.report.sections.gains import leaders, worth_text
+from tlcli.report.sections.gains import leaders, rivals, worth_text, would_have_shown
 from tlcli.report.sections.networks import ends_of_bases
+from tlcli.report.sections.overview import arms_over_tasks
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.contrasts import Contrast
 from tlcli.report.study.entry import CONTROL, NEIGHBOURS, by
 from tlcli.report.study.order import size_text
 from tlcli.report.study.worth import worth
-from tlcli.report.words import at_most, between, clean, count, listing, number, percent, plural, points
+from tlcli.report.words import NBSP, at_most, between, clean, count, listing, number, percent, plural, points
 
 Words = Iterable[str]
 MOST_NAMED = 6
@@ -82,18 +83,19 @@ def findings(study: Study) -> list[str]:
 
 
 def _one_task(study: Study, task: Task) -> Words:
-    contrasts = [c for c in task.gains if c.first.method != NEIGHBOURS] or task.gains
-    control = task.reference is not None and any(c.method == CONTROL for c in task.at(arm=task.reference))
+    reference = next(iter(task.references), "")
+    every = task.against(reference) if reference else []
+    contrasts = [c for c in every if c.first.method != NEIGHBOURS] or every
     if not contrasts:
         yield _best(task)
         return
-    reference = str(task.reference)
+    control = any(c.method == CONTROL for c in task.at(arm=reference))
     if not any(c.enough for c in contrasts):
         yield _too_few(contrasts, reference, task.digits)
         return
     yield _verdict(contrasts, reference, control)
     yield _extent(contrasts, reference, task.digits)
-    yield from filter(None, (_as_data(contrasts, reference), _losers(contrasts, reference, task.digits)))
+    yield from filter(None, (_as_data(contrasts, reference), _losers(every, reference, task.digits)))
     yield from filter(None, (_control(task, contrasts), _cost(task), _time(task, contrasts), _leaders(task)))
 
 
@@ -101,7 +103,10 @@ def _verdict(contrasts: Sequence[Contrast], reference: str, control: bool) -> st
     """A sentence on the gain, and the sizes at which it is shown."""
     sizes = sorted({c.first.size for c in contrasts})
     better = [s for s in sizes if any(c.gain for c in contrasts if c.first.size == s)]
-    what = "Transfer helped" if control else f"Some arm is better than {reference}"
+    winners = list(dict.fromkeys(c.first.name for c in contrasts if c.gain))
+    what = "Transfer helped"
+    if not control:
+        what = f"{at_most(winners, 4)} {'is' if len(winners) == 1 else 'are'} better than {reference}"
     none = "no gain from transfer is shown" if control else f"no arm is shown to be better than {reference}"
     if len(sizes) == 1:
         where = f"at {plural(sizes[0], 'training image')}"
@@ -118,12 +123,8 @@ def _verdict(contrasts: Sequence[Contrast], reference: str, control: bool) -> st
 
 
 def _detectable(contrasts: Sequence[Contrast]) -> str:
-    known = [c.detectable for c in contrasts if c.detectable is not None]
-    digits = contrasts[0].first.task.digits
-    if not known:
-        return ""
-    low, high = (number(100 * x, digits) for x in (min(known), max(known)))
-    return f"; differences of {low if low == high else f'{low} to {high}'} points would have shown"
+    text = would_have_shown(contrasts)
+    return f"; {text}" if text else ""
 
 
 def _extent(contrasts: Sequence[Contrast], reference: str, digits: int) -> str:
@@ -133,7 +134,7 @@ def _extent(contrasts: Sequence[Contrast], reference: str, digits: int) -> str:
     for s in dict.fromkeys((sizes[0], sizes[-1])):
         c = max((c for c in contrasts if c.first.size == s), key=lambda c: (c.gain, c.first.mean))
         interval = f" (95 % interval {between(c.interval, digits)})" if c.interval else ""
-        against = "from scratch" if c.second.method == CONTROL else f"of {reference}"
+        against = "from scratch" if c.second.method == CONTROL else f"with {reference}"
         parts.append(
             f"at {count(s)}, {c.first.name} reaches {percent(c.first.mean, digits)} against "
             f"{percent(c.second.mean, digits)} {against}, {points(c.difference, digits, sign=True)}{interval}"
@@ -173,7 +174,10 @@ def _control(task: Task, contrasts: Sequence[Contrast]) -> str:
     for reason, words in (
         ("behind", "has not learned its training images as the other arms have"),
         ("rising", "was still improving when its training ended"),
-        ("unknown", "has no training accuracy and no curve on record that would show it trained to its end"),
+        (
+            "unknown",
+            "has neither a training accuracy nor a curve on file to show that it was trained to its end",
+        ),
     ):
         if cells := short[reason]:
             sizes = size_text(sorted({c.size for c in cells}))
@@ -264,11 +268,7 @@ def _best(task: Task) -> str:
     if len(task.at(size=best.size)) == 1:
         return f"{text}. There is no other arm to compare it with."
     _, level, enough = task.leaders(best.size, best.variant)
-    if not enough:
-        return f"{text}, more than any other arm."
-    if not level:
-        return f"{text}, and every other arm is shown to be behind it."
-    return f"{text}. Not shown to be behind it: {at_most([c.arm for c in level], 6)}."
+    return f"{text}{rivals(best, level) if enough else ', more than any other arm'}."
 
 
 def _over_tasks(study: Study) -> Words:
@@ -287,7 +287,7 @@ def _over_tasks(study: Study) -> Words:
         return
     helped = [t for t in enough if any(c.gain for c in t.gains)]
     control = all(any(c.second.method == CONTROL for c in t.gains) for t in enough)
-    what = "Transfer helped" if control else "Some arm is better than the reference"
+    what = "Transfer helped" if control else "At least one arm is better than the reference"
     if helped:
         names = at_most([t.name for t in helped], 4)
         yield f"{what} on {len(helped)} of {plural(len(enough), 'task')}: {names}."
@@ -295,17 +295,31 @@ def _over_tasks(study: Study) -> Words:
         reference = "scratch" if control else "the reference"
         known = _would_have_shown(enough)
         yield f"No arm is shown to be better than {reference} on any of {plural(len(enough), 'task')}{known}."
-    counts = []
-    for arm in dict.fromkeys(c.first.name for t in enough for c in t.gains):
-        mine = [c for t in enough for c in t.gains if c.first.name == arm]
-        better = {id(c.first.task) for c in mine if c.gain}
-        worse = {id(c.first.task) for c in mine if c.loss}
-        if better or worse:
-            counts.append(f"{arm} better on {len(better)} and worse on {len(worse)}")
-    if counts:
-        yield f"Against {enough[0].reference}, by number of tasks: {'; '.join(counts[:8])}."
+    yield from _by_arm(enough)
     if helped and (unhelped := [t for t in enough if t not in helped]):
         yield f"No gain is shown on {at_most([t.name for t in unhelped], 4)}{_would_have_shown(unhelped)}."
+
+
+def _by_arm(tasks: Sequence[Task]) -> Words:
+    """What each arm gains, forgets and takes, from the table over the tasks."""
+    table = arms_over_tasks(tasks)
+    columns = {c.key: c for c in table.columns}
+
+    def told(key: str, unit: str) -> list[str]:
+        rows = [r for r in table.rows if r[key] is not None]
+        return [f"{table.cell(r, columns[key])}{NBSP}{unit} with {r['arm']}" for r in rows[:8]]
+
+    named = [
+        f"{r['arm']} is better on {r['better_on']} and worse on {r['worse_on']} "
+        f"({table.cell(r, columns['mean_gain'])}{NBSP}points on average)"
+        for r in table.rows
+        if r["mean_gain"] is not None
+    ]
+    yield f"Of {plural(len(tasks), 'task')}, against {tasks[0].reference}: {'; '.join(named[:8])}."
+    if lost := told("mean_lost", "points"):
+        yield f"Of its accuracy on the source task the base loses, on average, {listing(lost)}."
+    if seconds := told("mean_seconds", "s"):
+        yield f"A run takes, on average over the tasks, {listing(seconds)}."
 
 
 def _would_have_shown(tasks: Sequence[Task]) -> str:

@@ -70,7 +70,10 @@ def glance(task: Task) -> Table:
             texts = {f"at_{c.size}": spread(c, task.digits) for c in cells}
             rows += [{"arm": arm, "variant": variant, **texts}] if texts else []
     few = any(len(c.values) < 3 for c in task.cells)
-    caption = "Test accuracy in percent: mean ± half the width of its 95 % interval"
+    caption = (
+        "Test accuracy of each arm (a method with its options) in percent: mean ± half the width of its 95 % "
+    )
+    caption += "interval"
     caption += "; where there are fewer than three runs, each of them." if few else "."
     group = "variant" if len(task.variants) > 1 else ""
     return Table(task.id("glance"), caption, columns, rows, group=group, file="glance", task=task.name)
@@ -107,11 +110,11 @@ def full_table(task: Task) -> Table:
         Column("runs", "runs", "count"),
         Column("samples", "images seen", "count"),
         Column("seconds", "seconds a run (median)", "number", 1),
-        Column("deterministic", "all runs are equal", shown=False),
+        Column("deterministic", "all runs give the same answers", shown=False),
     ]
     rows: list[dict[str, Any]] = []
     for c in task.cells:
-        sd = None if len(c.values) < 3 or c.deterministic else c.accuracy.sd
+        sd = None if len(c.values) < 3 or c.equal else c.accuracy.sd
         row: dict[str, Any] = {"runs": len(c.runs), "accuracy": percent(c.mean), "sd": percent(sd)}
         row |= {"interval": percents(c.interval), "new_images": percents(c.new_images)}
         row |= {"train": percent(c.train), "gap": percent(c.gap), "samples": c.samples or None}
@@ -133,21 +136,21 @@ def full_table(task: Task) -> Table:
 def _gaps(task: Task) -> Iterable[str]:
     """Training against test accuracy: widest and narrowest gap at the smallest and the largest size."""
     for size in dict.fromkeys((task.sizes[0], task.sizes[-1])):
-        known = [(c.gap, c) for c in task.at(size=size) if c.gap is not None]
-        texts = (
-            [
-                f"{c.name} ({points(gap, task.digits)}: {pct(c.train or 0, task.digits)} in training, "
-                f"{pct(c.mean, task.digits)} in test)"
-                for gap, c in (max(known, key=lambda k: k[0]), min(known, key=lambda k: k[0]))
-            ]
-            if known
-            else []
+        known = sorted(
+            ((c.gap, c) for c in task.at(size=size) if c.gap is not None), key=lambda k: k[0], reverse=True
         )
-        lead = f"At {plural(size, 'training image')} the gap between training and test accuracy is"
-        if len(known) > 1:
-            yield f"{lead} widest for {texts[0]} and narrowest for {texts[1]}."
-        elif known:
-            yield f"{lead} that of {texts[0]}."
+        if not known:
+            continue
+        where = f"At {plural(size, 'training image')}"
+        if known[0][0] <= 0:
+            yield f"{where} no arm does better on its training images than on the test images."
+            continue
+        texts = [
+            f"{points(gap, task.digits)} with {c.name} ({pct(c.train or 0, task.digits)} in training, "
+            f"{pct(c.mean, task.digits)} in the test)"
+            for gap, c in dict.fromkeys((known[0], known[-1]))
+        ]
+        yield f"{where} the gap between training and test accuracy is {' to '.join(texts[::-1])}."
 
 
 def _limits(study: Study, task: Task) -> Iterable[str]:
@@ -163,7 +166,7 @@ def _limits(study: Study, task: Task) -> Iterable[str]:
             "The runs of one size share two training sets and count as independent all the same: their "
             "spread is that of the training more than of drawing another set."
         )
-    if any(len(c.runs) == 1 for c in cells):
+    if any(len(c.runs) == 1 and c.method != NEIGHBOURS for c in cells):
         yield (
             "A single run shows how one network does on these test images, and not how another training "
             "would do."

@@ -94,7 +94,7 @@ def convergence(task: Task) -> str:
         variant = f" with {task.variants[0]}" if task.variants[0] else ""
         text = f"At {plural(size, 'training image')}{variant}, {task.reference} ends at "
         text += f"{percent(level, task.digits)}."
-        text += f" The mean curve reaches that for {listing(soon)}." if soon else ""
-        text += f" Not within this training: {listing(late)}." if late else ""
+        text += f" The mean curve reaches that with {listing(soon)}." if soon else ""
+        text += f" In this training it is not reached with {listing(late, 'or')}." if late else ""
         sentences.append(text)
     return " ".join(sentences)

@@ -115,11 +115,14 @@ def _comparison_table(task: Task, contrasts: Sequence[Contrast]) -> Table:
 def _verdicts(task: Task, contrasts: Sequence[Contrast]) -> Iterable[str]:
     reference = contrasts[0].second.arm
     shown = [c for c in contrasts if c.shown]
-    for (size, more), group in by(shown, lambda c: (c.first.size, c.gain)).items():
-        ordered = sorted(group, key=lambda c: -abs(c.difference))
-        named = [f"{c.first.name} ({points(c.difference, task.digits, sign=True)})" for c in ordered]
-        verb = f"forget{'s' if len(named) == 1 else ''} {'more' if more else 'less'}"
-        yield f"At {plural(size, 'training image')}, {at_most(named, 6)} {verb} than {reference}."
+    for size, there in by(shown, lambda c: c.first.size).items():
+        parts = []
+        for more, group in by(there, lambda c: c.gain).items():
+            ordered = sorted(group, key=lambda c: -abs(c.difference))
+            named = [f"{c.first.name} ({points(c.difference, task.digits, sign=True)})" for c in ordered]
+            verb = f"forget{'s' if len(named) == 1 else ''} {'more' if more else 'less'}"
+            parts.append(f"{at_most(named, 6)} {verb} than {reference}")
+        yield f"At {plural(size, 'training image')}, {'; '.join(parts)}."
     if not any(c.shown for c in contrasts) and any(c.enough for c in contrasts):
         yield f"No arm is shown to forget more or less than {reference}."
 

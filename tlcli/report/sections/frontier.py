@@ -26,7 +26,7 @@ def frontier(study: Study, task: Task) -> Iterable[Block]:
     if not curves:
         return
     best = [c for group in groups for c in undominated(group)]
-    told = " ".join(_sentences(groups, best))
+    told = _told(groups, best)
     caption = (
         "Test accuracy on the target against the accuracy that is kept on the source task, with the base's "
         "head. A line joins the strengths of one method; crosses are 95 % intervals. Filled, and along the "
@@ -91,11 +91,12 @@ def _table(task: Task, cells: Sequence[Cell], best: Sequence[Cell]) -> Table:
     return Table(id, caption, columns, rows, group="size", file="frontier", task=task.name)
 
 
-def _sentences(groups: Iterable[Sequence[Cell]], best: Sequence[Cell]) -> Iterable[str]:
+def _told(groups: Iterable[Sequence[Cell]], best: Sequence[Cell]) -> str:
+    """The arms on the frontier, at each size."""
+    parts = []
     for group in groups:
         there = sorted((c for c in group if c in best), key=lambda c: -c.mean)
         variant = f" ({group[0].variant})" if group[0].variant else ""
-        yield (
-            f"At {plural(group[0].size, 'training image')}{variant} the frontier is made by "
-            f"{listing([c.arm for c in there])}, from the most accurate to the one that keeps most."
-        )
+        named = listing([c.arm for c in there])
+        parts.append(f"at {plural(group[0].size, 'training image')}{variant} {named}")
+    return f"On the frontier, from the most accurate arm to the one that keeps most: {'; '.join(parts)}."

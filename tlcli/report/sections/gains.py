@@ -17,7 +17,7 @@ from tlcli.report.columns import (
 )
 from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.registry import section
-from tlcli.report.study import Study, Task
+from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.contrasts import Contrast
 from tlcli.report.study.entry import CONTROL, by
 from tlcli.report.study.order import size_text
@@ -168,7 +168,7 @@ def verdicts(
         if rest := [c for c in group if not c.shown]:
             names = at_most([c.first.name for c in rest], 5)
             verb = "is" if len(rest) == 1 else "are"
-            parts.append(f"{names} {verb} not shown to differ from it{_size(rest, digits)}")
+            parts.append(f"{names} {verb} not shown to differ from it{_brackets(rest)}")
         sentences.append(f"{where} {'; '.join(parts)}.")
     return sentences
 
@@ -176,19 +176,24 @@ def verdicts(
 def _none(group: Sequence[Contrast], reference: str, digits: int, where: str, margin: float | None) -> str:
     names = list(dict.fromkeys(c.first.name for c in group))
     who = f"None of the {len(names)} arms is" if len(names) > 1 else f"{names[0]} is not"
-    text = f"{who} shown to differ from {reference}{where}{_size(group, digits)}."
+    text = f"{who} shown to differ from {reference}{where}{_brackets(group)}."
     if margin is not None and all(c.equivalent for c in group):
         text += f" All are equivalent to it within {points(margin, digits)}."
     return text
 
 
-def _size(group: Sequence[Contrast], digits: int) -> str:
-    """The difference that would have shown, in brackets."""
-    known = [c.detectable for c in group if c.detectable is not None]
+def _brackets(group: Sequence[Contrast]) -> str:
+    text = would_have_shown(group)
+    return f" ({text})" if text else ""
+
+
+def would_have_shown(group: Sequence[Contrast]) -> str:
+    """The smallest differences that comparisons would have shown, in words; empty if unknown."""
+    known = sorted(c.detectable for c in group if c.detectable is not None)
     if not known:
         return ""
-    low, high = (number(100 * x, digits) for x in (min(known), max(known)))
-    return f" (differences of {low if low == high else f'{low} to {high}'} points would have)"
+    low, high = (number(100 * x, group[0].first.task.digits) for x in (known[0], known[-1]))
+    return f"only differences of {low if low == high else f'{low} to {high}'} points or more would have shown"
 
 
 def _of_networks(contrasts: Sequence[Contrast], reference: str, digits: int) -> Iterable[str]:
@@ -292,11 +297,15 @@ def leaders(task: Task, sizes: Sequence[int] = ()) -> str:
             continue
         best, level, enough = task.leaders(size, variant)
         where = f"At {plural(size, 'training image')}" + (f" with {variant}" if variant else "")
-        text = f"{where}, {best.arm} has the highest mean"
-        if not enough:
-            sentences.append(f"{text}.")
-        elif level:
-            sentences.append(f"{text}; not shown to be behind it: {at_most([c.arm for c in level], 6)}.")
-        else:
-            sentences.append(f"{text}, and every other arm is shown to be behind it.")
+        sentences.append(f"{where}, {best.arm} has the highest mean{rivals(best, level) if enough else ''}.")
     return " ".join(sentences)
+
+
+def rivals(best: Cell, level: Sequence[Cell]) -> str:
+    """The arms beside the best that may be as good, in words."""
+    if not level:
+        return ", and every other arm is shown to be worse"
+    if len(level) == len(best.task.at(size=best.size, variant=best.variant)) - 1 > 1:
+        return "; no other arm is shown to be worse"
+    names = at_most([c.arm for c in level], 6)
+    return f"; {names} {'is' if len(level) == 1 else 'are'} not shown to be worse"

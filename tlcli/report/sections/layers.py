@@ -139,6 +139,11 @@ def _dip(study: LayerStudy, name: str, missing: str, seen: str, unseen: str) -> 
         return f"{unseen}: {missing}."
     shown = [e for e in effects if e.shown and e.difference < 0]
     deepest = min(shown or effects, key=lambda e: e.difference)
+    if not shown and mean is not None and mean.shown and mean.difference < 0:
+        return (
+            f"{seen} over all n together ({evidence(mean, d)}), and at no n by itself (lowest difference: "
+            f"{evidence(deepest, d)}, at n = {deepest.n})."
+        )
     below = [str(e.n) for e in shown]
     above = [str(e.n) for e in effects if e.shown and e.difference > 0]
     detail = evidence(deepest, d) + (f", at n = {deepest.n}" if len(below) != 1 else "")

@@ -19,8 +19,9 @@ from tlcli.report.words import percent as pct
 @section("learning", "From the view of statistical learning", order=40, folded=True)
 def learning(study: Study, task: Task) -> Iterable[Block]:
     """Tables of capacity and gap, and of bias and variance, with their meaning and limits."""
-    yield _capacity(task)
-    yield from (Text(t) for t in (*_trade(task), _bounds(task)) if t)
+    if any(c.parameters for c in task.cells):
+        yield _capacity(task)
+        yield from (Text(t) for t in (*_trade(task), _bounds(task)) if t)
     apart = [c for c in task.cells if c.parts is not None]
     if apart:
         yield from _apart(task, apart)
@@ -88,22 +89,15 @@ def _trade(task: Task) -> Iterable[str]:
         if len(known) < 2:
             continue
         most, fewest = max(known, key=lambda c: c.parameters), min(known, key=lambda c: c.parameters)
-        where = f"At {plural(size, 'training image')}"
         if most.parameters < 2 * fewest.parameters:
-            low, high = count(fewest.parameters), count(most.parameters)
-            span = low if low == high else f"{low} to {high}"
-            yield (
-                f"{where} all networks train about as many parameters ({span}), which cannot tell their gaps "
-                "apart."
-            )
-            continue
+            continue  # too alike to explain a difference between the gaps
+        where = f"At {plural(size, 'training image')}"
         texts = [
             f"{c.name} trains {plural(c.parameters, 'parameter')} ({number(c.parameters / size, 1)} per "
             f"image) and has a gap of {points(c.gap or 0, task.digits)}"
             for c in (most, fewest)
         ]
-        go = "go" if (fewest.gap or 0) < (most.gap or 0) else "do not go"
-        yield f"{where}, {texts[0]}; {texts[1]}. There fewer trained parameters {go} with a smaller gap."
+        yield f"{where}, {texts[0]}; {texts[1]}."
 
 
 def _apart(task: Task, cells: Sequence[Cell]) -> Iterable[Block]:
@@ -174,5 +168,7 @@ def _reading(task: Task, cells: Sequence[Cell]) -> Iterable[str]:
         if not shares:
             continue
         low, high = min(shares, key=lambda n: shares[n]), max(shares, key=lambda n: shares[n])
-        text = f"At {plural(size, 'training image')} variance makes up {pct(shares[low], 0)} ({low})"
-        yield (text + (f" to {pct(shares[high], 0)} ({high})" if high != low else "") + " of the test error.")
+        text = f"At {plural(size, 'training image')} variance makes up {pct(shares[low], 0)}"
+        if shares[low] < shares[high]:
+            text += f" ({low}) to {pct(shares[high], 0)} ({high})"
+        yield f"{text} of the test error."

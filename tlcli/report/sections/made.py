@@ -95,7 +95,7 @@ def _files(study: Study, files: Sequence[Ancestor]) -> Table:
             "given": "yes" if f.content_sha256 in given else "",
             "digest": clean_digest(f.content_sha256),
             "version": clean(f.generated_by or "unknown"),
-            "computed": clean(", ".join(f"{k} {v}" for k, v in sorted(computed.items()))) if computed else "",
+            "computed": ", ".join(f"{clean(k)} {clean(v)}" for k, v in sorted(computed.items())),
         }
         for f in files
         for computed in [computing_of(study, f)]
@@ -140,7 +140,7 @@ def _seeds(study: Study) -> Table:
                 "runs": 0,
                 "seeds": seeds,
                 "parameters": e.parameters or None,
-                "trainable": e.trained,
+                "trainable": e.trained or None,
             },
         )
         row["datasets"].append(clean(e.target.name))

@@ -112,11 +112,16 @@ def _picking(entries: Sequence[Entry], digits: int) -> str:
     honest = [e for e in entries if not e.chosen_on_test]
     if not honest:
         return "k was chosen on the test images here, which overstates these accuracies."
-    most = [
-        f"{points(max(float(e.test_curve.max()) - e.measured for e in group), digits)} at {count(size)}"
+    gains = {
+        size: max(float(e.test_curve.max()) - e.measured for e in group)
         for size, group in sorted(by(honest, lambda e: e.size).items())
-    ]
+    }
+    told = [f"{points(gain, digits)} at {count(size)}" for size, gain in gains.items() if gain > 0]
+    if not told:
+        return (
+            "k was chosen by leave-one-out on the training images; no other k is better on the test images."
+        )
     return (
-        "k was chosen by leave-one-out on the training images. Choosing it on the test images would have "
-        f"overstated the accuracy by up to {at_most(most)} training images."
+        "k was chosen by leave-one-out on the training images. Chosen on the test images it would make the "
+        f"accuracy look better by up to {at_most(told)} training images."
     )

@@ -33,6 +33,8 @@ def overview(study: Study, task: None) -> Iterable[Block]:
     if tasks:
         yield _chart(study, tasks)
         yield _gains(tasks)
+        if enough := [t for t in tasks if any(c.enough for c in t.gains)]:
+            yield arms_over_tasks(enough)
     else:
         yield _accuracies(study.tasks)
     strata = common_strata(study.tasks)
@@ -67,7 +69,10 @@ def _gains(tasks: Sequence[Task]) -> Table:
     """A row per task and size, a column per arm; or, with many arms, a row per comparison."""
     arms = list(dict.fromkeys(c.first.name for t in tasks for c in t.gains))
     columns = [Column("task", "task"), Column("size", "training images", "count")]
-    caption = f"What each arm gains over {_reference(tasks)} in points, with its 95 % interval."
+    caption = (
+        f"What each arm (a method with its options) gains over {_reference(tasks)}, in points, with its 95 % "
+        "interval."
+    )
     note = "* The interval leaves zero out, over three or more runs."
     if len(arms) <= MOST_ACROSS:
         columns += [Column(f"arm {a}", a, "figure", arm=a) for a in arms]
@@ -98,6 +103,39 @@ def _gains(tasks: Sequence[Task]) -> Table:
         for c in t.gains
     ]
     return Table("overview", caption, columns, rows, group="task")
+
+
+def arms_over_tasks(tasks: Sequence[Task]) -> Table:
+    """A row for each arm: on how many tasks it is better and worse, and its mean gain and costs."""
+    gains = by((c for t in tasks for c in t.gains), lambda c: c.first.name)
+    rows: list[dict[str, Any]] = []
+    for arm, cells in by((c for t in tasks for c in t.cells), lambda c: c.name).items():
+        mine = gains.get(arm, [])
+        rows.append(
+            {
+                "arm": arm,
+                "better_on": len({id(c.first.task) for c in mine if c.gain}) if mine else None,
+                "worse_on": len({id(c.first.task) for c in mine if c.loss}) if mine else None,
+                "mean_gain": percent(_mean([c.difference for c in mine])),
+                "mean_lost": percent(_mean([c.lost.mean for c in cells if c.lost is not None])),
+                "mean_seconds": _mean([c.seconds for c in cells if c.seconds is not None]),
+            }
+        )
+    d = min(t.digits for t in tasks)
+    columns = [
+        Column("arm", "arm"),
+        Column("better_on", "tasks on which it is better", "count"),
+        Column("worse_on", "worse", "count"),
+        Column("mean_gain", "mean difference (points)", "points", d),
+        Column("mean_lost", "mean source accuracy lost (points)", "number", d),
+        Column("mean_seconds", "seconds a run (mean)", "number", 1),
+    ]
+    caption = f"Each arm against {_reference(tasks)}, and what it costs, over {len(tasks)} tasks."
+    return Table("arms-over-tasks", caption, columns, rows)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
 
 
 def _accuracies(tasks: Sequence[Task]) -> Table:

@@ -49,9 +49,9 @@ def pictures(study: Study, task: Task) -> Iterable[Block]:
     variant = f" with {first.variant}" if first.variant else ""
     most = f" in most of {runs} runs" if runs > 1 else ""
     caption = (
-        f"Test images at {plural(first.size, 'training image')}{variant} that one arm gets right and the "
-        f"other wrong{most}. Below each image its class and, after the arrow, what the arm that is wrong "
-        "takes it for."
+        f"Test images that one arm gets right and the other wrong{most}, with "
+        f"{plural(first.size, 'training image')}{variant}. Below each image stands its class and, after the "
+        "arrow, the answer of the arm that is wrong."
     )
     text = " ".join(
         f"{r.right} is right and {r.wrong} wrong on {count(r.total)} of {count(task.images)} test images."

@@ -74,15 +74,21 @@ class Cell:
         return self.accuracy.mean
 
     @property
-    def deterministic(self) -> bool:
-        """Whether all repetitions gave the same predictions."""
+    def equal(self) -> bool:
+        """Whether all repetitions have the same accuracy."""
         return len(self.values) > 1 and max(self.values) - min(self.values) < 1e-12
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether all repetitions gave the same answers, some of them wrong."""
+        first = self.runs[0].predictions
+        return self.equal and self.mean < 1 and all(np.array_equal(e.predictions, first) for e in self.runs)
 
     @cached_property
     def interval(self) -> tuple[float, float] | None:
         """The interval of the mean on these test images, within 0 and 1; from three repetitions on."""
         s = self.accuracy.interval
-        return None if s is None or self.deterministic else (max(0.0, s[0]), min(1.0, s[1]))
+        return None if s is None or self.equal else (max(0.0, s[0]), min(1.0, s[1]))
 
     @cached_property
     def new_images(self) -> tuple[float, float] | None:

@@ -89,8 +89,9 @@ class Contrast:
 
     @property
     def detectable(self) -> float | None:
-        """The smallest difference that this comparison shows with a power of 80 %."""
-        return self.comparison.detectable(max(1, len(self.family))) if self.enough else None
+        """The smallest difference that this comparison shows with a power of 80 %; 1 if it shows none."""
+        found = self.comparison.detectable(max(1, len(self.family))) if self.enough else None
+        return None if found is None else min(1.0, found)
 
     @property
     def verdict(self) -> str:
