@@ -30,6 +30,8 @@ LONG = (
     "test_proportion.py",
     "test_crashes.py",
     "test_own_network.py",
+    "test_applications.py",
+    "test_report.py",
     "test_weights.py",
     "test_fuzz.py",
 )
