@@ -143,7 +143,7 @@ def test_installed_packages_announce_names_and_are_imported_when_they_are_wanted
 def test_what_a_file_was_made_with_is_told_where_it_is_missing():
     register: Register[int] = NETWORKS  # type: ignore[assignment]
     for plugin, words in {
-        "mynet.py": r"no network 'mynet'; base.h5 was made `with` mynet.py \(12ab12ab...\). Load mynet",
+        "mynet.py": r"no network 'mynet'; base.h5 was made `with` mynet.py \(12ab12ab...\). Load it first",
         "own 1.0": r"base.h5 was made with the package own 1.0 \(12ab12ab...\). Install it",
         "__main__": r"base.h5 was made in a notebook \(12ab",
     }.items():

@@ -259,7 +259,7 @@ class Register(Generic[T]):
         if name.endswith(".py"):
             return (
                 f"{name!r} is a file; expected the name of a {self.noun} that it registers.\n"
-                f"Load the file first (`with`) and give that name; `tlcli plugins` lists it."
+                f"Load it first (`with` {name}) and give that name; `tlcli plugins` lists it."
             )
         near = did_you_mean(name, self.all_names())
         return f"There is no {self.noun} {name!r}." + (near or f" There are {', '.join(self)}.")
@@ -310,7 +310,7 @@ def _with(plugin: str) -> str:
 
 def _how_to_get(plugin: str) -> str:
     if plugin.endswith(".py"):
-        return f" Load {plugin} first (`with`)."
+        return f" Load it first (`with` {plugin})."
     return "" if plugin == "__main__" else " Install it."
 
 

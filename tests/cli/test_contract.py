@@ -180,7 +180,7 @@ def test_impossible_combinations(call):
         (["train-base", "x.h5", "--arch", "mynet.py"], ["'mynet.py' is a file", "--with mynet.py"]),
         (["split", "--dataset", "my.py"], ["'my.py' is a file", "a data set", "--with my.py"]),
         (["train-base", "x.h5", "--arch", "resnet50x"], ["no network 'resnet50x'"]),
-        (["--with", "x.py", "archs"], ["--with x.py: cannot be read"]),
+        (["--with", "x.py", "archs"], ["plug-in x.py", "cannot be read"]),
         ([], ["command"]),
     ],
 )
