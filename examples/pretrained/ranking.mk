@@ -33,8 +33,9 @@ $(OUT)/ranking-%.h5: $(OUT)/target-%.h5 $(RANKED)
 
 define worth
 $(OUT)/to-$(1)-b-$(2).h5: $(OUT)/b-$(2).h5 $(OUT)/target-$(1).h5
-	$$(TLCLI) transfer $$^ --method logistic --method finetune --optimizer adamw --learning-rate 0.001 --schedule one-cycle \
-	  --weight-decay 0.01 --batch-size 50 --augment crop:4 --samples 1500 --eval-every 1500 --seed 42 -o $$@ --force --resume
+	$$(TLCLI) transfer $$^ --method logistic --method finetune --method finetune:statistics=1 --optimizer adamw \
+	  --learning-rate 0.001 --schedule one-cycle --weight-decay 0.01 --batch-size 50 --augment crop:4 \
+	  --samples 5000 --eval-every 5000 --runs 1 --seed 42 -o $$@ --force --resume
 endef
 $(foreach t,cifar10 mnist,$(foreach b,$(BASES),$(eval $(call worth,$(t),$(b)))))
 
