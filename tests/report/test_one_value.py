@@ -129,7 +129,7 @@ def test_sentences_use_the_numbers_of_the_tables(document: Document) -> None:
 
 def test_all_files_say_the_same(document: Document) -> None:
     drawn = {c.id: Drawn("<svg></svg>") for c in document.charts()}
-    page = html.unescape(re.sub(r"<[^>]+>", "\n", page_of(document, drawn)))
+    page = html.unescape(re.sub(r"<[^>]+>", "\n", page_of(document, drawn).replace("<wbr>", "")))
     text, content, files = markdown(document), json.loads(json_text(document)), csv_files(document)
     blocks = [*content["opening"], *(b for s in content["sections"] for b in s["blocks"])]
     tables = {b["table"]: b for b in blocks if "table" in b}

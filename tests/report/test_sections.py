@@ -353,7 +353,10 @@ def test_effective_data_over_many_sizes() -> None:
     assert [r["transferred"].split(" (")[0] for r in rows] == ["90", "900", "9,000", "over 0"]
     assert "10 images with finetune are worth 100 with scratch" in told_in(part)
     (drawn,) = [b for b in part.blocks if isinstance(b, Chart)]
-    assert len(drawn.draw(2).axes) == 1
+    figure = drawing.lay_out(drawn.draw(2))
+    assert len(figure.axes) == 1
+    assert "10,000" in drawing.to_svg(figure)
+    assert "mathdefault" not in drawing.to_svg(figure)
 
 
 def test_another_base_and_another_draw_are_told_apart() -> None:

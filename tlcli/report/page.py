@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from tlcli.report.words import NUMERIC, slug
 from tlcli.report.words import escape_html as e
 
 LONG = 24
+NAMES = ("arm", "variant", "against", "name")
+"""The columns of names, which stay on one line unless they are long."""
 MANY = 8
 SHORT = 16
 """The most rows of a table that paper keeps on one page."""
@@ -156,9 +159,9 @@ def _table(table: Table, numbers: Numbers) -> str:
             ' class="group"' if table.group and before is not None and row.get(table.group) != before else ""
         )
         before = row.get(table.group) if table.group else None
+        texts = [(c, table.cell(row, c)) for c in table.visible]
         cells = [
-            f"<td{_class(c, table.cell(row, c))}{_arm(c.arm, numbers)}>{e(table.cell(row, c))}</td>"
-            for c in table.visible
+            f"<td{_class(c, text)}{_arm(c.arm, numbers)}>{_breakable(c, text)}</td>" for c, text in texts
         ]
         rows.append(f"<tr{mark}{_arm(row.get('arm'), numbers)}>{''.join(cells)}</tr>")
     n, name = numbers.table(table), f"table-{slug(table.id)}"
@@ -172,6 +175,11 @@ def _table(table: Table, numbers: Numbers) -> str:
         f'<table aria-labelledby="{name}"{many}>'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>{note}"
     )
+
+
+def _breakable(column: Column, text: str) -> str:
+    """The text of a cell; a name may be broken behind a colon or a comma."""
+    return re.sub("([:,])", r"\1<wbr>", e(text)) if column.key in NAMES else e(text)
 
 
 def table_files(table: Table) -> list[str]:
@@ -203,7 +211,8 @@ def _class(column: Column, text: str = "") -> str:
         return ' class="num"'
     if column.kind == "digest":
         return ' class="digest"'
+    if column.key in NAMES:
+        return ' class="name wrap"' if len(text) > LONG else ' class="name"'
     if len(text) > LONG:
         return ' class="long"'
-    named = column.key in ("arm", "variant", "against", "name", "version")
-    return ' class="name"' if named or column.key.endswith("verdict") else ""
+    return ' class="word"' if column.key == "version" or column.key.endswith("verdict") else ""

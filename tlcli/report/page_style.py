@@ -52,7 +52,8 @@ tr.group td { border-top: 1px solid var(--grid); }
 .many { font-size: .8rem; }
 .many th, .many td { padding-right: .5rem; }
 .num { text-align: right; }
-td.num, td.name { white-space: nowrap; }
+td.num, td.name, td.word { white-space: nowrap; }
+td.wrap { white-space: normal; min-width: 11rem; }
 th.num { max-width: 7.5rem; }
 td.long { min-width: 13rem; }
 td.digest { font-family: var(--mono); font-size: .74rem; min-width: 17rem; overflow-wrap: anywhere; }
@@ -107,7 +108,7 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
   #arms, .tools, .files, .pairs, .tiles, .pairs + .note { display: none; }
   .wide { display: block; }
   .narrow { display: none; }
-  figure, tr, .answer, .short { break-inside: avoid; }
+  figure, figcaption, .caption, tr, .answer, .short { break-inside: avoid; }
   h2, h3, summary, .caption { break-after: avoid; }
   details > summary { list-style: none; }
   footer { display: none; }
@@ -116,9 +117,8 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
   .scroll { overflow: visible; }
   table, .many { font-size: 7.4pt; }
   th, td, .many th, .many td { padding-right: .45rem; }
-  td.name { white-space: normal; }
   td.digest { font-size: 6.6pt; min-width: 0; }
-  td.long { min-width: 0; }
+  td.long, td.wrap { min-width: 0; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 7.6pt; }
   figure svg { max-height: 21cm; }
   figure svg * { stroke-linejoin: round; stroke-linecap: butt; }

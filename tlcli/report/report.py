@@ -16,6 +16,7 @@ from tlcli.report.page import Drawn, attributes, html
 from tlcli.report.registry import SECTIONS, SectionKind
 from tlcli.report.sections.made import line
 from tlcli.report.study import Study, Task
+from tlcli.report.study.entry import CONTROL
 from tlcli.report.study.gather import gather
 from tlcli.report.study.study import Options
 from tlcli.report.tex import tex
@@ -107,7 +108,7 @@ def build(
 def compose(study: Study) -> Document:
     """The whole report as data, nothing drawn yet."""
     parts = [part for kind in kinds() for part in _parts(study, kind)]
-    opening = _take_opening(parts)
+    opening = _take_opening(parts, "gain" if _is_ablation(study) else "")
     parts += [_limits(parts)]
     parts.sort(key=lambda p: p.folded)
     return Document(
@@ -139,16 +140,23 @@ def _parts(study: Study, kind: SectionKind) -> Iterable[Section]:
         yield Section(name, title, list(kind.make(study, task)), folded, task.name if task and many else "")
 
 
-def _take_opening(parts: Sequence[Section]) -> list[Block]:
-    """Take the chart and the table for the top of the page out of their section."""
+def _is_ablation(study: Study) -> bool:
+    """Whether the arms are held against the one that they extend by options."""
+    return len(study.tasks) == 1 and any(c.second.method != CONTROL for c in study.tasks[0].gains)
+
+
+def _take_opening(parts: Sequence[Section], first: str) -> list[Block]:
+    """Take the chart, `first` if there is one of that name, and the table for the top of the page out of
+    their sections."""
+    found = ([b for b in p.blocks if not isinstance(b, Text) and b.id in OPENING] for p in parts)
+    blocks = next(filter(None, found), [])
+    charts = [b for b in blocks if isinstance(b, Chart)]
+    named = [b for p in parts for b in p.blocks if isinstance(b, Chart) and b.id == first]
+    tables = [b for b in blocks if isinstance(b, Table) and b.id in ("glance", "overview")]
+    opening: list[Block] = [*(named or charts)[:1], *tables[:1]]
     for part in parts:
-        if found := [b for b in part.blocks if not isinstance(b, Text) and b.id in OPENING]:
-            chart = next((b for b in found if isinstance(b, Chart)), None)
-            table = next((b for b in found if isinstance(b, Table) and b.id in ("glance", "overview")), None)
-            opening: list[Block] = [b for b in (chart, table) if b is not None]
-            part.blocks = [b for b in part.blocks if b not in opening]
-            return opening
-    return []
+        part.blocks = [b for b in part.blocks if all(b is not taken for taken in opening)]
+    return opening
 
 
 def _limits(parts: Sequence[Section]) -> Section:

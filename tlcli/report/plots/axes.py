@@ -14,6 +14,8 @@ from tlcli.report.study import Cell, Task
 from tlcli.report.words import count
 
 Looks = dict[str, style.Look]
+LONGEST = 24
+"""The most characters of a name on one line."""
 
 
 def plot(ax: Any, x: ArrayLike, y: ArrayLike, look: style.Look, tips: Sequence[str] = (), **how: Any) -> None:
@@ -65,18 +67,18 @@ def chance(ax: Any, task: Task, axis: str) -> None:
         line(100 * task.chance, color=style.MUTED, lw=1.1, linestyle=":", zorder=1)
 
 
-def size_axis(ax: Any, sizes: Sequence[int]) -> None:
+def size_axis(ax: Any, sizes: Sequence[int], label: str = "training images", side: str = "x") -> None:
     """A logarithmic axis whose ticks are the sizes themselves, as many as fit."""
-    ax.set_xscale("log")
     kept: list[int] = []
     width = max(np.log(sizes[-1] / sizes[0]), 1e-9)
     for s in sizes:
         if not kept or np.log(s / kept[-1]) / width > 0.11:
             kept.append(s)
     kept[-1] = sizes[-1]
-    ax.set_xticks(kept, [count(s) for s in kept])
-    ax.set_xticks([], minor=True)
-    ax.set_xlabel("training images")
+    ax.set(**{f"{side}scale": "log", f"{side}label": label})
+    set_ticks = getattr(ax, f"set_{side}ticks")
+    set_ticks(kept, [count(s) for s in kept])
+    set_ticks([], minor=True)
 
 
 def end_labels(ax: Any, ends: Sequence[tuple[float, float, str, style.Look]]) -> None:
@@ -128,11 +130,23 @@ def only_left(axes: Sequence[Any], columns: int) -> None:
             ax.set_ylabel("")
 
 
+def _in_two_lines(name: str) -> str:
+    """A long name, broken behind the sign that is nearest to its middle."""
+    places = [i + 1 for i, sign in enumerate(name[:-1]) if sign in ":, "]
+    if len(name) <= LONGEST or not places:
+        return name
+    at = min(places, key=lambda i: abs(i - len(name) / 2))
+    return f"{name[:at].rstrip()}\n{name[at:]}"
+
+
 def arm_axis(
     ax: Any, names: Sequence[str], looks: Sequence[style.Look] = (), rows: int | None = None
 ) -> None:
-    """A row for each name, with the looks of arms."""
-    ax.set_yticks(range(len(names)), names)
+    """A row for each name, with the looks of arms. Long names take two lines, or they would leave no room."""
+    ax.set_yticks(range(len(names)), map(_in_two_lines, names))
+    for label in ax.get_yticklabels():
+        if "\n" in label.get_text():
+            label.set(fontsize=7.2, linespacing=1.0)
     for look, label in zip(looks, ax.get_yticklabels(), strict=False):
         drawing.tag(label, look.number)
     ax.set_ylim((rows or len(names)) - 0.5, -0.5)

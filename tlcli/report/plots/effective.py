@@ -28,22 +28,24 @@ def effective_data(valued: Sequence[tuple[Cell, Worth]], looks: Looks, columns: 
         ends = [sizes[0], those[0][1].largest]
         ax.plot(ends, ends, ":", color=style.MUTED, lw=1.1, zorder=1)
         size_axis(ax, sizes)
-        ax.set_yscale("log")
-        ax.set_ylabel("images from scratch")
+        measured = {n for _, w in those for n in (w.smallest, w.largest)}
+        size_axis(ax, sorted({*sizes, *measured}), "images from scratch", side="y")
         ax.set_title(variant)
     arm_legend(figure, arms, looks, legend_columns)
     return figure
 
 
 def _curve(ax: Any, curve: Sequence[tuple[Cell, Worth]], look: style.Look, *, place: float) -> None:
-    """One arm: what lies beyond the measured sizes is an arrow at the last of them."""
+    """One arm: what lies beyond the measured sizes is a hollow arrowhead at the last of them."""
     x = [c.size * 1.03**place for c, _ in curve]
     y = [_within(w.images, w) for _, w in curve]
     plot(ax, x, y, look, linestyle=look.line, zorder=3)
     for xi, yi, (c, w) in zip(x, y, curve, strict=True):
         plot(ax, [xi, xi], [_within(w.low, w), _within(w.high, w)], look, lw=1.1, zorder=2)
-        marker = look.marker if np.isfinite(w.images) else ("^" if w.images > 0 else "v")
-        plot(ax, [xi], [yi], look, [tell(c)], marker=marker, zorder=4)
+        how = {"marker": look.marker}
+        if not np.isfinite(w.images):
+            how = {"marker": "^" if w.images > 0 else "v", "mfc": style.PAPER}
+        plot(ax, [xi], [yi], look, [tell(c)], zorder=4, **how)
 
 
 def _within(images: float, w: Worth) -> float:

@@ -63,7 +63,7 @@ def _cross(ax: Any, c: Cell, look: style.Look, marker: str, *, filled: bool) -> 
         plot(ax, [x, x], percents(c.interval), look, lw=0.9)
     if c.lost_interval is not None:
         half = 50 * (c.lost_interval[1] - c.lost_interval[0])
-        plot(ax, [x - half, x + half], [y, y], look, lw=0.9)
+        plot(ax, [x - half, min(x + half, 100.0)], [y, y], look, lw=0.9)
     tip = f"{tell(c)}; source accuracy kept: {percent(c.after or 0.0, c.task.digits)}"
     fill = look.colour if filled else style.PAPER
     plot(ax, [x], [y], look, [tip], marker=marker, ms=6, mfc=fill)

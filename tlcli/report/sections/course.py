@@ -95,6 +95,6 @@ def convergence(task: Task) -> str:
         text = f"At {plural(size, 'training image')}{variant}, {task.reference} ends at "
         text += f"{percent(level, task.digits)}."
         text += f" The mean curve reaches that with {listing(soon)}." if soon else ""
-        text += f" In this training it is not reached with {listing(late, 'or')}." if late else ""
+        text += f" That is not reached in this training with {listing(late, 'or')}." if late else ""
         sentences.append(text)
     return " ".join(sentences)

@@ -35,7 +35,8 @@ def effective_data(study: Study, task: Task) -> Iterable[Block]:
     caption = (
         f"Effective data: the number of images with which {control} reaches the accuracy of each arm, "
         "against the number that the arm was trained on, with 95 % intervals. On the dotted line nothing is "
-        "gained; what lies above it is the data transferred. An arrow: beyond what was measured."
+        "gained; what lies above it is the data transferred. A hollow "
+        "arrowhead: beyond what was measured."
     )
     told = " ".join(_sentences(task, valued, control))
     yield Chart(task.id("effective-data"), caption, told, partial(plots.effective_data, valued, study.looks))

@@ -27,7 +27,7 @@ KINDS = {
 
 @section("made", "How it was made", order=90, per_task=False, folded=True)
 def provenance(study: Study, task: None) -> Iterable[Block]:
-    """The commands in an order that can be run, then files, seeds, recipes and versions."""
+    """The commands in an order that can be run, then versions, files, seeds and recipes."""
     files = in_order(common_parents(study.records)[1])
     commands = list(dict.fromkeys(replay_command(f) for f in files if f.command))
     if study.options.command:
@@ -40,12 +40,12 @@ def provenance(study: Study, task: None) -> Iterable[Block]:
         yield Text(
             f"More than one file is called {at_most(twice, 3)}: give them names of their own first.", "note"
         )
+    yield _versions(files)
     yield _files(study, files)
     yield from (Text(f"{clean(name)}: {notes}") for name, notes in _notes(study).items())
     if study.entries:
         yield _seeds(study)
     yield from _recipes(study)
-    yield _versions(files)
 
 
 def _notes(study: Study) -> dict[str, str]:
