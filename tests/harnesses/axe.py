@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
 
-from browser import Browser
+from browser import Browser, find
 
 RUN = """
 document.querySelectorAll('details').forEach(d => { d.open = true; });
@@ -29,6 +29,9 @@ def violations(browser: Browser, axe: str) -> list[dict]:
 
 
 def main(axe: str, pages: list[str]) -> int:
+    if find() is None:
+        print("skipped: there is no Chromium")
+        return 0
     browser, failed = Browser(), 0
     for page in pages:
         for width, dark in ((375, False), (375, True), (1280, False), (1280, True)):

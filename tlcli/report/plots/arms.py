@@ -9,6 +9,7 @@ import numpy as np
 
 from tlcli.report import drawing, style
 from tlcli.report.plots.axes import (
+    LONGEST,
     Looks,
     arm_axis,
     arm_legend,
@@ -40,7 +41,7 @@ def accuracy_by_size(task: Task, looks: Looks, columns: int) -> Any:
     """Mean test accuracy and its interval against the number of training images, a panel per variant."""
     panels = by(task.cells, lambda c: c.variant)
     width = drawing.width_for(columns, len(panels))
-    direct = (len(task.arms) <= MOST_LABELS and columns > 1) or len(task.arms) <= 4
+    direct = len(task.arms) <= (MOST_LABELS if columns > 1 else 4) and max(map(len, task.arms)) <= LONGEST
     room, legend_columns = (0.0, 1) if direct else drawing.legend_room(task.arms, width)
     figure, axes = drawing.grid(len(panels), columns, height=3.2, legend=room, sharey=True, width=width)
     step = min(1.035, WIDEST ** (1 / max(1, len(task.arms) - 1)))
