@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from tlcli.report.document import Column
+from tlcli.report.document import Column, Table
 from tlcli.report.study.cell import Cell
 from tlcli.report.study.contrasts import Contrast
 from tlcli.report.study.grid import Task
@@ -29,6 +30,22 @@ def cell_columns(task: Task) -> list[Column]:
         Column("variant", "variant", shown=len(task.variants) > 1),
         Column("size", "training images", "count"),
     ]
+
+
+def cell_table(
+    task: Task,
+    name: str,
+    caption: str,
+    columns: Sequence[Column],
+    rows: list[dict[str, Any]],
+    note: str = "",
+    *,
+    shown: bool = True,
+    file: str = "",
+) -> Table:
+    """A table with a row for each cell; its file, by default of its name, holds the rows of all tasks."""
+    every = [*cell_columns(task), *columns]
+    return Table(task.id(name), caption, every, rows, note, shown, "size", file or name, task.name)
 
 
 def accuracy_column(digits: int) -> Column:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from tlcli.report import plots
-from tlcli.report.columns import accuracy_column, cell_columns, percent, percents, spread
+from tlcli.report.columns import accuracy_column, cell_table, percent, percents, spread
 from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.registry import section
 from tlcli.report.study import Study, Task
@@ -100,7 +100,6 @@ def full_table(task: Task) -> Table:
     """One row per cell with all measures of its accuracy."""
     d = task.digits
     columns = [
-        *cell_columns(task),
         accuracy_column(d),
         Column("sd", "sd (points)", "number", d),
         Column("interval", "95 % interval (%)", "interval", d),
@@ -128,9 +127,7 @@ def full_table(task: Task) -> Table:
             "accuracy is of the images as they are."
         )
     caption = "Test accuracy by number of training images and arm."
-    return Table(
-        task.id("accuracy"), caption, columns, rows, note, group="size", file="accuracy", task=task.name
-    )
+    return cell_table(task, "accuracy", caption, columns, rows, note)
 
 
 def _gaps(task: Task) -> Iterable[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from tlcli.analysis import statistics
 from tlcli.analysis.statistics import Comparison, Summary
 from tlcli.report import plots
-from tlcli.report.columns import accuracy_column, cell_columns, percent, percents
+from tlcli.report.columns import accuracy_column, cell_table, percent, percents
 from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
@@ -67,7 +67,6 @@ def _measures(task: Task, cells: list[Cell]) -> Table:
         rows.append(c.key | row)
     logits = any("nll" in r for r in rows)
     columns = [
-        *cell_columns(task),
         accuracy_column(d),
         Column("balanced", "balanced accuracy (%)", "percent", d),
         Column("balanced_interval", "95 % interval (%)", "interval", d),
@@ -90,9 +89,7 @@ def _measures(task: Task, cells: list[Cell]) -> Table:
             "is right."
         )
     caption = "Measures that count every class alike, and how sure the networks are."
-    return Table(
-        task.id("measures"), caption, columns, rows, note, group="size", file="measures", task=task.name
-    )
+    return cell_table(task, "measures", caption, columns, rows, note)
 
 
 def _by_class(task: Task, cells: list[Cell]) -> Table:
@@ -107,14 +104,11 @@ def _by_class(task: Task, cells: list[Cell]) -> Table:
                     c.key | {"class": name, "recall": found["mean"], "recall_interval": found["interval"]}
                 )
     columns = [
-        *cell_columns(task),
         Column("class", "class"),
         Column("recall", "accuracy of the class (%)", "percent", task.digits),
         Column("recall_interval", "95 % interval (%)", "interval", task.digits),
     ]
-    return Table(
-        task.id("classes"), "Accuracy by class.", columns, rows, shown=False, file="classes", task=task.name
-    )
+    return cell_table(task, "classes", "Accuracy by class.", columns, rows, shown=False)
 
 
 def _class_differences(task: Task, best: Cell, reference: Cell) -> Table:
@@ -182,7 +176,6 @@ def confusion(study: Study, task: Task) -> Iterable[Block]:
         yield Chart(name, caption, f"Confusion matrix. {told}", partial(plots.confusion, cell, task.classes))
         yield Text(told)
     columns = [
-        *cell_columns(task),
         Column("true", "true class"),
         Column("predicted", "predicted class"),
         Column("images", "test images per run", "number", 2),
@@ -195,7 +188,7 @@ def confusion(study: Study, task: Task) -> Iterable[Block]:
         if n > 0
     ]
     caption = "Test images per run by true and predicted class."
-    yield Table(task.id("confusion"), caption, columns, rows, shown=False, file="confusion", task=task.name)
+    yield cell_table(task, "confusion", caption, columns, rows, shown=False)
 
 
 def _describe(task: Task, cell: Cell) -> str:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from tlcli.report import plots
-from tlcli.report.columns import cell_columns
+from tlcli.report.columns import cell_table
 from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
@@ -62,7 +62,6 @@ def _speed(task: Task, drawn: list[Cell]) -> Table:
         rows.append(c.key | row)
     starts = at_most(list(dict.fromkeys(count(r["first_at"]) for r in rows)))
     columns = [
-        *cell_columns(task),
         Column("first_at", "first measured at (images seen)", "count", shown=False),
         Column("first", f"accuracy after {starts} images (%)", "percent", task.digits),
         Column("near", "within 1 point of its end (images)", "count"),
@@ -75,7 +74,7 @@ def _speed(task: Task, drawn: list[Cell]) -> Table:
             note = f"{note} A dash: not within this training.".strip()
     columns.append(Column("rising", "still rising", shown=rising))
     caption = "How soon each arm gets where, read off the mean curves."
-    return Table(task.id("speed"), caption, columns, rows, note, group="size", file="speed", task=task.name)
+    return cell_table(task, "speed", caption, columns, rows, note)
 
 
 def convergence(task: Task) -> str:

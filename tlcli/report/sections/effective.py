@@ -7,7 +7,7 @@ from functools import partial
 from math import isfinite, isinf
 
 from tlcli.report import plots
-from tlcli.report.columns import cell_columns
+from tlcli.report.columns import cell_table
 from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.registry import section
 from tlcli.report.sections.gains import images_text, span_text
@@ -46,7 +46,6 @@ def effective_data(study: Study, task: Task) -> Iterable[Block]:
 
 def _table(task: Task, valued: Valued, control: str) -> Table:
     columns = [
-        *cell_columns(task),
         Column("effective", f"worth in images of {control} (95 % interval)", "figure"),
         Column("transferred", "of these transferred (95 % interval)", "figure"),
     ]
@@ -64,16 +63,7 @@ def _table(task: Task, valued: Valued, control: str) -> Table:
         "arm was trained on."
     )
     caption = "Effective data and data transferred."
-    return Table(
-        task.id("effective-data"),
-        caption,
-        columns,
-        rows,
-        note,
-        group="size",
-        file="effective",
-        task=task.name,
-    )
+    return cell_table(task, "effective-data", caption, columns, rows, note, file="effective")
 
 
 def _less(size: int, w: Worth) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 from tlcli.report import plots
 from tlcli.report.columns import (
     accuracy_column,
-    cell_columns,
+    cell_table,
     contrast_columns,
     contrast_row,
     percent,
@@ -60,7 +60,6 @@ def _table(task: Task, cells: Sequence[Cell]) -> Table:
         for c in cells
     ]
     columns = [
-        *cell_columns(task),
         accuracy_column(d),
         Column("before", "source before (%)", "percent", d),
         Column("after", "source after (%)", "percent", d),
@@ -79,9 +78,7 @@ def _table(task: Task, cells: Sequence[Cell]) -> Table:
             "transfer: what it loses is lost from the features. The base's head also loses where it no "
             "longer fits them."
         )
-    return Table(
-        task.id("forgetting"), caption, columns, rows, note, group="size", file="forgetting", task=task.name
-    )
+    return cell_table(task, "forgetting", caption, columns, rows, note)
 
 
 def _comparison_table(task: Task, contrasts: Sequence[Contrast]) -> Table:
@@ -91,7 +88,7 @@ def _comparison_table(task: Task, contrasts: Sequence[Contrast]) -> Table:
     ]
     for row, c in zip(rows, contrasts, strict=True):
         row["lost_verdict"] = {"better": "forgets more", "worse": "forgets less"}.get(c.verdict, c.verdict)
-    columns = [*cell_columns(task), Column("against", "against")]
+    columns = [Column("against", "against")]
     columns += [
         Column(f"lost_{c.key}", c.label, c.kind, c.digits, c.shown) for c in contrast_columns(task.digits)
     ]
@@ -100,16 +97,7 @@ def _comparison_table(task: Task, contrasts: Sequence[Contrast]) -> Table:
         "one number of training images at once (Bonferroni)."
     )
     caption = "Who forgets more: source accuracy lost, arm against arm."
-    return Table(
-        task.id("forgetting-compared"),
-        caption,
-        columns,
-        rows,
-        note,
-        group="size",
-        file="forgetting-compared",
-        task=task.name,
-    )
+    return cell_table(task, "forgetting-compared", caption, columns, rows, note)
 
 
 def _verdicts(task: Task, contrasts: Sequence[Contrast]) -> Iterable[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from tlcli.report import plots
-from tlcli.report.columns import accuracy_column, cell_columns, percent, percents
+from tlcli.report.columns import accuracy_column, cell_table, percent, percents
 from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
@@ -70,7 +70,6 @@ def undominated(cells: Sequence[Cell]) -> list[Cell]:
 def _table(task: Task, cells: Sequence[Cell], best: Sequence[Cell]) -> Table:
     d = task.digits
     columns = [
-        *cell_columns(task),
         accuracy_column(d),
         Column("interval", "95 % interval (%)", "interval", d),
         Column("after", "source after (%)", "percent", d),
@@ -86,9 +85,8 @@ def _table(task: Task, cells: Sequence[Cell], best: Sequence[Cell]) -> Table:
         }
         for c in cells
     ]
-    id = task.id("frontier")
     caption = "Accuracy on the target, and on the source task after the transfer."
-    return Table(id, caption, columns, rows, group="size", file="frontier", task=task.name)
+    return cell_table(task, "frontier", caption, columns, rows)
 
 
 def _told(groups: Iterable[Sequence[Cell]], best: Sequence[Cell]) -> str:

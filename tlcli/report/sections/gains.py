@@ -10,7 +10,7 @@ from typing import Any
 from tlcli.report import plots
 from tlcli.report.columns import (
     accuracy_column,
-    cell_columns,
+    cell_table,
     contrast_columns,
     contrast_row,
     percent,
@@ -68,7 +68,6 @@ def _table(task: Task, contrasts: Sequence[Contrast], reference: str, place: int
     worths = {id(c): worth(c.first, reference) if control and c.difference > 0 else None for c in contrasts}
     known = any(worths.values())
     columns = [
-        *cell_columns(task),
         accuracy_column(d),
         Column("against", "against", shown=False),
         *contrast_columns(d, told=any(c.detectable for c in contrasts)),
@@ -88,7 +87,7 @@ def _table(task: Task, contrasts: Sequence[Contrast], reference: str, place: int
         )
     caption = f"Every arm against {reference}."
     name = "against" if not place else f"against-{place + 1}"
-    return Table(task.id(name), caption, columns, rows, note, group="size", file="against", task=task.name)
+    return cell_table(task, name, caption, columns, rows, note, file="against")
 
 
 def worth_row(found: Worth | None) -> dict[str, Any]:
@@ -227,7 +226,6 @@ def variants(study: Study, task: Task) -> Iterable[Block]:
         partial(plots.differences, changed, study.looks, label),
     )
     columns = [
-        *cell_columns(task),
         accuracy_column(d),
         Column("against", "against", shown=False),
         Column("against_variant", "against variant", shown=False),
@@ -238,9 +236,7 @@ def variants(study: Study, task: Task) -> Iterable[Block]:
         for c in changed
     ]
     caption = f"Each arm against the same arm with {first}."
-    yield Table(
-        task.id("variants"), caption, columns, rows, ADJUSTED, group="size", file="variants", task=task.name
-    )
+    yield cell_table(task, "variants", caption, columns, rows, ADJUSTED)
     yield Text(told)
 
 
@@ -276,7 +272,6 @@ def pairs(study: Study, task: Task) -> Iterable[Block]:
     if not found:
         return
     columns = [
-        *cell_columns(task),
         Column("against", "against"),
         *contrast_columns(d, told=False),
     ]
@@ -286,7 +281,7 @@ def pairs(study: Study, task: Task) -> Iterable[Block]:
     if task.references:
         caption += f" What each arm has over {listing(task.references)} stands above."
     shown = len(rows) <= MOST_PAIRS
-    yield Table(task.id("pairs"), caption, columns, rows, ADJUSTED, shown, "size", "pairs", task.name)
+    yield cell_table(task, "pairs", caption, columns, rows, ADJUSTED, shown=shown)
 
 
 def leaders(task: Task, sizes: Sequence[int] = ()) -> str:

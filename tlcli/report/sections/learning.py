@@ -8,7 +8,7 @@ from typing import Any
 
 from tlcli.analysis.measures import counting_bound
 from tlcli.report import plots
-from tlcli.report.columns import accuracy_column, cell_columns, percent
+from tlcli.report.columns import accuracy_column, cell_table, percent
 from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
@@ -37,7 +37,6 @@ def _capacity(task: Task) -> Table:
         rows.append(c.key | row)
     telling = any(_says(c) for c in task.cells)
     columns = [
-        *cell_columns(task),
         accuracy_column(d),
         Column("train", "training accuracy (%)", "percent", d),
         Column("parameters", "trained parameters", "count"),
@@ -46,7 +45,7 @@ def _capacity(task: Task) -> Table:
         Column("bound", "counting bound (points)", "number", 0, shown=telling),
     ]
     caption = "Trained parameters against sample size, and the gap between training and test accuracy."
-    return Table(task.id("capacity"), caption, columns, rows, group="size", file="capacity", task=task.name)
+    return cell_table(task, "capacity", caption, columns, rows)
 
 
 def _bound(c: Cell) -> float | None:
@@ -112,7 +111,6 @@ def _apart(task: Task, cells: Sequence[Cell]) -> Iterable[Block]:
         row |= {"unbiased": 100 * p.unbiased_variance, "biased": 100 * p.biased_variance}
         rows.append(c.key | row)
     columns = [
-        *cell_columns(task),
         Column("runs", "runs", "count"),
         Column("draws", "training sets", "count", shown=False),
         Column("error", "error (%)", "percent", d),
@@ -143,16 +141,7 @@ def _apart(task: Task, cells: Sequence[Cell]) -> Iterable[Block]:
     yield Chart(
         name, caption, f"Stacked bars of squared bias and variance. {text}", partial(plots.parts, cells)
     )
-    yield Table(
-        name,
-        "Bias and variance over the repeated runs.",
-        columns,
-        rows,
-        note,
-        group="size",
-        file="bias-variance",
-        task=task.name,
-    )
+    yield cell_table(task, "bias-variance", "Bias and variance over the repeated runs.", columns, rows, note)
     yield Text(text)
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from tlcli.report import plots
-from tlcli.report.columns import cell_columns
+from tlcli.report.columns import cell_table
 from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Entry, Study, Task
@@ -71,7 +71,6 @@ def _table(task: Task, entries: Sequence[Entry]) -> Table:
         )
     repeated = len({(r["size"], r["arm"], r["variant"]) for r in rows}) < len(rows)
     columns = [
-        *cell_columns(task),
         Column("dataset", "training set", shown=repeated),
         Column("layer", "layer"),
         Column("k", "k chosen", "count"),
@@ -82,9 +81,7 @@ def _table(task: Task, entries: Sequence[Entry]) -> Table:
     ]
     note = "The best k on the test images is given for information: choosing k on them overstates accuracy."
     caption = "Nearest neighbours: the chosen k and its accuracy."
-    return Table(
-        task.id("neighbours"), caption, columns, rows, note, group="size", file="neighbours", task=task.name
-    )
+    return cell_table(task, "neighbours", caption, columns, rows, note)
 
 
 def _describe(task: Task) -> str:

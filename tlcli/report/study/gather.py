@@ -186,26 +186,28 @@ def _gaps(entries: list[Entry]) -> list[str]:
 
 
 def _missing(part: list[Entry], datasets: dict[str, str], entries: list[Entry]) -> list[str]:
-    """The training sets of their task that arms of one group lack."""
-    everywhere = {e.number for e in part}
-    wanted = {d: {e.number for e in part if e.dataset == d} or everywhere for d in datasets}
-    repeated = {e.arm for e in part if e.number > 0}
-    # In a sweep over layers, the grid of another base shows what this one lacks.
-    swept = any(e.arm != e.method != NEIGHBOURS for e in part)
-    methods = {e.method for e in part} - {NEIGHBOURS}
-    same = [e for e in entries if e.variant == part[0].variant and e.method in methods]
-    alike = same if swept else part
+    """The runs that a group of arms lacks on these training sets (their names by their digests)."""
+    alike, first = _alike(part, entries), part[0]
     # An arm of the same base may lie in a file of its own.
-    kind = (part[0].task, part[0].relation, part[0].base_digest)
-    here = [e for e in alike if (e.task, e.relation, e.base_digest) == kind]
-    cells = by([*part, *here], lambda e: (e.dataset, e.arm))
+    kind = (first.task, first.relation, first.base_digest)
+    here = [*part, *(e for e in alike if (e.task, e.relation, e.base_digest) == kind)]
+    there = {(e.dataset, e.arm, e.number) for e in here}
+    everywhere, repeated = {e.number for e in part}, {e.arm for e in part if e.number > 0}
     missing: list[str] = []
     for arm in arms_of(alike):
         for dataset, name in datasets.items():
-            have = {e.number for e in cells.get((dataset, arm), [])}
-            lacking = sorted((wanted[dataset] if arm in repeated else {min(wanted[dataset])}) - have)
-            missing += [f"{arm} on {name}, run {r}" for r in lacking]
+            numbers = sorted({e.number for e in part if e.dataset == dataset} or everywhere)
+            wanted = numbers if arm in repeated else numbers[:1]
+            missing += [f"{arm} on {name}, run {r}" for r in wanted if (dataset, arm, r) not in there]
     return missing
+
+
+def _alike(part: list[Entry], entries: list[Entry]) -> list[Entry]:
+    """The runs whose arms a group should have: its own; in a sweep over layers, also those of other bases."""
+    methods = {e.method for e in part} - {NEIGHBOURS}
+    if all(e.arm == e.method for e in part if e.method in methods):
+        return part
+    return [e for e in entries if e.variant == part[0].variant and e.method in methods]
 
 
 def _mixed_precision(study: Study) -> list[str]:
