@@ -14,7 +14,7 @@ from tlcli.report.document import Block, Chart, Column, Document, Table, Text
 from tlcli.report.words import MINUS, number, slug
 from tlcli.text import escape_csv
 
-FILES_ONLY = ("runs", "curves", "map", "confusion")
+FILES_ONLY = ("runs", "curves", "map", "confusion", "predictions")
 """Tables whose rows are only in a CSV file, which the JSON names."""
 
 

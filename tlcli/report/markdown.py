@@ -19,7 +19,7 @@ def markdown(document: Document) -> str:
     if document.warnings:
         parts.append("Please note:\n\n" + "\n".join(f"- {e(w)}" for w in document.warnings))
     for section in document.sections:
-        if any(not isinstance(b, Table) or b.shown for b in section.blocks):
+        if section.blocks:
             parts.append(f"## {e(section.title)}")
             parts += [_block(block, numbers) for block in section.blocks]
     parts.append(e(document.facts.get("made_by", "")))
@@ -28,7 +28,7 @@ def markdown(document: Document) -> str:
 
 def _block(block: Block, numbers: Numbers) -> str:
     if isinstance(block, Table):
-        return _table(block, numbers) if block.shown else ""
+        return _table(block, numbers) if block.shown else f"{e(block.caption)} ({_links(table_files(block))})"
     return _figure(block, numbers) if isinstance(block, Chart) else _text(block)
 
 

@@ -80,7 +80,7 @@ def html(document: Document, drawn: dict[str, Drawn]) -> str:
         parts.append(
             f'<aside class="warnings" aria-label="Warnings"><b>Please note</b><ul>{items}</ul></aside>'
         )
-    shown = [s for s in document.sections if any(not isinstance(b, Table) or b.shown for b in s.blocks)]
+    shown = [s for s in document.sections if s.blocks]
     listed = [s for s in shown if not (s.task and s.folded)]
     links = "".join(f'<li><a href="#{s.id}">{e(s.title)}</a></li>' for s in listed)
     parts.append(f'<nav aria-label="Contents"><ul>{links}</ul></nav>')
@@ -123,7 +123,7 @@ def _section(section: Section, drawn: dict[str, Drawn], numbers: Numbers) -> str
 
 def _block(block: Block, drawn: dict[str, Drawn], numbers: Numbers) -> str:
     if isinstance(block, Table):
-        return _table(block, numbers) if block.shown else ""
+        return _table(block, numbers) if block.shown else _file(block)
     return _figure(block, drawn[block.id], numbers) if isinstance(block, Chart) else _text(block)
 
 
@@ -177,14 +177,19 @@ def _table(table: Table, numbers: Numbers) -> str:
     )
 
 
+def _file(table: Table) -> str:
+    """A table that is only a file."""
+    return f'<p class="note file">{e(table.caption)} {_links(table_files(table))}</p>'
+
+
 def _breakable(column: Column, text: str) -> str:
     """The text of a cell; a name may be broken behind a colon or a comma."""
     return re.sub("([:,])", r"\1<wbr>", e(text)) if column.key in NAMES else e(text)
 
 
 def table_files(table: Table) -> list[str]:
-    """The files that hold a table that is shown."""
-    return [f"tables/{slug(csv_name(table))}.csv", f"tables/{slug(table.id)}.tex"]
+    """The files that hold a table."""
+    return [f"tables/{slug(csv_name(table))}.csv", *([f"tables/{slug(table.id)}.tex"] if table.shown else [])]
 
 
 def _links(files: Sequence[str]) -> str:

@@ -111,7 +111,7 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
   figure, figcaption, .caption, tr, .answer, .short { break-inside: avoid; }
   h2, h3, summary, .caption { break-after: avoid; }
   details > summary { list-style: none; }
-  footer { display: none; }
+  footer, .file, #data { display: none; }
   h2 { margin-top: 1.6rem; }
   thead { display: table-header-group; }
   .scroll { overflow: visible; }

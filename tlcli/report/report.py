@@ -116,7 +116,7 @@ def compose(study: Study) -> Document:
         headline.subtitle(study),
         headline.findings(study),
         opening,
-        [p for p in parts if p.blocks] + [Section("data", "Data", [*tidy.tables(study)])],
+        [p for p in parts if p.blocks] + [Section("data", "Every run, as files", [*tidy.tables(study)])],
         study.warnings,
         {arm: study.looks[arm].number for task in study.tasks for arm in task.arms},
         ("png", "svg", "pdf") if study.options.pdf else ("png", "svg"),

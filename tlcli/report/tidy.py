@@ -53,8 +53,11 @@ TASK = Column("task", "task")
 
 
 def tables(study: Study) -> list[Table]:
-    """`runs` and `curves`, as files alone."""
-    return [_runs(study), _curves(study)] if study.entries else []
+    """`runs`, `curves` and, on request, `predictions` (without the rows, which `predictions` writes)."""
+    if not study.entries:
+        return []
+    answers = Table("predictions", "The answer of every run for every test image.", [], [], shown=False)
+    return [_runs(study), _curves(study), *([answers] if study.options.predictions else [])]
 
 
 def _identities(study: Study) -> list[tuple[Entry, dict[str, Any]]]:
@@ -68,7 +71,9 @@ def _identities(study: Study) -> list[tuple[Entry, dict[str, Any]]]:
 def _runs(study: Study) -> Table:
     rows = [row | {c.key: value(e) for c, value in KNOWN} for e, row in _identities(study)]
     columns = [TASK, *(c for c, _ in (*IDENTITY, *KNOWN))]
-    return Table("runs", "Every run.", columns, rows, shown=False)
+    return Table(
+        "runs", "Every run: what it is, its accuracies, what it forgot, its time.", columns, rows, shown=False
+    )
 
 
 def _curves(study: Study) -> Table:
