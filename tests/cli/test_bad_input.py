@@ -151,7 +151,7 @@ def _with_file_size_limit(arguments, work, limit):
 def test_a_folder_without_permission(work):
     (work / "closed").mkdir(mode=0o555)
     done = _restricted(["knn", "pixels.h5", "-o", "closed/out.h5"], work, without_powers)
-    fails(done, 1, "closed is not writable; give another --output.")
+    fails(done, 1, "closed is not writable; choose another.")
 
 
 @pytest.mark.parametrize("limit", [0, 100, 5_000, 30_000])

@@ -31,7 +31,9 @@ def long(request, work) -> tuple[str, ...]:
 def test_a_folder_that_holds_anything_else_is_refused_at_the_start(call, work, long, more):
     (work / "o.h5.resume").mkdir()
     (work / "o.h5.resume" / "letter.txt").write_text("dear")
-    fails(call(*long, *more), 1, "o.h5.resume holds 'letter.txt', which tlcli has not put there", "-o")
+    fails(
+        call(*long, *more), 1, "o.h5.resume holds 'letter.txt', which tlcli has not put there", "another name"
+    )
     assert (work / "o.h5.resume" / "letter.txt").read_text() == "dear"
 
 
@@ -48,7 +50,7 @@ def test_internal_files_never_follow_a_link(call, work, kind):
         folder.write_text("a file")
     else:
         owned.OwnedFolder(folder, ["state.h5"]).file("state.h5").symlink_to("../victim/mine.txt")
-    fails(call(*TRAIN), 1, "o.h5.resume", "give another --output")
+    fails(call(*TRAIN), 1, "o.h5.resume", "give another name")
     assert [p.name for p in (work / "victim").iterdir()] == ["mine.txt"]
     assert (work / "victim" / "mine.txt").read_text() == "mine"
     assert not (work / "nowhere").exists()

@@ -305,7 +305,7 @@ def _by_arm(tasks: Sequence[Task]) -> Words:
     table = arms_over_tasks(tasks)
     columns = {c.key: c for c in table.columns}
 
-    def told(key: str, unit: str) -> list[str]:
+    def cells_of(key: str, unit: str) -> list[str]:
         rows = [r for r in table.rows if r[key] is not None]
         return [f"{table.cell(r, columns[key])}{NBSP}{unit} with {r['arm']}" for r in rows[:8]]
 
@@ -316,9 +316,9 @@ def _by_arm(tasks: Sequence[Task]) -> Words:
         if r["mean_gain"] is not None
     ]
     yield f"Of {plural(len(tasks), 'task')}, against {tasks[0].reference}: {'; '.join(named[:8])}."
-    if lost := told("mean_lost", "points"):
+    if lost := cells_of("mean_lost", "points"):
         yield f"Of its accuracy on the source task the base loses, on average, {listing(lost)}."
-    if seconds := told("mean_seconds", "s"):
+    if seconds := cells_of("mean_seconds", "s"):
         yield f"A run takes, on average over the tasks, {listing(seconds)}."
 
 

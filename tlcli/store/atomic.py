@@ -40,9 +40,7 @@ def check_output(path: str | Path, force: bool = False, *, follow: bool = True) 
     """
     if str(path) == "-":
         if sys.stdout.isatty():
-            raise TlcliError(
-                "The output is binary and stdout is a terminal; give `output` FILE or pipe it on."
-            )
+            raise TlcliError("The output is binary and stdout is a terminal; name a file, or pipe it on.")
         return
     target = Path(path)
     try:
@@ -68,12 +66,12 @@ def _check_target(target: Path, force: bool) -> None:
         if target.exists() and not target.is_file():
             raise TlcliError(f"{target} is not a regular file; expected the name of a file to write.")
         if not force:
-            raise TlcliError(f"{target} exists already; give `force` to replace it, or another `output`.")
+            raise TlcliError(f"{target} exists already; give `force` to replace it, or another name.")
     folder = target.parent
     if not folder.is_dir():
-        raise TlcliError(f"The folder {folder} does not exist; make it first, or give another `output`.")
+        raise TlcliError(f"The folder {folder} does not exist; make it first, or choose another.")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise TlcliError(f"The folder {folder} is not writable; give another `output`.")
+        raise TlcliError(f"The folder {folder} is not writable; choose another.")
 
 
 def check_links(target: Path) -> None:

@@ -21,19 +21,19 @@ def check_folder(folder: Path, force: bool = False) -> None:
     try:
         atomic.check_links(folder)
         if not folder.parent.is_dir():
-            raise TlcliError(f"{folder.parent} is not a folder. Make it first, or give another `output`.")
+            raise TlcliError(f"{folder.parent} is not a folder. Make it first, or choose another.")
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            raise TlcliError(f"{folder} is there already and is not a folder. Give another `output`.")
+            raise TlcliError(f"{folder} is there already and is not a folder. Give another name.")
         there = folder.is_dir() and any(folder.iterdir())
         others = owned.strangers(folder) if there else []
     except (OSError, ValueError) as error:
         raise atomic.write_error(folder, error) from error
     if there and not force:
-        raise TlcliError(f"{folder} is there already; give `force` to replace it, or another `output`.")
+        raise TlcliError(f"{folder} is there already; give `force` to replace it, or another name.")
     if others:
         raise TlcliError(
             f"{folder} holds {others[0]!r}, which tlcli has not put there, and `force` replaces only what it "
-            "has. Move that away, or give another `output`."
+            "has. Move that away, or give another name."
         )
 
 

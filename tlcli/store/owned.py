@@ -54,7 +54,7 @@ def check(folder: Path) -> None:
 
     Raises TlcliError.
     """
-    needed = "tlcli keeps there what an interrupted call has done. Move it away, or give another `output`."
+    needed = "tlcli keeps there what an interrupted call has done. Move it away, or give another name."
     try:
         found = os.lstat(folder)
     except (FileNotFoundError, NotADirectoryError):
