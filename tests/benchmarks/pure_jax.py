@@ -209,11 +209,13 @@ class Loop:
             self._state, losses = self._compiled(self._state, indices, np.int32(count))
         assert np.isfinite(np.asarray(losses)).all()
 
-    def rate(self, seconds: float, count: int = STEPS) -> float:
+    def rate(
+        self, seconds: float, count: int = STEPS, clock: Callable[[], float] = time.perf_counter
+    ) -> float:
         """Images per second, of all networks together; the first call, which compiles, is not counted."""
         self.steps(count)
-        began, done = time.perf_counter(), 0
-        while not done or time.perf_counter() - began < seconds:
+        began, done = clock(), 0
+        while not done or clock() - began < seconds:
             self.steps(count)
             done += count
-        return done * self.batch * self.models / (time.perf_counter() - began)
+        return done * self.batch * self.models / (clock() - began)

@@ -72,10 +72,19 @@ def test_the_loop_is_compiled_once_for_each_shape(compilations):
     assert compilations == {"False 80": 3, "False 30": 3, "True 30": 3}
 
 
-def test_another_process_compiles_nothing(compilations, under_jax):
-    again = under_jax("again")
+@pytest.fixture(scope="module")
+def again(compilations, under_jax) -> dict:
+    return under_jax("again")
+
+
+def test_another_process_compiles_nothing(again):
     assert again["misses"] == 0
     assert again["programs"] > 0, "it was counted"
+
+
+def test_steps_take_little_more_than_in_jax_alone(again):
+    """The smallest network, where what is around a step weighs most, in steps per second of a processor."""
+    assert again["tlcli"] >= 0.8 * again["jax"]
 
 
 def test_a_network_is_counted_in_three_seconds_of_a_processor(folder):

@@ -158,10 +158,11 @@ class JaxEngine(JaxPredictor):
 
     def _train_one_by_one(self, data: dict[str, Any], plan: dict[str, np.ndarray]) -> Waits:
         found = []
+        data = {key: np.asarray(x) for key, x in data.items()}  # numpy gathers faster than XLA on a CPU
         for number, rate in enumerate(plan["learning_rate"]):
             batch = {key: value[number] for key, value in plan.items() if key not in NO_BATCH}
-            for key, x in data.items():  # numpy gathers faster than XLA on a CPU
-                batch[key] = np.asarray(x)[plan[index_name(key)][number]]
+            for key, x in data.items():
+                batch[key] = x[plan[index_name(key)][number]]
             self._state, measured = self._step(self._take_state(), self._place(batch, 0), rate)
             found.append(measured)
             if number >= AHEAD:
