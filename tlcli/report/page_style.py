@@ -90,6 +90,9 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
   th:first-child, td:first-child { min-width: 5.5rem; max-width: 42vw; white-space: normal;
     overflow-wrap: break-word; }
 }
+@media (min-width: 641px), print {
+  td.name:not(.wrap) wbr { display: none; }
+}
 @media print {
   :root { color-scheme: light; LIGHT --ink: #000; --muted: #444; --grid: #ccc; --tint: #f4f4f4;
     --link: #000; --accent: #0072b2; }
@@ -111,7 +114,7 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
   figure, figcaption, .caption, tr, .answer, .short { break-inside: avoid; }
   h2, h3, summary, .caption { break-after: avoid; }
   details > summary { list-style: none; }
-  footer, .file, #data { display: none; }
+  footer, .file, #data, nav a[href="#data"] { display: none; }
   h2 { margin-top: 1.6rem; }
   thead { display: table-header-group; }
   .scroll { overflow: visible; }
