@@ -44,9 +44,7 @@ def test_an_evaluation_takes_smaller_blocks():
 def test_a_batch_that_is_too_large_is_told(base, target_set, monkeypatch):
     monkeypatch.setattr(TensorFlowEngine, "train", full)
     data = (target_set.train.images.nbytes + target_set.train.labels.nbytes) / 1e6
-    told = (
-        f"memory for training with 10 images per step, beside {data:.1f} MB of data.\nGive a smaller --batch"
-    )
+    told = f"memory for training with 10 images per step, beside {data:.1f} MB of data.\nGive a smaller `batch_size`"
     with pytest.raises(TlcliError, match=re.escape(told)):
         transfer(base, [target_set], ["finetune"], recipe=SHORT)
 
@@ -61,7 +59,7 @@ def test_data_that_are_too_large_are_told(target_set, monkeypatch):
         return full() if images else convert(value, *more, **options)
 
     monkeypatch.setattr(tf, "convert_to_tensor", convert_but_images)
-    told = rf"memory for the data: {len(target_set.train)} images .*\n.*A smaller --batch-size does not help"
+    told = rf"memory for the data: {len(target_set.train)} images .*\n.*A smaller `batch_size` does not help"
     with pytest.raises(TlcliError, match=told):
         train_base(target_set, "cnn2", recipe=SHORT)
 
@@ -80,7 +78,7 @@ def test_a_state_of_another_training_is_refused(source_set, tmp_path):
 
 
 ELSEWHERE = (
-    ({"backend": "jax"}, "its backend was tensorflow, now jax (KERAS_BACKEND=tensorflow and --device cpu"),
+    ({"backend": "jax"}, "its backend was tensorflow, now jax (KERAS_BACKEND=tensorflow and `device` cpu"),
     ({"device": "NVIDIA H100"}, "its device was cpu, now NVIDIA H100 ("),
     ({"devices": 2}, "its devices was 1, now 2 ("),
 )
