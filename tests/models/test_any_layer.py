@@ -228,3 +228,34 @@ def test_unnamed_layers_and_operations_have_the_same_names_in_every_process(regi
     np.testing.assert_allclose(
         np.asarray(below.above(below.below(images, training=False))), np.asarray(model(images)), atol=1e-5
     )
+
+
+def test_weights_of_layers_made_of_layers_and_of_variables_without_names(registered, tmp_path):
+    """ConvNeXt has both: blocks that are `Sequential`, and scales whose variables Keras numbers."""
+    import keras
+    from keras.src.applications.convnext import LayerScale
+
+    from tlcli.models import exchange
+    from tlcli.models import network as net
+    from tlcli.store.weights import open_weights
+
+    def build(inputs, classes):
+        layers = keras.layers
+        x = keras.Sequential([layers.Conv2D(4, 3), layers.LayerNormalization()])(inputs)
+        x = LayerScale(0.1, 5)(layers.Conv2D(5, 3)(x))
+        x = keras.Sequential([layers.LayerNormalization(), layers.Conv2D(6, 2)])(x)
+        x = LayerScale(0.1, 3)(layers.Conv2D(3, 1)(x))
+        return layers.Dense(classes, name="head")(layers.Flatten()(x))
+
+    inputs = keras.Input((8, 8, 2))
+    plain = keras.Model(inputs, build(inputs, 3))
+    rng = np.random.default_rng(0)
+    plain.set_weights([rng.normal(size=w.shape) for w in plain.get_weights()])
+    plain.save_weights(tmp_path / "x.weights.h5")
+    registered(build)
+    one, two = (net.build("mine", (8, 8, 2), 3) for _ in range(2))
+    with open_weights(tmp_path / "x.weights.h5") as file:
+        base = exchange.import_weights(file, one, list("abc"), np.arange(3), *np.ones((2, 2), "float32"))
+    net.assign(two.model, base.weights)
+    images = rng.normal(size=(4, 8, 8, 2)).astype("float32")
+    np.testing.assert_allclose(two.model(images), plain(images), rtol=1e-4, atol=1e-5)

@@ -44,7 +44,7 @@ def test_an_evaluation_takes_smaller_blocks():
 def test_a_batch_that_is_too_large_is_told(base, target_set, monkeypatch):
     monkeypatch.setattr(TensorFlowEngine, "train", full)
     data = (target_set.train.images.nbytes + target_set.train.labels.nbytes) / 1e6
-    told = f"memory for training with 10 images per step, beside {data:.1f} MB of data.\nGive a smaller `batch_size`"
+    told = f"for training with 10 images per step, beside {data:.1f} MB of data.\nGive a smaller `batch_size`"
     with pytest.raises(TlcliError, match=re.escape(told)):
         transfer(base, [target_set], ["finetune"], recipe=SHORT)
 

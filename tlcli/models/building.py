@@ -135,7 +135,8 @@ def variable_names(layer: Any) -> dict[str, Any]:
     """The weights of a layer by unique names, in its order.
 
     In a layer made of layers, such as attention, two may have one name; their names then have the path of the
-    inner layer: `query.kernel`.
+    inner layer: `query.kernel`. Keras numbers variables without a name within a process (`variable_36`); here
+    they count from the first in the layer.
     """
     weights = [v for v in layer.weights if not is_seed(v)]
     repeated = {name for name, count in Counter(v.name for v in weights).items() if count > 1}
@@ -145,6 +146,8 @@ def variable_names(layer: Any) -> dict[str, Any]:
         name = v.name
         if name in repeated:
             name = ".".join(_renumber(part, numbers) for part in v.path.split("/")[1:])
+        elif re.fullmatch(r"variable(_\d+)?", name):
+            name = _renumber(name, numbers)
         while name in found:
             name += "_"
         found[name] = v

@@ -169,14 +169,18 @@ class WeightsFile:
     def _in_order(self, places: Sequence[Place], network: str) -> _Stored:
         """The layers of a Keras 3 file, which counts them within their class, in the network's order.
 
-        Layers of a network within the network come before those around it, of which the head is one.
+        Layers of a network within the network come before those around it, of which the head is one. Layers
+        within a layer that has a place of its own, such as a `Sequential`, are found through that layer.
         """
         held = dict(self._stored)
+        whole = {(place.kind, place.parts) for place in places if place.parts != ("",)}
         numbered: dict[str, set[tuple[int, int, str]]] = {}  # by class: depth, number in its network, path
         for path in held:
             for part in _parts(path):
                 kind, number = _NUMBERED.fullmatch(part.rpartition("/")[2]).groups()  # type: ignore[union-attr]
                 numbered.setdefault(kind, set()).add((-part.count("/"), int(number or 0), part))
+                if any(kind == k and all(f"{part}{p}" in held for p in parts) for k, parts in whole):
+                    break
         queues = {kind: iter(sorted(entries)) for kind, entries in numbered.items()}
         seen: Counter[str] = Counter()
         ordered: _Stored = []
