@@ -95,3 +95,14 @@ def test_tables_are_what_the_report_makes_of_the_results(page):
                 assert cell.replace("*", "") == values[arm, variant, size], f"{where}: {arm}, {size}"
                 compared += 1
         assert compared, f"{where}: nothing was compared"
+
+
+def test_the_tables_of_the_ranking_are_those_of_its_results(monkeypatch):
+    """They hold the scores of `tlcli rank`, and Kendall's tau with test accuracies."""
+    monkeypatch.syspath_prepend(str(EXAMPLES / "pretrained"))
+    from agreement import tables as ranking_tables
+
+    page = (EXAMPLES / "pretrained" / "README.md").read_text(encoding="utf-8")
+    lines = "\n".join(ranking_tables(EXAMPLES / "pretrained" / "results" / "ranking")).split("\n")
+    assert len(lines) > 30
+    assert [line for line in lines if line not in page.split("\n")] == []
