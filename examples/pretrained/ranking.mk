@@ -1,7 +1,7 @@
-# Eight bases, ranked for two targets, and what they are worth there. All take images of 32x32 in colour.
+# Nine bases, ranked for two targets, and what they are worth there. All take images of 32x32 in colour.
 SPLIT32 = $(TLCLI) split --image-size 32 --channels 3
 RECIPE32 = --arch cnn6-bn --batch-size 50 --schedule one-cycle --learning-rate 0.004 --eval-every 1000000
-BASES := random cifar100-5k cifar100-50k cifar100-whitened cifar10-half mnist imagenet-64 imagenet-128
+BASES := random cifar100-5k cifar100-50k cifar100-whitened cifar10-half mnist fashion imagenet-64 imagenet-128
 RANKED := $(BASES:%=$(OUT)/b-%.h5)
 
 $(OUT)/cifar100.h5: | $(OUT)
@@ -10,6 +10,8 @@ $(OUT)/half-a.h5: | $(OUT)
 	$(SPLIT32) --dataset cifar10 --classes 0-4 -o $@ --force
 $(OUT)/mnist32.h5: | $(OUT)
 	$(SPLIT32) --dataset mnist --classes all --size 10000 -o $@ --force
+$(OUT)/fashion32.h5: | $(OUT)
+	$(SPLIT32) --dataset fashion-mnist --classes all --size 10000 -o $@ --force
 $(OUT)/target-cifar10.h5: | $(OUT)
 	$(SPLIT32) --dataset cifar10 --classes 5-9 --size 500 --seed 42 -o $@ --force
 $(OUT)/target-mnist.h5: | $(OUT)
@@ -22,6 +24,8 @@ $(OUT)/b-cifar100-%k.h5: $(OUT)/cifar100.h5
 $(OUT)/b-cifar10-half.h5: $(OUT)/half-a.h5
 	$(TLCLI) train-base $< $(RECIPE32) --samples 50000 -o $@ --force --resume
 $(OUT)/b-mnist.h5: $(OUT)/mnist32.h5
+	$(TLCLI) train-base $< $(RECIPE32) --samples 20000 -o $@ --force --resume
+$(OUT)/b-fashion.h5: $(OUT)/fashion32.h5
 	$(TLCLI) train-base $< $(RECIPE32) --samples 20000 -o $@ --force --resume
 $(OUT)/b-cifar100-whitened.h5: ../cifar/cifar100-base.h5 | $(OUT)
 	cp $< $@
