@@ -120,11 +120,15 @@ class Cell:
         """Source accuracy lost with a head fitted anew, with its interval."""
         return self._summary(lambda e: e.lost_features)
 
-    def _summary(self, measure: Callable[[Entry], float | None]) -> Summary | None:
-        """Of a measure that every run has; None where one lacks it."""
+    def _measured(self, measure: Callable[[Entry], float | None]) -> list[float] | None:
+        """The values of a measure by repetition; None where a run lacks it."""
         if any(measure(e) is None for e in self.runs):
             return None
-        return statistics.summary(self.over_units(lambda e: measure(e) or 0.0))
+        return self.over_units(lambda e: measure(e) or 0.0)
+
+    def _summary(self, measure: Callable[[Entry], float | None]) -> Summary | None:
+        values = self._measured(measure)
+        return None if values is None else statistics.summary(values)
 
     @property
     def lost_interval(self) -> tuple[float, float] | None:
@@ -140,9 +144,8 @@ class Cell:
         return self._mean(lambda e: e.after)
 
     def _mean(self, measure: Callable[[Entry], float | None]) -> float | None:
-        if any(measure(e) is None for e in self.runs):
-            return None
-        return float(np.mean(self.over_units(lambda e: measure(e) or 0.0)))
+        values = self._measured(measure)
+        return None if values is None else float(np.mean(values))
 
     @cached_property
     def samples(self) -> int:
