@@ -32,10 +32,10 @@ def jax_gpu_plugins() -> list[str]:
 
 @contextmanager
 def skip_extras() -> Iterator[None]:
-    """Keras, imported within, has no wrappers for scikit-learn, no plots and no data frames: where these
+    """Keras, imported within, has no wrappers for scikit-learn, plots, data frames and notebooks: where these
     packages are installed, they take longer to load than Keras itself."""
     modules = cast("dict[str, Any]", sys.modules)
-    hidden = [name for name in ("sklearn", "matplotlib", "pandas") if name not in modules]
+    hidden = [name for name in ("sklearn", "matplotlib", "pandas", "IPython") if name not in modules]
     modules.update(dict.fromkeys(hidden))  # an import of what is None fails
     try:
         yield

@@ -117,6 +117,12 @@ class PatchWhitening(layers.Layer):
     def call(self, inputs: Any) -> Any:
         return keras.ops.conv(inputs, self.kernel, padding="valid")
 
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Batch, height, width and filters: half of them components, half their negatives."""
+        batch, *sides, channels = input_shape
+        kept = [None if side is None else side - self.size + 1 for side in sides]
+        return (batch, *kept, 2 * self.size * self.size * int(channels or 0))
+
     def counterpart(self) -> layers.Layer:
         """The layer of Keras's own that does the same, without weights."""
         filters = self.kernel.shape[-1]
