@@ -110,10 +110,10 @@ class Register(Generic[T]):
             )
         there = self._entries.get(name)
         if there is not None and (there.module, there.function) != made_by:
-            raise UsageError(self._taken_message(name, there.owner, owner))
+            raise UsageError(self._conflict_message(name, there.owner, owner))
         announced = self._announced.get(name)
         if announced is not None and _package_of(announced) != owner:
-            raise UsageError(self._taken_message(name, _package_of(announced), owner))
+            raise UsageError(self._conflict_message(name, _package_of(announced), owner))
         self._entries[name] = _Entry(value, owner, *made_by)
 
     def add_family(self, prefix: str, names: Callable[[], Iterable[str]], make: Callable[[str], T]) -> None:
@@ -231,7 +231,7 @@ class Register(Generic[T]):
             if other is None or other == _package_of(point):
                 self._announced[point.name] = point
             else:
-                self.problems[point.name] = self._taken_message(point.name, other, _package_of(point))
+                self.problems[point.name] = self._conflict_message(point.name, other, _package_of(point))
 
     def _load(self, name: str) -> None:
         """Import the installed package that announces a name. A failure is noted in `problems`."""
@@ -249,7 +249,7 @@ class Register(Generic[T]):
                     f"The {self.noun} {name!r} is announced by {owner}, which registers none of that name."
                 )
 
-    def _taken_message(self, name: str, first: Owner, second: Owner) -> str:
+    def _conflict_message(self, name: str, first: Owner, second: Owner) -> str:
         return (
             f"The {self.noun} {name!r} belongs to {first}; {second} registers another of that name. "
             "Rename one of them."

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import json
+import os
+import pty
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from processes import fails
+from processes import ENVIRONMENT, fails
 
 from tlcli import store
 from tlcli.cli.inspect import origin
@@ -134,6 +139,9 @@ def test_dump_writes_tables_as_csv(call, work):
     assert len(rows) == sum(len(run.history["samples_seen"]) for run in results.runs)
     assert float(rows[-1]["test_loss"]) == results.runs[-1].history["test_loss"][-1]
     fails(call("dump", "grid.h5", "--csv", "curves.csv"), 1, "--force")
+    chosen = call("dump", "grid.h5", "--columns", "test_accuracy,arm").stdout.decode().splitlines()
+    assert (chosen[0], len(chosen)) == ("test_accuracy,arm", 11)
+    fails(call("dump", "grid.h5", "--columns", "arm,test_acuracy"), 2, "'test_acuracy'", "'test_accuracy'")
     fails(call("dump", "grid.h5", "--table", "rums"), 2, "runs, history, neighbours")
     fails(call("dump", "grid.h5", "--table", "neighbours"), 1, "no rows")
     call("knn", "pixels.h5", "-q")
@@ -141,6 +149,31 @@ def test_dump_writes_tables_as_csv(call, work):
     assert (row["arm"], row["metric"], row["mirrored"]) == ("knn", "euclidean", "0")
     images = call("dump", "digits-6-9.h5").stdout.decode().splitlines()
     assert images[0] == "part,source_index,label,class"
+
+
+def test_a_wide_table_on_a_terminal_comes_with_a_word_on_columns(work):
+    shutil.copy(GRID, work / "grid.h5")
+    first, second = (
+        on_terminal(work, "dump", "grid.h5", *choice) for choice in ([], ["--columns", "arm,seed"])
+    )
+    assert "--columns" in first.splitlines()[-1]
+    assert second.splitlines()[0] == "arm,seed"
+    assert "--columns" not in second
+
+
+def on_terminal(folder, *arguments):
+    """What a command writes to a terminal."""
+    terminal, end = pty.openpty()
+    program = [sys.executable, "-m", "tlcli.cli.main", *arguments]
+    with subprocess.Popen(program, cwd=folder, env=ENVIRONMENT, stdout=end, stderr=end) as process:
+        os.close(end)
+        said = b""
+        with contextlib.suppress(OSError):  # Linux: the other end is closed
+            while block := os.read(terminal, 65536):
+                said += block
+        os.close(terminal)
+    assert process.returncode == 0
+    return said.decode().replace("\r\n", "\n")
 
 
 def test_verify_follows_inputs(call, work):

@@ -34,6 +34,7 @@ VALUES = {
     "M[,M,M]": ["x", "nan", "1,2"],
     "S[,S,S]": ["x", "0", "-1"],
     "NAME[:KEY=VALUE,...]": ["nosuch", "freeze:copy", "freeze:nosuch=1"],
+    "NAME,NAME": ["nosuch", "part,,label"],
     "NAME=VALUE": ["nosuch=1", "dropout", "dropout=7"],
     "SPEC": ["shift:-1", "nosuch", "11-12"],
     "PNG": ["x.jpg"],

@@ -17,6 +17,8 @@ from processes import ENVIRONMENT, fails
 
 from tlcli import store
 from tlcli.cli.commands import module
+from tlcli.cli.import_weights import Task
+from tlcli.models import architecture
 from tlcli.store.records import Checkpoint, Dataset, Part
 
 MEAN, STD = 121.936, 68.389
@@ -189,7 +191,7 @@ def test_the_published_vgg_as_the_help_imports_it(call, work, monkeypatch):
     done = call(*shlex.split(module("import-weights").EXAMPLES[0])[1:])
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout == b"cifar100vgg-vgg16.h5\n"
-    assert b"the images of cifar100 are not here" in done.stderr
+    assert b"not on this machine" in done.stderr
     base = store.read(work / "cifar100vgg-vgg16.h5", Checkpoint)
     assert (len(base.class_names), base.class_names[0]) == (100, "apple")
     assert sum(array.size for array in base.weights.values()) == 15_047_588
@@ -319,6 +321,17 @@ def in_own_process(folder, *arguments):
         check=True,
     )
     return done.stdout.splitlines()[-1]
+
+
+def test_images_that_are_not_here_are_told_from_damaged_ones(tmp_path, monkeypatch):
+    for name in ("TLCLI_DATA_DIR", "TLCLI_CACHE_DIR", "KERAS_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    missing = Task(architecture("cnn2"), "mnist", None, None, False)
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(b"cut")
+    damaged = Task(architecture("cnn2"), "mnist", None, None, False)
+    assert (missing.test, damaged.test) == (None, None)
+    assert "train-images-idx3-ubyte" not in missing.untested
+    assert "train-images-idx3-ubyte" in damaged.untested
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,8 @@ def test_a_sweep_is_one_arm_for_each_value(name: str, sweep: str) -> None:
     assert parse_arms([name], GROUPS, copy=sweep) == arms
     assert count_arms([f"{name}:copy={sweep}"], None, None) == count_arms([name], sweep, None) == len(arms)
     one_by_one = [parse_arms([f"{name}:copy={n}"], GROUPS)[0] for n in range(first, last + 1)]
-    assert [dataclasses.replace(arm, label="") for arm in one_by_one] == [
-        dataclasses.replace(arm, label="") for arm in arms
+    assert [dataclasses.replace(arm, settings=()) for arm in one_by_one] == [
+        dataclasses.replace(arm, settings=()) for arm in arms
     ]
     if first != last:  # one that copies everything is named as its neighbours
         assert [arm.label.split(",")[0] for arm in arms] == [

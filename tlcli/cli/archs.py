@@ -51,7 +51,7 @@ def archs(
     from tlcli.cli.backend import load
     from tlcli.models import architecture, architectures, parse_options
 
-    chosen = [name for pattern in names or [] for name in matching(pattern)]
+    chosen = [name for pattern in names or [] for name in match_names(pattern)]
     wanted = [architecture(name) for name in chosen] if names else list(architectures().values())
     shape = None if input_shape is None else parse_shape(input_shape)
     given = o.pairs("--arch-option", arch_option)
@@ -87,7 +87,7 @@ def archs(
     )
 
 
-def matching(pattern: str) -> list[str]:
+def match_names(pattern: str) -> list[str]:
     """The names of networks that a pattern such as `keras:Mobile*` means; a plain name is itself.
 
     Raises:

@@ -15,7 +15,11 @@ from tlcli.cli.output import Console, count
 EXAMPLES = [
     "tlcli dump digits-6-9-by-base-knn.h5 --table sweeps",
     "tlcli dump digits-6-9-by-base-knn.h5 --table neighbours --csv neighbours.csv",
+    "tlcli dump digits-6-9-by-base.h5 --columns arm,size,run,test_accuracy",
 ]
+
+_MANY = 12
+"""The most columns of a table that a terminal shows without a note."""
 
 
 def dump(
@@ -27,8 +31,13 @@ def dump(
             metavar="NAME",
             help="The table. Results have runs, history, neighbours, sweeps (accuracy for each k), rankings, "
             "targets and predictions; a checkpoint has history; data sets and embeddings have images. "
-            "[default: the first that is not "
-            "empty]",
+            "[default: the first that is not empty]",
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--columns", metavar="NAME,NAME", help="Write only these columns, in this order. [default: all]"
         ),
     ] = None,
     csv: Annotated[
@@ -59,11 +68,16 @@ def dump(
     chosen = next((name for name, found in tables.items() if found), "")
     if not chosen:
         raise TlcliError(f"{file} has no rows in {' or '.join(tables)}.")
-    found = tables[chosen]
+    found = tables[chosen] if columns is None else tabular.select(tables[chosen], columns.split(","))
     text = io.StringIO()
     tabular.write_csv(text, found)
     if csv == "-":
         sys.stdout.buffer.write(text.getvalue().encode())
+        if sys.stdout.isatty() and len(found) > _MANY:
+            console.note(
+                f"The table {chosen} has {len(found)} columns. Choose some with --columns, such as --columns "
+                f"{','.join(list(found)[:3])}, write a file with --csv, or name another --table."
+            )
         return
     with store.atomic_file(csv, force) as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8", newline="")

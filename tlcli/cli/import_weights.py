@@ -174,7 +174,7 @@ def import_weights(
     if accuracy is not None:
         console.note(f"The test accuracy on {dataset} is {percent(accuracy)}.")
     elif dataset is not None:
-        console.note(f"The test accuracy is not known, because the images of {dataset} are not here.")
+        console.note(f"The test accuracy on {dataset} is not known. {task.untested}")
     _tell(console, path, written, weights.layout, accuracy)
 
 
@@ -290,6 +290,8 @@ class Task:
     parents: list[Dataset]
     test: Dataset | None
     """A dataset of the test part alone, if its images are on this machine."""
+    untested: str
+    """The reason why there is no test part of a published set."""
 
     def __init__(
         self,
@@ -302,12 +304,13 @@ class Task:
         import numpy as np
 
         from tlcli import data, store
+        from tlcli.data.locate import MissingData
 
         if [dataset is not None, classes is not None, headless].count(True) != 1:
             raise UsageError("What are the classes? Give --dataset NAME|FILE, --classes N or --headless.")
         if dataset is not None and input_shape is not None:
             raise UsageError("--input and --dataset both say how large the images are; take one of them.")
-        self.parents, self.test = [], None
+        self.parents, self.test, self.untested = [], None, ""
         if headless:
             self.class_names = []
             self.input_shape = parse_shape(input_shape) if input_shape else arch.input_shape
@@ -317,7 +320,12 @@ class Task:
         elif (published := data.published_classes(str(dataset))) is not None:
             self.class_names = published
             self.input_shape = next(s.image_shape for s in data.sources() if s.name == dataset)
-            self.test = _published_test(str(dataset), published)
+            try:
+                self.test = _published_test(str(dataset), published)
+            except MissingData:
+                self.untested = "Its images are not on this machine."
+            except TlcliError as error:
+                self.untested = f"Its images cannot be read: {error}"
         else:
             self._check_there(str(dataset), [s.name for s in data.sources()])
             record = store.read(str(dataset), store.Dataset)
@@ -334,16 +342,13 @@ class Task:
             raise UsageError(f"--dataset: no data set and no file is called '{dataset}'.{hint}")
 
 
-def _published_test(name: str, class_names: list[str]) -> Dataset | None:
-    """The test part of a published set, or None if it is not on this machine: nothing is downloaded."""
+def _published_test(name: str, class_names: list[str]) -> Dataset:
+    """The test part of a published set, from this machine: nothing is downloaded. Raises TlcliError."""
     import numpy as np
 
     from tlcli import data, store
 
-    try:
-        test = data.load_source(name, download=False).test
-    except TlcliError:
-        return None
+    test = data.load_source(name, download=False).test
     return store.Dataset({"train": test}, class_names, np.arange(len(class_names)))
 
 

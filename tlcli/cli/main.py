@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
-import itertools
 import os
 import re
 import signal
@@ -229,8 +228,8 @@ def _usage_message(error: Any, arguments: list[str]) -> str:
         from tlcli.text import did_you_mean
 
         message = f"There is no option {option}.{did_you_mean(option, possibilities)}"
-        if named := _network_option(option, context, arguments):
-            message = f"There is no option {option}. It is one of the network: --arch-option {named}."
+        if place := _place_of(option, context, arguments):
+            message = f"There is no option {option}. {place}"
         elif option == "--with":
             message = "--with comes before the command: tlcli --with FILE.py COMMAND ..."
     elif option and type(error).__name__ == "NoSuchOption":
@@ -245,25 +244,40 @@ def _usage_message(error: Any, arguments: list[str]) -> str:
     return f"{message}\nSee `{path} --help`."
 
 
-def _network_option(option: str, context: Any, arguments: list[str]) -> str:
-    """`dropout=0.3` for `--dropout 0.3`, if the command takes options of networks and one has this option."""
+def _place_of(option: str, context: Any, arguments: list[str]) -> str:
+    """Where `--dropout 0.3` is given instead, if a network or a method has an option of this name."""
     from tlcli.models.registry import NETWORKS
+    from tlcli.training.arms import COMMON
+    from tlcli.training.methods import METHODS
 
+    takes = {parameter.name for parameter in context.command.params} if context is not None else set()
     name = option.lstrip("-").replace("-", "_")
-    takes = context is not None and any(p.name == "arch_option" for p in context.command.params)
-    if not takes or not any(name in arch.defaults for arch in NETWORKS.values()):
-        return ""
-    given = dict(itertools.pairwise(arguments)).get(option, "VALUE")
-    return f"{name}={given}"
+    given = f"{name}={_value_of(option, arguments) or 'VALUE'}"
+    of_network = any(name in arch.defaults for arch in NETWORKS.values())
+    methods = [method.name for method in METHODS.values() if name in (COMMON | dict(method.defaults))]
+    if of_network and "arch_option" in takes:
+        return f"It is one of the network: --arch-option {given}."
+    if methods and "method" in takes:
+        named = {argument.partition(":")[0] for argument in arguments}
+        method = next((name for name in methods if name in named), methods[0])
+        return f"It is one of a method: --method {method}:{given}."
+    if of_network:
+        return f"It is one of the network: tlcli train-base --arch-option {given}."
+    return ""
 
 
 def _received_text(param: Any, arguments: list[str], message: str) -> str:
     """` (received 'x')`, if the message about an option lacks it."""
-    for option, value in zip(arguments, [*arguments[1:], ""], strict=False):
-        name, equals, attached = option.partition("=")
-        if name in getattr(param, "opts", []):
-            received = attached if equals else value
-            return "" if not received or repr(received) in message else f" (received {received!r})"
+    received = next(filter(None, (_value_of(option, arguments) for option in getattr(param, "opts", []))), "")
+    return "" if not received or repr(received) in message else f" (received {received!r})"
+
+
+def _value_of(option: str, arguments: list[str]) -> str:
+    """The text given as the value of an option, `--seed 1` or `--seed=1`; empty if there is none."""
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, equals, attached = word.partition("=")
+        if name == option:
+            return attached if equals else following
     return ""
 
 

@@ -100,10 +100,10 @@ def assemble(raw: Raw, pairs: dict[str, Pair], request: Request, names: Names) -
             f"The images of {raw.name} differ in shape: {shapes}; give `image_size` to bring all to one."
         )
     if isinstance(names, dict):
-        raw.class_numbers = [int(value) for value in _occurring(labels, raw.name)]
+        raw.class_numbers = [int(value) for value in _distinct_labels(labels, raw.name)]
         raw.class_names = [names.get(number, str(number)) for number in raw.class_numbers]
     elif not _name_digits(raw, images["train"], labels, names):
-        raw.class_names = names or _occurring(labels, raw.name)
+        raw.class_names = names or _distinct_labels(labels, raw.name)
         raw.class_numbers = _numbers(labels, raw.class_names, named=names is not None, name=raw.name)
     index = {number: label for label, number in enumerate(raw.class_numbers)}
     for part, x in images.items():
@@ -237,7 +237,8 @@ def _positions(labels: np.ndarray, class_names: list[str], name: str) -> np.ndar
     return np.array([position[str(n)] for n in labels.ravel()], np.int64)
 
 
-def _occurring(labels: dict[str, np.ndarray], name: str) -> list[str]:
+def _distinct_labels(labels: dict[str, np.ndarray], name: str) -> list[str]:
+    """The labels of all parts, each once, in order. Raises TlcliError for too many."""
     values = np.unique(np.concatenate(list(labels.values())))
     if len(values) > _MOST_CLASSES:
         raise TlcliError(f"{name} has {len(values)} different labels: expected {_MOST_CLASSES} at most.")

@@ -123,7 +123,7 @@ def _load(name_or_path: str, request: Request) -> Source:
                 f"{type(loaded).__name__}; expected tlcli.data.Source."
             )
         return loaded
-    path = _existing(name_or_path)
+    path = _require_path(name_or_path)
     reader = _reader(path)
     _refuse_unused(request, reader.options, show(path.name or path.resolve().name))
     return reader.load(path, request)
@@ -132,16 +132,17 @@ def _load(name_or_path: str, request: Request) -> Source:
 def _load_both(train: str, test: str, request: Request) -> Source:
     """Read two paths of one kind as one source, or else join the test part of the second to the first."""
     if train not in SOURCES and test not in SOURCES:
-        first, second = _reader(_existing(train)), _reader(_existing(test))
+        first, second = _reader(_require_path(train)), _reader(_require_path(test))
         if first is second and "test_path" in first.options:
-            return _load(train, replace(request, test_path=_existing(test)))
+            return _load(train, replace(request, test_path=_require_path(test)))
     from tlcli.data.joining import with_test_of
 
     request = replace(request, hold_out=False)
     return with_test_of(_load(train, request), _load(test, request))
 
 
-def _existing(name: str) -> Path:
+def _require_path(name: str) -> Path:
+    """The path of a source of images. Raises UsageError if there is nothing."""
     if not name:
         raise UsageError("The name of the data set is empty: expected one of `tlcli datasets`, or a path.")
     path = Path(name)

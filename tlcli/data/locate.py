@@ -19,6 +19,10 @@ _TIMEOUT = 30
 """Seconds to wait for a byte from a server."""
 
 
+class MissingData(TlcliError):
+    """The files of a published set are not on this machine, and were not downloaded."""
+
+
 @dataclass(frozen=True)
 class Download:
     """A file of the publisher: its name, its SHA-256, its most bytes, and its addresses."""
@@ -55,7 +59,7 @@ def local_folders(request: Request, inside: Sequence[str], keras: Sequence[str])
 def fetch_all(set_name: str, downloads: Sequence[Download], request: Request) -> Path:
     """The folder that holds every file, each checked against its SHA-256; missing ones are downloaded.
 
-    Raises TlcliError, which says how to provide the files otherwise.
+    Raises MissingData, which says how to provide the files otherwise.
     """
     folder = cache_folder(set_name)
     for download in downloads:
@@ -63,7 +67,7 @@ def fetch_all(set_name: str, downloads: Sequence[Download], request: Request) ->
         if target.is_file() and _sha256(target) == download.sha256:
             continue
         if not request.download:
-            raise TlcliError(_nowhere(set_name, downloads, "downloading is switched off"))
+            raise MissingData(_nowhere(set_name, downloads, "downloading is switched off"))
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -99,7 +103,7 @@ def _fetch(
             problems.append(f"{url}: {error.reason}")
         except (OSError, ValueError) as error:
             problems.append(f"{url}: {error}")
-    raise TlcliError(_nowhere(set_name, downloads, "; ".join(problems)))
+    raise MissingData(_nowhere(set_name, downloads, "; ".join(problems)))
 
 
 def _copy(url: str, target: Path, limit: int, progress: ReportCounts | None) -> str:

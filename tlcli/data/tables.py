@@ -168,7 +168,7 @@ def match_images(table: LabelTable, folder: Folder, warnings: list[str]) -> Labe
             images.append(image)
             paths.append(f"{below.path}/{_name(image)}".removeprefix(folder.path).lstrip("/"))
     order = sorted(range(len(paths)), key=lambda i: paths[i])
-    index = _by_ending(paths)
+    index = _index_paths(paths)
     row_of: dict[int, int] = {}
     missing: list[str] = []
     for row, cell in enumerate(table.files):
@@ -216,7 +216,7 @@ def _name(file: Any) -> str:
     return str(file.name)
 
 
-def _by_ending(paths: Iterable[str]) -> dict[str, int]:
+def _index_paths(paths: Iterable[str]) -> dict[str, int]:
     """The position of each path by the path, its name, and its name without ending; -1 for several."""
     index: dict[str, int] = {}
     for position, path in enumerate(paths):

@@ -53,7 +53,7 @@ class Budget:
     def __init__(self, name: str, size: int = 0) -> None:
         """name: the input in messages. size: its bytes, as far as they are known."""
         self.name = name
-        self._given = given_limit()
+        self._given = read_limit()
         self._most_held = machine_memory() if self._given is None else self._given
         self._size = size
         self._held = self._made = self._working = 0
@@ -120,7 +120,7 @@ class Budget:
                 self._changed.notify_all()
 
 
-def given_limit() -> int | None:
+def read_limit() -> int | None:
     """TLCLI_MAX_BYTES; None if it is not set. Raises TlcliError if it is not a number."""
     text = os.environ.get("TLCLI_MAX_BYTES", "")
     if not text:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 import numpy as np
@@ -18,7 +18,7 @@ from tlcli.errors import UsageError
 from tlcli.store.records import Checkpoint, Neighbours, Record, Results, Run
 from tlcli.store.results import neighbours_row, run_row
 from tlcli.store.tables import columns
-from tlcli.text import escape_csv
+from tlcli.text import did_you_mean, escape_csv
 
 Row = dict[str, Any]
 Table = dict[str, list[Any]]
@@ -48,6 +48,19 @@ def table(record: Record, name: str = "") -> Table:
     return {column: [row.get(column) for row in rows] for column in every}
 
 
+def select(found: Table, wanted: Sequence[str]) -> Table:
+    """Some columns of a table, in the order given.
+
+    Raises:
+        UsageError: The table has no such column.
+    """
+    for name in wanted:
+        if name not in found:
+            hint = did_you_mean(name, list(found)) or f" The table has {', '.join(found)}."
+            raise UsageError(f"`columns`: there is no column {name!r}.{hint}")
+    return {name: found[name] for name in wanted}
+
+
 def write_csv(stream: TextIO, found: Table) -> None:
     """Write a table: a line of names, then a line for each row.
 
@@ -70,7 +83,7 @@ def _text(value: Any) -> str:
     return repr(value)
 
 
-def _known(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """A plain value; None for NaN, an empty text and an empty object."""
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float) and math.isnan(value):
@@ -80,10 +93,10 @@ def _known(value: Any) -> Any:
 
 def _runs(record: Results) -> Iterator[Row]:
     """A row for each run with all its values; the shared recipe is in columns `recipe_...`."""
-    shared = {f"recipe_{name}": _known(value) for name, value in record.recipe.items()}
+    shared = {f"recipe_{name}": _plain(value) for name, value in record.recipe.items()}
     for run in record.runs:
         row = run_row(run)
-        yield {name: _known(row[name]) for name in columns("runs")} | shared
+        yield {name: _plain(row[name]) for name in columns("runs")} | shared
 
 
 def _who(run: Run) -> Row:
@@ -98,13 +111,13 @@ def _history(record: Results) -> Iterator[Row]:
 def _along(series: Mapping[str, np.ndarray]) -> Iterator[Row]:
     """A row for each step of arrays of one length."""
     for values in zip(*series.values(), strict=True):
-        yield {name: _known(value) for name, value in zip(series, values, strict=True)}
+        yield {name: _plain(value) for name, value in zip(series, values, strict=True)}
 
 
 def _neighbours(record: Results) -> Iterator[Row]:
     for found in record.neighbours:
         row = neighbours_row(found)
-        yield {name: _known(row[name]) for name in columns("neighbours")}
+        yield {name: _plain(row[name]) for name in columns("neighbours")}
 
 
 def _sweeps(record: Results) -> Iterator[Row]:
@@ -116,19 +129,19 @@ def _sweeps(record: Results) -> Iterator[Row]:
                 "size": found.size,
                 "arm": found.arm,
                 "k": k,
-                **{name: _known(values[i]) if i < len(values) else None for name, values in measured.items()},
+                **{name: _plain(values[i]) if i < len(values) else None for name, values in measured.items()},
             }
 
 
 def _rankings(record: Results) -> Iterator[Row]:
     for ranking in record.rankings:
-        yield {name: _known(getattr(ranking, name)) for name in columns("rankings")}
+        yield {name: _plain(getattr(ranking, name)) for name in columns("rankings")}
 
 
 def _targets(record: Results) -> Iterator[Row]:
     for target in record.targets.values():
         yield {
-            **{name: _known(getattr(target, name)) for name in columns("targets")},
+            **{name: _plain(getattr(target, name)) for name in columns("targets")},
             "classes": len(target.class_names),
             "test_images": len(target.test_labels),
         }
@@ -150,7 +163,7 @@ def _predictions(record: Results) -> Iterator[Row]:
                 "class": target.class_names[label],
                 "predicted": target.class_names[predicted],
                 "right": predicted == label,
-                "confidence": _known(sure[i]),
+                "confidence": _plain(sure[i]),
             }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -36,17 +35,30 @@ last (0) or, by default, those that the base's head reads."""
 class Arm:
     """One row of a results table."""
 
-    label: str
     method: str
     copy: int
     """Weighted layers copied from the base, counted from the input."""
     freeze: int
     """Weighted layers frozen in the first phase."""
     phases: tuple[Phase, ...]
+    settings: tuple[tuple[str, str], ...] = ()
+    """The options that its label shows, by name: those that differ from their defaults."""
     head: tuple[tuple[str, float | str], ...] = ()
     """Options of the architecture for a head unlike the base's; empty for one like it."""
     choices: tuple[Arm, ...] = ()
     """Candidates; each run takes the best on held-out training images."""
+
+    @property
+    def label(self) -> str:
+        """Its name in tables and files: `freeze:copy=2`."""
+        shown = ",".join(f"{key}={value}" for key, value in self.settings)
+        return f"{self.method}:{shown}" if shown else self.method
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What tells it from other arms: `freeze` copies what `freeze:copy=3` does, if there are three
+        layers."""
+        return (self.method, self.copy, *(pair for pair in self.settings if pair[0] != "copy"))
 
 
 def parse_arms(
@@ -89,16 +101,10 @@ def parse_arms(
         raise UsageError(f"`copy`: {used[0].name} copies nothing from the base.")
     seen = set()
     for arm in arms:
-        if (identity := _identity(arm)) in seen:
+        if arm.identity in seen:
             raise UsageError(f"`method`: {arm.label} is there twice.")
-        seen.add(identity)
+        seen.add(arm.identity)
     return arms
-
-
-def _identity(arm: Arm) -> tuple[object, ...]:
-    """What tells arms apart: `freeze` copies what `freeze:copy=3` does, if there are three layers."""
-    options = re.findall(r"(?!copy=)\b\w+=[^,]+", arm.label.partition(":")[2])
-    return (arm.method, arm.copy, *options)
 
 
 def count_arms(specs: Sequence[str], copy: str | None, freeze: str | None) -> int:
@@ -147,11 +153,11 @@ def _expand(
         held_back = {"freeze": str(stays)} if held is not None and stays != copied else {}
         choices = tuple(
             Arm(
-                _label(name, {**shown, **_changed_options(chosen, options), **held_back}),
                 name,
                 copied,
                 stays,
                 tuple(_phases(chosen, copied, stays, options)),
+                (*shown.items(), *_changed_options(chosen, options).items(), *held_back.items()),
                 _head(chosen, options),
             )
             for options in alternatives
@@ -161,14 +167,10 @@ def _expand(
             continue
         every = {key: "|".join(dict.fromkeys(_text(o[key]) for o in alternatives)) for key in alternatives[0]}
         differing = {key: text for key, text in every.items() if "|" in text or key in given}
-        label = _label(name, {**shown, **differing, **held_back})
+        settings = (*shown.items(), *differing.items(), *held_back.items())
         first = choices[0]
-        arms.append(Arm(label, name, copied, stays, first.phases, first.head, choices))
+        arms.append(Arm(name, copied, stays, first.phases, settings, first.head, choices))
     return arms
-
-
-def _label(name: str, shown: dict[str, str]) -> str:
-    return name + (":" + ",".join(f"{key}={value}" for key, value in shown.items()) if shown else "")
 
 
 def _changed_options(chosen: Method, options: Options) -> dict[str, str]:

@@ -103,9 +103,10 @@ def train_base(
     fit = _make_fit(step, make_engine(step, sharing), network, dataset, seed)
     plugin, plugin_sha256 = NETWORKS.plugin(architecture)
 
-    def computing() -> dict[str, Any]:
-        found = describe_computing(recipe.precision, sharing)
-        return found | ({"seconds": round(time.monotonic() - begun, 3)} if record_seconds else {})
+    def provenance() -> Provenance:
+        computer = describe_computing(recipe.precision, sharing)
+        seconds = {"seconds": round(time.monotonic() - begun, 3)} if record_seconds else {}
+        return Provenance(computed_by=computer | seconds)
 
     def checkpoint(**changes: Any) -> Checkpoint:
         return Checkpoint(
@@ -125,7 +126,7 @@ def train_base(
             train_source_index=dataset.train.source_index,
             plugin=plugin,
             plugin_sha256=plugin_sha256,
-            provenance=Provenance(computed_by=computing()),
+            provenance=provenance(),
             **{"weights": net.weights(network.model), **changes},
         )
 

@@ -41,7 +41,7 @@ def explain_exhaustion(batch: int, data: int = 0) -> Iterator[None]:
         batch: Images per step.
         data: Bytes of images and labels that lie on the device.
     """
-    with _told(
+    with _explain(
         f"training with {batch} images per step, beside {data / 1e6:,.1f} MB of data.\n"
         "Give a smaller `batch_size`, fewer images (`size`) or smaller ones (`image_size`), "
         "or `device` cpu. What was saved can be resumed."
@@ -52,7 +52,7 @@ def explain_exhaustion(batch: int, data: int = 0) -> Iterator[None]:
 @contextmanager
 def explain_data_exhaustion(array: np.ndarray) -> Iterator[None]:
     """Raise a `TlcliError` where an array does not fit into the memory of the device."""
-    with _told(
+    with _explain(
         f"the data: {len(array):,} images take {array.nbytes / 1e6:,.1f} MB.\n"
         "Take fewer images (`size` or `proportion`) or smaller ones (`image_size`), "
         "or give `device` cpu. A smaller `batch_size` does not help."
@@ -61,7 +61,8 @@ def explain_data_exhaustion(array: np.ndarray) -> Iterator[None]:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _explain(what: str) -> Iterator[None]:
+    """Raise a `TlcliError` where the block runs out of memory: there is too little for `what`."""
     try:
         yield
     except Exception as error:

@@ -37,7 +37,7 @@ def keep_programs(tell: Callable[[str], None] = lambda text: None) -> Path | Non
     programs = folder / processor()
     new = not os.path.lexists(folder)
     for place in (folder, programs):
-        if fault := _fault_once_made(place):
+        if fault := _make_folder(place):
             tell(
                 f"compiled programs are not kept: {place} {fault}. Name another folder with {VARIABLE}, "
                 f"or set {VARIABLE}=off."
@@ -64,8 +64,8 @@ def processor() -> str:
     return f"{platform.machine()}-{hashlib.sha256(' '.join(words).encode()).hexdigest()[:12]}"
 
 
-def _fault_once_made(folder: Path) -> str:
-    """Make a folder of the user alone where there is none; the fault of one that is there."""
+def _make_folder(folder: Path) -> str:
+    """Make a folder of the user alone, unless it is there. Gives what is wrong with it, or an empty text."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return fault_of(folder)
