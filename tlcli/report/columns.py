@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tlcli.report.document import Column, Table
+from tlcli.analysis.statistics import Summary
+from tlcli.report.document import Column, Table, rows_of
 from tlcli.report.study.cell import Cell
 from tlcli.report.study.contrasts import Contrast
 from tlcli.report.study.grid import Task
 from tlcli.report.words import number
 
 Interval = tuple[float, float] | None
+
+CELL: dict[str, tuple[str, str, Callable[[Cell], Any]]] = {
+    "arm": ("arm", "text", lambda c: c.arm),
+    "variant": ("variant", "text", lambda c: c.variant),
+    "size": ("training images", "count", lambda c: c.size),
+    "runs": ("runs", "count", lambda c: len(c.runs)),
+    "accuracy": ("test accuracy (%)", "percent", lambda c: percent(c.mean)),
+    "interval": ("95 % interval (%)", "interval", lambda c: percents(c.interval)),
+    "train": ("training accuracy (%)", "percent", lambda c: percent(c.train)),
+    "gap": ("gap (points)", "points", lambda c: percent(c.gap)),
+    "before": ("source before (%)", "percent", lambda c: percent(c.before)),
+    "after": ("source after (%)", "percent", lambda c: percent(c.after)),
+}
+"""Label, kind and value of each quantity of a cell."""
+
+CONTRAST: dict[str, tuple[str, str, Callable[[Contrast], Any]]] = {
+    "against": ("against", "text", lambda c: c.second.arm),
+    "difference": ("difference (points)", "points", lambda c: 100 * c.difference),
+    "difference_interval": ("95 % interval (points)", "interval", lambda c: percents(c.interval)),
+    "p": ("p", "p", lambda c: c.p),
+    "verdict": ("verdict", "text", lambda c: c.verdict),
+    "detectable": ("would have shown (points)", "number", lambda c: percent(c.detectable)),
+    "repetitions": ("paired repetitions", "count", lambda c: c.comparison.runs),
+    "family": ("comparisons in the family", "count", lambda c: len(c.family)),
+}
+"""Label, kind and value of each quantity of a comparison."""
 
 
 def percent(x: float | None) -> float | None:
@@ -23,12 +50,53 @@ def percents(interval: Interval) -> Interval:
     return None if interval is None else (100 * interval[0], 100 * interval[1])
 
 
-def cell_columns(task: Task) -> list[Column]:
-    """The columns that identify a row: arm, variant if there are several, and size."""
+def itself(item: Any) -> Any:
+    return item
+
+
+def cell_column(
+    key: str, digits: int = 2, *, of: Callable[[Any], Cell] = itself, shown: bool = True
+) -> Column:
+    """A column with a quantity of a cell; `of` gives the cell of a row's item."""
+    label, kind, value = CELL[key]
+    return Column(key, label, kind, digits, shown, value=lambda item: value(of(item)))
+
+
+def contrast_columns(digits: int, hidden: Sequence[str] = ()) -> list[Column]:
+    """The other arm, the difference, its simultaneous interval, adjusted p value and verdict.
+
+    The columns with these keys, and those on the comparison itself, are only in the files.
+    """
+    hidden = (*hidden, "repetitions", "family")
     return [
-        Column("arm", "arm"),
-        Column("variant", "variant", shown=len(task.variants) > 1),
-        Column("size", "training images", "count"),
+        Column(key, label, kind, digits, key not in hidden, value=value)
+        for key, (label, kind, value) in CONTRAST.items()
+    ]
+
+
+def summary_columns(
+    key: str,
+    name: str,
+    unit: str,
+    kind: str,
+    digits: int,
+    summary: Callable[[Any], Summary | None],
+    *,
+    of: str = "",
+) -> list[Column]:
+    """A mean and its interval, which `summary` gives for a row's item; `of` says what the interval is of."""
+    scale = 1 if unit == "nats" else 100
+
+    def mean(item: Any) -> float | None:
+        return None if (found := summary(item)) is None else scale * found.mean
+
+    def interval(item: Any) -> Interval:
+        ends = None if (found := summary(item)) is None else found.interval
+        return None if ends is None else (scale * ends[0], scale * ends[1])
+
+    return [
+        Column(key, f"{name} ({unit})", kind, digits, value=mean),
+        Column(f"{key}_interval", f"95 % interval{of} ({unit})", "interval", digits, value=interval),
     ]
 
 
@@ -37,45 +105,26 @@ def cell_table(
     name: str,
     caption: str,
     columns: Sequence[Column],
-    rows: list[dict[str, Any]],
+    items: Iterable[Any],
     note: str = "",
     *,
+    of: Callable[[Any], Any] = itself,
     shown: bool = True,
     file: str = "",
 ) -> Table:
-    """A table with a row for each cell; its file, by default of its name, holds the rows of all tasks."""
-    every = [*cell_columns(task), *columns]
+    """A table with a row for each item, headed by the arm, variant and size of its cell.
+
+    Its file, by default of its name, holds the rows of all tasks.
+    """
+    several = len(task.variants) > 1
+    heads = [cell_column(k, of=of, shown=several or k != "variant") for k in ("arm", "variant", "size")]
+    every = [*heads, *columns]
+    rows = rows_of(every, items)
     return Table(task.id(name), caption, every, rows, note, shown, "size", file or name, task.name)
 
 
-def accuracy_column(digits: int) -> Column:
-    return Column("accuracy", "test accuracy (%)", "percent", digits)
-
-
-def contrast_columns(digits: int, *, told: bool = True) -> list[Column]:
-    """A difference with its simultaneous interval, adjusted p value and verdict."""
-    return [
-        Column("difference", "difference (points)", "points", digits),
-        Column("difference_interval", "95 % interval (points)", "interval", digits),
-        Column("p", "p", "p"),
-        Column("verdict", "verdict"),
-        Column("detectable", "would have shown (points)", "number", digits, shown=told),
-        Column("repetitions", "paired repetitions", "count", shown=False),
-        Column("family", "comparisons in the family", "count", shown=False),
-    ]
-
-
-def contrast_row(c: Contrast) -> dict[str, Any]:
-    return {
-        "against": c.second.arm,
-        "difference": 100 * c.difference,
-        "difference_interval": percents(c.interval),
-        "p": c.p,
-        "verdict": c.verdict,
-        "detectable": percent(c.detectable),
-        "repetitions": c.comparison.runs,
-        "family": len(c.family),
-    }
+def first(c: Contrast) -> Cell:
+    return c.first
 
 
 def spread(cell: Cell, digits: int) -> str:

@@ -5,7 +5,7 @@ All text is plain. `words.clean` cleans names from files on entry; each output e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,13 @@ class Column:
     """Whether it is on the page, or only in the CSV and JSON."""
     arm: str = ""
     """The arm of the column, if each arm has one."""
+    value: Callable[[Any], Any] | None = None
+    """Its value in the row of an item (see `rows_of`)."""
+
+
+def rows_of(columns: Sequence[Column], items: Iterable[Any]) -> list[dict[str, Any]]:
+    """A row for each item, with the columns' values of it."""
+    return [{c.key: c.value(item) for c in columns if c.value} for item in items]
 
 
 @dataclass

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
 
 from tlcli.report import plots
-from tlcli.report.columns import accuracy_column, cell_table, percent, percents, spread
+from tlcli.report.columns import cell_column, cell_table, percent, percents, spread
 from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.registry import section
 from tlcli.report.study import Study, Task
@@ -61,7 +60,7 @@ def _means(task: Task, place: int) -> str:
 
 def glance(task: Task) -> Table:
     """Arms down, sizes across."""
-    columns = [Column("arm", "arm"), Column("variant", "variant", shown=len(task.variants) > 1)]
+    columns = [cell_column("arm"), cell_column("variant", shown=len(task.variants) > 1)]
     columns += [Column(f"at_{s}", f"{count(s)} images", "figure") for s in task.sizes]
     rows = []
     for variant in task.variants:
@@ -72,9 +71,8 @@ def glance(task: Task) -> Table:
     few = any(len(c.values) < 3 for c in task.cells)
     caption = (
         "Test accuracy of each arm (a method with its options) in percent: mean ± half the width of its 95 % "
+        f"interval{'; where there are fewer than three runs, each of them' if few else ''}."
     )
-    caption += "interval"
-    caption += "; where there are fewer than three runs, each of them." if few else "."
     group = "variant" if len(task.variants) > 1 else ""
     return Table(task.id("glance"), caption, columns, rows, group=group, file="glance", task=task.name)
 
@@ -99,27 +97,19 @@ def _widest(task: Task) -> str:
 def full_table(task: Task) -> Table:
     """One row per cell with all measures of its accuracy."""
     d = task.digits
+    same = "all runs give the same answers"
     columns = [
-        accuracy_column(d),
-        Column("sd", "sd (points)", "number", d),
-        Column("interval", "95 % interval (%)", "interval", d),
-        Column("new_images", "for new images (%)", "interval", d),
-        Column("train", "training accuracy (%)", "percent", d),
-        Column("gap", "gap (points)", "points", d),
-        Column("runs", "runs", "count"),
-        Column("samples", "images seen", "count"),
-        Column("seconds", "seconds a run (median)", "number", 1),
-        Column("deterministic", "all runs give the same answers", shown=False),
+        cell_column("accuracy", d),
+        Column("sd", "sd (points)", "number", d, value=lambda c: percent(c.sd)),
+        cell_column("interval", d),
+        Column("new_images", "for new images (%)", "interval", d, value=lambda c: percents(c.new_images)),
+        cell_column("train", d),
+        cell_column("gap", d),
+        cell_column("runs"),
+        Column("samples", "images seen", "count", value=lambda c: c.samples or None),
+        Column("seconds", "seconds a run (median)", "number", 1, value=lambda c: c.seconds),
+        Column("deterministic", same, shown=False, value=lambda c: "yes" if c.deterministic else ""),
     ]
-    rows: list[dict[str, Any]] = []
-    for c in task.cells:
-        sd = None if len(c.values) < 3 or c.equal else c.accuracy.sd
-        row: dict[str, Any] = {"runs": len(c.runs), "accuracy": percent(c.mean), "sd": percent(sd)}
-        row |= {"interval": percents(c.interval), "new_images": percents(c.new_images)}
-        row |= {"train": percent(c.train), "gap": percent(c.gap), "samples": c.samples or None}
-        row |= {"seconds": c.seconds}
-        row |= {"deterministic": "yes" if c.deterministic else ""}
-        rows.append(c.key | row)
     note = "Gap: training minus test accuracy." if any(c.gap is not None for c in task.cells) else ""
     if any(e.mirrored for e in task.entries):
         note = (
@@ -127,7 +117,7 @@ def full_table(task: Task) -> Table:
             "accuracy is of the images as they are."
         )
     caption = "Test accuracy by number of training images and arm."
-    return cell_table(task, "accuracy", caption, columns, rows, note)
+    return cell_table(task, "accuracy", caption, columns, task.cells, note)
 
 
 def _gaps(task: Task) -> Iterable[str]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tlcli.analysis import statistics
-from tlcli.analysis.statistics import Comparison, Summary
+from tlcli.analysis.statistics import Summary
 from tlcli.report import plots
-from tlcli.report.columns import accuracy_column, cell_table, percent, percents
+from tlcli.report.columns import cell_column, cell_table, percent, percents, summary_columns
 from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
@@ -40,75 +40,41 @@ def more_measures(study: Study, task: Task) -> Iterable[Block]:
     yield _by_class(task, cells)
 
 
-def _mean_over_runs(cell: Cell, values: list[float]) -> dict[str, Any]:
-    """The mean of a share over the repetitions, in percent, with its interval from three on."""
-    found = dict(zip(map(id, (e for e in cell.runs if e.correct is not None)), values, strict=True))
-    known = [[found[id(e)] for e in unit if id(e) in found] for unit in cell.units]
-    s = statistics.summary([float(np.mean(x)) for x in known if x])
-    return {"mean": percent(s.mean), "interval": percents(_interval(s))}
-
-
-def _interval(s: Summary, most: float = 1.0) -> tuple[float, float] | None:
-    return None if s.interval is None else (max(0.0, s.interval[0]), min(most, s.interval[1]))
-
-
 def _measures(task: Task, cells: list[Cell]) -> Table:
     d = task.digits
-    rows: list[dict[str, Any]] = []
-    for c in cells:
-        balanced = _mean_over_runs(c, [m.balanced for m in c.classes])
-        f1 = _mean_over_runs(c, [m.macro_f1 for m in c.classes])
-        row: dict[str, Any] = {"accuracy": percent(c.mean)}
-        row |= {"balanced": balanced["mean"], "balanced_interval": balanced["interval"]}
-        row |= {"f1": f1["mean"], "f1_interval": f1["interval"]}
-        if c.likelihood is not None and c.calibration is not None:
-            row |= {"nll": c.likelihood.mean, "nll_interval": _interval(c.likelihood, np.inf)}
-            row |= {"ece": percent(c.calibration.mean), "ece_interval": percents(_interval(c.calibration))}
-        rows.append(c.key | row)
-    logits = any("nll" in r for r in rows)
     columns = [
-        accuracy_column(d),
-        Column("balanced", "balanced accuracy (%)", "percent", d),
-        Column("balanced_interval", "95 % interval (%)", "interval", d),
-        Column("f1", "macro F1 (%)", "percent", d),
-        Column("f1_interval", "95 % interval (%)", "interval", d),
-        Column("nll", "negative log-likelihood (nats)", "number", 3, shown=logits),
-        Column("nll_interval", "95 % interval (nats)", "interval", 3, shown=logits),
-        Column("ece", "calibration error (points)", "number", d, shown=logits),
-        Column("ece_interval", "95 % interval (points)", "interval", d, shown=logits),
+        cell_column("accuracy", d),
+        *summary_columns("balanced", "balanced accuracy", "%", "percent", d, lambda c: c.balanced),
+        *summary_columns("f1", "macro F1", "%", "percent", d, lambda c: c.macro_f1),
+        *summary_columns("nll", "negative log-likelihood", "nats", "number", 3, lambda c: c.likelihood),
+        *summary_columns("ece", "calibration error", "points", "number", d, lambda c: c.calibration),
     ]
     note = (
         "Balanced accuracy: the mean accuracy of the classes. Macro F1: the mean over the classes of the "
         "harmonic mean of precision and recall. Intervals are Student's over three or more runs, on these "
         "test images."
     )
-    if logits:
+    if any(c.likelihood for c in cells):
         note += (
             " Negative log-likelihood is of the true class; calibration error is the expected one over 15 "
             "bins of confidence (Guo et al. 2017): how far the networks' confidence is from the share that "
             "is right."
         )
     caption = "Measures that count every class alike, and how sure the networks are."
-    return cell_table(task, "measures", caption, columns, rows, note)
+    return cell_table(task, "measures", caption, columns, cells, note)
 
 
 def _by_class(task: Task, cells: list[Cell]) -> Table:
     """Accuracy of every class for every cell, as a file."""
-    rows: list[dict[str, Any]] = []
-    for c in cells:
-        for i, name in enumerate(task.classes):
-            values = [float(m.recall[i]) for m in c.classes]
-            if np.isfinite(values).all():
-                found = _mean_over_runs(c, values)
-                rows.append(
-                    c.key | {"class": name, "recall": found["mean"], "recall_interval": found["interval"]}
-                )
-    columns = [
-        Column("class", "class"),
-        Column("recall", "accuracy of the class (%)", "percent", task.digits),
-        Column("recall_interval", "95 % interval (%)", "interval", task.digits),
-    ]
-    return cell_table(task, "classes", "Accuracy by class.", columns, rows, shown=False)
+    there = np.unique(task.entries[0].target.test_labels).tolist()
+    items = [(c, i) for c in cells for i in range(len(task.classes)) if i in there]
+    columns = [Column("class", "class", value=lambda item: task.classes[item[1]])]
+    columns += summary_columns("recall", "accuracy of the class", "%", "percent", task.digits, _recall)
+    return cell_table(task, "classes", "Accuracy by class.", columns, items, of=_cell, shown=False)
+
+
+def _recall(item: tuple[Cell, int]) -> Summary:
+    return item[0].recall(item[1])
 
 
 def _class_differences(task: Task, best: Cell, reference: Cell) -> Table:
@@ -120,24 +86,17 @@ def _class_differences(task: Task, best: Cell, reference: Cell) -> Table:
         if p[0].correct is not None and p[1].correct is not None
     ]
     labels = best.runs[0].target.test_labels
-    found: list[tuple[str, int, np.ndarray, np.ndarray, Comparison]] = []
-    for i, name in enumerate(task.classes):
+    there = [i for i in range(len(task.classes)) if pairs and (labels == i).any()]
+    rows: list[dict[str, Any]] = []
+    for i in there:
         mask = labels == i
-        if pairs and mask.any():
-            sides = [np.stack([pair[k].correct[mask] for pair in pairs]) for k in (0, 1)]  # type: ignore[index]
-            found.append((name, int(mask.sum()), sides[0], sides[1], statistics.compare(*sides)))
-    rows = [
-        {
-            "class": name,
-            "images": images,
-            "first": percent(float(first.mean())),
-            "second": percent(float(second.mean())),
-            "class_difference": 100 * c.difference,
-            "class_interval": percents(c.interval(len(found))),
-            "class_p": c.p(len(found)),
-        }
-        for name, images, first, second, c in found
-    ]
+        sides = [np.stack([pair[k].correct[mask] for pair in pairs]) for k in (0, 1)]  # type: ignore[index]
+        c = statistics.compare(*sides)
+        row: dict[str, Any] = {"class": task.classes[i], "images": int(mask.sum())}
+        row |= {"first": percent(float(sides[0].mean())), "second": percent(float(sides[1].mean()))}
+        row |= {"class_difference": 100 * c.difference}
+        row |= {"class_interval": percents(c.interval(len(there))), "class_p": c.p(len(there))}
+        rows.append(row)
     columns = [
         Column("class", "class"),
         Column("images", "test images", "count"),
@@ -176,19 +135,24 @@ def confusion(study: Study, task: Task) -> Iterable[Block]:
         yield Chart(name, caption, f"Confusion matrix. {told}", partial(plots.confusion, cell, task.classes))
         yield Text(told)
     columns = [
-        Column("true", "true class"),
-        Column("predicted", "predicted class"),
-        Column("images", "test images per run", "number", 2),
+        Column("true", "true class", value=lambda item: task.classes[item[1]]),
+        Column("predicted", "predicted class", value=lambda item: task.classes[item[2]]),
+        Column("images", "test images per run", "number", 2, value=lambda item: item[3]),
     ]
-    rows = [
-        c.key | {"true": task.classes[i], "predicted": task.classes[j], "images": float(n)}
+    items = [
+        (c, i, j, float(n))
         for c in cells
         if c.confusion is not None
         for (i, j), n in np.ndenumerate(c.confusion)
         if n > 0
     ]
     caption = "Test images per run by true and predicted class."
-    yield cell_table(task, "confusion", caption, columns, rows, shown=False)
+    yield cell_table(task, "confusion", caption, columns, items, of=_cell, shown=False)
+
+
+def _cell(item: Sequence[Any]) -> Any:
+    """The cell of a row's item."""
+    return item[0]
 
 
 def _describe(task: Task, cell: Cell) -> str:

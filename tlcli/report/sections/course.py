@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
 
 from tlcli.report import plots
 from tlcli.report.columns import cell_table
@@ -48,33 +47,30 @@ def end_of_reference(task: Task, cell: Cell) -> float | None:
 
 
 def _speed(task: Task, drawn: list[Cell]) -> Table:
-    rows: list[dict[str, Any]] = []
-    for c in drawn:
-        curve, level = c.curve, end_of_reference(task, c)
-        assert curve is not None
-        row = {
-            "first": 100 * curve.mean[0],
-            "first_at": curve.seen[0],
-            "near": curve.images_to_reach(curve.mean[-1] - NEAR),
-            "reaches": None if level is None else curve.images_to_reach(level),
-            "rising": "yes" if curve.rising else "",
-        }
-        rows.append(c.key | row)
-    starts = at_most(list(dict.fromkeys(count(r["first_at"]) for r in rows)))
+    def reaches(c: Cell) -> int | None:
+        level = end_of_reference(task, c)
+        return None if level is None or c.curve is None else c.curve.images_to_reach(level)
+
+    starts = at_most(list(dict.fromkeys(count(c.curve.seen[0]) for c in drawn if c.curve)))
+    start, at = f"accuracy after {starts} images (%)", "first measured at (images seen)"
     columns = [
-        Column("first_at", "first measured at (images seen)", "count", shown=False),
-        Column("first", f"accuracy after {starts} images (%)", "percent", task.digits),
-        Column("near", "within 1 point of its end (images)", "count"),
+        Column("first_at", at, "count", shown=False, value=lambda c: c.curve.seen[0]),
+        Column("first", start, "percent", task.digits, value=lambda c: 100 * c.curve.mean[0]),
+        Column("near", "within 1 point of its end (images)", "count", value=_near),
     ]
-    rising = any(r["rising"] for r in rows)
+    rising = any(c.curve.rising for c in drawn if c.curve)
     note = "Rising: the last fifth of the curve is more than half a point above the fifth before." * rising
     if task.reference is not None:
-        columns.append(Column("reaches", f"where {task.reference} ends (images)", "count"))
-        if any(r["reaches"] is None for r in rows):
+        columns.append(Column("reaches", f"where {task.reference} ends (images)", "count", value=reaches))
+        if any(reaches(c) is None for c in drawn):
             note = f"{note} A dash: not within this training.".strip()
-    columns.append(Column("rising", "still rising", shown=rising))
+    columns.append(Column("rising", "still rising", value=lambda c: "yes" if c.curve.rising else ""))
     caption = "How soon each arm gets where, read off the mean curves."
-    return cell_table(task, "speed", caption, columns, rows, note)
+    return cell_table(task, "speed", caption, columns, drawn, note)
+
+
+def _near(c: Cell) -> int | None:
+    return c.curve.images_to_reach(c.curve.mean[-1] - NEAR) if c.curve else None
 
 
 def convergence(task: Task) -> str:

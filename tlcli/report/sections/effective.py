@@ -10,7 +10,7 @@ from tlcli.report import plots
 from tlcli.report.columns import cell_table
 from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.registry import section
-from tlcli.report.sections.gains import images_text, span_text
+from tlcli.report.sections.gains import images_text, span_text, with_span
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.entry import CONTROL, by
 from tlcli.report.study.worth import Worth, worth
@@ -45,17 +45,10 @@ def effective_data(study: Study, task: Task) -> Iterable[Block]:
 
 
 def _table(task: Task, valued: Valued, control: str) -> Table:
+    label = f"worth in images of {control} (95 % interval)"
     columns = [
-        Column("effective", f"worth in images of {control} (95 % interval)", "figure"),
-        Column("transferred", "of these transferred (95 % interval)", "figure"),
-    ]
-    rows = [
-        c.key
-        | {
-            "effective": f"{images_text(w.images, w)} ({span_text(w)})",
-            "transferred": _less(c.size, w),
-        }
-        for c, w in valued
+        Column("effective", label, "figure", value=lambda one: with_span(one[1])),
+        Column("transferred", "of these transferred (95 % interval)", "figure", value=_less),
     ]
     note = (
         "Worth: the effective data of Hernandez et al. (2021), read off the line through the means of "
@@ -63,11 +56,14 @@ def _table(task: Task, valued: Valued, control: str) -> Table:
         "arm was trained on."
     )
     caption = "Effective data and data transferred."
-    return cell_table(task, "effective-data", caption, columns, rows, note, file="effective")
+    return cell_table(
+        task, "effective-data", caption, columns, valued, note, of=lambda one: one[0], file="effective"
+    )
 
 
-def _less(size: int, w: Worth) -> str:
+def _less(valued: tuple[Cell, Worth]) -> str:
     """The worth less the images themselves, to two figures."""
+    size, w = valued[0].size, valued[1]
 
     def less(x: float) -> str:
         if isinf(x):

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from tlcli.report import plots
-from tlcli.report.columns import (
-    accuracy_column,
-    cell_table,
-    contrast_columns,
-    contrast_row,
-    percent,
-    percents,
-)
-from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.columns import cell_column, cell_table, contrast_columns, first, summary_columns
+from tlcli.report.document import Block, Chart, Table, Text
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.contrasts import Contrast
@@ -46,58 +40,35 @@ def forgetting(study: Study, task: Task) -> Iterable[Block]:
 
 def _table(task: Task, cells: Sequence[Cell]) -> Table:
     d = task.digits
-    rows = [
-        c.key
-        | {
-            "accuracy": percent(c.mean),
-            "before": percent(c.before),
-            "after": percent(c.after),
-            "lost": percent(c.lost.mean if c.lost else None),
-            "lost_interval": percents(c.lost_interval),
-            "features": percent(c.lost_features.mean if c.lost_features else None),
-            "features_interval": percents(c.lost_features.interval if c.lost_features else None),
-        }
-        for c in cells
-    ]
-    columns = [
-        accuracy_column(d),
-        Column("before", "source before (%)", "percent", d),
-        Column("after", "source after (%)", "percent", d),
-        Column("lost", "lost (points)", "points", d),
-        Column("lost_interval", "95 % interval of what is lost (points)", "interval", d),
-    ]
+    columns = [cell_column(key, d) for key in ("accuracy", "before", "after")]
+    columns += summary_columns("lost", "lost", "points", "points", d, lambda c: c.lost, of=" of what is lost")
     caption = "Accuracy on the target, and on the source task before and after, with the base's head."
     note = ""
     if any(c.lost_features for c in cells):
-        columns += [
-            Column("features", "lost with a new head (points)", "points", d),
-            Column("features_interval", "95 % interval of that (points)", "interval", d),
-        ]
+        name = "lost with a new head"
+        columns += summary_columns(
+            "features", name, "points", "points", d, lambda c: c.lost_features, of=" of that"
+        )
         note = (
             "A new head is fitted by ridge regression to the source's training images, before and after the "
             "transfer: what it loses is lost from the features. The base's head also loses where it no "
             "longer fits them."
         )
-    return cell_table(task, "forgetting", caption, columns, rows, note)
+    return cell_table(task, "forgetting", caption, columns, cells, note)
 
 
 def _comparison_table(task: Task, contrasts: Sequence[Contrast]) -> Table:
-    rows = [
-        c.first.key | {f"lost_{k}" if k not in ("against",) else k: v for k, v in contrast_row(c).items()}
-        for c in contrasts
-    ]
-    for row, c in zip(rows, contrasts, strict=True):
-        row["lost_verdict"] = {"better": "forgets more", "worse": "forgets less"}.get(c.verdict, c.verdict)
-    columns = [Column("against", "against")]
-    columns += [
-        Column(f"lost_{c.key}", c.label, c.kind, c.digits, c.shown) for c in contrast_columns(task.digits)
-    ]
+    against, *others = contrast_columns(task.digits)
+    columns = [against, *(replace(c, key=f"lost_{c.key}") for c in others)]
+    verdict = next(i for i, c in enumerate(columns) if c.key == "lost_verdict")
+    words = {"better": "forgets more", "worse": "forgets less"}
+    columns[verdict] = replace(columns[verdict], value=lambda c: words.get(c.verdict, c.verdict))
     note = (
         "Paired t tests of the source accuracy lost, run by run; interval and p value hold for all arms at "
         "one number of training images at once (Bonferroni)."
     )
     caption = "Who forgets more: source accuracy lost, arm against arm."
-    return cell_table(task, "forgetting-compared", caption, columns, rows, note)
+    return cell_table(task, "forgetting-compared", caption, columns, contrasts, note, of=first)
 
 
 def _verdicts(task: Task, contrasts: Sequence[Contrast]) -> Iterable[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from tlcli.report import plots
-from tlcli.report.columns import accuracy_column, cell_table, percent, percents
+from tlcli.report.columns import cell_column, cell_table
 from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
@@ -68,25 +68,10 @@ def undominated(cells: Sequence[Cell]) -> list[Cell]:
 
 
 def _table(task: Task, cells: Sequence[Cell], best: Sequence[Cell]) -> Table:
-    d = task.digits
-    columns = [
-        accuracy_column(d),
-        Column("interval", "95 % interval (%)", "interval", d),
-        Column("after", "source after (%)", "percent", d),
-        Column("frontier", "on the frontier"),
-    ]
-    rows = [
-        c.key
-        | {
-            "accuracy": percent(c.mean),
-            "interval": percents(c.interval),
-            "after": percent(c.after),
-            "frontier": "yes" if c in best else "",
-        }
-        for c in cells
-    ]
+    columns = [cell_column(key, task.digits) for key in ("accuracy", "interval", "after")]
+    columns += [Column("frontier", "on the frontier", value=lambda c: "yes" if c in best else "")]
     caption = "Accuracy on the target, and on the source task after the transfer."
-    return cell_table(task, "frontier", caption, columns, rows)
+    return cell_table(task, "frontier", caption, columns, cells)
 
 
 def _told(groups: Iterable[Sequence[Cell]], best: Sequence[Cell]) -> str:

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 from math import isinf
-from typing import Any
 
 from tlcli.report import plots
-from tlcli.report.columns import (
-    accuracy_column,
-    cell_table,
-    contrast_columns,
-    contrast_row,
-    percent,
-)
+from tlcli.report.columns import cell_column, cell_table, contrast_columns, first
 from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
@@ -65,17 +58,15 @@ def _chart(study: Study, task: Task, contrasts: Sequence[Contrast], reference: s
 def _table(task: Task, contrasts: Sequence[Contrast], reference: str, place: int) -> Table:
     d = task.digits
     control = _is_control(task, reference)
-    worths = {id(c): worth(c.first, reference) if control and c.difference > 0 else None for c in contrasts}
+    worths = {c: worth(c.first, reference) for c in contrasts if control and c.difference > 0}
     known = any(worths.values())
+
+    def worth_of(c: Contrast) -> str | None:
+        return with_span(found) if (found := worths.get(c)) else None
+
     columns = [
-        accuracy_column(d),
-        Column("against", "against", shown=False),
-        *contrast_columns(d, told=any(c.detectable for c in contrasts)),
-        Column("worth", f"worth in images of {reference}", "figure", shown=known),
-    ]
-    rows = [
-        c.first.key | {"accuracy": percent(c.first.mean)} | contrast_row(c) | worth_row(worths[id(c)])
-        for c in contrasts
+        *gain_columns(d),
+        Column("worth", f"worth in images of {reference}", "figure", value=worth_of),
     ]
     note = ADJUSTED
     if any(c.comparison.runs < len(c.first.runs) for c in contrasts):
@@ -87,13 +78,16 @@ def _table(task: Task, contrasts: Sequence[Contrast], reference: str, place: int
         )
     caption = f"Every arm against {reference}."
     name = "against" if not place else f"against-{place + 1}"
-    return cell_table(task, name, caption, columns, rows, note, file="against")
+    return cell_table(task, name, caption, columns, contrasts, note, of=first, file="against")
 
 
-def worth_row(found: Worth | None) -> dict[str, Any]:
-    if found is None:
-        return {}
-    return {"worth": f"{images_text(found.images, found)} ({span_text(found)})"}
+def gain_columns(digits: int) -> list[Column]:
+    """The accuracy of the first arm, and its difference from the other, which the caption names."""
+    return [cell_column("accuracy", digits, of=first), *contrast_columns(digits, ["against"])]
+
+
+def with_span(w: Worth) -> str:
+    return f"{images_text(w.images, w)} ({span_text(w)})"
 
 
 def images_text(x: float, w: Worth) -> str:
@@ -216,27 +210,19 @@ def variants(study: Study, task: Task) -> Iterable[Block]:
     """Every arm in the other variants against itself in the first."""
     if not (changed := task.changes):
         return
-    first, d = task.variants[0], task.digits
-    label = f"change against {first} (points)"
-    told = _changes(changed, first, d)
+    usual, d = task.variants[0], task.digits
+    label = f"change against {usual} (points)"
+    told = _changes(changed, usual, d)
     yield Chart(
         task.id("variants"),
-        f"Change of test accuracy against {first}, with simultaneous 95 % intervals. {MARKS}",
-        f"Dot plot of differences to the variant {first}. {told}",
+        f"Change of test accuracy against {usual}, with simultaneous 95 % intervals. {MARKS}",
+        f"Dot plot of differences to the variant {usual}. {told}",
         partial(plots.differences, changed, study.looks, label),
     )
-    columns = [
-        accuracy_column(d),
-        Column("against", "against", shown=False),
-        Column("against_variant", "against variant", shown=False),
-        *contrast_columns(d, told=any(c.detectable for c in changed)),
-    ]
-    rows = [
-        c.first.key | {"accuracy": percent(c.first.mean), "against_variant": first} | contrast_row(c)
-        for c in changed
-    ]
-    caption = f"Each arm against the same arm with {first}."
-    yield cell_table(task, "variants", caption, columns, rows, ADJUSTED)
+    columns = gain_columns(d)
+    columns[2:2] = [Column("against_variant", "against variant", shown=False, value=lambda c: usual)]
+    caption = f"Each arm against the same arm with {usual}."
+    yield cell_table(task, "variants", caption, columns, changed, ADJUSTED, of=first)
     yield Text(told)
 
 
@@ -268,20 +254,15 @@ def _changes(changed: Sequence[Contrast], first: str, digits: int) -> str:
 @section("pairs", "Every two arms compared", order=60, folded=True)
 def pairs(study: Study, task: Task) -> Iterable[Block]:
     """All pairs of arms of one size, a family at each size; which arms share the lead."""
-    found, d = task.pairs, task.digits
-    if not found:
+    if not (found := task.pairs):
         return
-    columns = [
-        Column("against", "against"),
-        *contrast_columns(d, told=False),
-    ]
-    rows = [c.first.key | contrast_row(c) for c in found]
     yield Text(leaders(task))
     caption = "Every two arms at one number of training images, the better one first."
     if task.references:
         caption += f" What each arm has over {listing(task.references)} stands above."
-    shown = len(rows) <= MOST_PAIRS
-    yield cell_table(task, "pairs", caption, columns, rows, ADJUSTED, shown=shown)
+    columns = contrast_columns(task.digits, ["detectable"])
+    shown = len(found) <= MOST_PAIRS
+    yield cell_table(task, "pairs", caption, columns, found, ADJUSTED, of=first, shown=shown)
 
 
 def leaders(task: Task, sizes: Sequence[int] = ()) -> str:

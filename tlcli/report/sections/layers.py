@@ -8,7 +8,7 @@ from typing import Any
 
 from tlcli.report import plots
 from tlcli.report.columns import percent, percents
-from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.document import Block, Chart, Column, Table, Text, rows_of
 from tlcli.report.registry import section
 from tlcli.report.study import Study
 from tlcli.report.study.layers import BASE, ENOUGH, NOTHING, Effect, LayerStudy
@@ -44,22 +44,16 @@ def layers(study: Study, task: None) -> Iterable[Block]:
 
 def _accuracies(study: LayerStudy, suffix: str) -> Table:
     d = study.digits
-    rows: list[dict[str, Any]] = []
     places = [(BASE, None), (NOTHING, None), *((s, n) for s in study.values for n in study.depths)]
+    rows: list[dict[str, Any]] = []
     for series, n in places:
-        m = study.summary(series, n or 0)
-        if m is None:
-            continue
-        row: dict[str, Any] = {"series": series, "n": n, "units": m.n, "layer_accuracy": percent(m.mean)}
-        row |= {"sd": percent(m.sd) if m.n >= ENOUGH else None, "layer_interval": percents(m.interval)}
-        drop = study.from_base(series, n or 0) if series != BASE else None
-        if drop is not None:
-            enough = drop.runs >= ENOUGH
-            row |= {
-                "drop": 100 * drop.difference,
-                "drop_interval": percents(drop.interval()) if enough else None,
-            }
-        rows.append(row)
+        if (m := study.summary(series, n or 0)) is not None:
+            row: dict[str, Any] = {"series": series, "n": n, "units": m.n, "layer_accuracy": percent(m.mean)}
+            row |= {"sd": percent(m.sd) if m.n >= ENOUGH else None, "layer_interval": percents(m.interval)}
+            if series != BASE and (drop := study.from_base(series, n or 0)) is not None:
+                row |= {"drop": 100 * drop.difference}
+                row |= {"drop_interval": percents(drop.interval()) if drop.runs >= ENOUGH else None}
+            rows.append(row)
     columns = [
         Column("series", "networks"),
         Column("n", "n", "count"),
@@ -83,43 +77,25 @@ def _accuracies(study: LayerStudy, suffix: str) -> Table:
 
 
 def _effects(study: LayerStudy, suffix: str) -> Table:
-    rows = [
-        {
-            "effect": e.name,
-            "contrast": f"{e.first} − {e.second}",
-            "n": str(e.n) if e.n else "mean",
-            "effect_difference": 100 * e.difference,
-            "effect_interval": percents(e.interval),
-            "effect_p": e.p,
-            "effect_verdict": "shown" if e.shown else "not shown",
-            "units": e.comparison.runs,
-        }
-        for e in study.effects
-    ]
+    d = study.digits
     columns = [
-        Column("effect", "effect"),
-        Column("contrast", "difference of"),
-        Column("n", "n", "figure"),
-        Column("effect_difference", "points", "points", study.digits),
-        Column("effect_interval", "95 % interval", "interval", study.digits),
-        Column("effect_p", "p", "p"),
-        Column("effect_verdict", "verdict"),
-        Column("units", f"{study.unit}s", "count", shown=False),
+        Column("effect", "effect", value=lambda e: e.name),
+        Column("contrast", "difference of", value=lambda e: f"{e.first} − {e.second}"),
+        Column("n", "n", "figure", value=lambda e: str(e.n) if e.n else "mean"),
+        Column("effect_difference", "points", "points", d, value=lambda e: 100 * e.difference),
+        Column("effect_interval", "95 % interval", "interval", d, value=lambda e: percents(e.interval)),
+        Column("effect_p", "p", "p", value=lambda e: e.p),
+        Column("effect_verdict", "verdict", value=lambda e: "shown" if e.shown else "not shown"),
+        Column("units", f"{study.unit}s", "count", shown=False, value=lambda e: e.comparison.runs),
     ]
     note = (
         f"Paired t tests over the {study.unit}s; interval and p value hold for all values of n at once "
         "(Bonferroni), those of the mean over n for it alone."
     )
     caption = "Co-adaptation, specificity and tuning, each against its control."
+    rows, name = rows_of(columns, study.effects), "layer-effects"
     return Table(
-        f"layer-effects{suffix}",
-        caption,
-        columns,
-        rows,
-        note,
-        group="effect",
-        file="layer-effects",
-        task=study.variant,
+        f"{name}{suffix}", caption, columns, rows, note, group="effect", file=name, task=study.variant
     )
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
 
-from tlcli.analysis.measures import counting_bound
+from tlcli.analysis.measures import BiasVariance, counting_bound
 from tlcli.report import plots
-from tlcli.report.columns import accuracy_column, cell_table, percent
+from tlcli.report.columns import cell_column, cell_table, percent
 from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
-from tlcli.report.words import at_most, count, number, plural, points
+from tlcli.report.words import NBSP, at_most, count, number, plural, points
 from tlcli.report.words import percent as pct
 
 
@@ -28,24 +27,22 @@ def learning(study: Study, task: Task) -> Iterable[Block]:
 
 
 def _capacity(task: Task) -> Table:
-    d = task.digits
-    rows: list[dict[str, Any]] = []
-    for c in task.cells:
-        row: dict[str, Any] = {"parameters": c.parameters or None, "train": percent(c.train)}
-        row |= {"ratio": c.parameters / c.size if c.parameters and c.size else None}
-        row |= {"accuracy": percent(c.mean), "gap": percent(c.gap), "bound": percent(_bound(c))}
-        rows.append(c.key | row)
-    telling = any(_says(c) for c in task.cells)
+    d, telling = task.digits, any(_says(c) for c in task.cells)
+    bound = "counting bound (points)"
     columns = [
-        accuracy_column(d),
-        Column("train", "training accuracy (%)", "percent", d),
-        Column("parameters", "trained parameters", "count"),
-        Column("ratio", "per image", "number", 1),
-        Column("gap", "gap (points)", "points", d),
-        Column("bound", "counting bound (points)", "number", 0, shown=telling),
+        cell_column("accuracy", d),
+        cell_column("train", d),
+        Column("parameters", "trained parameters", "count", value=lambda c: c.parameters or None),
+        Column("ratio", "per image", "number", 1, value=_ratio),
+        cell_column("gap", d),
+        Column("bound", bound, "number", 0, shown=telling, value=lambda c: percent(_bound(c))),
     ]
     caption = "Trained parameters against sample size, and the gap between training and test accuracy."
-    return cell_table(task, "capacity", caption, columns, rows)
+    return cell_table(task, "capacity", caption, columns, task.cells)
+
+
+def _ratio(c: Cell) -> float | None:
+    return c.parameters / c.size if c.parameters and c.size else None
 
 
 def _bound(c: Cell) -> float | None:
@@ -92,7 +89,7 @@ def _trade(task: Task) -> Iterable[str]:
             continue  # too alike to explain a difference between the gaps
         where = f"At {plural(size, 'training image')}"
         texts = [
-            f"{c.name} trains {plural(c.parameters, 'parameter')} ({number(c.parameters / size, 1)} per "
+            f"{c.name} trains {plural(c.parameters, 'parameter')} ({number(_ratio(c) or 0, 1)} per "
             f"image) and has a gap of {points(c.gap or 0, task.digits)}"
             for c in (most, fewest)
         ]
@@ -101,25 +98,16 @@ def _trade(task: Task) -> Iterable[str]:
 
 def _apart(task: Task, cells: Sequence[Cell]) -> Iterable[Block]:
     d = task.digits
-    rows: list[dict[str, Any]] = []
-    for c in cells:
-        p = c.parts
-        assert p is not None
-        row: dict[str, Any] = {"runs": len(c.runs), "draws": c.draws, "error": 100 * p.error}
-        row |= {"bias": 100 * p.bias, "variance": 100 * p.variance}
-        row |= {"share": 100 * p.variance / p.error if p.error > 0 else None, "main": 100 * p.main_error}
-        row |= {"unbiased": 100 * p.unbiased_variance, "biased": 100 * p.biased_variance}
-        rows.append(c.key | row)
     columns = [
-        Column("runs", "runs", "count"),
-        Column("draws", "training sets", "count", shown=False),
-        Column("error", "error (%)", "percent", d),
-        Column("bias", "bias² (%)", "percent", d),
-        Column("variance", "variance (%)", "percent", d),
-        Column("share", "variance's share of the error (%)", "percent", 0),
-        Column("main", "error of the majority of runs (%)", "percent", d),
-        Column("unbiased", "Domingos's unbiased variance (%)", "percent", d, shown=False),
-        Column("biased", "Domingos's biased variance (%)", "percent", d, shown=False),
+        cell_column("runs"),
+        Column("draws", "training sets", "count", shown=False, value=lambda c: c.draws),
+        _part("error", "error (%)", d, lambda p: p.error),
+        _part("bias", "bias² (%)", d, lambda p: p.bias),
+        _part("variance", "variance (%)", d, lambda p: p.variance),
+        Column("share", "variance's share of the error (%)", "percent", 0, value=_share),
+        _part("main", "error of the majority of runs (%)", d, lambda p: p.main_error),
+        _part("unbiased", "Domingos's unbiased variance (%)", d, lambda p: p.unbiased_variance, shown=False),
+        _part("biased", "Domingos's biased variance (%)", d, lambda p: p.biased_variance, shown=False),
     ]
     note = (
         "The mean 0-1 error over the runs is squared bias plus variance (Kohavi and Wolpert 1996, corrected "
@@ -141,23 +129,31 @@ def _apart(task: Task, cells: Sequence[Cell]) -> Iterable[Block]:
     yield Chart(
         name, caption, f"Stacked bars of squared bias and variance. {text}", partial(plots.parts, cells)
     )
-    yield cell_table(task, "bias-variance", "Bias and variance over the repeated runs.", columns, rows, note)
+    yield cell_table(task, "bias-variance", "Bias and variance over the repeated runs.", columns, cells, note)
     yield Text(text)
+
+
+def _part(
+    key: str, label: str, digits: int, share: Callable[[BiasVariance], float], *, shown: bool = True
+) -> Column:
+    return Column(key, label, "percent", digits, shown, value=lambda c: 100 * share(c.parts))
+
+
+def _share(c: Cell) -> float | None:
+    """The share of variance in the error, in percent; None without errors."""
+    return 100 * c.parts.variance / c.parts.error if c.parts and c.parts.error > 0 else None
 
 
 def _reading(task: Task, cells: Sequence[Cell]) -> Iterable[str]:
     """The share of variance in the error, at the smallest and the largest size."""
     sizes = sorted({c.size for c in cells})
     for size in dict.fromkeys((sizes[0], sizes[-1])):
-        shares = {
-            c.name: c.parts.variance / c.parts.error
-            for c in cells
-            if c.size == size and c.parts is not None and c.parts.error > 0
-        }
+        there = [c for c in cells if c.size == size]
+        shares = {c.name: share for c in there if (share := _share(c)) is not None}
         if not shares:
             continue
         low, high = min(shares, key=lambda n: shares[n]), max(shares, key=lambda n: shares[n])
-        text = f"At {plural(size, 'training image')} variance makes up {pct(shares[low], 0)}"
+        text = f"At {plural(size, 'training image')} variance makes up {number(shares[low], 0)}{NBSP}%"
         if shares[low] < shares[high]:
-            text += f" ({low}) to {pct(shares[high], 0)} ({high})"
+            text += f" ({low}) to {number(shares[high], 0)}{NBSP}% ({high})"
         yield f"{text} of the test error."

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tlcli import __version__
-from tlcli.report.document import Block, Column, Table, Text
+from tlcli.report.document import Block, Column, Table, Text, rows_of
 from tlcli.report.registry import section
 from tlcli.report.study import Study
 from tlcli.report.study.entry import by
@@ -88,35 +88,22 @@ def line(command: str) -> str:
 
 def _files(study: Study, files: Sequence[Ancestor]) -> Table:
     given = {r.provenance.content_sha256 for r in study.records}
-    rows = [
-        {
-            "name": clean(f.name or "(unnamed)"),
-            "kind": KINDS.get(f.format, clean(f.format)),
-            "given": "yes" if f.content_sha256 in given else "",
-            "digest": clean_digest(f.content_sha256),
-            "version": clean(f.generated_by or "unknown"),
-            "computed": ", ".join(f"{clean(k)} {clean(v)}" for k, v in sorted(computed.items())),
-        }
-        for f in files
-        for computed in [computing_of(study, f)]
-    ]
+    computed_by = {r.provenance.content_sha256: r.provenance.computed_by for r in reversed(study.records)}
+
+    def computing(f: Ancestor) -> str:
+        """Backend, device, precision and threads of the file's networks, if it keeps them."""
+        known = computed_by.get(f.content_sha256, f.computed_by)
+        return ", ".join(f"{clean(k)} {clean(v)}" for k, v in sorted(known.items()))
+
     columns = [
-        Column("name", "file"),
-        Column("kind", "kind"),
-        Column("given", "given to this report"),
-        Column("version", "made by"),
-        Column("computed", "computed by", shown=any(r["computed"] for r in rows)),
-        Column("digest", "SHA-256 of the content", "digest"),
+        Column("name", "file", value=lambda f: clean(f.name or "(unnamed)")),
+        Column("kind", "kind", value=lambda f: KINDS.get(f.format, clean(f.format))),
+        Column("given", "given to this report", value=lambda f: "yes" if f.content_sha256 in given else ""),
+        Column("version", "made by", value=lambda f: clean(f.generated_by or "unknown")),
+        Column("computed", "computed by", value=computing),
+        Column("digest", "SHA-256 of the content", "digest", value=lambda f: clean_digest(f.content_sha256)),
     ]
-    return Table("files", "Every file that this report goes back to.", columns, rows)
-
-
-def computing_of(study: Study, f: Ancestor) -> dict[str, Any]:
-    """Backend, device, precision and threads of the file's networks, if it keeps them."""
-    for r in study.records:
-        if r.provenance.content_sha256 == f.content_sha256:
-            return dict(r.provenance.computed_by)
-    return dict(f.computed_by)
+    return Table("files", "Every file that this report goes back to.", columns, rows_of(columns, files))
 
 
 def clean_digest(digest: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
 
 from tlcli.report import plots
 from tlcli.report.columns import cell_table
@@ -52,36 +51,24 @@ def is_whole(e: Entry) -> bool:
 
 def _table(task: Task, entries: Sequence[Entry]) -> Table:
     d = task.digits
-    rows: list[dict[str, Any]] = []
-    for e in entries:
-        i = e.chosen_position
-        rows.append(
-            {
-                "size": e.size,
-                "dataset": clean(e.target.name),
-                "arm": e.arm,
-                "variant": e.variant,
-                "layer": e.layer,
-                "k": int(e.ks[i]),
-                "cv": 100 * e.cv_curve[i] if len(e.cv_curve) else None,
-                "run_accuracy": 100 * e.measured,
-                "best_k": int(e.ks[e.test_curve.argmax()]),
-                "best": 100 * e.test_curve.max(),
-            }
-        )
-    repeated = len({(r["size"], r["arm"], r["variant"]) for r in rows}) < len(rows)
+    repeated = len({(e.size, e.arm, e.variant) for e in entries}) < len(entries)
+    of_run, best = "test accuracy of the run (%)", "best k on the test images (%)"
     columns = [
-        Column("dataset", "training set", shown=repeated),
-        Column("layer", "layer"),
-        Column("k", "k chosen", "count"),
-        Column("cv", "leave-one-out (%)", "percent", d),
-        Column("run_accuracy", "test accuracy of the run (%)", "percent", d),
-        Column("best", "best k on the test images (%)", "percent", d),
-        Column("best_k", "which is", "count"),
+        Column("dataset", "training set", shown=repeated, value=lambda e: clean(e.target.name)),
+        Column("layer", "layer", value=lambda e: e.layer),
+        Column("k", "k chosen", "count", value=lambda e: e.ks[e.chosen_position]),
+        Column("cv", "leave-one-out (%)", "percent", d, value=_left_out),
+        Column("run_accuracy", of_run, "percent", d, value=lambda e: 100 * e.measured),
+        Column("best", best, "percent", d, value=lambda e: 100 * e.test_curve.max()),
+        Column("best_k", "which is", "count", value=lambda e: e.ks[e.test_curve.argmax()]),
     ]
     note = "The best k on the test images is given for information: choosing k on them overstates accuracy."
     caption = "Nearest neighbours: the chosen k and its accuracy."
-    return cell_table(task, "neighbours", caption, columns, rows, note)
+    return cell_table(task, "neighbours", caption, columns, entries, note)
+
+
+def _left_out(e: Entry) -> float | None:
+    return 100 * float(e.cv_curve[e.chosen_position]) if len(e.cv_curve) else None
 
 
 def _describe(task: Task) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 
 from tlcli.analysis.statistics import interquartile_mean, probability_of_improvement, stratified_bootstrap
 from tlcli.report import plots
-from tlcli.report.columns import percent, percents
-from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.columns import cell_column, contrast_columns, first, percent, percents
+from tlcli.report.document import Block, Chart, Column, Table, Text, rows_of
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.entry import by
@@ -68,7 +68,10 @@ def _reference(tasks: Sequence[Task]) -> str:
 def _gains(tasks: Sequence[Task]) -> Table:
     """A row per task and size, a column per arm; or, with many arms, a row per comparison."""
     arms = list(dict.fromkeys(c.first.name for t in tasks for c in t.gains))
-    columns = [Column("task", "task"), Column("size", "training images", "count")]
+    columns = [
+        Column("task", "task", value=lambda c: c.first.task.name),
+        cell_column("size", of=first),
+    ]
     caption = (
         f"What each arm (a method with its options) gains over {_reference(tasks)}, in points, with its 95 % "
         "interval."
@@ -87,21 +90,10 @@ def _gains(tasks: Sequence[Task]) -> Table:
                 }
                 rows.append({"task": t.name, "size": size} | cells)
         return Table("overview", caption, columns, rows, note)
-    columns += [Column("arm", "arm"), Column("difference", "difference (points)", "points", tasks[0].digits)]
-    columns += [Column("difference_interval", "95 % interval (points)", "interval", tasks[0].digits)]
-    columns += [Column("verdict", "verdict")]
-    rows = [
-        {
-            "task": t.name,
-            "size": c.first.size,
-            "arm": c.first.name,
-            "difference": 100 * c.difference,
-            "difference_interval": percents(c.interval),
-            "verdict": c.verdict,
-        }
-        for t in tasks
-        for c in t.gains
-    ]
+    columns += [Column("arm", "arm", value=lambda c: c.first.name)]
+    kept = ("difference", "difference_interval", "verdict")
+    columns += [c for c in contrast_columns(tasks[0].digits) if c.key in kept]
+    rows = rows_of(columns, (c for t in tasks for c in t.gains))
     return Table("overview", caption, columns, rows, group="task")
 
 
@@ -139,9 +131,9 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _accuracies(tasks: Sequence[Task]) -> Table:
-    rows = [{"task": t.name, "accuracy": percent(c.mean)} | c.key for t in tasks for c in t.cells]
-    columns = [Column("task", "task"), Column("size", "training images", "count"), Column("arm", "arm")]
-    columns += [Column("accuracy", "test accuracy (%)", "percent", min(t.digits for t in tasks))]
+    columns = [Column("task", "task", value=lambda c: c.task.name)]
+    columns += [cell_column(key, min(t.digits for t in tasks)) for key in ("size", "arm", "accuracy")]
+    rows = rows_of(columns, (c for t in tasks for c in t.cells))
     return Table("overview", "Mean test accuracy by task.", columns, rows, group="task")
 
 

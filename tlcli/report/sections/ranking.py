@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from tlcli.report import drawing, style
-from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.document import Block, Chart, Column, Table, Text, rows_of
 from tlcli.report.registry import section
 from tlcli.report.study import Study
 from tlcli.report.study.entry import by
@@ -60,33 +61,22 @@ def draw(ranked: Sequence[Ranking], columns: int) -> Any:
 
 
 def _table(ranked: Sequence[Ranking], name: str, id: str) -> Table:
-    rows = [
-        {
-            "name": _name(one),
-            "architecture": clean(one.architecture),
-            "layer": clean(one.layer),
-            "width": one.width,
-            "images": one.images,
-            **{key: 100 * getattr(one, key) for key, *_ in _MEASURED},
-            **{key: getattr(one, key) for key, _ in _SCORES},
-        }
-        for one in ranked
-    ]
     columns = [
-        Column("name", "base"),
-        Column("architecture", "network"),
-        Column("layer", "layer", shown=False),
-        Column("width", "numbers for an image", "count", shown=False),
-        Column("images", "images", "count", shown=False),
-        *(Column(key, f"{label} (%)", "percent", 1) for key, label, _ in _MEASURED),
-        *(Column(key, label, "number", 3) for key, label in _SCORES),
+        Column("name", "base", value=_name),
+        Column("architecture", "network", value=lambda one: clean(one.architecture)),
+        Column("layer", "layer", shown=False, value=lambda one: clean(one.layer)),
+        Column("width", "numbers for an image", "count", shown=False, value=attrgetter("width")),
+        Column("images", "images", "count", shown=False, value=attrgetter("images")),
+        Column("logistic", "logistic head (%)", "percent", 1, value=lambda one: 100 * one.logistic),
+        Column("neighbours", "nearest neighbours (%)", "percent", 1, value=lambda one: 100 * one.neighbours),
+        *(Column(key, label, "number", 3, value=attrgetter(key)) for key, label in _SCORES),
     ]
     note = (
         "LogME: You et al. 2021; H-score, the covariance shrunk: Ibrahim et al. 2021; LEEP, for bases with a "
         "head: Nguyen et al. 2020. Of each a higher value is better."
     )
     caption = f"Scores of {plural(len(ranked), 'base')} for {name}."
-    return Table(id, caption, columns, rows, note=note, file="ranking", task=name)
+    return Table(id, caption, columns, rows_of(columns, ranked), note, file="ranking", task=name)
 
 
 def describe(ranked: Sequence[Ranking], name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -36,11 +36,6 @@ class Cell:
     def name(self) -> str:
         """The arm, and the variant if there are several."""
         return f"{self.arm} ({self.variant})" if self.variant else self.arm
-
-    @property
-    def key(self) -> dict[str, Any]:
-        """The key of the cell in a table."""
-        return {"size": self.size, "arm": self.arm, "variant": self.variant}
 
     @property
     def where(self) -> str:
@@ -77,6 +72,11 @@ class Cell:
     def equal(self) -> bool:
         """Whether all repetitions have the same accuracy."""
         return len(self.values) > 1 and max(self.values) - min(self.values) < 1e-12
+
+    @property
+    def sd(self) -> float | None:
+        """The standard deviation of the repetitions, from three different ones on."""
+        return None if len(self.values) < 3 or self.equal else self.accuracy.sd
 
     @property
     def deterministic(self) -> bool:
@@ -178,29 +178,46 @@ class Cell:
         return measures.bias_variance(np.stack(predictions), self.runs[0].target.test_labels)
 
     @cached_property
-    def classes(self) -> list[ClassMeasures]:
-        """The measures of each run by class."""
-        return [
-            measures.by_class(e.predictions, e.target.test_labels, len(e.target.class_names))
+    def classes(self) -> dict[int, ClassMeasures]:
+        """The measures by class of each run with predictions, by its id."""
+        return {
+            id(e): measures.by_class(e.predictions, e.target.test_labels, len(e.target.class_names))
             for e in self.runs
             if e.correct is not None
-        ]
+        }
+
+    @property
+    def balanced(self) -> Summary:
+        """Balanced accuracy."""
+        return self._of_classes(lambda m: m.balanced)
+
+    @property
+    def macro_f1(self) -> Summary:
+        return self._of_classes(lambda m: m.macro_f1)
+
+    def recall(self, index: int) -> Summary:
+        """The accuracy of a class that has test images."""
+        return self._of_classes(lambda m: float(m.recall[index]))
+
+    def _of_classes(self, measure: Callable[[ClassMeasures], float]) -> Summary:
+        units = [[measure(self.classes[id(e)]) for e in unit if id(e) in self.classes] for unit in self.units]
+        return statistics.summary([float(np.mean(unit)) for unit in units if unit], bounds=(0.0, 1.0))
 
     @cached_property
     def likelihood(self) -> Summary | None:
         """Negative log-likelihood of the test labels, in nats."""
-        return self._of_logits(measures.likelihood)
+        return self._of_logits(measures.likelihood, np.inf)
 
     @cached_property
     def calibration(self) -> Summary | None:
         """Expected calibration error."""
-        return self._of_logits(measures.calibration_error)
+        return self._of_logits(measures.calibration_error, 1.0)
 
-    def _of_logits(self, measure: Callable[[np.ndarray, np.ndarray], float]) -> Summary | None:
+    def _of_logits(self, measure: Callable[[np.ndarray, np.ndarray], float], most: float) -> Summary | None:
         found = {id(e): measure(e.logits, e.target.test_labels) for e in self.runs if e.logits is not None}
         if len(found) < len(self.runs):
             return None
-        return statistics.summary(self.over_units(lambda e: found[id(e)]))
+        return statistics.summary(self.over_units(lambda e: found[id(e)]), bounds=(0.0, most))
 
     @cached_property
     def confusion(self) -> np.ndarray | None:
