@@ -185,7 +185,7 @@ def test_transfer_is_worth_data() -> None:
     assert "100 images with finetune are worth 3,200 with scratch (95 % interval" in told
     assert "Worse than scratch: finetune at 10,000" in told
     rows = table_of(part_of(task.study, "gain"), "against").rows
-    assert [r.get("worth", "").partition(" (")[0] for r in rows] == ["3,200", "over 10,000", ""]
+    assert [(r["worth"] or "").partition(" (")[0] for r in rows] == ["3,200", "over 10,000", ""]
 
 
 def test_mirrored_answers_have_no_gap() -> None:
