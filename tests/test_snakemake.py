@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -92,6 +93,17 @@ def test_all_studies_are_planned_whole(tmp_path):
     assert counts["practical2_networks"] == 1
     assert counts["cifar_methods"] == 6 * 11
     assert counts["cifar_neighbours"] == 11
+
+
+def test_the_lines_on_gpus_name_every_rule_that_trains():
+    folder = EXAMPLES / "snakemake"
+    profile = (folder / "profiles" / "slurm" / "config.yaml").read_text()
+    uncommented = re.sub(r"^# (set-resources:|  \w+: {)", r"\1", profile, flags=re.MULTILINE)
+    resources = pytest.importorskip("yaml").safe_load(uncommented)["set-resources"]
+    assert {tuple(each.items()) for each in resources.values()} == {(("gres", "gpu:1"),)}
+    rules = "\n\n".join(path.read_text() for path in folder.glob("*.smk")).split("\n\nrule ")[1:]
+    on_nodes = {rule.partition(":")[0] for rule in rules if "localrule: True" not in rule}
+    assert set(resources) == on_nodes - {"mnist", "yosinski", "practical2", "cifar", "cifar_neighbours"}
 
 
 SLURM = all(map(shutil.which, ("slurmctld", "slurmd", "munged", "unshare"))) and os.geteuid() == 0

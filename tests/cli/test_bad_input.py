@@ -85,7 +85,6 @@ def test_inspect_says_what_it_sees_and_fails_only_where_there_is_nothing_to_see(
     _foreign(work / "bad.h5", None)
     done = call("inspect", "bad.h5")
     assert done.returncode == 0
-    assert b"an HDF5 file that tlcli did not write" in done.stdout
     assert b"/x" in done.stdout
 
 

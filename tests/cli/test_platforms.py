@@ -36,17 +36,22 @@ AS_ON_WINDOWS = """
     shutil._use_fd_functions = False
     from tlcli.cli import main
 
+    from tlcli.store import atomic, stored_images
+    stored_images.IN_MEMORY = 0
+
     def run(line):
         sys.argv = ["tlcli", *line.split()]
         assert main.run(line.split()) == 0, line
 
     run("split --dataset digits --classes 6-9 -o a.h5")
+    open(atomic.temporary_name(atomic.Path("a.h5")), "w").close()  # of a killed program
     run("split --dataset digits --classes 6-8 -o a.h5 --force")
+    run("split --dataset a.h5 --classes 0-1 -o b.h5")
     run("inspect a.h5")
     run("knn pixels.h5 --k 1-3 -o knn.h5")
     run("report knn.h5 -o page")
     run("report knn.h5 -o page --force")
-    run("verify a.h5 knn.h5")
+    run("verify a.h5 b.h5 knn.h5")
     run("dump knn.h5 --csv tables")
     assert not [name for name in os.listdir() if "tlcli-tmp" in name]
 """

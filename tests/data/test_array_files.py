@@ -86,7 +86,7 @@ def test_keys_and_shapes(tmp_path):
         load_source(str(tmp_path / "a.h5"))
     np.savez(tmp_path / "b.npz", bild=X, art=Y, weight=RNG.random(3))
     source = check(tmp_path / "b.npz")
-    assert "the images are bild, the labels art, by their shapes" in " ".join(source.told)
+    assert [name for name in ("bild", "art", "weight") if name in " ".join(source.told)] == ["bild", "art"]
     np.savez(tmp_path / "c.npz", images=np.uint8(5), kind=Y)
     with pytest.raises(TlcliError, match="holds images, kind: expected x_train"):
         load_source(str(tmp_path / "c.npz"))
@@ -127,7 +127,7 @@ def test_svhn_in_two_files(tmp_path):
     assert source.class_names == [str(digit) for digit in range(10)]
     assert len(split(source, [0, 1, 2, 3, 4, 5]).test) == 6
     beside = load_source(str(path)).warnings
-    assert "test_32x32.mat lies beside train_32x32.mat and is not read" in beside[0]
+    assert "test_32x32.mat" in beside[0]
 
 
 def test_images_and_labels_in_files_of_their_own(tmp_path):
@@ -248,7 +248,7 @@ def test_the_same_images_in_train_and_test(tmp_path):
     np.savez(tmp_path / "a.npz", x_train=X, y_train=Y, x_test=other, y_test=Y[:7])
     source = load_source(str(tmp_path / "a.npz"))
     cut = split(source, [0, 1, 2, 3])
-    assert "2 of 20 train images are in the test part, too" in cut.options["notes"][0]
+    assert "2 of 20 train images" in cut.options["notes"][0]
     kept = split(load_source(str(tmp_path / "a.npz")), [0, 1, 2, 3], no_duplicates=True)
     assert kept.train.source_index.tolist() == [i for i in range(20) if i not in (3, 7)]
     assert "notes" not in kept.options

@@ -34,7 +34,7 @@ def test_the_layout_of_halves_there_and_back(halves, tmp_path):
     assert matlab.shapes(path)["t_trn24_0_5"] == (30, 3)
     source = load_source(str(path))
     assert (source.name, source.class_numbers) == ("tiny", [0, 1, 2, 3, 4])
-    assert "the largest is read: X_trn24_0_5 with 30 images" in source.warnings[0]
+    assert "X_trn24_0_5 with 30 images" in source.warnings[0]
     again = split(source, [2, 3, 4])
     for name, part in cuts[2].parts.items():
         assert np.array_equal(again.parts[name].images, part.images)

@@ -117,8 +117,10 @@ def test_what_lies_beside_the_parts_is_told(tmp_path):
     pixels = pictures(tmp_path / "set", tree)
     parts, source = read(tmp_path / "set")
     check(parts, pixels, {p: {"a": [f"{p}/a"], "b": [f"{p}/b"]} for p in ("train", "test")})
-    assert "beside those of the parts are not read: notes" in source.warnings[0]
-    assert "pred/ (unlabelled) has no class folders: its 2 images are left out" in source.warnings[1]
+    beside, unlabelled = source.warnings
+    assert "notes" in beside
+    assert "pred/" in unlabelled
+    assert " 2 images " in unlabelled
 
 
 def test_tiny_imagenet_and_an_unlabelled_test_part(tmp_path):
@@ -128,7 +130,7 @@ def test_tiny_imagenet_and_an_unlabelled_test_part(tmp_path):
     (root / "val" / "val_annotations.txt").write_text("".join(rows).replace("JPEG", "png"))
     parts, source = read(root)
     assert [label for label, _ in parts["train"]] == ["n01"] * 4 + ["n02"] * 4
-    assert "test/ (test) has no class folders: its 4 images are left out" in " ".join(source.warnings)
+    assert any("test/" in text and " 4 images " in text for text in source.warnings)
     wanted = [("n01", "0"), ("n01", "2"), ("n02", "1"), ("n02", "3")]
     for (label, x), (name, i) in zip(parts["test"], wanted, strict=True):
         assert label == name

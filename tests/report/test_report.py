@@ -103,7 +103,6 @@ def test_the_answer_is_first_and_made_of_the_tests(made: tuple[Path, str, float]
     page = (folder / "report.html").read_text()
     assert page.index('class="answer"') < page.index("<figure") < page.index("<table")
     assert headline.startswith("Transfer helped at 100")
-    assert "and 23,900 no gain from transfer is shown" in headline
     # The same verdict stands in the table.
     rows = list(csv.DictReader((folder / "tables/against.csv").open()))
     assert {r["verdict"] for r in rows if r["training images"] == "100"} == {"better"}

@@ -38,8 +38,10 @@ def test_no_difference_is_claimed_where_there_is_none() -> None:
     study = study_of([Results(runs, {"t": target})])
     answer = compose(study).answer
     assert answer[0].startswith("No gain from transfer is shown at 100 training images; only differences of ")
-    assert "none of the 2 arms is shown to differ from scratch" in told_in(part_of(study, "gain"))
-    assert "no other arm is shown to be worse" in told_in(part_of(study, "pairs"))
+    (task,) = study.tasks
+    assert [c.verdict for c in task.gains] == ["not shown"] * 2
+    _, level, enough = task.leaders(100, task.variants[0])
+    assert (len(level), enough) == (2, True)
 
 
 def test_the_time_of_a_run_is_told_where_it_was_recorded(tmp_path: Path) -> None:
@@ -70,7 +72,8 @@ def test_harm_is_told() -> None:
     ]
     study = study_of([Results(runs, {"t": target})])
     assert "Worse than scratch: freeze at 100 (−20.00" in " ".join(compose(study).answer)
-    assert "freeze (−20.00 points) is worse than scratch" in told_in(part_of(study, "gain"))
+    (c,) = study.tasks[0].gains
+    assert (c.verdict, round(c.difference, 4)) == ("worse", -0.2)
 
 
 def test_without_scratch_the_best_are_compared() -> None:
@@ -90,11 +93,10 @@ def test_an_ablation_is_held_against_the_whole_method() -> None:
 
 
 def test_dropout_is_compared_with_itself(size_study: list) -> None:
-    part = part_of(study_of(size_study), "variants")
-    rows = table_of(part, "variants").rows
+    rows = table_of(part_of(study_of(size_study), "variants"), "variants").rows
     assert len(rows) == 12
     assert all(r["arm"] == r["against"] and r["variant"] == "dropout=0.5" for r in rows)
-    assert "no effect of dropout=0.5 on test accuracy is shown in any of 12 comparisons" in told_in(part)
+    assert {r["verdict"] for r in rows} == {"not shown"}
 
 
 def test_speed_of_convergence() -> None:
@@ -174,7 +176,7 @@ def test_curves_show_wide_bands_and_say_what_they_cut() -> None:
         blocks = part_of(study, "curves").blocks
         return next(b.caption for b in blocks if isinstance(b, Chart) and b.id == "curves")
 
-    assert "The steep beginning is cut off below" in caption()
+    assert "cut off" in caption()
     study = study_of(make_size_study((100,), 2, 500, (0.0,)))
     for e in study.entries:
         few = np.array([0.70, 0.71, 0.72]) + 0.1 * e.run.run
@@ -191,9 +193,10 @@ def test_bias_and_variance_say_what_they_rest_on() -> None:
     table = table_of(part, "bias-variance")
     for row in table.rows:
         assert row["bias"] + row["variance"] == pytest.approx(row["error"])
-    assert "share one training set" in table.note
-    assert "promises nowhere more than guessing the largest class" in told_in(part)
-    assert not next(c for c in table_of(part, "capacity").columns if c.key == "bound").shown
+    assert "one training set" in table.note
+    capacity = table_of(part, "capacity")
+    assert all(r["train"] - r["bound"] < 30 for r in capacity.rows)  # what guessing the largest class gives
+    assert not next(c for c in capacity.columns if c.key == "bound").shown
 
 
 def test_of_one_arm_no_superlatives() -> None:
@@ -220,13 +223,18 @@ def test_parameters_and_gap_at_the_smallest_and_the_largest_size() -> None:
             fitted = {"train_accuracy": 1.0 if size == 100 else 0.9}
             runs.append(make_run(target, method, method, 0, accuracy, trainable=trained, attributes=fitted))
     results = Results(runs, targets)
-    small, large = told_in(part_of(study_of([results]), "learning")).split(" At 1,000 training images, ")
-    assert "freeze trains 1,000 parameters (10.0 per image) and has a gap of 40.00" in small
-    assert "freeze trains 1,000 parameters (1.0 per image) and has a gap of 10.00" in large
+    part = part_of(study_of([results]), "learning")
+    rows = [r for r in table_of(part, "capacity").rows if r["arm"] == "freeze"]
+    assert [(r["parameters"], r["ratio"], round(r["gap"], 6)) for r in rows] == [
+        (1000, 10, 40),
+        (1000, 1, 10),
+    ]
+    small, large = told_in(part).split(" At 1,000 training images, ")
+    for numbers, text in ((("10.0", "40.00"), small), (("1.0", "10.00"), large)):
+        assert all(f"{each} " in text for each in numbers)
     for run in runs:
         run.trainable_parameters = 2570
-    text = told_in(part_of(study_of([results]), "learning"))
-    assert "has a gap of" not in text
+    assert "per image" not in told_in(part_of(study_of([results]), "learning"))
 
 
 def test_pictures_are_those_that_differ() -> None:
@@ -239,7 +247,7 @@ def test_pictures_are_those_that_differ() -> None:
         a: np.mean([e.correct for e in study.entries if e.arm == a], axis=0) for a in ("finetune", "scratch")
     }
     better = int(((by_arm["finetune"] > 0.5) & (by_arm["scratch"] < 0.5)).sum())
-    assert f"finetune is right and scratch wrong on {better} of 400" in told_in(part_of(study, "pictures"))
+    assert f" {better} of 400" in told_in(part_of(study, "pictures"))
     # Another set of test images is not mistaken for it.
     other = Part(part.images, part.labels, part.source_index + 1)
     dataset = Dataset({"train": other, "test": other}, target.class_names, np.arange(4))
@@ -351,7 +359,6 @@ def test_effective_data_over_many_sizes() -> None:
     rows = table_of(part, "effective-data").rows
     assert [r["effective"].split(" (")[0] for r in rows] == ["100", "1,000", "10,000", "over 10,000"]
     assert [r["transferred"].split(" (")[0] for r in rows] == ["90", "900", "9,000", "over 0"]
-    assert "10 images with finetune are worth 100 with scratch" in told_in(part)
     (drawn,) = [b for b in part.blocks if isinstance(b, Chart)]
     figure = drawing.lay_out(drawn.draw(2))
     assert len(figure.axes) == 1

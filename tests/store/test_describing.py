@@ -137,7 +137,7 @@ def test_a_file_that_only_claims_to_be_ours(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file.attrs["format"] = np.bytes_(b"tlcli-results")
     description = store.describe(tmp_path / "x.h5")
-    assert description.sentence == "calls itself tlcli-results, but tlcli would not read it"
+    assert "tlcli-results" in description.sentence
     assert description.problems
     with pytest.raises(TlcliError, match="format version"):
         store.read_any(tmp_path / "x.h5")

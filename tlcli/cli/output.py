@@ -206,7 +206,7 @@ def choose_output(output: str | None, default: str, *, force: bool, as_json: boo
         return path
     if not path.strip():
         raise UsageError("The output has an empty name. Give a path after -o.")
-    if path.endswith(os.sep):
+    if path.endswith((os.sep, os.altsep or os.sep)):
         raise UsageError(f"The output '{path}' is the name of a folder. Give that of a file after -o.")
     store.check_output(path, force)
     return path

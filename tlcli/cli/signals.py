@@ -62,9 +62,16 @@ def _hear_again(dropped: sys.UnraisableHookArgs) -> None:
         sys.__unraisablehook__(dropped)
         return
     number = error.number if isinstance(error, Terminated) else signal.SIGINT
-    again = threading.Timer(0.01, os.kill, (os.getpid(), number))  # later: not within this very function
+    again = threading.Timer(0.01, _send_to_myself, (number,))  # later: not within this very function
     again.daemon = True
     again.start()
+
+
+def _send_to_myself(number: int) -> None:
+    if os.name == "nt":  # there `os.kill` ends a process at once
+        signal.raise_signal(number)
+    else:
+        os.kill(os.getpid(), number)
 
 
 class StopSignals:

@@ -2,7 +2,8 @@
 
 A file is written under a temporary name beside its target (`.<name>.<pid>-<random>.tlcli-tmp`), which is
 held with `flock` meanwhile, synced, and then given its final name in one step. A temporary file whose lock is
-free was left by a killed program; the next one that writes the same target removes it.
+free was left by a killed program; the next one that writes the same target removes it. On Windows an open file
+is as good as a locked one.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from tlcli.errors import TlcliError
 
 try:
     import fcntl
-except ImportError:  # no flock on this system: temporary files of killed programs then stay
+except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 OLD = "-old"
@@ -195,6 +196,9 @@ def remove_leftovers(target: Path) -> None:
 def remove_unless_held(path: Path) -> None:
     """Remove a regular file of the user's own that no running program has locked."""
     if fcntl is None:
+        with contextlib.suppress(OSError):  # Windows removes no file that a program has open
+            if stat.S_ISREG(os.lstat(path).st_mode):
+                os.unlink(path)
         return
     with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)

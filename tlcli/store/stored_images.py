@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import threading
 import weakref
 import zlib
 from collections.abc import Callable, Mapping
@@ -18,6 +19,17 @@ from tlcli.store.gate import Item
 
 IN_MEMORY = 1 << 28
 """Bytes of images that are read at once; more of them stay in the file."""
+
+_SEEKING = threading.Lock()
+
+
+def _read_at(descriptor: int, size: int, offset: int) -> bytes:
+    """Read bytes of a file at an offset, also where several threads do."""
+    if hasattr(os, "pread"):
+        return os.pread(descriptor, size, offset)
+    with _SEEKING:  # Windows
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        return os.read(descriptor, size)
 
 
 class StoredImages:
@@ -91,7 +103,7 @@ class StoredImages:
         place: Any = self._places.get(offset)
         with self._plain_words():
             check_place(self._item, place)
-            raw = os.pread(self._descriptor, place.size, place.byte_offset)
+            raw = _read_at(self._descriptor, place.size, place.byte_offset)
             chunk = unpack(self._item, raw, self.dtype)
         found = zlib.crc32(chunk.data)
         if self._sums.setdefault(offset, found) != found:
