@@ -32,8 +32,8 @@ def jax_gpu_plugins() -> list[str]:
 
 @contextmanager
 def skip_extras() -> Iterator[None]:
-    """Keras, imported within, has no wrappers for scikit-learn, plots, data frames and notebooks: where these
-    packages are installed, they take longer to load than Keras itself."""
+    """Import Keras within the block without its wrappers for scikit-learn, plots, data frames and notebooks:
+    where these packages are installed, they take longer to load than Keras itself."""
     modules = cast("dict[str, Any]", sys.modules)
     hidden = [name for name in ("sklearn", "matplotlib", "pandas", "IPython") if name not in modules]
     modules.update(dict.fromkeys(hidden))  # an import of what is None fails

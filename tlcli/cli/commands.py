@@ -80,7 +80,7 @@ class Argument(TyperArgument):
 
 
 def _epilog(sections: list[tuple[str, list[str]]]) -> str:
-    r"""Headings with lines below them, which \b keeps as they are."""
+    r"""Headings with lines below them; \b keeps Click from joining the lines."""
     return (
         "\n\n".join("\b\n" + "\n".join([head, *(f"  {line}" for line in lines)]) for head, lines in sections)
         + "\n"

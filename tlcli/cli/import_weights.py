@@ -133,8 +133,8 @@ def import_weights(
     """Make a base from weights that others trained and saved.
 
     The command reads files of Keras (the layouts of Keras 2 and 3, whole models, .keras), safetensors and
-    PyTorch (for networks that say what their layers are called there), and the weights that Keras publishes
-    for its applications. It matches the arrays with the layers of the network; if the shapes of a layer
+    PyTorch (for networks that have PyTorch's names of their layers), and the weights that Keras publishes for
+    its applications. It matches the arrays with the layers of the network; if the shapes of a layer
     differ, it names the layer and writes nothing. It never runs code from the file. The checkpoint records
     the file's name and SHA-256. With --dataset the command prints the accuracy on the test part, which shows
     wrong preprocessing; it downloads no images for that.
@@ -199,7 +199,7 @@ def _tell(console: Console, path: str, written: Checkpoint, layout: str, accurac
 
 
 def _load(console: Console, arch: str, *, computes: bool) -> None:
-    """Import Keras, with what computes only where the accuracy is measured."""
+    """Import Keras; with a framework that computes only if the accuracy is measured."""
     from tlcli.cli.backend import load, load_to_copy
     from tlcli.models.registry import NETWORKS
 

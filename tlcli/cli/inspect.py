@@ -45,8 +45,8 @@ def inspect(
     """Show what a file is, what it holds and how it was made.
 
     Results show their accuracies first. Then come the balance of the classes, the tree with types, shapes,
-    compression and sizes, what computed a network, and the commands back to the splits. A file that tlcli did
-    not write is described, too. Links out of the file are not followed.
+    compression and sizes, what computed a network, and the commands that made the file and its inputs. A file
+    that tlcli did not write is described, too. Links out of the file are not followed.
     """
     from tlcli import store
 

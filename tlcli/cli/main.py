@@ -88,7 +88,7 @@ def main() -> NoReturn:
         app()  # the shell asks for completions: Typer answers and exits
     commands.OWN_PROCESS = True
     code = run(sys.argv[1:])
-    gc.freeze()  # else the interpreter ends with half a second of looking for garbage in what it imported
+    gc.freeze()  # else the interpreter looks for garbage in all modules before it ends, for half a second
     sys.exit(code)
 
 

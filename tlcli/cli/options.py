@@ -154,7 +154,7 @@ CsvLog = Annotated[
 LogDir = Annotated[
     str | None,
     typer.Option(
-        "--log-dir", metavar="DIR", help="Write them for TensorBoard, to the folder DIR/OUTPUT/RUN."
+        "--log-dir", metavar="DIR", help="Write the measurements for TensorBoard, to DIR/OUTPUT/RUN."
     ),
 ]
 

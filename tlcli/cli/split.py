@@ -94,8 +94,8 @@ def split(
         typer.Option(
             "--test",
             metavar="P",
-            help="If there is no test part, hold out this share of the images, or `every-fifth` by name. "
-            "[default: 0.2]",
+            help="If there is no test part, hold out this share of the images, or every fifth file "
+            "(`every-fifth`). [default: 0.2]",
         ),
     ] = None,
     no_duplicates: Annotated[
@@ -128,7 +128,7 @@ def split(
         typer.Option(
             "--white",
             metavar="VALUE",
-            help="The pixel value of white, where the range of the pixels does not tell it.",
+            help="The pixel value that is white, if the range of the pixels does not show it.",
         ),
     ] = None,
     image_size: Annotated[

@@ -108,15 +108,17 @@ def transfer(
     source: Annotated[
         str | None,
         typer.Option(
-            "--source", metavar="DATASET", help="The source task; each run measures what it forgets of it."
+            "--source",
+            metavar="DATASET",
+            help="The data set of the source task: measure what each run forgets.",
         ),
     ] = None,
     refit_source: Annotated[
         bool,
         typer.Option(
             "--refit-source",
-            help="With --source, also measure it with a new head fitted to the source task: what this head "
-            "loses is lost from the features.",
+            help="With --source, also fit a new head to the source task and measure it. What this head loses "
+            "is lost from the features.",
         ),
     ] = False,
     save: Annotated[

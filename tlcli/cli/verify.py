@@ -28,7 +28,8 @@ def verify(
     """Check that files and their inputs are intact.
 
     The command reads every byte, recomputes the digests, and checks the recorded inputs that are among the
-    files given or beside them. The exit code is 1 if something is wrong; a missing input is not wrong.
+    files given or beside them. The exit code is 1 if a file is damaged or an input is another; a missing
+    input is no error.
     """
     console = Console(as_json=as_json, quiet=quiet)
     check_inputs(*files)

@@ -37,7 +37,7 @@ class ArrayFile:
     shapes: dict[str, tuple[int, ...]]
     read: Callable[[Sequence[str]], dict[str, np.ndarray]]
     columns: bool = False
-    """Rows of pixels may run column by column."""
+    """The pixels of an image in a row may be stored column by column."""
     layout: str | None = None
     """The order of the axes of its images, if the format fixes it."""
     skipped: list[str] = field(default_factory=list)

@@ -40,8 +40,7 @@ _CONTENT = {
 }
 
 # MD5 of the gzipped files as their publishers give them out, after torchvision/datasets/mnist.py. EMNIST is
-# one
-# archive there, so that its files are known by their names alone.
+# published as one archive, so that its files are known by their names alone.
 _GZIPPED = {
     "f68b3c2dcbeaaa9fbdd348bbdeb94873": ("mnist", "train-images-idx3-ubyte"),
     "d53e105ee54ea40749a09fcbcd1e9432": ("mnist", "train-labels-idx1-ubyte"),

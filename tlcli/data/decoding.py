@@ -47,7 +47,7 @@ one."""
 _BLOCK_BYTES = 1 << 25
 """Decoded pixels held in memory at a time, or one image."""
 _WHOLE = 1 << 20
-"""Bytes of a file that is read at once."""
+"""The most bytes of a file that are read in one piece."""
 _LONGEST_REASON = 200
 _ORIENTATION = 0x0112
 """The EXIF tag; its values in Pillow's terms below."""

@@ -16,7 +16,7 @@ from tlcli.store.budget import OBJECT, Budget
 from tlcli.store.zips import open_archive
 
 MAX_DEPTH = 64
-"""Folders in folders."""
+"""The most levels of folders."""
 
 
 class Archive(Protocol):

@@ -48,7 +48,7 @@ def rate_variable(optimizer: Any) -> Any:
 
 
 def on_device(value: np.ndarray) -> Any:
-    """An array to assign to a variable, without the program that JAX would compile for its shape."""
+    """Put an array on the device, to assign it to a variable: else JAX compiles a program for its shape."""
     if keras.backend.backend() != "jax":
         return value
     import jax

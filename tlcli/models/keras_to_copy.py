@@ -29,7 +29,7 @@ def import_keras_to_copy() -> None:
 
 @contextmanager
 def _empty_modules(*names: str) -> Iterator[None]:
-    """Within, an import of a module of these names, or of one below it, gives an `_Empty` one."""
+    """Within the block, importing a module of these names, or one below it, gives an `_Empty` module."""
     finder = _Finder(names)
     hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if finder.is_meant(name)}
     sys.meta_path.insert(0, finder)
@@ -57,7 +57,7 @@ class _Empty(ModuleType):
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Finds `_Empty` modules of some names, and below them."""
+    """Finds an `_Empty` module for some names, and for all names below them."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = names
@@ -72,4 +72,4 @@ class _Finder(MetaPathFinder, Loader):
         return _Empty(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        """An empty module needs nothing."""
+        """Do nothing: an empty module has no code."""

@@ -1,7 +1,7 @@
-"""Faster forms, for TensorFlow on a CPU, of the same formulas.
+"""Faster implementations of some operations, for TensorFlow on a CPU.
 
 Cores with AMX tiles multiply bfloat16 about five times as fast as float32. The functions here replace
-operations that prevent this, or that take the longest beside it.
+operations that do not use the tiles, and those that take most of the remaining time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ normalization, and in convolutions because the casts take longer than they save.
 
 
 def on_cpu() -> bool:
-    """Whether TensorFlow computes on a CPU, on a system on which these forms are tested."""
+    """Whether TensorFlow computes on a CPU, on a system on which these implementations are tested."""
     if keras.backend.backend() != "tensorflow" or sys.platform != "linux":
         return False
     import tensorflow as tf

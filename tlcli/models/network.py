@@ -44,7 +44,7 @@ HEAD = "head"
 
 @dataclass
 class Network:
-    """A Keras model that gives logits, and how it was named.
+    """A Keras model that gives logits, and the architecture that it was built from.
 
     `groups` are its weighted layers in order, each with the batch normalization (or other layer without a
     kernel) that follows it: what `--copy 3` counts. The head is the last group.
@@ -61,7 +61,7 @@ class Network:
     started: dict[str, Any]
     """The initializer of each weight."""
     fixed: dict[str, np.ndarray]
-    """The built values of weights without an initializer."""
+    """The values of weights without an initializer, as the builder made them."""
 
     __repr__ = short_repr
 

@@ -28,17 +28,16 @@ class Published:
     digest: str
 
 
-class _Asked(Exception):
-    """Raised with the download that Keras was about to begin."""
+class _DownloadRequest(Exception):
+    """Carries the download that Keras was about to begin."""
 
 
 def published_file(architecture: str, head: bool) -> Published:
     """The file that Keras would load for a network, with its ImageNet head or without.
 
     Raises:
-        UsageError: The network is not one of Keras Applications, or its published head is not a linear layer
-        on
-            its pooled output.
+        UsageError: The network is not one of Keras Applications, or its published head is not a linear
+            layer on its pooled output.
     """
     if not architecture.startswith(PREFIX):
         raise UsageError(
@@ -54,14 +53,14 @@ def published_file(architecture: str, head: bool) -> Published:
     from keras.src.utils import file_utils
 
     def ask(fname: str, origin: str, *_: Any, file_hash: str | None = None, **__: Any) -> str:
-        raise _Asked(Published(fname, origin, file_hash or ""))
+        raise _DownloadRequest(Published(fname, origin, file_hash or ""))
 
     before, file_utils.get_file = file_utils.get_file, ask
     try:
         make = getattr(keras.applications, architecture.removeprefix(PREFIX))
         make(include_top=head, weights="imagenet", **({} if head else {"pooling": "avg"}))
-    except _Asked as asked:
-        found: Published = asked.args[0]
+    except _DownloadRequest as request:
+        found: Published = request.args[0]
         return found
     finally:
         file_utils.get_file = before

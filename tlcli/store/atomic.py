@@ -1,9 +1,9 @@
 """Files that appear whole or not at all.
 
 A file is written under a temporary name beside its target (`.<name>.<pid>-<random>.tlcli-tmp`), which is
-held with `flock` meanwhile, synced, and then given its final name in one step. A temporary file whose lock is
-free was left by a killed program; the next one that writes the same target removes it. On Windows an open file
-is as good as a locked one.
+locked with `flock` meanwhile, synced, and then given its final name in one step. A temporary file that no
+program has locked was left by a killed one; the next program that writes the same target removes it. On
+Windows an open file counts as locked.
 """
 
 from __future__ import annotations

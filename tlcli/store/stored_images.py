@@ -18,7 +18,7 @@ from tlcli.store.chunks import check_place, unpack
 from tlcli.store.gate import Item
 
 IN_MEMORY = 1 << 28
-"""Bytes of images that are read at once; more of them stay in the file."""
+"""The most bytes of images that are read whole; larger arrays stay in the file."""
 
 _SEEKING = threading.Lock()
 
@@ -51,7 +51,8 @@ class StoredImages:
         places: Mapping[tuple[int, ...], Any],
         plain_words: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        """places: The place of each chunk in the file by its offset. plain_words: What errors are read in."""
+        """places: The place of each chunk in the file by its offset. plain_words: Makes a block that turns
+        errors of HDF5 into a TlcliError."""
         assert item.chunks is not None
         self.shape = item.shape
         self._item, self._places, self._plain_words = item, places, plain_words

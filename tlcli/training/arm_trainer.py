@@ -19,7 +19,7 @@ from tlcli.training import augment
 from tlcli.training.arms import Arm
 from tlcli.training.engines import Engine, make_engine
 from tlcli.training.features import FeatureStore, Frozen
-from tlcli.training.forgetting import Kept, SourceTask
+from tlcli.training.forgetting import SourceAccuracy, SourceTask
 from tlcli.training.inference import Inference
 from tlcli.training.loop import Examples, Fit
 from tlcli.training.methods import Context, Phase
@@ -42,7 +42,7 @@ class _Stage:
     step: Step
     engine: Engine
     below: Frozen | None
-    """Runs once over the data."""
+    """The layers below the cut, which run once over the data."""
     trainable_parameters: int
 
 
@@ -163,8 +163,8 @@ class ArmTrainer:
         """The weights after the last run, without the source head."""
         return net.weights(self.network.model)
 
-    def measure_kept(self, task: SourceTask) -> Kept:
-        """What the network as the last run left it has kept of the source task."""
+    def measure_source(self, task: SourceTask) -> SourceAccuracy:
+        """Measure the source task with the network of the last run."""
         if self._asked is None:
             self._asked = task.inference(self.model, SOURCE_HEAD)
         return task.measure(self._asked)

@@ -52,7 +52,7 @@ def rebuild(checkpoint: Checkpoint, precision: str = "float32") -> net.Network:
 
 
 def trained_precision(checkpoint: Checkpoint) -> str:
-    """What a network was trained in, `float32` or `mixed`, which it is also evaluated in."""
+    """The precision of a network's training, `float32` or `mixed`; it is evaluated in the same."""
     return "mixed" if checkpoint.recipe.get("precision") == "mixed" else "float32"
 
 

@@ -1,4 +1,4 @@
-"""What a network has kept of the source task: with the base's head, and with one fitted anew."""
+"""Measure how accurate a network still is on the source task, with the base's head and with a new one."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tlcli.training.solved import Problem, ridge
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Accuracies on the source's test part, 0...1; None where they were not measured."""
+class SourceAccuracy:
+    """Accuracies of one network on the source's test part, 0...1; None where they were not measured."""
 
     accuracy: float | None = None
     """With the base's head."""
@@ -27,7 +27,7 @@ class Kept:
 
 
 class SourceTask:
-    """The source task, as the networks of a grid are asked about it.
+    """The source task, on which the networks of a grid are measured.
 
     The base's head no longer fits features that have moved, even where they tell the classes apart as well as
     before. A head fitted anew does fit: what it has lost is lost from the features. It is solved for by ridge
@@ -48,30 +48,33 @@ class SourceTask:
         self._precision, self._seed = precision, seed
 
     @cached_property
-    def before(self) -> Kept:
-        """What the base itself has."""
+    def before(self) -> SourceAccuracy:
+        """The accuracies of the base itself."""
         return self.measure(self.inference(rebuild(self._base, self._precision).model, HEAD))
 
     def inference(self, model: keras.Model, head: str) -> Inference:
-        """What `kept` asks: the logits of a model's layer `head`, and the features it takes."""
+        """The outputs that `measure` needs: the logits of a model's layer `head`, and with `refit` the
+        features that the layer takes."""
         layer, base = model.get_layer(head), self._base
         outputs = [layer.output, layer.input] if self._refit else [layer.output]
         with TRACING:
-            asked = keras.Model(model.inputs, outputs)
-        return Inference(asked, base.mean, base.std, base.channel_order)
+            measured = keras.Model(model.inputs, outputs)
+        return Inference(measured, base.mean, base.std, base.channel_order)
 
-    def measure(self, infer: Inference) -> Kept:
+    def measure(self, infer: Inference) -> SourceAccuracy:
         """The accuracies of a network as its weights are now."""
         test = self._dataset.test
         logits, *features = infer(test.images)
         accuracy = _share_right(logits, test.labels)
         if not self._refit:
-            return Kept(accuracy, None)
+            return SourceAccuracy(accuracy, None)
         train = self._dataset.train
         _, known = infer(train.images)
         problem = Problem(_rows(known)[None], train.labels, self._dataset.classes, self._seed)
         head = ridge(problem)
-        return Kept(accuracy, _share_right(_rows(features[0]) @ head.kernel + head.bias, test.labels))
+        return SourceAccuracy(
+            accuracy, _share_right(_rows(features[0]) @ head.kernel + head.bias, test.labels)
+        )
 
 
 def _rows(features: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ from tlcli.training.embedding import rebuild
 from tlcli.training.engines import workplace, workplaces
 from tlcli.training.features import FeatureStore
 from tlcli.training.finished import FinishedRuns, safe_name
-from tlcli.training.forgetting import Kept, SourceTask
+from tlcli.training.forgetting import SourceAccuracy, SourceTask
 from tlcli.training.loop import score
 from tlcli.training.needs import describe_memory
 from tlcli.training.order import require_seeds
@@ -191,9 +191,7 @@ class _Grid:
         measured: MeasuredCallback | None = None,
     ) -> Results:
         todo = [cell for cell in self.cells if cell.key not in self.kept]
-        todo.sort(
-            key=lambda cell: -len(cell.dataset.train)
-        )  # the longest first, so that none is left alone at the end
+        todo.sort(key=lambda cell: -len(cell.dataset.train))  # the last to end is then a short one
         before = len(self.cells) - len(todo)
         board = Board(todo, self.recipe)
         asked = stop or (lambda: False)
@@ -216,7 +214,7 @@ class _Grid:
             self.finished.keep(self._results([run]))
 
         if self.source_task is not None:
-            _ = self.source_task.before  # here, before threads share it
+            _ = self.source_task.before  # computed before threads share it
         workers = Workers(
             todo,
             work,
@@ -289,9 +287,9 @@ class _Grid:
         return self.trainers[key]
 
     def _run(self, cell: Cell, arm: Arm, trainer: ArmTrainer, seed: int, outcome: Outcome) -> Run:
-        before = after = Kept()
+        before = after = SourceAccuracy()
         if self.source_task is not None:
-            before, after = self.source_task.before, trainer.measure_kept(self.source_task)
+            before, after = self.source_task.before, trainer.measure_source(self.source_task)
         batch_size = min(self.recipe.batch_size, len(cell.dataset.train))
         return describe_run(self.base, cell, arm, trainer, outcome, before, after, seed, batch_size)
 

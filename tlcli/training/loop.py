@@ -117,7 +117,9 @@ class Fit:
             watch.report(self.seen_before + self._measured_steps * self.batch, self.total * self.batch, doing)
             now = time.monotonic()
             if steps:
-                passed = max(steps, begun)  # a CPU has done the steps that were begun, not those waited for
+                passed = max(
+                    steps, begun
+                )  # a CPU computes in `_begin`, so the time is that of the steps begun
                 chunk = max(1, min(4 * steps, int(passed * _CHUNK_SECONDS / max(now - started, 1e-3))))
             if watch.should_stop():
                 if watch.save:

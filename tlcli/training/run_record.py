@@ -10,7 +10,7 @@ from tlcli.training.arm_trainer import ArmTrainer, Outcome
 from tlcli.training.arms import Arm
 from tlcli.training.cells import Cell
 from tlcli.training.compatible import relation
-from tlcli.training.forgetting import Kept
+from tlcli.training.forgetting import SourceAccuracy
 from tlcli.training.loop import as_history
 from tlcli.training.methods import METHODS
 
@@ -21,8 +21,8 @@ def describe_run(
     arm: Arm,
     trainer: ArmTrainer,
     outcome: Outcome,
-    before: Kept,
-    after: Kept,
+    before: SourceAccuracy,
+    after: SourceAccuracy,
     seed: int,
     batch_size: int,
 ) -> Run:

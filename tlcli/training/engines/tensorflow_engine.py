@@ -85,7 +85,7 @@ def plan_specs(plan: dict[str, Any]) -> dict[str, tf.TensorSpec]:
 
 
 def _handle(variable: Any) -> Any:
-    return variable.handle  # of a Keras variable and of TensorFlow's own alike
+    return variable.handle  # variables of Keras and of TensorFlow both have one
 
 
 class TensorFlowPredictor:
@@ -112,7 +112,9 @@ class TensorFlowPredictor:
 
     def _forward(self, x: Any, batch: Any) -> list[Any]:
         count = tf.shape(x)[0]
-        steps = tf.maximum(1, (count + batch - 1) // batch)  # zero images, too, give arrays of a shape
+        steps = tf.maximum(
+            1, (count + batch - 1) // batch
+        )  # one step for zero images, which gives the outputs' shapes
         heads = len(self._network.model.outputs)
         found = [tf.TensorArray(tf.float32, size=steps, infer_shape=False) for _ in range(heads)]
 
