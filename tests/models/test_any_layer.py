@@ -200,10 +200,10 @@ def test_the_smallest_image_that_a_network_takes_is_told():
         assert net.build(name, (smallest, smallest, shape[2]), 3).classes == 3
 
 
-def test_unnamed_layers_and_operations_have_the_same_names_in_every_process(registered):
+def test_unnamed_layers_and_operations_have_the_same_names_in_every_process(registered, tmp_path):
     import keras
 
-    from tlcli.models import graph
+    from tlcli.models import exchange, graph
     from tlcli.models import network as net
 
     def build(inputs, classes):
@@ -219,7 +219,8 @@ def test_unnamed_layers_and_operations_have_the_same_names_in_every_process(regi
     assert [key for key in keys[0] if key.endswith("kernel")] == [
         f"{layer}/kernel" for layer in ("conv2d", "dense_1", "dense", "head")
     ]
-    model = net.build("mine", (8, 8, 2), 3).model
+    one = net.build("mine", (8, 8, 2), 3)
+    model = one.model
     assert (
         graph.cut(model, [("conv2d",)]).layer == "conv2d"
     )  # noise that no frozen layer follows stays active
@@ -228,6 +229,9 @@ def test_unnamed_layers_and_operations_have_the_same_names_in_every_process(regi
     np.testing.assert_allclose(
         np.asarray(below.above(below.below(images, training=False))), np.asarray(model(images)), atol=1e-5
     )
+    exchange.export_model(tmp_path / "x.keras", one, np.zeros(2), np.full(2, 1 / 255))
+    exported = keras.models.load_model(tmp_path / "x.keras")
+    np.testing.assert_allclose(np.asarray(exported(images)), np.asarray(model(images)), atol=1e-5)
 
 
 def test_weights_of_layers_made_of_layers_and_of_variables_without_names(registered, tmp_path):

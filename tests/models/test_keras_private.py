@@ -22,6 +22,9 @@ def test_the_private_names_are_what_they_are_taken_for():
         for layer, below in keras_private.calls(model)
     }
     assert names == {"images": [], "first": ["images"], "second": ["first"]}
+    again = keras_private.call_again(model, inputs, lambda layer: type(layer).from_config(layer.get_config()))
+    assert again.shape == (None, 2)
+    assert keras_private.producer(again) is not keras_private.producer(outputs)
     for made, moments in (
         (keras.optimizers.Adam(0.1), keras_private.adam_moments),
         (keras.optimizers.SGD(0.1, momentum=0.9), lambda *which: (keras_private.sgd_momentum(*which),)),

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tlcli.models import graph
+from tlcli.models import keras_private
 from tlcli.models import network as net
 from tlcli.models.registry import NETWORKS, architecture
 from tlcli.store.atomic import atomic_file, write_error
@@ -106,12 +106,8 @@ def standard(model: keras.Model, mean: np.ndarray, std: np.ndarray) -> keras.Mod
         [-float(m) / float(s) for m, s in zip(mean, std, strict=True)],
         name="standardize",
     )
-    made = {model.layers[0].name: pixels(inputs)}
-    parents = graph.parent_layers(model)
-    for layer in model.layers[1:]:
-        below = [made[parent] for parent in parents[layer.name]]
-        made[layer.name] = _counterpart(layer)(below if len(below) > 1 else below[0])
-    return keras.Model(inputs, made[net.HEAD], name=model.name)
+    outputs = keras_private.call_again(model, pixels(inputs), _counterpart)
+    return keras.Model(inputs, outputs, name=model.name)
 
 
 def places(model: keras.Model, pytorch_name: Callable[[str], str] | None = None) -> list[Place]:
@@ -145,7 +141,7 @@ def _parts(layer: Any) -> tuple[str, ...]:
 
 
 def _counterpart(layer: Any) -> Any:
-    """The layer of Keras for one of tlcli's; a new copy of a layer of Keras."""
+    """The layer of Keras for one of tlcli's; a new copy of a layer or operation of Keras."""
     if hasattr(layer, "counterpart"):
         return layer.counterpart()
     return type(layer).from_config(layer.get_config())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -29,6 +29,18 @@ def calls(model: Any) -> list[tuple[Any, list[Any]]]:
     calls, too, in the networks that were cut from this one."""
     nodes = [node for nodes in model._nodes_by_depth.values() for node in nodes]
     return [(node.operation, list(node.input_tensors)) for node in nodes]
+
+
+def call_again(model: Any, inputs: Any, replace: Callable[[Any], Any]) -> Any:
+    """The outputs of a functional model for other inputs, each layer or operation replaced by a new one."""
+    made: dict[int, Any] = {}
+
+    def replaced(operation: Any) -> Any:
+        if id(operation) not in made:
+            made[id(operation)] = replace(operation)
+        return made[id(operation)]
+
+    return model._run_through_graph(inputs, operation_fn=replaced)
 
 
 def adam_moments(optimizer: Any, variable: Any) -> tuple[Any, Any]:

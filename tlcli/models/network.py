@@ -109,11 +109,7 @@ def build(
     arch = architecture(name)
     values = parse_options(name, options or {})
     try:
-        with (
-            note_initializers() as built,
-            keras_private.initialize_with_numpy(),
-            np.errstate(all="ignore"),  # on numpy, Keras finds shapes with arrays of any content
-        ):
+        with note_initializers() as built, keras_private.initialize_with_numpy():
             model, own = _models(arch, values, input_shape, classes, built)
     except (TlcliError, MemoryError):
         raise
