@@ -22,8 +22,9 @@ from studies import (
     told_in,
 )
 
-from tlcli.report import build, drawing, plots, style
+from tlcli.report import build, drawing, style
 from tlcli.report.document import Chart, Table
+from tlcli.report.plots.arms import curve_limits, draw_runs
 from tlcli.report.report import compose
 from tlcli.report.sections import maps, networks
 from tlcli.report.study.grid import Task
@@ -182,7 +183,7 @@ def test_curves_show_wide_bands_and_say_what_they_cut() -> None:
         few = np.array([0.70, 0.71, 0.72]) + 0.1 * e.run.run
         e.run.history = {"samples_seen": np.arange(1, 4) * 1000, "test_accuracy": few}
     assert "cut off" not in caption()
-    low, high = plots.curve_limits(study.tasks[0].cells)
+    low, high = curve_limits(study.tasks[0].cells)
     sd = 100 * np.std([0, 0.1], ddof=1)
     assert low < 75 - sd
     assert high > 77 + sd
@@ -304,7 +305,7 @@ def test_few_runs_are_points_and_boxes_cut_none() -> None:
         study = study_of([Results(runs, {"t": target})])
         task: Task = study.tasks[0]
         with drawing.drawing_style():
-            (ax,) = plots.runs(task, study.looks, 2).axes
+            (ax,) = draw_runs(task, study.looks, 2).axes
             return len(ax.patches), *ax.get_xlim()
 
     assert panel((0.6, 0.7, 0.8))[0] == 0

@@ -8,7 +8,7 @@ import io
 import json
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, unquote
@@ -53,44 +53,45 @@ def grid(
     *,
     height: float = 2.6,
     width: float | None = None,
+    legend: Mapping[str, dict[str, Any]] | None = None,
     sharey: bool = False,
     sharex: bool = False,
-    legend: float = 0.0,
 ) -> tuple[Any, list[Any]]:
-    """A figure with `panels`; `height` is that of one row in inches, `legend` the space for one on top."""
-    from matplotlib.figure import Figure
+    """A figure with `panels`, of which `columns` have room side by side; with room for one it is for a phone.
 
-    width = width or width_for(columns, panels)
+    `height` is that of one row in inches. `legend` has the properties of each label's line; it is above all
+    panels, so that it covers nothing.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    width = width or (NARROW if columns == 1 else SINGLE if panels == 1 else WIDE)
     columns = max(1, min(columns, panels))
     rows = -(-panels // columns)
-    figure = Figure(figsize=(width, rows * height + legend))
+    room, across = _legend_room(list(legend or ()), width)
+    figure = Figure(figsize=(width, rows * height + room))
     axes = figure.subplots(rows, columns, squeeze=False, sharey=sharey, sharex=sharex).ravel().tolist()
     for extra in axes[panels:]:
         extra.set_visible(False)
+    if legend:
+        drawn = figure.legend(
+            [Line2D([], [], **look) for look in legend.values()],
+            list(legend),
+            loc="upper left",
+            bbox_to_anchor=(0.005, 0.998),
+            ncols=across,
+            borderaxespad=0.2,
+            handlelength=2.4,
+            columnspacing=1.4,
+            labelspacing=0.35,
+        )
+        for look, *parts in zip(legend.values(), drawn.legend_handles, drawn.get_texts(), strict=True):
+            for part in filter(None, parts):
+                part.set_gid(look.get("gid"))
     return figure, axes[:panels]
 
 
-def width_for(columns: int, panels: int) -> float:
-    """The width in inches of a figure with room for `columns` panels side by side; one is for a phone."""
-    return NARROW if columns == 1 else SINGLE if panels == 1 else WIDE
-
-
-def legend_on_top(figure: Any, handles: Sequence[Any], labels: Sequence[str], *, columns: int) -> Any:
-    """Draw one legend for all panels, above them, so that it covers nothing."""
-    return figure.legend(
-        handles,
-        labels,
-        loc="upper left",
-        bbox_to_anchor=(0.005, 0.998),
-        ncols=columns,
-        borderaxespad=0.2,
-        handlelength=2.4,
-        columnspacing=1.4,
-        labelspacing=0.35,
-    )
-
-
-def legend_room(labels: Sequence[str], width: float) -> tuple[float, int]:
+def _legend_room(labels: Sequence[str], width: float) -> tuple[float, int]:
     """The height in inches that a legend of these labels takes in a figure of this width, and its columns."""
     if not labels:
         return 0.0, 1
@@ -99,12 +100,15 @@ def legend_room(labels: Sequence[str], width: float) -> tuple[float, int]:
     return 0.1 + 0.185 * -(-len(labels) // columns), columns
 
 
-def tag(
-    artist: Any, arm: int | None = None, tips: Sequence[str] = (), images: Sequence[int] | None = None
-) -> None:
-    """Tag an artist for the page's script: its arm, and the tip and images of each of its points."""
+def tag(artist: Any, *args: Any, **known: Any) -> None:
+    """Tag an artist for the page's script (see `tag_of`)."""
+    artist.set_gid(tag_of(*args, **known))
+
+
+def tag_of(arm: int | None = None, tips: Sequence[str] = (), images: Sequence[int] | None = None) -> str:
+    """A mark's arm, and the tip and images of each of its points, as the script reads them from its id."""
     known = {"arm": arm, "tips": list(tips) or None, "images": images}
-    artist.set_gid(TAG + quote(json.dumps({k: v for k, v in known.items() if v is not None})))
+    return TAG + quote(json.dumps({k: v for k, v in known.items() if v is not None}))
 
 
 def lay_out(figure: Any) -> Any:

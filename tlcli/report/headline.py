@@ -101,8 +101,8 @@ def _one_task(study: Study, task: Task) -> Words:
 
 def _verdict(contrasts: Sequence[Contrast], reference: str, control: bool) -> str:
     """A sentence on the gain, and the sizes at which it is shown."""
-    sizes = sorted({c.first.size for c in contrasts})
-    better = [s for s in sizes if any(c.gain for c in contrasts if c.first.size == s)]
+    sizes = sorted({c.size for c in contrasts})
+    better = [s for s in sizes if any(c.gain for c in contrasts if c.size == s)]
     winners = list(dict.fromkeys(c.first.name for c in contrasts if c.gain))
     what = "Transfer helped"
     if not control:
@@ -129,10 +129,10 @@ def _detectable(contrasts: Sequence[Contrast]) -> str:
 
 def _extent(contrasts: Sequence[Contrast], reference: str, digits: int) -> str:
     """The best arm against the reference at the smallest and the largest size with a shown gain, if any."""
-    sizes = sorted({c.first.size for c in contrasts})
+    sizes = sorted({c.size for c in contrasts})
     parts = []
     for s in dict.fromkeys((sizes[0], sizes[-1])):
-        c = max((c for c in contrasts if c.first.size == s), key=lambda c: (c.gain, c.first.mean))
+        c = max((c for c in contrasts if c.size == s), key=lambda c: (c.gain, c.first.mean))
         interval = f" (95 % interval {between(c.interval, digits)})" if c.interval else ""
         against = "from scratch" if c.second.method == CONTROL else f"with {reference}"
         parts.append(
@@ -145,8 +145,8 @@ def _extent(contrasts: Sequence[Contrast], reference: str, digits: int) -> str:
 
 def _as_data(contrasts: Sequence[Contrast], reference: str) -> str:
     """The worth of the best arm in images of the reference, at the smallest size where it is known."""
-    for size in sorted({c.first.size for c in contrasts if c.second.method == CONTROL}):
-        best = max((c for c in contrasts if c.first.size == size), key=lambda c: c.first.mean)
+    for size in sorted({c.size for c in contrasts if c.second.method == CONTROL}):
+        best = max((c for c in contrasts if c.size == size), key=lambda c: c.first.mean)
         found = worth(best.first, reference)
         if found is not None and best.gain and size < found.largest:
             return f"{worth_text(found, size, best.first.name, reference)}."
@@ -158,7 +158,7 @@ def _losers(contrasts: Sequence[Contrast], reference: str, digits: int) -> str:
     worse = by([c for c in contrasts if c.loss], lambda c: c.first.name)
     parts = [
         f"{name} at "
-        f"{at_most([f'{count(c.first.size)} ({points(c.difference, digits, sign=True)})' for c in group], 3)}"
+        f"{at_most([f'{count(c.size)} ({points(c.difference, digits, sign=True)})' for c in group], 3)}"
         for name, group in worse.items()
     ]
     return f"Worse than {reference}: {at_most(parts, 5)}." if parts else ""
@@ -207,8 +207,8 @@ def _cost(task: Task) -> str:
 def _time(task: Task, contrasts: Sequence[Contrast]) -> str:
     """What the best arm takes and the reference, at the largest size: seconds of a run, if recorded, and the
     images seen when it is where the reference ends."""
-    size = max(c.first.size for c in contrasts)
-    best = max((c for c in contrasts if c.first.size == size), key=lambda c: c.first.mean)
+    size = max(c.size for c in contrasts)
+    best = max((c for c in contrasts if c.size == size), key=lambda c: c.first.mean)
     return " ".join(filter(None, (_seconds(best), _images_to_reach(best))))
 
 
@@ -241,8 +241,8 @@ def _leaders(task: Task) -> str:
 
 def _too_few(contrasts: Sequence[Contrast], reference: str, digits: int) -> str:
     """A sentence on these networks alone, for fewer than three runs, which say nothing of the method."""
-    size = max(c.first.size for c in contrasts)
-    best = max((c for c in contrasts if c.first.size == size), key=lambda c: c.first.mean)
+    size = max(c.size for c in contrasts)
+    best = max((c for c in contrasts if c.size == size), key=lambda c: c.first.mean)
     runs = max(c.comparison.runs for c in contrasts)
     one = "With one run of each arm this page compares networks, not methods"
     lead = one if runs == 1 else "Two runs of each arm are too few for a verdict"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,14 @@ from numpy.typing import ArrayLike
 from tlcli.report import drawing, style
 from tlcli.report.columns import spread as with_interval
 from tlcli.report.study import Cell, Task
-from tlcli.report.words import count
+from tlcli.report.study.entry import by
+from tlcli.report.words import count, plural
 
 Looks = dict[str, style.Look]
 LONGEST = 24
 """The most characters of a name on one line."""
+MOST_PANELS = 12
+ACCURACY = "test accuracy (%)"
 
 
 def plot(ax: Any, x: ArrayLike, y: ArrayLike, look: style.Look, tips: Sequence[str] = (), **how: Any) -> None:
@@ -24,8 +27,24 @@ def plot(ax: Any, x: ArrayLike, y: ArrayLike, look: style.Look, tips: Sequence[s
     drawing.tag(line, look.number, tips)
 
 
-def percents(shares: Sequence[float]) -> list[float]:
-    return [100 * x for x in shares]
+def cross(
+    ax: Any,
+    x: float,
+    y: float,
+    look: style.Look,
+    tip: str,
+    *,
+    across: Sequence[float] | None = None,
+    up: Sequence[float] | None = None,
+    lw: float = 1.1,
+    **mark: Any,
+) -> None:
+    """A mark, and the intervals of its two values as lines."""
+    if up is not None:
+        plot(ax, [x, x], up, look, lw=lw)
+    if across is not None:
+        plot(ax, across, [y, y], look, lw=lw)
+    plot(ax, [x], [y], look, [tip], **{"marker": look.marker, "zorder": 3} | mark)
 
 
 def tell(cell: Cell) -> str:
@@ -33,18 +52,39 @@ def tell(cell: Cell) -> str:
     return f"{cell.name}, {cell.where}: {with_interval(cell, cell.task.digits)} %"
 
 
-def arm_legend(figure: Any, arms: Sequence[str], looks: Looks, columns: int, *, line: bool = True) -> None:
-    """A legend of the arms on top of a figure."""
-    from matplotlib.lines import Line2D
+def arm_legend(arms: Iterable[str], looks: Looks, *, line: bool = True) -> dict[str, dict[str, Any]]:
+    """A legend of the arms for `drawing.grid`, with or without their lines."""
+    return {
+        arm: {"color": look.colour, "marker": look.marker, "gid": drawing.tag_of(look.number)}
+        | {"ls": look.line if line else "none"}
+        for arm, look in looks.items()
+        if arm in arms
+    }
 
-    handles = []
-    for look in (looks[a] for a in arms):
-        dash = look.line if line else "none"
-        handles.append(Line2D([], [], color=look.colour, marker=look.marker, linestyle=dash))
-    legend = drawing.legend_on_top(figure, handles, arms, columns=columns)
-    for arm, handle, text in zip(arms, legend.legend_handles, legend.get_texts(), strict=True):
-        drawing.tag(handle, looks[arm].number)
-        drawing.tag(text, looks[arm].number)
+
+def size_panels(
+    items: Iterable[Any],
+    columns: int,
+    xlabel: str,
+    ylabel: str = "",
+    *,
+    height: float,
+    row: float = 0.0,
+    most: int = MOST_PANELS,
+    **how: Any,
+) -> tuple[Any, list[tuple[Any, list[Any]]]]:
+    """A figure with a panel per number of training images, and each panel with the items of that `size`.
+
+    A panel is `height` high, and `row` higher for each item of the fullest panel; see `drawing.grid`.
+    """
+    groups = by(items, lambda item: item.size)
+    sizes = spread(sorted(groups), most)
+    height += row * max(len(groups[s]) for s in sizes)
+    figure, axes = drawing.grid(len(sizes), columns, height=height, **how)
+    for ax, s in zip(axes, sizes, strict=True):
+        ax.set(title=plural(s, "training image"), xlabel=xlabel, ylabel=ylabel)
+        ax.tick_params(labelbottom=True)
+    return figure, [(ax, groups[s]) for ax, s in zip(axes, sizes, strict=True)]
 
 
 def spread(values: Sequence[int], most: int) -> list[int]:
@@ -60,7 +100,7 @@ def chance_is_near(task: Task) -> bool:
     return min(means) - task.chance <= 1.5 * max(max(means) - min(means), 0.04)
 
 
-def chance(ax: Any, task: Task, axis: str) -> None:
+def draw_chance(ax: Any, task: Task, axis: str) -> None:
     """A dotted line at the share of the largest class, if that is near."""
     if chance_is_near(task):
         line = ax.axhline if axis == "y" else ax.axvline

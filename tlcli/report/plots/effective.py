@@ -8,22 +8,21 @@ from typing import Any
 import numpy as np
 
 from tlcli.report import drawing, style
-from tlcli.report.plots.axes import Looks, arm_legend, plot, size_axis, tell
+from tlcli.report.plots.axes import Looks, arm_legend, cross, plot, size_axis, tell
 from tlcli.report.study import Cell
 from tlcli.report.study.entry import by
 from tlcli.report.study.worth import Worth
 
 
-def effective_data(valued: Sequence[tuple[Cell, Worth]], looks: Looks, columns: int) -> Any:
+def draw_effective_data(valued: Sequence[tuple[Cell, Worth]], looks: Looks, columns: int) -> Any:
     """A panel per variant; both axes logarithmic, with the line on which nothing is gained."""
     panels = by(valued, lambda one: one[0].variant)
-    arms = [arm for arm in looks if any(c.arm == arm for c, _ in valued)]
-    width = drawing.width_for(columns, len(panels))
-    room, legend_columns = drawing.legend_room(arms, width)
-    figure, axes = drawing.grid(len(panels), columns, height=3.4, legend=room, width=width, sharey=True)
+    legend = arm_legend({c.arm for c, _ in valued}, looks)
+    arms = list(legend)
+    figure, axes = drawing.grid(len(panels), columns, height=3.4, legend=legend, sharey=True)
     for ax, (variant, those) in zip(axes, panels.items(), strict=True):
         for arm, curve in by(those, lambda one: one[0].arm).items():
-            _curve(ax, curve, looks[arm], place=arms.index(arm) - (len(arms) - 1) / 2)
+            _draw_curve(ax, curve, looks[arm], place=arms.index(arm) - (len(arms) - 1) / 2)
         sizes = sorted({c.size for c, _ in those})
         ends = [sizes[0], those[0][1].largest]
         ax.plot(ends, ends, ":", color=style.MUTED, lw=1.1, zorder=1)
@@ -31,21 +30,19 @@ def effective_data(valued: Sequence[tuple[Cell, Worth]], looks: Looks, columns: 
         measured = {n for _, w in those for n in (w.smallest, w.largest)}
         size_axis(ax, sorted({*sizes, *measured}), "images from scratch", side="y")
         ax.set_title(variant)
-    arm_legend(figure, arms, looks, legend_columns)
     return figure
 
 
-def _curve(ax: Any, curve: Sequence[tuple[Cell, Worth]], look: style.Look, *, place: float) -> None:
+def _draw_curve(ax: Any, curve: Sequence[tuple[Cell, Worth]], look: style.Look, *, place: float) -> None:
     """One arm: what lies beyond the measured sizes is a hollow arrowhead at the last of them."""
     x = [c.size * 1.03**place for c, _ in curve]
     y = [_within(w.images, w) for _, w in curve]
-    plot(ax, x, y, look, linestyle=look.line, zorder=3)
+    plot(ax, x, y, look, linestyle=look.line)
     for xi, yi, (c, w) in zip(x, y, curve, strict=True):
-        plot(ax, [xi, xi], [_within(w.low, w), _within(w.high, w)], look, lw=1.1, zorder=2)
-        how = {"marker": look.marker}
-        if not np.isfinite(w.images):
-            how = {"marker": "^" if w.images > 0 else "v", "mfc": style.PAPER}
-        plot(ax, [xi], [yi], look, [tell(c)], zorder=4, **how)
+        how: dict[str, Any] = (
+            {} if np.isfinite(w.images) else {"marker": "^" if w.images > 0 else "v", "mfc": style.PAPER}
+        )
+        cross(ax, xi, yi, look, tell(c), up=[_within(w.low, w), _within(w.high, w)], **how)
 
 
 def _within(images: float, w: Worth) -> float:

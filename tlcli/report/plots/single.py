@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tlcli.report import drawing, style
-from tlcli.report.plots.axes import percents
 from tlcli.report.study import Cell, Entry
 from tlcli.report.study.curves import curve
 from tlcli.report.study.layers import BASE, NOTHING, SERIES, LayerStudy
@@ -24,14 +23,17 @@ MOST_WRITTEN = 12
 """The most classes of a confusion matrix with numbers."""
 PICTURES = 10
 """Pictures in a row."""
-SHOWN_CLASSES = 20
+MOST_CLASSES = 20
 """The most classes of a map with a legend."""
+SIDES: dict[str, dict[str, Any]] = {
+    "train": {"color": style.TRAIN, "ls": (0, (5, 2))},
+    "test": {"color": style.TEST, "ls": "-"},
+}
+"""The lines of training and test images."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
-COLOURS = {label: style.METHODS[method][0] for (method, _), label in SERIES.items()}
-SHAPES = {label: style.METHODS[method][1] for (method, _), label in SERIES.items()}
 
 
-def confusion(cell: Cell, classes: Sequence[str], columns: int) -> Any:
+def draw_confusion(cell: Cell, classes: Sequence[str], columns: int) -> Any:
     """Rows in percent, stronger for more; right answers in blue, wrong ones in orange."""
     del columns
     assert cell.confusion is not None
@@ -60,17 +62,15 @@ def confusion(cell: Cell, classes: Sequence[str], columns: int) -> Any:
 
 def _colours(share: np.ndarray) -> np.ndarray:
     """uint8 RGBA: blue on the diagonal, orange (steeper) beside it, the more opaque the more there are."""
+    from matplotlib.colors import to_rgb
+
     right = np.eye(len(share), dtype=bool)
     depth = np.where(right, share / 100, np.sqrt(share / 100))[..., None]
-    hue = np.where(right[..., None], _rgb(style.colour("blue")), _rgb(style.colour("vermillion")))
+    hue = 255 * np.where(right[..., None], to_rgb(style.colour("blue")), to_rgb(style.colour("vermillion")))
     return np.round(np.concatenate([hue, 255 * np.clip(depth, 0, 1)], axis=2)).astype(np.uint8)
 
 
-def _rgb(colour: str) -> np.ndarray:
-    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float64)
-
-
-def pictures(part: Part, rows: Sequence[Row], names: Sequence[str], columns: int) -> Any:
+def draw_pictures(part: Part, rows: Sequence[Row], names: Sequence[str], columns: int) -> Any:
     """All pictures of a row beside one another, on a phone five to a line."""
     from matplotlib.figure import Figure
 
@@ -97,7 +97,7 @@ def pictures(part: Part, rows: Sequence[Row], names: Sequence[str], columns: int
         y += 0.3
         for start in range(0, len(r.positions), across):
             for k, i in enumerate(r.positions[start : start + across]):
-                _picture(ax, part, int(i), k * cell + 0.03, y, 0.86 * cell)
+                _draw_picture(ax, part, int(i), k * cell + 0.03, y, 0.86 * cell)
                 text = f"{names[int(part.labels[i])]}{chr(10) if two else ' '}→ {r.answers[start + k]}"
                 ax.text(
                     k * cell + 0.03, y + 0.86 * cell + 0.03, text, fontsize=7.5, va="top", color=style.INK
@@ -106,7 +106,7 @@ def pictures(part: Part, rows: Sequence[Row], names: Sequence[str], columns: int
     return figure
 
 
-def _picture(ax: Any, part: Part, index: int, x: float, y: float, side: float) -> None:
+def _draw_picture(ax: Any, part: Part, index: int, x: float, y: float, side: float) -> None:
     image = np.asarray(part.images[index : index + 1])[0]
     ax.imshow(
         image[..., 0] if image.shape[-1] == 1 else image[..., :3],
@@ -119,36 +119,34 @@ def _picture(ax: Any, part: Part, index: int, x: float, y: float, side: float) -
     )
 
 
-def neighbours(panels: Sequence[Sequence[Entry]], columns: int) -> Any:
+def draw_neighbours(panels: Sequence[Sequence[Entry]], columns: int) -> Any:
     """Accuracy against k, a panel for each size and arm."""
-    from matplotlib.lines import Line2D
-
-    figure, axes = drawing.grid(len(panels), columns, height=2.5, legend=0.3, sharey=True)
+    legend = {"leave-one-out on training images": SIDES["train"], "test images": SIDES["test"]}
+    figure, axes = drawing.grid(len(panels), columns, height=2.5, legend=legend, sharey=True)
     for ax, entries in zip(axes, panels, strict=True):
-        _neighbours_panel(ax, entries)
+        _draw_neighbours_panel(ax, entries)
         e = entries[0]
         where = plural(e.size, "training image") + (f", {e.variant}" if e.variant else "")
         ax.set_title(f"{fill(where, 40)}\n{fill(e.arm, 40)}", fontsize=8.5)
         ax.set_xlabel("k, neighbours")
         ax.set_ylabel("accuracy (%)")
         ax.tick_params(labelleft=True)
-    lines = [Line2D([], [], color=style.TRAIN, linestyle=(0, (5, 2))), Line2D([], [], color=style.TEST)]
-    drawing.legend_on_top(figure, lines, ["leave-one-out on training images", "test images"], columns=2)
     return figure
 
 
-def _neighbours_panel(ax: Any, entries: Sequence[Entry]) -> None:
+def _draw_neighbours_panel(ax: Any, entries: Sequence[Entry]) -> None:
     """The mean curves over the training sets, and the chosen k of each."""
     k = entries[0].ks
     picked = sorted({e.chosen_position for e in entries})
-    for values, colour, line in (
-        ([e.cv_curve for e in entries if len(e.cv_curve)], style.TRAIN, (0, (5, 2))),
-        ([e.test_curve for e in entries], style.TEST, "-"),
+    for side, values in (
+        ("train", [e.cv_curve for e in entries if len(e.cv_curve)]),
+        ("test", [e.test_curve for e in entries]),
     ):
         if values:
             mean = 100 * np.mean(values, axis=0)
-            ax.plot(k, mean, color=colour, linestyle=line)
-            ax.plot(k[picked], mean[picked], "o", color=colour, ms=6 if len(picked) == 1 else 4)
+            ax.plot(k, mean, **SIDES[side])
+            size = 6 if len(picked) == 1 else 4
+            ax.plot(k[picked], mean[picked], "o", color=SIDES[side]["color"], ms=size)
     for i in picked:
         ax.axvline(k[i], color=style.MUTED, lw=0.9, zorder=0)
     end, ks = k[picked[-1]], [int(k[i]) for i in picked]
@@ -165,64 +163,50 @@ def _neighbours_panel(ax: Any, entries: Sequence[Entry]) -> None:
     )
 
 
-def scatter(
+def draw_scatter(
     panels: Sequence[tuple[str, np.ndarray]], labels: np.ndarray, names: Sequence[str], columns: int
 ) -> Any:
     """A panel per projection. Each point has its class as tip, and the script finds its image by number."""
-    from matplotlib.lines import Line2D
-
-    shown = sorted(set(labels.tolist()))
-    width = drawing.width_for(columns, len(panels))
-    texts = [names[c] if c < len(names) else str(c) for c in shown]
-    legend = texts if len(shown) <= SHOWN_CLASSES else []
-    room, legend_columns = drawing.legend_room(legend, width)
-    figure, axes = drawing.grid(len(panels), columns, height=3.3, legend=room, width=width)
+    classes = sorted(set(labels.tolist()))
+    texts = {c: names[c] if c < len(names) else str(c) for c in classes}
+    looks: dict[int, dict[str, Any]] = {
+        c: {"marker": MARKERS[c % len(MARKERS)], "color": style.CLASSES[c % len(style.CLASSES)], "ls": "none"}
+        for c in classes
+    }
+    legend = {texts[c]: looks[c] for c in classes} if len(classes) <= MOST_CLASSES else {}
+    figure, axes = drawing.grid(len(panels), columns, height=3.3, legend=legend)
     for ax, (title, flat) in zip(axes, panels, strict=True):
-        for c in shown:
-            look = {"marker": MARKERS[c % len(MARKERS)], "color": style.CLASSES[c % len(style.CLASSES)]}
+        for c in classes:
             mine = np.flatnonzero(labels == c)
-            (points,) = ax.plot(flat[mine, 0], flat[mine, 1], ls="none", alpha=0.8, mew=0, ms=3.4, **look)
-            drawing.tag(points, tips=[texts[shown.index(c)]], images=mine.tolist())
-        ax.set_title(title)
-        ax.set_xticks([])
-        ax.set_yticks([])
+            (points,) = ax.plot(flat[mine, 0], flat[mine, 1], alpha=0.8, mew=0, ms=3.4, **looks[c])
+            drawing.tag(points, tips=[texts[c]], images=mine.tolist())
+        ax.set(title=title, xticks=[], yticks=[])
         ax.grid(visible=False)
-    lines = [
-        Line2D(
-            [], [], ls="none", marker=MARKERS[c % len(MARKERS)], color=style.CLASSES[c % len(style.CLASSES)]
-        )
-        for c in shown
-    ]
-    if legend:
-        drawing.legend_on_top(figure, lines, legend, columns=legend_columns)
     return figure
 
 
-def network(found: NetworkCurves, columns: int) -> Any:
+def draw_network(found: NetworkCurves, columns: int) -> Any:
     """Loss and accuracy over images seen, and over epochs if the number of training images is known."""
-    from matplotlib.lines import Line2D
-
-    figure, (loss, accuracy) = drawing.grid(2, columns, height=2.6, legend=0.3)
-    _network_panel(loss, found, "loss", 1.0)
-    _network_panel(accuracy, found, "accuracy", 100.0)
+    legend = {"training images": SIDES["train"], "test images": SIDES["test"]}
+    figure, (loss, accuracy) = drawing.grid(2, columns, height=2.6, legend=legend)
+    _draw_network_panel(loss, found, "loss", 1.0)
+    _draw_network_panel(accuracy, found, "accuracy", 100.0)
     loss.set_ylabel("loss (nats)")
     loss.set_ylim(bottom=0)
     accuracy.set_ylabel("accuracy (%)")
     accuracy.set_ylim(top=min(accuracy.get_ylim()[1], 100.8))
-    lines = [Line2D([], [], color=style.TRAIN, linestyle=(0, (5, 2))), Line2D([], [], color=style.TEST)]
-    drawing.legend_on_top(figure, lines, ["training images", "test images"], columns=2)
     return figure
 
 
-def _network_panel(ax: Any, found: NetworkCurves, quantity: str, scale: float) -> None:
-    for side, colour, line in (("train", style.TRAIN, (0, (5, 2))), ("test", style.TEST, "-")):
+def _draw_network_panel(ax: Any, found: NetworkCurves, quantity: str, scale: float) -> None:
+    for side, look in SIDES.items():
         measured = curve(found.histories, f"{side}_{quantity}", 1)
         if measured is None:
             continue
         seen, mean, sd = measured.seen / 1000, scale * measured.mean, scale * measured.sd
-        ax.plot(seen, mean, color=colour, linestyle=line, marker="o" if len(seen) < 5 else None)
+        ax.plot(seen, mean, marker="o" if len(seen) < 5 else None, **look)
         if sd.any():
-            ax.fill_between(seen, mean - sd, mean + sd, color=colour, alpha=0.18, lw=0)
+            ax.fill_between(seen, mean - sd, mean + sd, color=look["color"], alpha=0.18, lw=0)
     ax.set_xlabel("images seen (thousands)")
     if size := found.size:
         epochs = ax.secondary_xaxis("top", functions=(lambda x: x * 1000 / size, lambda x: x * size / 1000))
@@ -230,32 +214,25 @@ def _network_panel(ax: Any, found: NetworkCurves, quantity: str, scale: float) -
         epochs.xaxis.get_major_locator().set_params(integer=True)
 
 
-def layers(study: LayerStudy, columns: int) -> Any:
+def draw_layers(study: LayerStudy, columns: int) -> Any:
     """Accuracy against n with base and control as lines, and the difference from the base."""
-    from matplotlib.lines import Line2D
-
     series = [s for s in SERIES.values() if s in study.values]
-    lines = [Line2D([], [], color=COLOURS[s], marker=SHAPES[s], ls=_line(s), mfc=_fill(s)) for s in series]
-    names = list(series)
+    legend = {s: _look(s) for s in series}
     if study.base:
-        lines.append(Line2D([], [], color=style.INK, lw=1.4))
-        names.append(BASE)
+        legend[BASE] = {"color": style.INK, "lw": 1.4}
     if study.nothing:
-        lines.append(Line2D([], [], color=style.METHODS["scratch"][0], marker=style.METHODS["scratch"][1]))
-        names.append(NOTHING)
-    width = drawing.width_for(columns, 2 if study.base else 1)
-    room, legend_columns = drawing.legend_room(names, width)
-    figure, axes = drawing.grid(2 if study.base else 1, columns, height=3.0, legend=room, width=width)
-    _levels(axes[0], study)
+        legend[NOTHING] = dict(zip(("color", "marker"), style.METHODS["scratch"], strict=True))
+    figure, axes = drawing.grid(2 if study.base else 1, columns, height=3.0, legend=legend)
+    _draw_levels(axes[0], study)
     for i, s in enumerate(series):
         dodge = 0.07 * (i - (len(series) - 1) / 2)
         stats = [(n, m) for n in study.depths if (m := study.summary(s, n)) is not None]
         means = [(n, m.mean, m.interval) for n, m in stats]
-        _series(axes[0], s, dodge, means, study.digits, "%")
+        _draw_series(axes[0], s, dodge, means, study.digits, "%")
         if study.base:
             drops = [(n, c) for n, _ in stats if (c := study.from_base(s, n)) is not None]
             points = [(n, c.difference, c.interval() if c.runs > 2 else None) for n, c in drops]
-            _series(axes[1], s, dodge, points, study.digits, "points")
+            _draw_series(axes[1], s, dodge, points, study.digits, "points")
     axes[0].set_ylabel("test accuracy on B (%)")
     if study.base:
         axes[1].axhline(0, color=style.INK, lw=1.4, zorder=1)
@@ -265,21 +242,20 @@ def layers(study: LayerStudy, columns: int) -> Any:
         ax.set_xticks([n for n in (0, *study.depths) if n >= first])
         ax.set_xlim(first - 0.5, study.depths[-1] + 0.5)
         ax.set_xlabel("n, layers copied")
-    drawing.legend_on_top(figure, lines, names, columns=legend_columns)
     return figure
 
 
-def _levels(ax: Any, study: LayerStudy) -> None:
+def _draw_levels(ax: Any, study: LayerStudy) -> None:
     if (base := study.summary(BASE)) is not None:
         ax.axhline(100 * base.mean, color=style.INK, lw=1.4, zorder=1)
     if (nothing := study.summary(NOTHING)) is not None:
         colour, marker = style.METHODS["scratch"]
         ax.plot([0], [100 * nothing.mean], marker, color=colour)
         if nothing.interval is not None:
-            ax.plot([0, 0], percents(nothing.interval), color=colour, lw=1.1)
+            ax.plot([0, 0], [100 * v for v in nothing.interval], color=colour, lw=1.1)
 
 
-def _series(
+def _draw_series(
     ax: Any,
     s: str,
     dodge: float,
@@ -288,18 +264,21 @@ def _series(
     unit: str,
 ) -> None:
     x, y = [n + dodge for n, *_ in values], [100 * v[1] for v in values]
-    (line,) = ax.plot(x, y, color=COLOURS[s], marker=SHAPES[s], ls=_line(s), mfc=_fill(s), zorder=3)
-    drawing.tag(
-        line, tips=[f"{s}, n = {n}: {number(v, digits)} {unit}" for (n, *_), v in zip(values, y, strict=True)]
-    )
+    (line,) = ax.plot(x, y, zorder=3, **_look(s))
+    tips = [f"{s}, n = {n}: {number(100 * v, digits)} {unit}" for n, v, _ in values]
+    drawing.tag(line, tips=tips)
     for xi, (_, _, interval) in zip(x, values, strict=True):
         if interval is not None:
-            ax.plot([xi, xi], [100 * v for v in interval], color=COLOURS[s], lw=1.1, zorder=2)
+            ax.plot([xi, xi], [100 * v for v in interval], color=_look(s)["color"], lw=1.1, zorder=2)
 
 
-def _line(series: str) -> Any:
-    return (0, (4, 2)) if series.startswith("B") else "-"
-
-
-def _fill(series: str) -> str:
-    return style.PAPER if series.startswith("B") else COLOURS[series]
+def _look(series: str) -> dict[str, Any]:
+    """Colour and marker of the method; dashed and hollow from the own task, filled from the other."""
+    colour, marker = style.METHODS[next(method for (method, _), name in SERIES.items() if name == series)]
+    own = series.startswith("B")
+    return {
+        "color": colour,
+        "marker": marker,
+        "ls": (0, (4, 2)) if own else "-",
+        "mfc": style.PAPER if own else colour,
+    }

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from tlcli.report import plots
 from tlcli.report.columns import cell_column, cell_table, percent, percents, spread
 from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.plots.arms import draw_accuracy_by_size, draw_accuracy_rows, draw_runs
+from tlcli.report.plots.axes import chance_is_near
 from tlcli.report.registry import section
 from tlcli.report.study import Study, Task
 from tlcli.report.study.contrasts import ENOUGH_DRAWS
@@ -36,20 +37,20 @@ def main_chart(study: Study, task: Task) -> Chart:
         intervals = "Lines are 95 % intervals of the mean over three or more runs. "
     single = ": mean (large) and single runs (small)" if any(len(c.values) > 1 for c in task.cells) else ""
     chance = f"the share of the largest class, {pct(task.chance, task.digits)}"
-    chance = f"Dotted: {chance}." if plots.chance_is_near(task) else f"Chance, {chance}, is below the scale."
+    chance = f"Dotted: {chance}." if chance_is_near(task) else f"Chance, {chance}, is below the scale."
     if len(task.sizes) == 1:
         caption = (
             f"Test accuracy of each arm at {plural(task.sizes[0], 'training image')}{single}. "
             f"{intervals}{chance}"
         )
-        draw = partial(plots.accuracy_rows, task, study.looks)
+        draw = partial(draw_accuracy_rows, task, study.looks)
         return Chart(task.id("accuracy"), caption, f"Dot plot of test accuracy. {_means(task, 0)}", draw)
     caption = (
         f"Test accuracy against the number of training images. {intervals}"
         f"{'Points of one size are set slightly apart. ' if len(task.arms) > 1 else ''}{chance}"
     )
     alt = f"Line chart of test accuracy against training images. {_means(task, 0)} {_means(task, -1)}"
-    return Chart(task.id("accuracy"), caption, alt, partial(plots.accuracy_by_size, task, study.looks))
+    return Chart(task.id("accuracy"), caption, alt, partial(draw_accuracy_by_size, task, study.looks))
 
 
 def _means(task: Task, place: int) -> str:
@@ -84,7 +85,7 @@ def _runs(study: Study, task: Task) -> Chart:
         "quartile."
     )
     alt = f"The single runs at each number of training images. {_widest(task)}"
-    return Chart(task.id("runs"), caption, alt, partial(plots.runs, task, study.looks))
+    return Chart(task.id("runs"), caption, alt, partial(draw_runs, task, study.looks))
 
 
 def _widest(task: Task) -> str:

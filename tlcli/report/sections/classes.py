@@ -10,9 +10,9 @@ import numpy as np
 
 from tlcli.analysis import statistics
 from tlcli.analysis.statistics import Summary
-from tlcli.report import plots
 from tlcli.report.columns import cell_column, cell_table, percent, percents, summary_columns
 from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.plots.single import draw_confusion
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.contrasts import pair_runs
@@ -132,7 +132,7 @@ def confusion(study: Study, task: Task) -> Iterable[Block]:
         )
         told = _describe(task, cell)
         name = task.id("confusion") + (f"-asked-{i}" if i else "")
-        yield Chart(name, caption, f"Confusion matrix. {told}", partial(plots.confusion, cell, task.classes))
+        yield Chart(name, caption, f"Confusion matrix. {told}", partial(draw_confusion, cell, task.classes))
         yield Text(told)
     columns = [
         Column("true", "true class", value=lambda item: task.classes[item[1]]),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from tlcli.report import plots
 from tlcli.report.columns import cell_table
 from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.plots.arms import draw_curves, is_cut
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.entry import by
@@ -27,12 +27,12 @@ def course(study: Study, task: Task) -> Iterable[Block]:
         several = any(c.curve and len(c.curve.values) > 1 for c in cells)
         caption = "Test accuracy against the training images seen (repeats counted)"
         caption += ": mean over the runs; the band is one standard deviation." if several else "."
-        if plots.is_cut(cells):
+        if is_cut(cells):
             caption += " The steep beginning is cut off below."
         caption = (f"{variant}: " if variant else "") + caption
         alt = f"Learning curves of test accuracy, a panel per number of training images. {told}"
         name = task.id("curves") + (f"-variant-{i + 1}" if i else "")
-        yield Chart(name, caption, alt, partial(plots.curves, cells, study.looks))
+        yield Chart(name, caption, alt, partial(draw_curves, cells, study.looks))
     yield _speed(task, drawn)
     if told:
         yield Text(told)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from math import isfinite, isinf
 
-from tlcli.report import plots
 from tlcli.report.columns import cell_table
 from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.plots.effective import draw_effective_data
 from tlcli.report.registry import section
 from tlcli.report.sections.gains import images_text, span_text, with_span
 from tlcli.report.study import Cell, Study, Task
@@ -39,7 +39,7 @@ def effective_data(study: Study, task: Task) -> Iterable[Block]:
         "arrowhead: beyond what was measured."
     )
     told = " ".join(_sentences(task, valued, control))
-    yield Chart(task.id("effective-data"), caption, told, partial(plots.effective_data, valued, study.looks))
+    yield Chart(task.id("effective-data"), caption, told, partial(draw_effective_data, valued, study.looks))
     yield _table(task, valued, control)
     yield Text(told)
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from tlcli.report import plots
 from tlcli.report.columns import cell_column, cell_table, contrast_columns, first, summary_columns
 from tlcli.report.document import Block, Chart, Table, Text
+from tlcli.report.plots.arms import draw_forgetting
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.contrasts import Contrast
@@ -30,7 +30,7 @@ def forgetting(study: Study, task: Task) -> Iterable[Block]:
         "All panels share one scale of what is lost. Best is top left."
     )
     alt = f"Target accuracy against forgetting. {text}"
-    yield Chart(task.id("forgetting"), caption, alt, partial(plots.forgetting, cells, study.looks))
+    yield Chart(task.id("forgetting"), caption, alt, partial(draw_forgetting, cells, study.looks))
     yield _table(task, cells)
     yield Text(text)
     if contrasts := task.forgetting:
@@ -74,7 +74,7 @@ def _comparison_table(task: Task, contrasts: Sequence[Contrast]) -> Table:
 def _verdicts(task: Task, contrasts: Sequence[Contrast]) -> Iterable[str]:
     reference = contrasts[0].second.arm
     shown = [c for c in contrasts if c.shown]
-    for size, there in by(shown, lambda c: c.first.size).items():
+    for size, there in by(shown, lambda c: c.size).items():
         parts = []
         for more, group in by(there, lambda c: c.gain).items():
             ordered = sorted(group, key=lambda c: -abs(c.difference))

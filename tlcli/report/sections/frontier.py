@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from tlcli.report import plots
 from tlcli.report.columns import cell_column, cell_table
 from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.plots.frontier import draw_frontier
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.entry import by
@@ -32,7 +32,7 @@ def frontier(study: Study, task: Task) -> Iterable[Block]:
         "head. A line joins the strengths of one method; crosses are 95 % intervals. Filled, and along the "
         "grey step: no other arm has a higher mean of both. Best is top right."
     )
-    yield Chart(task.id("frontier"), caption, told, partial(plots.frontier, cells, curves, best, study.looks))
+    yield Chart(task.id("frontier"), caption, told, partial(draw_frontier, cells, curves, best, study.looks))
     yield _table(task, cells, best)
     yield Text(told)
     yield Text(

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from math import isinf
 
-from tlcli.report import plots
 from tlcli.report.columns import cell_column, cell_table, contrast_columns, first
 from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.plots.arms import draw_differences
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.contrasts import Contrast
@@ -41,7 +41,7 @@ def _is_control(task: Task, reference: str) -> bool:
 
 def _chart(study: Study, task: Task, contrasts: Sequence[Contrast], reference: str, place: int) -> Chart:
     base = "training from scratch" if _is_control(task, reference) else reference
-    sizes = len({c.first.size for c in contrasts})
+    sizes = len({c.size for c in contrasts})
     scale = " All panels share one scale." if sizes > 1 else ""
     caption = f"Test accuracy less that of {base}, with simultaneous 95 % intervals. {MARKS}{scale}"
     if all(c.comparison.exact is not None for c in contrasts):
@@ -51,7 +51,7 @@ def _chart(study: Study, task: Task, contrasts: Sequence[Contrast], reference: s
         )
     told = " ".join(verdicts(contrasts, reference, task.digits, study.options.margin))
     name = task.id("gain" if not place else f"gain-{place + 1}")
-    draw = partial(plots.differences, contrasts, study.looks, f"difference from {reference} (points)")
+    draw = partial(draw_differences, contrasts, study.looks, f"difference from {reference} (points)")
     return Chart(name, caption, f"Dot plot of differences from {reference}. {told}", draw)
 
 
@@ -114,7 +114,7 @@ def _worths(task: Task, contrasts: Sequence[Contrast], reference: str) -> Iterab
     parts = []
     if not _is_control(task, reference):
         return
-    for size, group in by(contrasts, lambda c: c.first.size).items():
+    for size, group in by(contrasts, lambda c: c.size).items():
         best = max(group, key=lambda c: c.first.mean)
         found = worth(best.first, reference)
         if found is not None and size < found.largest and best.difference > 0:
@@ -136,12 +136,12 @@ def verdicts(
             "three. The differences above are those of these runs."
         ]
     sentences = []
-    sizes = by(contrasts, lambda c: c.first.size)
+    sizes = by(contrasts, lambda c: c.size)
     if len(sizes) > 1 and not any(c.shown for c in contrasts):
         return [_none(contrasts, reference, digits, f" at any of {len(sizes)} numbers of images", margin)]
     quiet = [size for size, group in sizes.items() if not any(c.shown for c in group)]
     if quiet:
-        text = _none([c for c in contrasts if c.first.size in quiet], reference, digits, "", margin)
+        text = _none([c for c in contrasts if c.size in quiet], reference, digits, "", margin)
         sentences.append(f"At {size_text(quiet)} training images {text[:1].lower()}{text[1:]}")
     for size, group in sizes.items():
         where = f"At {plural(size, 'training image')}"
@@ -191,7 +191,7 @@ def would_have_shown(group: Sequence[Contrast]) -> str:
 
 def _of_networks(contrasts: Sequence[Contrast], reference: str, digits: int) -> Iterable[str]:
     """A sentence on two networks on these images, for one run each."""
-    for size, group in by(contrasts, lambda c: c.first.size).items():
+    for size, group in by(contrasts, lambda c: c.size).items():
         parts = []
         for c in sorted(group, key=lambda c: -c.difference):
             exact = c.comparison.exact
@@ -217,7 +217,7 @@ def variants(study: Study, task: Task) -> Iterable[Block]:
         task.id("variants"),
         f"Change of test accuracy against {usual}, with simultaneous 95 % intervals. {MARKS}",
         f"Dot plot of differences to the variant {usual}. {told}",
-        partial(plots.differences, changed, study.looks, label),
+        partial(draw_differences, changed, study.looks, label),
     )
     columns = gain_columns(d)
     columns[2:2] = [Column("against_variant", "against variant", shown=False, value=lambda c: usual)]
@@ -234,7 +234,7 @@ def _changes(changed: Sequence[Contrast], first: str, digits: int) -> str:
         for word, group in (("raises", [c for c in mine if c.gain]), ("lowers", [c for c in mine if c.loss])):
             if group:
                 spots = [
-                    f"{c.first.arm} at {count(c.first.size)} ({points(c.difference, digits, sign=True)})"
+                    f"{c.first.arm} at {count(c.size)} ({points(c.difference, digits, sign=True)})"
                     for c in group
                 ]
                 parts.append(f"{word} test accuracy for {at_most(spots, 6)}")

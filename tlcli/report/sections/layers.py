@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from tlcli.report import plots
 from tlcli.report.columns import percent, percents
 from tlcli.report.document import Block, Chart, Column, Table, Text, rows_of
+from tlcli.report.plots.single import draw_layers
 from tlcli.report.registry import section
 from tlcli.report.study import Study
 from tlcli.report.study.layers import BASE, ENOUGH, NOTHING, Effect, LayerStudy
@@ -33,7 +33,7 @@ def layers(study: Study, task: None) -> Iterable[Block]:
         suffix = f"-{i + 1}" if i else ""
         if found.variant:
             yield Text(found.variant, "heading")
-        yield Chart(f"layers{suffix}", _caption(found), _alt(found), partial(plots.layers, found))
+        yield Chart(f"layers{suffix}", _caption(found), _alt(found), partial(draw_layers, found))
         yield _accuracies(found, suffix)
         if found.effects:
             yield _effects(found, suffix)

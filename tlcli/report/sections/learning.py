@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from tlcli.analysis.measures import BiasVariance, counting_bound
-from tlcli.report import plots
 from tlcli.report.columns import cell_column, cell_table, percent
 from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.plots.arms import draw_parts
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.words import NBSP, at_most, count, number, plural, points
@@ -127,7 +127,7 @@ def _apart(task: Task, cells: Sequence[Cell]) -> Iterable[Block]:
     yield Text("Bias and variance", "heading")
     name = task.id("bias-variance")
     yield Chart(
-        name, caption, f"Stacked bars of squared bias and variance. {text}", partial(plots.parts, cells)
+        name, caption, f"Stacked bars of squared bias and variance. {text}", partial(draw_parts, cells)
     )
     yield cell_table(task, "bias-variance", "Bias and variance over the repeated runs.", columns, cells, note)
     yield Text(text)

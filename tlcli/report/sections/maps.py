@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tlcli.report import plots, thumbnails
+from tlcli.report import thumbnails
 from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.plots.single import draw_scatter
 from tlcli.report.registry import section
 from tlcli.report.study import Study
 from tlcli.report.words import clean, count, listing, number
@@ -42,7 +43,7 @@ def maps(study: Study, task: None) -> Iterable[Block]:
             f"{listing([t for t, _ in panels])}, colour and symbol by class. Distances between groups mean "
             f"little in t-SNE (perplexity {_perplexity(len(points))}, seed {SEED})."
         )
-        draw = partial(plots.scatter, panels, labels, names)
+        draw = partial(draw_scatter, panels, labels, names)
         images = _images(study, labels, indices)
         sheet = None if images is None else partial(_sheet, images)
         yield Chart(f"map-{i + 1}", caption, f"Scatter of embeddings by class. {text}", draw, sheet)

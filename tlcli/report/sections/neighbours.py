@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from tlcli.report import plots
 from tlcli.report.columns import cell_table
 from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.plots.axes import MOST_PANELS, spread
+from tlcli.report.plots.single import draw_neighbours
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Entry, Study, Task
 from tlcli.report.study.entry import by
@@ -24,7 +25,7 @@ def neighbours(study: Study, task: Task) -> Iterable[Block]:
     panels = [group for cell in cells for group in by(cell, lambda e: tuple(e.ks)).values()]
     if not panels:
         return
-    drawn = [panels[i] for i in plots.spread(range(len(panels)), plots.MOST_PANELS)]
+    drawn = [panels[i] for i in spread(range(len(panels)), MOST_PANELS)]
     entries = [e for cell in cells for e in cell]
     caption = (
         "Accuracy of the k nearest neighbours against k: by leave-one-out on the training images (dashed), "
@@ -36,7 +37,7 @@ def neighbours(study: Study, task: Task) -> Iterable[Block]:
         caption += f" Drawn are {len(drawn)} of {len(panels)} pairs of size and arm."
     told = _describe(task)
     yield Chart(
-        task.id("neighbours"), caption, f"Accuracy against k. {told}", partial(plots.neighbours, drawn)
+        task.id("neighbours"), caption, f"Accuracy against k. {told}", partial(draw_neighbours, drawn)
     )
     yield _table(task, entries)
     yield Text(told)

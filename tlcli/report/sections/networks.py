@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tlcli.report import plots
 from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.plots.single import draw_network
 from tlcli.report.registry import section
 from tlcli.report.study import Study
 from tlcli.report.study.curves import curve
@@ -110,7 +110,7 @@ def _chart(network: NetworkCurves, index: int) -> Chart:
     if runs > 1:
         caption += f" Mean over {plural(runs, 'run')}; the bands are one standard deviation."
     alt = f"Convergence of {network.name}. {describe(network)}"
-    return Chart(f"network-{index + 1}", caption, alt, partial(plots.network, network))
+    return Chart(f"network-{index + 1}", caption, alt, partial(draw_network, network))
 
 
 def _table(found: Sequence[NetworkCurves]) -> Table:

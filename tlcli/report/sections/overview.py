@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from tlcli.analysis.statistics import interquartile_mean, probability_of_improvement, stratified_bootstrap
-from tlcli.report import plots
 from tlcli.report.columns import cell_column, contrast_columns, first, percent, percents
 from tlcli.report.document import Block, Chart, Column, Table, Text, rows_of
+from tlcli.report.plots.arms import draw_overview
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.entry import by
@@ -56,7 +56,7 @@ def _chart(study: Study, tasks: Sequence[Task]) -> Chart:
         f"{listing([f'{c.first.name} {points(c.difference, t.digits, sign=True)}' for c in t.gains])}"
         for t in tasks[:6]
     ]
-    draw = partial(plots.overview, tasks, study.looks, f"difference from {reference} (points)")
+    draw = partial(draw_overview, tasks, study.looks, f"difference from {reference} (points)")
     return Chart("overview", caption, f"Dot plot of gains by task. {'; '.join(parts)}.", draw)
 
 
@@ -81,7 +81,7 @@ def _gains(tasks: Sequence[Task]) -> Table:
         columns += [Column(f"arm {a}", a, "figure", arm=a) for a in arms]
         rows: list[dict[str, Any]] = []
         for t in tasks:
-            for size, group in by(t.gains, lambda c: c.first.size).items():
+            for size, group in by(t.gains, lambda c: c.size).items():
                 cells = {
                     f"arm {c.first.name}": number(100 * c.difference, t.digits)
                     + (f" ({between(c.interval, t.digits)})" if c.interval else "")

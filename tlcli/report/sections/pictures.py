@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tlcli.report import plots, thumbnails
+from tlcli.report import thumbnails
 from tlcli.report.document import Block, Chart, Text
+from tlcli.report.plots.single import draw_pictures
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.entry import by
@@ -61,7 +62,7 @@ def pictures(study: Study, task: Task) -> Iterable[Block]:
         task.id("pictures"),
         caption,
         f"Rows of test images. {text}",
-        partial(plots.pictures, part, rows, task.classes),
+        partial(draw_pictures, part, rows, task.classes),
         partial(_for_any_pair, task, part, first, second),
     )
     yield Text(text)

@@ -15,7 +15,11 @@ from tlcli.report.study.entry import by
 from tlcli.report.words import clean, listing, plural
 from tlcli.store.records import Ranking
 
-_MEASURED = (("logistic", "logistic head", "o"), ("neighbours", "nearest neighbours", "s"))
+_MARK = {"ls": "none", "ms": 6}
+_MEASURED = (
+    ("logistic", "logistic head", {"color": style.TEST, "marker": "o"} | _MARK),
+    ("neighbours", "nearest neighbours", {"color": style.TRAIN, "marker": "s"} | _MARK),
+)
 _SCORES = (("log_me", "LogME"), ("h_score", "H-score"), ("leep", "LEEP"))
 
 
@@ -47,16 +51,15 @@ def by_target(study: Study) -> Iterable[tuple[str, list[Ranking]]]:
 
 def draw(ranked: Sequence[Ranking], columns: int) -> Any:
     """A row for each base."""
-    width = drawing.width_for(columns, 1)
-    figure, (ax,) = drawing.grid(1, columns, height=0.9 + 0.26 * len(ranked), legend=0.3, width=width)
+    figure, (ax,) = drawing.grid(
+        1, columns, height=0.9 + 0.26 * len(ranked), legend={label: look for _, label, look in _MEASURED}
+    )
     rows = range(len(ranked))
-    for (name, _, marker), colour in zip(_MEASURED, (style.TEST, style.TRAIN), strict=True):
-        values = [100 * getattr(one, name) for one in ranked]
-        ax.plot(values, rows, marker, color=colour, ms=6)
+    for name, _, look in _MEASURED:
+        ax.plot([100 * getattr(one, name) for one in ranked], rows, **look)
     ax.set_yticks(list(rows), [_name(one)[:40] for one in ranked])
     ax.invert_yaxis()
     ax.set_xlabel("accuracy on held-out training images (%)")
-    drawing.legend_on_top(figure, ax.lines, [label for _, label, _ in _MEASURED], columns=2)
     return figure
 
 

@@ -130,11 +130,6 @@ class Cell:
         values = self._measured(measure)
         return None if values is None else statistics.summary(values)
 
-    @property
-    def lost_interval(self) -> tuple[float, float] | None:
-        """The interval of the mean source accuracy lost, from three repetitions on."""
-        return None if self.lost is None else self.lost.interval
-
     @cached_property
     def before(self) -> float | None:
         return self._mean(lambda e: e.before)

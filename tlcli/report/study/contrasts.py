@@ -37,6 +37,10 @@ class Contrast:
     """The comparisons that the adjustment of intervals and p values counts, with this one."""
 
     @property
+    def size(self) -> int:
+        return self.first.size
+
+    @property
     def difference(self) -> float:
         return self.comparison.difference
 
@@ -178,7 +182,7 @@ def in_families(found: Sequence[Contrast | None]) -> list[Contrast]:
     Results files that share an arm form one declaration, so a file of other arms changes nothing.
     """
     contrasts = [c for c in found if c is not None]
-    for group in by(contrasts, lambda c: c.first.size).values():
+    for group in by(contrasts, lambda c: c.size).values():
         for family in components_of(group, lambda c: {e.file for e in c.first.runs}):
             for c in family:
                 c.family = family
