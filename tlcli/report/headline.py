@@ -47,7 +47,7 @@ def title(study: Study) -> str:
 def _sources(study: Study) -> Iterable[str]:
     """The published sets of the bases' training images, from the bases or else from the splits."""
     yield from (clean(c.source) for c in study.checkpoints if c.source)
-    bases = dict.fromkeys(e.base_digest for e in study.entries)
+    bases = dict.fromkeys(e.run.base_sha256 for e in study.entries)
     for r in study.records:
         above = {a.content_sha256: a for a in r.provenance.ancestry}
         for parent in (p for digest in bases if digest in above for p in above[digest].parents):

@@ -136,11 +136,11 @@ def draw_neighbours(panels: Sequence[Sequence[Entry]], columns: int) -> Any:
 
 def _draw_neighbours_panel(ax: Any, entries: Sequence[Entry]) -> None:
     """The mean curves over the training sets, and the chosen k of each."""
-    k = entries[0].ks
+    k = entries[0].search.ks
     picked = sorted({e.chosen_position for e in entries})
     for side, values in (
-        ("train", [e.cv_curve for e in entries if len(e.cv_curve)]),
-        ("test", [e.test_curve for e in entries]),
+        ("train", [e.search.cv_accuracies for e in entries if len(e.search.cv_accuracies)]),
+        ("test", [e.search.test_accuracies for e in entries]),
     ):
         if values:
             mean = 100 * np.mean(values, axis=0)

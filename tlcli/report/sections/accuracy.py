@@ -164,7 +164,7 @@ def _limits(study: Study, task: Task) -> Iterable[str]:
             "The training sets of one size are drawn from the same published images and overlap, the larger "
             "the more, so their results lie closer together than those of independent sets would."
         )
-    if len({e.base_digest for e in task.entries if e.base_digest and e.method != NEIGHBOURS}) == 1:
+    if len({e.run.base_sha256 for e in task.entries if e.run.base_sha256 and e.method != NEIGHBOURS}) == 1:
         yield (
             "All transfer starts from the same base, so the intervals do not count what another base would "
             "change."

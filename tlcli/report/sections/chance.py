@@ -45,7 +45,7 @@ def chance(study: Study, task: Task) -> Iterable[Block]:
 
 def grid_of(entries: Sequence[Entry]) -> np.ndarray | None:
     """Accuracies as bases x draws x seeds; None of one base or draw, or where some are missing."""
-    accuracies = {(e.base_digest, e.dataset, e.seed): e.measured for e in entries}
+    accuracies = {(e.run.base_sha256, e.dataset, e.seed): e.measured for e in entries}
     bases, draws = sorted({base for base, _, _ in accuracies}), sorted({draw for _, draw, _ in accuracies})
     seeds = sorted({seed for _, _, seed in accuracies}, key=str)
     whole = len(accuracies) == len(bases) * len(draws) * len(seeds) == len(entries)

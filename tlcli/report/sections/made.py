@@ -119,7 +119,7 @@ def _seeds(study: Study) -> Table:
         known = sorted({e.seed for e in group if e.seed is not None})
         seeds = at_most([str(s) for s in known], 12) or "none"
         row = rows.setdefault(
-            (e.variant, e.arm, seeds, e.parameters, e.trained),
+            (e.variant, e.arm, seeds, e.parameters, e.training.trainable_parameters),
             {
                 "arm": e.arm,
                 "variant": e.variant,
@@ -127,7 +127,7 @@ def _seeds(study: Study) -> Table:
                 "runs": 0,
                 "seeds": seeds,
                 "parameters": e.parameters or None,
-                "trainable": e.trained or None,
+                "trainable": e.training.trainable_parameters or None,
             },
         )
         row["datasets"].append(clean(e.target.name))

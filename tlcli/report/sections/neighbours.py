@@ -22,7 +22,7 @@ MOST_TOLD = 6
 def neighbours(study: Study, task: Task) -> Iterable[Block]:
     """A panel per size and arm, and the table of the chosen k."""
     cells = [cell for c in task.cells if (cell := [e for e in c.runs if is_whole(e)])]
-    panels = [group for cell in cells for group in by(cell, lambda e: tuple(e.ks)).values()]
+    panels = [group for cell in cells for group in by(cell, lambda e: tuple(e.search.ks)).values()]
     if not panels:
         return
     drawn = [panels[i] for i in spread(range(len(panels)), MOST_PANELS)]
@@ -46,8 +46,8 @@ def neighbours(study: Study, task: Task) -> Iterable[Block]:
 
 def is_whole(e: Entry) -> bool:
     """Whether the curves have a value for each k."""
-    k, cv = len(e.ks), len(e.cv_curve)
-    return k > 0 and len(e.test_curve) == k and cv in (0, k)
+    k, cv = len(e.search.ks), len(e.search.cv_accuracies)
+    return k > 0 and len(e.search.test_accuracies) == k and cv in (0, k)
 
 
 def _table(task: Task, entries: Sequence[Entry]) -> Table:
@@ -56,12 +56,12 @@ def _table(task: Task, entries: Sequence[Entry]) -> Table:
     of_run, best = "test accuracy of the run (%)", "best k on the test images (%)"
     columns = [
         Column("dataset", "training set", shown=repeated, value=lambda e: clean(e.target.name)),
-        Column("layer", "layer", value=lambda e: e.layer),
-        Column("k", "k chosen", "count", value=lambda e: e.ks[e.chosen_position]),
+        Column("layer", "layer", value=lambda e: clean(e.search.layer)),
+        Column("k", "k chosen", "count", value=lambda e: e.search.ks[e.chosen_position]),
         Column("cv", "leave-one-out (%)", "percent", d, value=_left_out),
         Column("run_accuracy", of_run, "percent", d, value=lambda e: 100 * e.measured),
-        Column("best", best, "percent", d, value=lambda e: 100 * e.test_curve.max()),
-        Column("best_k", "which is", "count", value=lambda e: e.ks[e.test_curve.argmax()]),
+        Column("best", best, "percent", d, value=lambda e: 100 * e.search.test_accuracies.max()),
+        Column("best_k", "which is", "count", value=lambda e: e.search.ks[e.search.test_accuracies.argmax()]),
     ]
     note = "The best k on the test images is given for information: choosing k on them overstates accuracy."
     caption = "Nearest neighbours: the chosen k and its accuracy."
@@ -69,7 +69,8 @@ def _table(task: Task, entries: Sequence[Entry]) -> Table:
 
 
 def _left_out(e: Entry) -> float | None:
-    return 100 * float(e.cv_curve[e.chosen_position]) if len(e.cv_curve) else None
+    curve = e.search.cv_accuracies
+    return 100 * float(curve[e.chosen_position]) if len(curve) else None
 
 
 def _describe(task: Task) -> str:
@@ -88,7 +89,7 @@ def _describe(task: Task) -> str:
 
 
 def _ks(cell: Cell) -> str:
-    ks = [int(e.ks[e.chosen_position]) for e in cell.runs if is_whole(e)]
+    ks = [int(e.search.ks[e.chosen_position]) for e in cell.runs if is_whole(e)]
     return str(ks[0]) if min(ks) == max(ks) else f"{min(ks)} to {max(ks)}"
 
 
@@ -98,7 +99,7 @@ def _picking(entries: Sequence[Entry], digits: int) -> str:
     if not honest:
         return "k was chosen on the test images here, which overstates these accuracies."
     gains = {
-        size: max(float(e.test_curve.max()) - e.measured for e in group)
+        size: max(float(e.search.test_accuracies.max()) - e.measured for e in group)
         for size, group in sorted(by(honest, lambda e: e.size).items())
     }
     told = [f"{points(gain, digits)} at {count(size)}" for size, gain in gains.items() if gain > 0]

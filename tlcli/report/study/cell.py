@@ -151,13 +151,13 @@ class Cell:
     def seconds(self) -> float | None:
         """The median of the seconds that its runs took, if all are known: the first run may also pay for
         what the others share."""
-        times = [e.seconds for e in self.runs if e.seconds is not None]
+        times = [e.training.seconds for e in self.runs if e.training.seconds is not None]
         return float(np.median(times)) if len(times) == len(self.runs) else None
 
     @property
     def parameters(self) -> int:
         """The number of trained parameters."""
-        return self.runs[0].trained
+        return self.runs[0].training.trainable_parameters
 
     @cached_property
     def curve(self) -> Curve | None:
@@ -209,10 +209,10 @@ class Cell:
         return self._of_logits(measures.calibration_error, 1.0)
 
     def _of_logits(self, measure: Callable[[np.ndarray, np.ndarray], float], most: float) -> Summary | None:
-        found = {id(e): measure(e.logits, e.target.test_labels) for e in self.runs if e.logits is not None}
-        if len(found) < len(self.runs):
+        if any(e.training.logits is None for e in self.runs):
             return None
-        return statistics.summary(self.over_units(lambda e: found[id(e)]), bounds=(0.0, most))
+        values = self.over_units(lambda e: measure(np.asarray(e.training.logits), e.target.test_labels))
+        return statistics.summary(values, bounds=(0.0, most))
 
     @cached_property
     def confusion(self) -> np.ndarray | None:

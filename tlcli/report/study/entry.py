@@ -1,4 +1,4 @@
-"""One run in the terms of the report: only this module knows the fields of a results file."""
+"""One run in the terms of the report, and groups of runs."""
 
 from __future__ import annotations
 
@@ -39,29 +39,26 @@ class Entry:
     identity: Identity
     variant: str = ""
 
-    @property
-    def chosen_position(self) -> int:
-        """The position of the chosen k on the curve: the recorded one, else the best cross-validated."""
-        if (self.ks == self.k).any():
-            return int(np.flatnonzero(self.ks == self.k)[0])
-        return int(np.argmax(self.cv_curve)) if len(self.cv_curve) else 0
+    @cached_property
+    def training(self) -> Run:
+        """The training; for a search for neighbours, an empty one."""
+        if isinstance(self.run, Run):
+            return self.run
+        return Run(NEIGHBOURS, self.run.arm, self.run.dataset, self.run.size, 0, 0, 0, 0)
+
+    @cached_property
+    def search(self) -> Neighbours:
+        """The search for neighbours; for a training, an empty one."""
+        run = self.run
+        return run if isinstance(run, Neighbours) else Neighbours(run.dataset, run.size, 0)
 
     @cached_property
     def arm(self) -> str:
         return clean(self.run.arm)
 
     @property
-    def _trained(self) -> Run | None:
-        """The run, unless it is a classification by neighbours."""
-        return self.run if isinstance(self.run, Run) else None
-
-    @property
-    def _searched(self) -> Neighbours | None:
-        return self.run if isinstance(self.run, Neighbours) else None
-
-    @property
     def method(self) -> str:
-        return NEIGHBOURS if isinstance(self.run, Neighbours) else self.run.method
+        return self.training.method
 
     @property
     def size(self) -> int:
@@ -88,27 +85,22 @@ class Entry:
     @property
     def number(self) -> int:
         """0, 1, ...: the repetition."""
-        return self._trained.run if self._trained else 0
+        return self.training.run
 
     @property
     def seed(self) -> int | None:
         """The seed; None for neighbours, which draw nothing."""
-        return self._trained.seed if self._trained else None
+        return self.training.seed if self.run is self.training else None
 
     @property
     def parameters(self) -> int:
         """The parameters of the network, and of the source head if that is trained, too."""
-        return max(self._trained.parameters, self.trained) if self._trained else 0
-
-    @property
-    def trained(self) -> int:
-        """Parameters that were trained."""
-        return int(self._trained.trainable_parameters) if self._trained else 0
+        return max(self.training.parameters, self.training.trainable_parameters)
 
     @property
     def history(self) -> dict[str, np.ndarray]:
         """One array per quantity, of one length: `samples_seen`, `train_loss`, ..."""
-        return self._trained.history if self._trained else {}
+        return self.training.history
 
     @property
     def predictions(self) -> np.ndarray:
@@ -128,11 +120,6 @@ class Entry:
             return None
         return predictions == self.target.test_labels
 
-    @property
-    def logits(self) -> np.ndarray | None:
-        """N x C, if the file keeps them."""
-        return self._trained.logits if self._trained else None
-
     @cached_property
     def accuracy(self) -> float | None:
         """Test accuracy at the end, from the predictions or else as recorded; None without both."""
@@ -143,7 +130,8 @@ class Entry:
     @property
     def recorded(self) -> float | None:
         """The last recorded test accuracy."""
-        return self._searched.test_accuracy if self._searched else last(self.history, "test_accuracy")
+        found = self.search.test_accuracy
+        return last(self.history, "test_accuracy") if found is None else found
 
     @property
     def measured(self) -> float:
@@ -158,9 +146,9 @@ class Entry:
         None if the logits of the test part are averaged over an image and its mirror image, and those of the
         training part are not.
         """
-        if self.mirrored or self._trained is None:
+        if self.mirrored:
             return None
-        measured = self._trained.train_accuracy
+        measured = self.training.train_accuracy
         return last(self.history, "train_accuracy") if measured is None else measured
 
     @property
@@ -175,25 +163,18 @@ class Entry:
     @property
     def samples(self) -> int:
         """Training images seen, repeats counted; 0 if unknown."""
-        seen = self.history.get("samples_seen")
-        if seen is not None and len(seen):
-            return int(seen[-1])
-        return (self._trained.samples or 0) if self._trained else 0
-
-    @property
-    def seconds(self) -> float | None:
-        """The time that the run took, if it was recorded (see `Run.seconds`)."""
-        return self._trained.seconds if self._trained else None
+        seen = self.history.get("samples_seen", np.zeros(0))
+        return int(seen[-1]) if len(seen) else self.training.samples or 0
 
     @property
     def before(self) -> float | None:
         """The base's accuracy on the source task."""
-        return self._trained.source_accuracy_before if self._trained else None
+        return self.training.source_accuracy_before
 
     @property
     def after(self) -> float | None:
         """The accuracy on the source task after the transfer, with the base's head."""
-        return self._trained.source_accuracy_after if self._trained else None
+        return self.training.source_accuracy_after
 
     @property
     def lost(self) -> float | None:
@@ -205,79 +186,38 @@ class Entry:
     @property
     def lost_features(self) -> float | None:
         """Source accuracy lost with a head fitted anew: what the features have lost; None if not measured."""
-        if self._trained is None or self.lost is None:
-            return None
-        before, after = self._trained.source_refitted_before, self._trained.source_refitted_after
-        return None if before is None or after is None else before - after
-
-    @property
-    def base_accuracy(self) -> float | None:
-        """The base's test accuracy on its own task."""
-        return self._trained.base_accuracy if self._trained else None
-
-    @property
-    def base(self) -> str:
-        """The base's file name."""
-        return self.run.base
-
-    @property
-    def base_digest(self) -> str:
-        return self.run.base_sha256
-
-    @property
-    def relation(self) -> str:
-        """`own` if the base was trained on these images, else `other`; empty if unknown."""
-        return self._trained.relation if self._trained else ""
+        before, after = self.training.source_refitted_before, self.training.source_refitted_after
+        return None if before is None or after is None or self.lost is None else before - after
 
     @property
     def copied(self) -> int:
         """Layers copied."""
-        return (self._trained.copy or 0) if self._trained else 0
+        return self.training.copy or 0
 
     @property
     def frozen(self) -> int:
         """Layers frozen."""
-        frozen = self._trained.freeze if self._trained else None
-        return self.copied if frozen is None else frozen
+        return self.copied if self.training.freeze is None else self.training.freeze
 
     @property
     def head(self) -> str:
         """The kind of the new head, if it is not one dense layer on the last layer."""
-        if self._trained is None:
-            return ""
-        units, everything = self._trained.head_units, self._trained.all_layers
+        units, everything = self.training.head_units, self.training.all_layers
         parts = [f"head with {units} hidden units"] if units else []
         return ", ".join(parts + (["head on all layers"] if everything else []))
 
     @property
-    def layer(self) -> str:
-        """The layer whose embeddings neighbours were searched in."""
-        return clean(self._searched.layer) if self._searched else ""
-
-    @property
-    def k(self) -> int | None:
-        """The chosen number of neighbours."""
-        return self._searched.k if self._searched else None
-
-    @property
-    def ks(self) -> np.ndarray:
-        """Every number of neighbours that was tried."""
-        return self._searched.ks if self._searched else np.zeros(0, np.int64)
-
-    @property
-    def cv_curve(self) -> np.ndarray:
-        """Leave-one-out accuracy for each k; empty if not measured."""
-        return self._searched.cv_accuracies if self._searched else np.zeros(0)
-
-    @property
-    def test_curve(self) -> np.ndarray:
-        """Test accuracy for each k."""
-        return self._searched.test_accuracies if self._searched else np.zeros(0)
+    def chosen_position(self) -> int:
+        """The position of the chosen k on the curve: the recorded one, else the best cross-validated."""
+        found = self.search
+        if (found.ks == found.k).any():
+            return int(np.flatnonzero(found.ks == found.k)[0])
+        return int(np.argmax(found.cv_accuracies)) if len(found.cv_accuracies) else 0
 
     @property
     def chosen_on_test(self) -> bool:
         """Whether a choice was made on the test set."""
-        return self._searched is not None and self._searched.selected_on == "test"
+        return self.search.selected_on == "test"
 
 
 def identity_of(run: Run | Neighbours) -> Identity:

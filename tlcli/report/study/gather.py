@@ -73,7 +73,7 @@ def _check_arms(study: Study) -> None:
 
 def _key(e: Entry) -> tuple[Any, ...]:
     """The values that identify a run: network, base, training set, arm, repetition and seed."""
-    return e.identity, e.base_digest, e.dataset, e.arm, e.number, e.seed
+    return e.identity, e.run.base_sha256, e.dataset, e.arm, e.number, e.seed
 
 
 def _without_doubles(study: Study) -> None:
@@ -135,16 +135,16 @@ def _only_measured(study: Study) -> None:
 
 def _adopt(entries: list[Entry]) -> None:
     """Put neighbours on embeddings into the variant whose base made the embeddings."""
-    by_base = {e.base_digest: e.identity for e in entries if e.identity.architecture}
+    by_base = {e.run.base_sha256: e.identity for e in entries if e.identity.architecture}
     for e in entries:
         if not e.identity.architecture:
-            e.identity = by_base.get(e.base_digest, e.identity)
+            e.identity = by_base.get(e.run.base_sha256, e.identity)
 
 
 def _name_variants(entries: list[Entry]) -> None:
     """Label each run by the difference between the networks: architecture, options, or else the base."""
     known = list(dict.fromkeys(e.identity for e in entries if e.identity.architecture))
-    layers = any(e.relation == "own" for e in entries)
+    layers = any(e.training.relation == "own" for e in entries)
     many_architectures = len({i.architecture for i in known}) > 1
     labels: dict[Identity, str] = {}
     for architecture, group in by(known, lambda i: i.architecture).items():
@@ -172,7 +172,7 @@ def _gaps(entries: list[Entry]) -> list[str]:
     arms = by(entries, lambda e: (e.variant, e.task, e.arm)).values()
     for grid in components_of(arms, lambda runs: {f"{e.variant}|{e.task}|{e.file}" for e in runs}):
         group = [e for runs in grid for e in runs]
-        for part in by(group, lambda e: (e.method == NEIGHBOURS, e.relation)).values():
+        for part in by(group, lambda e: (e.method == NEIGHBOURS, e.training.relation)).values():
             # Neighbours may be missing at a size, but not on some training sets of a size.
             sizes = {e.size for e in part}
             datasets = {e.dataset: clean(e.target.name) for e in group if e.size in sizes}
@@ -189,8 +189,8 @@ def _missing(part: list[Entry], datasets: dict[str, str], entries: list[Entry]) 
     """The runs that a group of arms lacks on these training sets (their names by their digests)."""
     alike, first = _alike(part, entries), part[0]
     # An arm of the same base may lie in a file of its own.
-    kind = (first.task, first.relation, first.base_digest)
-    here = [*part, *(e for e in alike if (e.task, e.relation, e.base_digest) == kind)]
+    kind = (first.task, first.training.relation, first.run.base_sha256)
+    here = [*part, *(e for e in alike if (e.task, e.training.relation, e.run.base_sha256) == kind)]
     there = {(e.dataset, e.arm, e.number) for e in here}
     everywhere, repeated = {e.number for e in part}, {e.arm for e in part if e.number > 0}
     missing: list[str] = []

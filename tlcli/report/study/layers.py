@@ -119,11 +119,11 @@ class LayerStudy:
 
 def of_layers(entries: Sequence[Entry]) -> list[Entry]:
     """The runs of a layer study: frozen or tuned up to n, for several n."""
-    candidates = [e for e in entries if (e.method, e.relation) in SERIES and e.copied]
+    candidates = [e for e in entries if (e.method, e.training.relation) in SERIES and e.copied]
     candidates = [e for e in candidates if e.method != "freeze" or e.frozen == e.copied]
     chosen = []
     for group in by(candidates, _kind).values():
-        own = any(e.relation == "own" for e in group)
+        own = any(e.training.relation == "own" for e in group)
         if len({e.copied for e in group}) >= (2 if own else 3):
             chosen += group
     return chosen
@@ -131,7 +131,7 @@ def of_layers(entries: Sequence[Entry]) -> list[Entry]:
 
 def is_whole(entries: Sequence[Entry]) -> bool:
     """Whether the study has selffers and is thus a layer study, not a part of a size study."""
-    return any(e.relation == "own" for e in entries)
+    return any(e.training.relation == "own" for e in entries)
 
 
 def collect(
@@ -162,7 +162,7 @@ def _collect(
     unit, name = _units(entries)
     values = {
         series: {n: _means(runs, unit) for n, runs in sorted(by(group, lambda e: e.copied).items())}
-        for series, group in by(entries, lambda e: SERIES[e.method, e.relation]).items()
+        for series, group in by(entries, lambda e: SERIES[e.method, e.training.relation]).items()
     }
     samples = max(e.samples for e in entries)
     places = {(e.task, e.size) for e in entries}
@@ -175,7 +175,7 @@ def _collect(
     for e in entries:
         if e.task in accuracies:
             by_unit.setdefault(e.task if name == "run" else unit(e), {})[e.task] = accuracies[e.task]
-    digests = {e.base_digest for e in entries}
+    digests = {e.run.base_sha256 for e in entries}
     seen = [c.samples_seen for c in checkpoints if c.provenance.content_sha256 in digests]
     found = LayerStudy(
         variant,
@@ -213,11 +213,11 @@ def _units(entries: Sequence[Entry]) -> tuple[Callable[[Entry], object], str]:
 
 def _base_accuracy(task: str, entries: Sequence[Entry], checkpoints: Sequence[Checkpoint]) -> float | None:
     """The test accuracy on a target of the base that was trained on it."""
-    own = [e for e in entries if e.task == task and e.relation == "own"]
+    own = [e for e in entries if e.task == task and e.training.relation == "own"]
     for e in own:
-        if e.base_accuracy is not None:
-            return e.base_accuracy
-    digests = {e.base_digest for e in own}
+        if e.training.base_accuracy is not None:
+            return e.training.base_accuracy
+    digests = {e.run.base_sha256 for e in own}
     for c in checkpoints:
         if c.provenance.content_sha256 and c.provenance.content_sha256 in digests:
             return last(c.history, "test_accuracy")
