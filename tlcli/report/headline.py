@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from tlcli.report.sections import layers as layer_section
 from tlcli.report.sections import ranking
 from tlcli.report.sections.forgetting import extremes
-from tlcli.report.sections.gains import leaders, rivals, worth_text, would_have_shown
+from tlcli.report.sections.gains import best_at, leaders, rivals, worth_text, would_have_shown
 from tlcli.report.sections.networks import ends_of_bases
 from tlcli.report.sections.overview import arms_over_tasks
 from tlcli.report.study import Cell, Study, Task
@@ -16,7 +16,7 @@ from tlcli.report.study.contrasts import Contrast
 from tlcli.report.study.entry import CONTROL, NEIGHBOURS, by
 from tlcli.report.study.order import size_text
 from tlcli.report.study.worth import worth
-from tlcli.report.words import NBSP, at_most, between, clean, count, listing, number, percent, plural, points
+from tlcli.report.words import NBSP, at_most, between, clean, count, listing, number, plural, points, sentence
 
 Words = Iterable[str]
 MOST_NAMED = 6
@@ -91,12 +91,12 @@ def _one_task(study: Study, task: Task) -> Words:
         return
     control = any(c.method == CONTROL for c in task.at(arm=reference))
     if not any(c.enough for c in contrasts):
-        yield _too_few(contrasts, reference, task.digits)
+        yield _too_few(contrasts, reference)
         return
     yield _verdict(contrasts, reference, control)
-    yield _extent(contrasts, reference, task.digits)
-    yield from filter(None, (_as_data(contrasts, reference), _losers(every, reference, task.digits)))
-    yield from filter(None, (_control(task, contrasts), _cost(task), _time(task, contrasts), _leaders(task)))
+    yield _extent(contrasts, reference)
+    yield from filter(None, (_as_data(contrasts, reference), _losers(every, reference)))
+    yield from filter(None, (_control(task, contrasts), _cost(task), _time(contrasts), _leaders(task)))
 
 
 def _verdict(contrasts: Sequence[Contrast], reference: str, control: bool) -> str:
@@ -108,14 +108,12 @@ def _verdict(contrasts: Sequence[Contrast], reference: str, control: bool) -> st
     if not control:
         what = f"{at_most(winners, 4)} {'is' if len(winners) == 1 else 'are'} better than {reference}"
     none = "no gain from transfer is shown" if control else f"no arm is shown to be better than {reference}"
-    if len(sizes) == 1:
-        where = f"at {plural(sizes[0], 'training image')}"
-        return (
-            f"{what} {where}." if better else f"{none[:1].upper()}{none[1:]} {where}{_detectable(contrasts)}."
-        )
+    one = f"at {plural(sizes[0], 'training image')}"
     if not better:
-        where = f"at any of {len(sizes)} numbers of training images ({size_text(sizes)})"
-        return f"{none[:1].upper()}{none[1:]} {where}{_detectable(contrasts)}."
+        many = f"at any of {len(sizes)} numbers of training images ({size_text(sizes)})"
+        return f"{sentence(none)} {one if len(sizes) == 1 else many}{_detectable(contrasts)}."
+    if len(sizes) == 1:
+        return f"{what} {one}."
     if len(better) == len(sizes):
         return f"{what} at every number of training images, from {count(sizes[0])} to {count(sizes[-1])}."
     rest = [s for s in sizes if s not in better]
@@ -127,38 +125,35 @@ def _detectable(contrasts: Sequence[Contrast]) -> str:
     return f"; {text}" if text else ""
 
 
-def _extent(contrasts: Sequence[Contrast], reference: str, digits: int) -> str:
+def _extent(contrasts: Sequence[Contrast], reference: str) -> str:
     """The best arm against the reference at the smallest and the largest size with a shown gain, if any."""
     sizes = sorted({c.size for c in contrasts})
     parts = []
     for s in dict.fromkeys((sizes[0], sizes[-1])):
         c = max((c for c in contrasts if c.size == s), key=lambda c: (c.gain, c.first.mean))
-        interval = f" (95 % interval {between(c.interval, digits)})" if c.interval else ""
         against = "from scratch" if c.second.method == CONTROL else f"with {reference}"
         parts.append(
-            f"at {count(s)}, {c.first.name} reaches {percent(c.first.mean, digits)} against "
-            f"{percent(c.second.mean, digits)} {against}, {points(c.difference, digits, sign=True)}{interval}"
+            f"at {count(s)}, {c.first.name} reaches {c.first.percent} against {c.second.percent} {against}, "
+            f"{c.points}{c.brackets}"
         )
-    text = "; ".join(parts)
-    return f"{text[:1].upper()}{text[1:]}."
+    return sentence(f"{'; '.join(parts)}.")
 
 
 def _as_data(contrasts: Sequence[Contrast], reference: str) -> str:
     """The worth of the best arm in images of the reference, at the smallest size where it is known."""
     for size in sorted({c.size for c in contrasts if c.second.method == CONTROL}):
-        best = max((c for c in contrasts if c.size == size), key=lambda c: c.first.mean)
+        best = best_at(size, contrasts)
         found = worth(best.first, reference)
         if found is not None and best.gain and size < found.largest:
             return f"{worth_text(found, size, best.first.name, reference)}."
     return ""
 
 
-def _losers(contrasts: Sequence[Contrast], reference: str, digits: int) -> str:
+def _losers(contrasts: Sequence[Contrast], reference: str) -> str:
     """A sentence on the arms that are shown to be worse, with the sizes."""
     worse = by([c for c in contrasts if c.loss], lambda c: c.first.name)
     parts = [
-        f"{name} at "
-        f"{at_most([f'{count(c.size)} ({points(c.difference, digits, sign=True)})' for c in group], 3)}"
+        f"{name} at {at_most([f'{count(c.size)} ({c.points})' for c in group], 3)}"
         for name, group in worse.items()
     ]
     return f"Worse than {reference}: {at_most(parts, 5)}." if parts else ""
@@ -192,8 +187,8 @@ def _control(task: Task, contrasts: Sequence[Contrast]) -> str:
         best = task.best(cell.size, [c.first for c in contrasts if c.second is cell])
         text += (
             f" Trained to its end ({count(found.samples)} instead of {count(cell.samples)} images seen), "
-            f"{cell.arm} reaches {percent(found.mean, task.digits)} at {count(cell.size)}, where {best.name} "
-            f"has {percent(best.mean, task.digits)}."
+            f"{cell.arm} reaches {found.percent} at {count(cell.size)}, where {best.name} "
+            f"has {best.percent}."
         )
     return text
 
@@ -201,14 +196,13 @@ def _control(task: Task, contrasts: Sequence[Contrast]) -> str:
 def _cost(task: Task) -> str:
     """A sentence on forgetting."""
     cells = [c for c in task.cells if c.lost is not None]
-    return extremes(task, cells) if cells else ""
+    return extremes(cells) if cells else ""
 
 
-def _time(task: Task, contrasts: Sequence[Contrast]) -> str:
+def _time(contrasts: Sequence[Contrast]) -> str:
     """What the best arm takes and the reference, at the largest size: seconds of a run, if recorded, and the
     images seen when it is where the reference ends."""
-    size = max(c.size for c in contrasts)
-    best = max((c for c in contrasts if c.size == size), key=lambda c: c.first.mean)
+    best = best_at(max(c.size for c in contrasts), contrasts)
     return " ".join(filter(None, (_seconds(best), _images_to_reach(best))))
 
 
@@ -239,23 +233,18 @@ def _leaders(task: Task) -> str:
     return leaders(task, task.sizes[-1:])
 
 
-def _too_few(contrasts: Sequence[Contrast], reference: str, digits: int) -> str:
+def _too_few(contrasts: Sequence[Contrast], reference: str) -> str:
     """A sentence on these networks alone, for fewer than three runs, which say nothing of the method."""
-    size = max(c.size for c in contrasts)
-    best = max((c for c in contrasts if c.size == size), key=lambda c: c.first.mean)
+    best = best_at(max(c.size for c in contrasts), contrasts)
     runs = max(c.comparison.runs for c in contrasts)
     one = "With one run of each arm this page compares networks, not methods"
     lead = one if runs == 1 else "Two runs of each arm are too few for a verdict"
-    interval = (
-        f" (95 % interval {between(best.interval, digits)})"
-        if best.comparison.exact and best.interval
-        else ""
-    )
+    interval = best.brackets if best.comparison.exact else ""
     side = "above" if best.difference >= 0 else "below"
     return (
-        f"{lead}: a statement about methods takes three. At {plural(size, 'training image')}, "
-        f"{best.first.name} reaches {percent(best.first.mean, digits)}, "
-        f"{points(abs(best.difference), digits)} {side} {reference}{interval}."
+        f"{lead}: a statement about methods takes three. At {best.first.where}, {best.first.name} reaches "
+        f"{best.first.percent}, {points(abs(best.difference), best.first.task.digits)} {side} "
+        f"{reference}{interval}."
     )
 
 
@@ -263,8 +252,7 @@ def _best(task: Task) -> str:
     """A sentence on the best arm, without a reference."""
     best = task.best(task.sizes[-1])
     interval = f" (95 % interval {between(best.interval, task.digits)})" if best.interval else ""
-    right = percent(best.mean, task.digits)
-    text = f"At {best.where}, {best.name} gets {right} of the test images right{interval}"
+    text = f"At {best.where}, {best.name} gets {best.percent} of the test images right{interval}"
     if len(task.at(size=best.size)) == 1:
         return f"{text}. There is no other arm to compare it with."
     _, level, enough = task.leaders(best.size, best.variant)

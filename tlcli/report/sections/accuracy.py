@@ -55,7 +55,7 @@ def main_chart(study: Study, task: Task) -> Chart:
 
 def _means(task: Task, place: int) -> str:
     size = task.sizes[place]
-    parts = [f"{c.name} {pct(c.mean, task.digits)}" for c in task.at(size=size)]
+    parts = [f"{c.name} {c.percent}" for c in task.at(size=size)]
     return f"At {plural(size, 'training image')}: {at_most(parts, 10)}."
 
 
@@ -135,7 +135,7 @@ def _gaps(task: Task) -> Iterable[str]:
             continue
         texts = [
             f"{points(gap, task.digits)} with {c.name} ({pct(c.train or 0, task.digits)} in training, "
-            f"{pct(c.mean, task.digits)} in the test)"
+            f"{c.percent} in the test)"
             for gap, c in dict.fromkeys((known[0], known[-1]))
         ]
         yield f"{where} the gap between training and test accuracy is {' to '.join(texts[::-1])}."

@@ -10,11 +10,11 @@ from tlcli.report.columns import cell_column, cell_table, contrast_columns, firs
 from tlcli.report.document import Block, Chart, Table, Text
 from tlcli.report.plots.arms import draw_forgetting
 from tlcli.report.registry import section
+from tlcli.report.sections.gains import differences
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.contrasts import Contrast
 from tlcli.report.study.entry import by
-from tlcli.report.words import at_most, plural, points
-from tlcli.report.words import percent as pct
+from tlcli.report.words import plural, points
 
 
 @section("forgetting", "Forgetting of the source task", order=20)
@@ -23,7 +23,7 @@ def forgetting(study: Study, task: Task) -> Iterable[Block]:
     cells = [c for c in task.cells if c.lost is not None]
     if not cells:
         return
-    text = extremes(task, cells)
+    text = extremes(cells)
     caption = (
         "Test accuracy on the target against source accuracy lost by the transfer (before minus after, with "
         "the base's head): mean of each arm; lines are 95 % intervals of the means over three or more runs. "
@@ -35,7 +35,7 @@ def forgetting(study: Study, task: Task) -> Iterable[Block]:
     yield Text(text)
     if contrasts := task.forgetting:
         yield _comparison_table(task, contrasts)
-        yield from (Text(t) for t in _verdicts(task, contrasts))
+        yield from (Text(t) for t in _verdicts(contrasts))
 
 
 def _table(task: Task, cells: Sequence[Cell]) -> Table:
@@ -71,32 +71,27 @@ def _comparison_table(task: Task, contrasts: Sequence[Contrast]) -> Table:
     return cell_table(task, "forgetting-compared", caption, columns, contrasts, note, of=first)
 
 
-def _verdicts(task: Task, contrasts: Sequence[Contrast]) -> Iterable[str]:
+def _verdicts(contrasts: Sequence[Contrast]) -> Iterable[str]:
     reference = contrasts[0].second.arm
     shown = [c for c in contrasts if c.shown]
     for size, there in by(shown, lambda c: c.size).items():
-        parts = []
-        for more, group in by(there, lambda c: c.gain).items():
-            ordered = sorted(group, key=lambda c: -abs(c.difference))
-            named = [f"{c.first.name} ({points(c.difference, task.digits, sign=True)})" for c in ordered]
-            verb = f"forget{'s' if len(named) == 1 else ''} {'more' if more else 'less'}"
-            parts.append(f"{at_most(named, 6)} {verb} than {reference}")
+        parts = [
+            f"{differences(group, 6)} forget{'s' if len(group) == 1 else ''} {'more' if more else 'less'} "
+            f"than {reference}"
+            for more, group in by(there, lambda c: c.gain).items()
+        ]
         yield f"At {plural(size, 'training image')}, {'; '.join(parts)}."
-    if not any(c.shown for c in contrasts) and any(c.enough for c in contrasts):
+    if not shown and any(c.enough for c in contrasts):
         yield f"No arm is shown to forget more or less than {reference}."
 
 
-def extremes(task: Task, cells: Sequence[Cell]) -> str:
+def extremes(cells: Sequence[Cell]) -> str:
     """A sentence on the arms that lose most and least, at the largest size."""
     size = max(c.size for c in cells)
-    there = [(c.lost.mean, c) for c in cells if c.size == size and c.lost is not None]
-    most, least = max(there, key=lambda x: x[0]), min(there, key=lambda x: x[0])
-
-    def one(lost: float, c: Cell) -> str:
-        return (
-            f"{c.name} {'gains' if lost < 0 else 'loses'} {points(abs(lost), task.digits)} of source "
-            f"accuracy and reaches {pct(c.mean, task.digits)} on the target"
-        )
-
-    texts = dict.fromkeys((one(*most), one(*least)))
+    losses = {c: c.lost.mean for c in cells if c.size == size and c.lost is not None}
+    texts = [
+        f"{c.name} {'gains' if losses[c] < 0 else 'loses'} {points(abs(losses[c]), c.task.digits)} of source "
+        f"accuracy and reaches {c.percent} on the target"
+        for c in dict.fromkeys((max(losses, key=losses.__getitem__), min(losses, key=losses.__getitem__)))
+    ]
     return f"At {plural(size, 'training image')}, {'; '.join(texts)}."

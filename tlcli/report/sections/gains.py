@@ -15,7 +15,7 @@ from tlcli.report.study.contrasts import Contrast
 from tlcli.report.study.entry import CONTROL, by
 from tlcli.report.study.order import size_text
 from tlcli.report.study.worth import Worth, worth
-from tlcli.report.words import at_most, between, count, listing, number, plural, points
+from tlcli.report.words import at_most, count, listing, number, plural, points
 
 ADJUSTED = "Intervals and p values hold for all arms of one command and number of training images at once."
 MARKS = "Filled marks: the 95 % interval leaves zero out; hollow: it does not."
@@ -31,7 +31,7 @@ def gain(study: Study, task: Task) -> Iterable[Block]:
                 yield Text(f"Against {reference}", "heading")
             yield _chart(study, task, contrasts, reference, place)
             yield _table(task, contrasts, reference, place)
-            yield from (Text(t) for t in verdicts(contrasts, reference, task.digits, study.options.margin))
+            yield from (Text(t) for t in verdicts(contrasts, reference, study.options.margin))
             yield from (Text(t) for t in _worths(task, contrasts, reference))
 
 
@@ -49,7 +49,7 @@ def _chart(study: Study, task: Task, contrasts: Sequence[Contrast], reference: s
             f"Test accuracy less that of {base}: one network against another on these test images, with "
             f"exact simultaneous 95 % intervals. {MARKS}{scale}"
         )
-    told = " ".join(verdicts(contrasts, reference, task.digits, study.options.margin))
+    told = " ".join(verdicts(contrasts, reference, study.options.margin))
     name = task.id("gain" if not place else f"gain-{place + 1}")
     draw = partial(draw_differences, contrasts, study.looks, f"difference from {reference} (points)")
     return Chart(name, caption, f"Dot plot of differences from {reference}. {told}", draw)
@@ -114,8 +114,8 @@ def _worths(task: Task, contrasts: Sequence[Contrast], reference: str) -> Iterab
     parts = []
     if not _is_control(task, reference):
         return
-    for size, group in by(contrasts, lambda c: c.size).items():
-        best = max(group, key=lambda c: c.first.mean)
+    for size in dict.fromkeys(c.size for c in contrasts):
+        best = best_at(size, contrasts)
         found = worth(best.first, reference)
         if found is not None and size < found.largest and best.difference > 0:
             parts.append(worth_text(found, size, best.first.name, reference))
@@ -123,55 +123,61 @@ def _worths(task: Task, contrasts: Sequence[Contrast], reference: str) -> Iterab
         yield f"As data: {at_most(parts, 4)}."
 
 
-def verdicts(
-    contrasts: Sequence[Contrast], reference: str, digits: int, margin: float | None = None
-) -> list[str]:
+def best_at(size: int, contrasts: Sequence[Contrast]) -> Contrast:
+    """The comparison of the arm with the highest mean at a size."""
+    return max((c for c in contrasts if c.size == size), key=lambda c: c.first.mean)
+
+
+def verdicts(contrasts: Sequence[Contrast], reference: str, margin: float | None = None) -> list[str]:
     """The arms shown better, worse or neither against the reference, size by size."""
     if all(c.comparison.exact is not None for c in contrasts):
-        return list(_of_networks(contrasts, reference, digits))
+        return list(_of_networks(contrasts, reference))
     if not any(c.enough for c in contrasts):
         runs = max(c.comparison.runs for c in contrasts)
         return [
             f"With {plural(runs, 'run')} of each arm the report says nothing of the methods, which takes "
             "three. The differences above are those of these runs."
         ]
-    sentences = []
     sizes = by(contrasts, lambda c: c.size)
-    if len(sizes) > 1 and not any(c.shown for c in contrasts):
-        return [_none(contrasts, reference, digits, f" at any of {len(sizes)} numbers of images", margin)]
     quiet = [size for size, group in sizes.items() if not any(c.shown for c in group)]
+    if len(quiet) == len(sizes) > 1:
+        return [_none(contrasts, reference, f" at any of {len(sizes)} numbers of images", margin)]
+    sentences = []
     if quiet:
-        text = _none([c for c in contrasts if c.size in quiet], reference, digits, "", margin)
+        text = _none([c for c in contrasts if c.size in quiet], reference, "", margin)
         sentences.append(f"At {size_text(quiet)} training images {text[:1].lower()}{text[1:]}")
-    for size, group in sizes.items():
-        where = f"At {plural(size, 'training image')}"
-        if size in quiet:
-            continue
-        parts = []
-        for word, those in (
-            ("better", [c for c in group if c.gain]),
-            ("worse", [c for c in group if c.loss]),
-        ):
-            if those:
-                ordered = sorted(those, key=lambda c: -abs(c.difference))
-                named = [f"{c.first.name} ({points(c.difference, digits, sign=True)})" for c in ordered]
-                parts.append(
-                    f"{at_most(named, 5)} {'is' if len(named) == 1 else 'are'} {word} than {reference}"
-                )
-        if rest := [c for c in group if not c.shown]:
+    for size in (s for s in sizes if s not in quiet):
+        better, worse, rest = _by_verdict(sizes[size])
+        parts = [
+            f"{differences(group)} {'is' if len(group) == 1 else 'are'} {word} than {reference}"
+            for word, group in (("better", better), ("worse", worse))
+            if group
+        ]
+        if rest:
             names = at_most([c.first.name for c in rest], 5)
             verb = "is" if len(rest) == 1 else "are"
             parts.append(f"{names} {verb} not shown to differ from it{_brackets(rest)}")
-        sentences.append(f"{where} {'; '.join(parts)}.")
+        sentences.append(f"At {plural(size, 'training image')} {'; '.join(parts)}.")
     return sentences
 
 
-def _none(group: Sequence[Contrast], reference: str, digits: int, where: str, margin: float | None) -> str:
+def _by_verdict(group: Sequence[Contrast]) -> tuple[list[Contrast], list[Contrast], list[Contrast]]:
+    """The comparisons that show a gain, those that show a loss, and the others."""
+    return [c for c in group if c.gain], [c for c in group if c.loss], [c for c in group if not c.shown]
+
+
+def differences(group: Sequence[Contrast], most: int = 5) -> str:
+    """The arms with their differences, the largest first."""
+    ordered = sorted(group, key=lambda c: -abs(c.difference))
+    return at_most([f"{c.first.name} ({c.points})" for c in ordered], most)
+
+
+def _none(group: Sequence[Contrast], reference: str, where: str, margin: float | None) -> str:
     names = list(dict.fromkeys(c.first.name for c in group))
     who = f"None of the {len(names)} arms is" if len(names) > 1 else f"{names[0]} is not"
     text = f"{who} shown to differ from {reference}{where}{_brackets(group)}."
     if margin is not None and all(c.equivalent for c in group):
-        text += f" All are equivalent to it within {points(margin, digits)}."
+        text += f" All are equivalent to it within {points(margin, group[0].first.task.digits)}."
     return text
 
 
@@ -189,7 +195,7 @@ def would_have_shown(group: Sequence[Contrast]) -> str:
     return f"only differences of {low if low == high else f'{low} to {high}'} points or more would have shown"
 
 
-def _of_networks(contrasts: Sequence[Contrast], reference: str, digits: int) -> Iterable[str]:
+def _of_networks(contrasts: Sequence[Contrast], reference: str) -> Iterable[str]:
     """A sentence on two networks on these images, for one run each."""
     for size, group in by(contrasts, lambda c: c.size).items():
         parts = []
@@ -199,7 +205,7 @@ def _of_networks(contrasts: Sequence[Contrast], reference: str, digits: int) -> 
             parts.append(
                 f"the network of {c.first.name} gets {plural(exact.only_first, 'test image')} right that the "
                 f"network of {reference} gets wrong, and {count(exact.only_second)} the other way round "
-                f"({points(c.difference, digits, sign=True)}, 95 % interval {between(c.interval, digits)})"
+                f"({c.points}, {c.brackets[2:]}"
             )
         yield f"At {plural(size, 'training image')}, {at_most(parts, 4)}."
     yield "These are differences between single networks. A statement about methods takes three runs of each."
@@ -212,7 +218,7 @@ def variants(study: Study, task: Task) -> Iterable[Block]:
         return
     usual, d = task.variants[0], task.digits
     label = f"change against {usual} (points)"
-    told = _changes(changed, usual, d)
+    told = _changes(changed, usual)
     yield Chart(
         task.id("variants"),
         f"Change of test accuracy against {usual}, with simultaneous 95 % intervals. {MARKS}",
@@ -226,28 +232,25 @@ def variants(study: Study, task: Task) -> Iterable[Block]:
     yield Text(told)
 
 
-def _changes(changed: Sequence[Contrast], first: str, digits: int) -> str:
+def _changes(changed: Sequence[Contrast], usual: str) -> str:
     """The arms that each further variant raises and lowers."""
     sentences = []
     for variant, mine in by(changed, lambda c: c.first.variant).items():
-        parts = []
-        for word, group in (("raises", [c for c in mine if c.gain]), ("lowers", [c for c in mine if c.loss])):
-            if group:
-                spots = [
-                    f"{c.first.arm} at {count(c.size)} ({points(c.difference, digits, sign=True)})"
-                    for c in group
-                ]
-                parts.append(f"{word} test accuracy for {at_most(spots, 6)}")
-        unclear = [c for c in mine if not c.shown]
-        if not parts:
-            low, high = (number(100 * f(c.difference for c in mine), digits) for f in (min, max))
+        better, worse, rest = _by_verdict(mine)
+        if len(rest) == len(mine):
+            ends = (f(c.difference for c in mine) for f in (min, max))
+            low, high = (number(100 * x, mine[0].first.task.digits) for x in ends)
             sentences.append(
-                f"Against {first}, no effect of {variant} on test accuracy is shown in any of {len(mine)} "
+                f"Against {usual}, no effect of {variant} on test accuracy is shown in any of {len(mine)} "
                 f"comparisons; the differences are between {low} and {high} points."
             )
             continue
-        tail = f"; {len(unclear)} of {len(mine)} comparisons show no difference" if unclear else ""
-        sentences.append(f"Against {first}, {variant} {listing(parts)}{tail}.")
+        parts = []
+        for word, group in (("raises", better), ("lowers", worse)):
+            spots = [f"{c.first.arm} at {count(c.size)} ({c.points})" for c in group]
+            parts += [f"{word} test accuracy for {at_most(spots, 6)}"] if spots else []
+        tail = f"; {len(rest)} of {len(mine)} comparisons show no difference" if rest else ""
+        sentences.append(f"Against {usual}, {variant} {listing(parts)}{tail}.")
     return " ".join(sentences)
 
 
@@ -268,8 +271,8 @@ def pairs(study: Study, task: Task) -> Iterable[Block]:
 def leaders(task: Task, sizes: Sequence[int] = ()) -> str:
     """The best arm at each size, and the arms not shown to be behind it."""
     sentences = []
-    for size, variant in dict.fromkeys((c.size, c.variant) for c in task.cells):
-        if (sizes and size not in sizes) or len(task.at(size=size, variant=variant)) < 2:
+    for (size, variant), cells in by(task.cells, lambda c: (c.size, c.variant)).items():
+        if (sizes and size not in sizes) or len(cells) < 2:
             continue
         best, level, enough = task.leaders(size, variant)
         where = f"At {plural(size, 'training image')}" + (f" with {variant}" if variant else "")

@@ -12,7 +12,7 @@ from tlcli.report.plots.single import draw_neighbours
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Entry, Study, Task
 from tlcli.report.study.entry import by
-from tlcli.report.words import at_most, clean, count, listing, percent, plural, points
+from tlcli.report.words import at_most, clean, count, listing, plural, points
 
 MOST_TOLD = 6
 """Arms with a sentence of their own."""
@@ -79,7 +79,7 @@ def _describe(task: Task) -> str:
     arms = by(cells, lambda c: c.name)
     sentences = []
     for name, group in list(arms.items())[:MOST_TOLD]:
-        parts = [f"{percent(c.mean, task.digits)} with k = {_ks(c)} at {count(c.size)}" for c in group]
+        parts = [f"{c.percent} with k = {_ks(c)} at {count(c.size)}" for c in group]
         sentences.append(f"{name} reaches {listing(parts)} training images.")
     if len(arms) > MOST_TOLD:
         sentences.append(f"{plural(len(arms) - MOST_TOLD, 'more arm is', 'more arms are')} in the table.")

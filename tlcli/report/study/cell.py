@@ -15,7 +15,7 @@ from tlcli.analysis.statistics import Summary
 from tlcli.report.study.contrasts import units
 from tlcli.report.study.curves import Curve, curve
 from tlcli.report.study.entry import Entry
-from tlcli.report.words import plural
+from tlcli.report.words import percent, plural
 
 if TYPE_CHECKING:
     from tlcli.report.study.grid import Task
@@ -67,6 +67,11 @@ class Cell:
     @property
     def mean(self) -> float:
         return self.accuracy.mean
+
+    @property
+    def percent(self) -> str:
+        """The mean as text."""
+        return percent(self.mean, self.task.digits)
 
     @property
     def equal(self) -> bool:

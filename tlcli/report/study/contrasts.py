@@ -12,7 +12,7 @@ import numpy as np
 from tlcli.analysis import statistics
 from tlcli.analysis.statistics import Comparison
 from tlcli.report.study.entry import Entry, by, components_of
-from tlcli.report.words import ALPHA
+from tlcli.report.words import ALPHA, between, points
 
 if TYPE_CHECKING:
     from tlcli.report.study.cell import Cell
@@ -43,6 +43,17 @@ class Contrast:
     @property
     def difference(self) -> float:
         return self.comparison.difference
+
+    @property
+    def points(self) -> str:
+        """The difference as text."""
+        return points(self.difference, self.first.task.digits, sign=True)
+
+    @property
+    def brackets(self) -> str:
+        """The interval in brackets behind a space, if there is one."""
+        text = between(self.interval, self.first.task.digits)
+        return f" (95 % interval {text})" if self.interval else ""
 
     @property
     def _known(self) -> bool:
