@@ -121,6 +121,11 @@ class Document:
     facts: dict[str, Any] = field(default_factory=dict)
     """More for report.json: inputs, versions, command."""
 
+    def number(self, block: Chart | Table) -> int:
+        """The number of a figure, or of a table on the page, in reading order."""
+        same = self.charts() if isinstance(block, Chart) else [t for t in self.tables() if t.shown]
+        return next(i for i, other in enumerate(same, 1) if other is block)
+
     def blocks(self) -> list[Block]:
         """Every block in reading order."""
         return [*self.opening, *(b for s in self.sections for b in s.blocks)]

@@ -11,7 +11,7 @@ from tlcli.report.sections.forgetting import extremes
 from tlcli.report.sections.gains import best_at, leaders, rivals, worth_text, would_have_shown
 from tlcli.report.sections.networks import ends_of_bases
 from tlcli.report.sections.overview import arms_over_tasks
-from tlcli.report.study import Cell, Study, Task
+from tlcli.report.study import Study, Task
 from tlcli.report.study.contrasts import Contrast
 from tlcli.report.study.entry import CONTROL, NEIGHBOURS, by
 from tlcli.report.study.order import size_text
@@ -21,6 +21,12 @@ from tlcli.report.words import NBSP, at_most, between, clean, count, listing, nu
 Words = Iterable[str]
 MOST_NAMED = 6
 """Classes up to which a title names them."""
+SHORTFALLS = {
+    "behind": "has not learned its training images as the other arms have",
+    "rising": "was still improving when its training ended",
+    "unknown": "has neither a training accuracy nor a curve on file to show that it was trained to its end",
+}
+"""What a control that is not trained to its end is said to be, by the reason."""
 
 
 def title(study: Study) -> str:
@@ -161,27 +167,20 @@ def _losers(contrasts: Sequence[Contrast], reference: str) -> str:
 
 def _control(task: Task, contrasts: Sequence[Contrast]) -> str:
     """A sentence on the reference: trained to its end, or else compared at equal budget."""
-    short: dict[str, list[Cell]] = {"behind": [], "rising": [], "unknown": []}
-    for cell in dict.fromkeys(c.second for c in contrasts):
-        if (reason := task.shortfall(cell)) and any(c.gain for c in contrasts if c.second is cell):
-            short[reason].append(cell)
-    texts = []
-    for reason, words in (
-        ("behind", "has not learned its training images as the other arms have"),
-        ("rising", "was still improving when its training ended"),
-        (
-            "unknown",
-            "has neither a training accuracy nor a curve on file to show that it was trained to its end",
-        ),
-    ):
-        if cells := short[reason]:
-            sizes = size_text(sorted({c.size for c in cells}))
-            texts.append(f"{cells[0].arm} {words} (at {sizes})")
+    short = by(dict.fromkeys(c.second for c in contrasts if c.gain), task.shortfall)
+    texts = [
+        f"{short[reason][0].arm} {words} (at {size_text([c.size for c in short[reason]])})"
+        for reason, words in SHORTFALLS.items()
+        if reason in short
+    ]
     if not texts:
         return ""
     text = f"The gain is one of equal budget: {listing(texts)}."
     longer = [
-        (c, found) for c in (*short["behind"], *short["rising"]) if (found := task.converged_control(c))
+        (c, found)
+        for reason in ("behind", "rising")
+        for c in short.get(reason, ())
+        if (found := task.converged_control(c))
     ]
     for cell, found in longer[:2]:
         best = task.best(cell.size, [c.first for c in contrasts if c.second is cell])

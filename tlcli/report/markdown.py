@@ -5,31 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tlcli.report.document import Block, Chart, Document, Table, Text
-from tlcli.report.page import Numbers, table_files
+from tlcli.report.page import table_files
 from tlcli.report.words import NUMERIC, slug
 from tlcli.report.words import escape_markdown as e
 
 
 def markdown(document: Document) -> str:
     """The whole report."""
-    numbers = Numbers(document)
     parts = [f"# {e(document.title)}", e(document.subtitle)]
     parts += [f"**{e(text)}**" if not i else e(text) for i, text in enumerate(document.answer)]
-    parts += [_block(block, numbers) for block in document.opening]
+    parts += [_block(block, document) for block in document.opening]
     if document.warnings:
         parts.append("Please note:\n\n" + "\n".join(f"- {e(w)}" for w in document.warnings))
     for section in document.sections:
         if section.blocks:
             parts.append(f"## {e(section.title)}")
-            parts += [_block(block, numbers) for block in section.blocks]
+            parts += [_block(block, document) for block in section.blocks]
     parts.append(e(document.facts.get("made_by", "")))
     return "\n\n".join(p for p in parts if p) + "\n"
 
 
-def _block(block: Block, numbers: Numbers) -> str:
+def _block(block: Block, document: Document) -> str:
     if isinstance(block, Table):
-        return _table(block, numbers) if block.shown else f"{e(block.caption)} ({_links(table_files(block))})"
-    return _figure(block, numbers) if isinstance(block, Chart) else _text(block)
+        return (
+            _table(block, document) if block.shown else f"{e(block.caption)} ({_links(table_files(block))})"
+        )
+    return _figure(block, document) if isinstance(block, Chart) else _text(block)
 
 
 def _text(block: Text) -> str:
@@ -41,9 +42,9 @@ def _text(block: Text) -> str:
     return f"### {e(block.text)}" if block.kind == "heading" else e(block.text)
 
 
-def _figure(chart: Chart, numbers: Numbers) -> str:
+def _figure(chart: Chart, document: Document) -> str:
     return (
-        f"![{e(chart.alt)}](figures/{slug(chart.id)}.png)\n\n*Figure {numbers.figure(chart)}.* "
+        f"![{e(chart.alt)}](figures/{slug(chart.id)}.png)\n\n*Figure {document.number(chart)}.* "
         f"{e(chart.caption)}"
     )
 
@@ -52,9 +53,9 @@ def _links(files: Sequence[str]) -> str:
     return ", ".join(f"[{name.rpartition('.')[2].upper()}]({name})" for name in files)
 
 
-def _table(table: Table, numbers: Numbers) -> str:
+def _table(table: Table, document: Document) -> str:
     lines = [
-        f"*Table {numbers.table(table)}.* {e(table.caption)} ({_links(table_files(table))})",
+        f"*Table {document.number(table)}.* {e(table.caption)} ({_links(table_files(table))})",
         "",
     ]
     lines.append("| " + " | ".join(e(c.label) for c in table.visible) + " |")

@@ -27,6 +27,26 @@ SCRIPT = Path(__file__).with_name("page.js").read_text("utf-8")
 DIGEST = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
 POLICY = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{DIGEST}'"
 """The policy that lets only the page's own script run: a script in a name has another digest."""
+HEAD = f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<link rel="icon" href="data:,">
+<title>{{title}}</title>
+<style>{{style}}</style>
+</head>
+<body>
+<main>
+<header>
+<h1>{{title}}</h1>
+<p class="subtitle">{{subtitle}}</p>
+</header>
+<div class="answer">
+{{answer}}
+</div>"""
 
 
 @dataclass(frozen=True)
@@ -45,36 +65,15 @@ class Drawn:
 
 def html(document: Document, drawn: dict[str, Drawn]) -> str:
     """The whole page."""
-    parts = [
-        "<!doctype html>",
-        '<html lang="en">',
-        "<head>",
-        '<meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width,initial-scale=1">',
-        '<meta name="color-scheme" content="light dark">',
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
-        '<link rel="icon" href="data:,">',
-        f"<title>{e(document.title)}</title>",
-        f"<style>{STYLE}</style>",
-        "</head>",
-        "<body>",
-        "<main>",
-        "<header>",
-        f"<h1>{e(document.title)}</h1>",
-        f'<p class="subtitle">{e(document.subtitle)}</p>',
-        "</header>",
-        '<div class="answer">',
-        *(f"<p>{e(text)}</p>" for text in document.answer),
-        "</div>",
-    ]
-    numbers = Numbers(document)
+    title, answer = e(document.title), "\n".join(f"<p>{e(text)}</p>" for text in document.answer)
+    parts = [HEAD.format(title=title, subtitle=e(document.subtitle), answer=answer, style=STYLE)]
     if len(document.arms) > 2:
         boxes = "".join(
             f'<label><input type="checkbox" value="{i}" checked> {e(arm)}</label>'
             for arm, i in document.arms.items()
         )
         parts.append(f'<fieldset id="arms" hidden><legend>Arms shown</legend>{boxes}</fieldset>')
-    parts += [_block(block, drawn, numbers) for block in document.opening]
+    parts += [_block(block, drawn, document) for block in document.opening]
     if document.warnings:
         items = "".join(f"<li>{e(w)}</li>" for w in document.warnings)
         parts.append(
@@ -84,47 +83,26 @@ def html(document: Document, drawn: dict[str, Drawn]) -> str:
     listed = [s for s in shown if not (s.task and s.folded)]
     links = "".join(f'<li><a href="#{s.id}">{e(s.title)}</a></li>' for s in listed)
     parts.append(f'<nav aria-label="Contents"><ul>{links}</ul></nav>')
-    parts += [_section(s, drawn, numbers) for s in shown]
+    parts += [_section(s, drawn, document) for s in shown]
     parts += [f"<footer>{e(document.facts.get('made_by', ''))}</footer>", "</main>"]
     parts += [f"<script>{SCRIPT}</script>", "</body>", "</html>", ""]
     return "\n".join(parts)
 
 
-class Numbers:
-    """The numbers of figures and tables in reading order, equal on the page and in Markdown."""
-
-    def __init__(self, document: Document) -> None:
-        self.of = {("figure", c.id): i for i, c in enumerate(document.charts(), 1)}
-        shown = [t for t in document.tables() if t.shown]
-        self.of |= {("table", t.id): i for i, t in enumerate(shown, 1)}
-        self.arms = document.arms
-
-    def figure(self, chart: Chart) -> int:
-        return self.of["figure", chart.id]
-
-    def table(self, table: Table) -> int:
-        return self.of["table", table.id]
-
-
-def _section(section: Section, drawn: dict[str, Drawn], numbers: Numbers) -> str:
+def _section(section: Section, drawn: dict[str, Drawn], document: Document) -> str:
     """A section; its title opens a folded one."""
-    blocks = [_block(block, drawn, numbers) for block in section.blocks]
+    blocks = [_block(block, drawn, document) for block in section.blocks]
     head = f"<h2>{e(section.title)}</h2>"
+    start, end = f'<section id="{section.id}">', "</section>"
     if section.folded:
-        return "\n".join(
-            [
-                f'<section id="{section.id}"><details><summary>{head}</summary>',
-                *blocks,
-                "</details></section>",
-            ]
-        )
-    return "\n".join([f'<section id="{section.id}">', head, *blocks, "</section>"])
+        return "\n".join([f"{start}<details><summary>{head}</summary>", *blocks, f"</details>{end}"])
+    return "\n".join([start, head, *blocks, end])
 
 
-def _block(block: Block, drawn: dict[str, Drawn], numbers: Numbers) -> str:
+def _block(block: Block, drawn: dict[str, Drawn], document: Document) -> str:
     if isinstance(block, Table):
-        return _table(block, numbers) if block.shown else _file(block)
-    return _figure(block, drawn[block.id], numbers) if isinstance(block, Chart) else _text(block)
+        return _table(block, document) if block.shown else _file(block)
+    return _figure(block, drawn[block.id], document) if isinstance(block, Chart) else _text(block)
 
 
 def _text(block: Text) -> str:
@@ -135,7 +113,7 @@ def _text(block: Text) -> str:
     return f'<p class="note">{e(block.text)}</p>' if block.kind == "note" else f"<p>{e(block.text)}</p>"
 
 
-def _figure(chart: Chart, drawn: Drawn, numbers: Numbers) -> str:
+def _figure(chart: Chart, drawn: Drawn, document: Document) -> str:
     picture = (
         f'<div class="wide">{drawn.wide}</div><div class="narrow">{drawn.narrow}</div>'
         if drawn.narrow
@@ -144,13 +122,13 @@ def _figure(chart: Chart, drawn: Drawn, numbers: Numbers) -> str:
     kind = "single" if drawn.single else "panels"
     return (
         f'<figure id="figure-{slug(chart.id)}" class="{kind}"{drawn.data}>{picture}\n<figcaption><b>Figure '
-        f"{numbers.figure(chart)}.</b> {e(chart.caption)} {_links(drawn.files)}</figcaption></figure>"
+        f"{document.number(chart)}.</b> {e(chart.caption)} {_links(drawn.files)}</figcaption></figure>"
     )
 
 
-def _table(table: Table, numbers: Numbers) -> str:
+def _table(table: Table, document: Document) -> str:
     head = "".join(
-        f'<th scope="col"{_class(c)}{_arm(c.arm, numbers)}>{e(c.label)}</th>' for c in table.visible
+        f'<th scope="col"{_class(c)}{_arm(c.arm, document)}>{e(c.label)}</th>' for c in table.visible
     )
     rows = []
     before: object = None
@@ -161,10 +139,10 @@ def _table(table: Table, numbers: Numbers) -> str:
         before = row.get(table.group) if table.group else None
         texts = [(c, table.cell(row, c)) for c in table.visible]
         cells = [
-            f"<td{_class(c, text)}{_arm(c.arm, numbers)}>{_breakable(c, text)}</td>" for c, text in texts
+            f"<td{_class(c, text)}{_arm(c.arm, document)}>{_breakable(c, text)}</td>" for c, text in texts
         ]
-        rows.append(f"<tr{mark}{_arm(row.get('arm'), numbers)}>{''.join(cells)}</tr>")
-    n, name = numbers.table(table), f"table-{slug(table.id)}"
+        rows.append(f"<tr{mark}{_arm(row.get('arm'), document)}>{''.join(cells)}</tr>")
+    n, name = document.number(table), f"table-{slug(table.id)}"
     short = " short" if len(rows) <= SHORT else ""
     many = ' class="many"' if len(table.visible) > MANY else ""
     caption = f"<b>Table {n}.</b> {e(table.caption)} {_links(table_files(table))}"
@@ -198,9 +176,9 @@ def _links(files: Sequence[str]) -> str:
     return f'<span class="files">{" ".join(links)}</span>' if files else ""
 
 
-def _arm(arm: Any, numbers: Numbers) -> str:
+def _arm(arm: Any, document: Document) -> str:
     """The arm of a row or a column, for the script."""
-    return f' data-arm="{numbers.arms[arm]}"' if arm in numbers.arms else ""
+    return f' data-arm="{document.arms[arm]}"' if arm in document.arms else ""
 
 
 def attributes(data: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from math import isfinite, isinf
+from math import isfinite
 
 from tlcli.report.columns import cell_table
 from tlcli.report.document import Block, Chart, Column, Table, Text
@@ -14,7 +14,7 @@ from tlcli.report.sections.gains import images_text, span_text, with_span
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.entry import CONTROL, by
 from tlcli.report.study.worth import Worth, worth
-from tlcli.report.words import number, plural
+from tlcli.report.words import plural
 
 FEWEST_SIZES = 4
 """Numbers of images from which on a curve is drawn; the table of gains tells of fewer."""
@@ -45,10 +45,11 @@ def effective_data(study: Study, task: Task) -> Iterable[Block]:
 
 
 def _table(task: Task, valued: Valued, control: str) -> Table:
+    transferred = "of these transferred (95 % interval)"
     label = f"worth in images of {control} (95 % interval)"
     columns = [
         Column("effective", label, "figure", value=lambda one: with_span(one[1])),
-        Column("transferred", "of these transferred (95 % interval)", "figure", value=_less),
+        Column("transferred", transferred, "figure", value=lambda one: with_span(one[1], one[0].size)),
     ]
     note = (
         "Worth: the effective data of Hernandez et al. (2021), read off the line through the means of "
@@ -59,19 +60,6 @@ def _table(task: Task, valued: Valued, control: str) -> Table:
     return cell_table(
         task, "effective-data", caption, columns, valued, note, of=lambda one: one[0], file="effective"
     )
-
-
-def _less(valued: tuple[Cell, Worth]) -> str:
-    """The worth less the images themselves, to two figures."""
-    size, w = valued[0].size, valued[1]
-
-    def less(x: float) -> str:
-        if isinf(x):
-            return f"over {number(w.largest - size, 0)}" if x > 0 else f"under {number(w.smallest - size, 0)}"
-        return number(float(f"{x - size:.2g}"), 0)
-
-    low, high = less(w.low), less(w.high)
-    return f"{less(w.images)} ({low if low == high else f'{low} to {high}'})"
 
 
 def _sentences(task: Task, valued: Valued, control: str) -> Iterable[str]:

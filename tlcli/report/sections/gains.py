@@ -86,19 +86,20 @@ def gain_columns(digits: int) -> list[Column]:
     return [cell_column("accuracy", digits, of=first), *contrast_columns(digits, ["against"])]
 
 
-def with_span(w: Worth) -> str:
-    return f"{images_text(w.images, w)} ({span_text(w)})"
+def with_span(w: Worth, less: int = 0) -> str:
+    """A number of images, less some of them, and its interval."""
+    return f"{images_text(w.images, w, less)} ({span_text(w, less)})"
 
 
-def images_text(x: float, w: Worth) -> str:
+def images_text(x: float, w: Worth, less: int = 0) -> str:
     """A number of images to two figures, or a bound for it."""
     if isinf(x):
-        return f"over {count(w.largest)}" if x > 0 else f"under {count(w.smallest)}"
-    return count(float(f"{x:.2g}"))
+        return f"over {number(w.largest - less, 0)}" if x > 0 else f"under {number(w.smallest - less, 0)}"
+    return number(float(f"{x - less:.2g}"), 0)
 
 
-def span_text(w: Worth) -> str:
-    low, high = images_text(w.low, w), images_text(w.high, w)
+def span_text(w: Worth, less: int = 0) -> str:
+    low, high = images_text(w.low, w, less), images_text(w.high, w, less)
     return low if low == high else f"{low} to {high}"
 
 

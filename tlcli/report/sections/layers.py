@@ -107,52 +107,53 @@ def evidence(e: Effect, digits: int) -> str:
     return ", ".join(parts)
 
 
-def _dip(study: LayerStudy, name: str, missing: str, seen: str, unseen: str) -> str:
-    """A sentence on a drop: its deepest n, and its mean over n; or the control that is missing."""
+def _dip(study: LayerStudy, name: str, series: str, missing: str, seen: str, unseen: str) -> str:
+    """Sentences on a drop: its deepest n, its mean over n and its slope; or the control that is missing."""
     effects, mean = study.family(name)
-    d = study.digits
+    d, slope = study.digits, _slope(study, series)
     if not effects:
-        return f"{unseen}: {missing}."
+        return f"{unseen}: {missing}.{slope}"
     shown = [e for e in effects if e.shown and e.difference < 0]
     deepest = min(shown or effects, key=lambda e: e.difference)
     if not shown and mean is not None and mean.shown and mean.difference < 0:
         return (
             f"{seen} over all n together ({evidence(mean, d)}), and at no n by itself (lowest difference: "
-            f"{evidence(deepest, d)}, at n = {deepest.n})."
+            f"{evidence(deepest, d)}, at n = {deepest.n}).{slope}"
         )
-    below = [str(e.n) for e in shown]
-    above = [str(e.n) for e in effects if e.shown and e.difference > 0]
-    detail = evidence(deepest, d) + (f", at n = {deepest.n}" if len(below) != 1 else "")
-    most = "" if len(below) == 1 else "most: " if below else "lowest difference: "
-    text = f"{seen} at n = {', '.join(below)} ({detail})." if below else f"{unseen} ({detail})."
-    text = text.replace(f"({detail})", f"({most}{detail})")
-    if above:
+    detail, places = evidence(deepest, d), ", ".join(str(e.n) for e in shown)
+    if len(shown) == 1:
+        text = f"{seen} at n = {places} ({detail})."
+    elif shown:
+        text = f"{seen} at n = {places} (most: {detail}, at n = {deepest.n})."
+    else:
+        text = f"{unseen} (lowest difference: {detail}, at n = {deepest.n})."
+    if above := [str(e.n) for e in effects if e.shown and e.difference > 0]:
         text += f" At n = {', '.join(above)} the opposite is shown."
-    return text + (f" Over all n the mean difference is {evidence(mean, d)}." if mean is not None else "")
+    return text + (f" Over all n the mean difference is {evidence(mean, d)}." if mean else "") + slope
 
 
 def coadaptation(study: LayerStudy) -> str:
-    text = _dip(
+    return _dip(
         study,
         "co-adaptation",
+        "BnB",
         "it takes networks that copy nothing and are trained as long (the arm scratch), and there are none",
         "Co-adaptation is shown: networks with their own first n layers frozen (BnB) end below those that "
         "copy nothing",
         "Co-adaptation (BnB below n = 0) is not shown",
     )
-    return text + _slope(study, "BnB")
 
 
 def specificity(study: LayerStudy) -> str:
-    text = _dip(
+    return _dip(
         study,
         "specificity",
+        "AnB",
         "it takes layers frozen from the own base and from the other, and one of them is missing",
         "Specificity is shown: layers frozen from the other task (AnB) do worse than those from the own "
         "(BnB)",
         "Specificity (AnB below BnB) is not shown",
     )
-    return text + _slope(study, "AnB")
 
 
 def _slope(study: LayerStudy, series: str) -> str:
@@ -171,34 +172,26 @@ def _slope(study: LayerStudy, series: str) -> str:
 
 def tuning(study: LayerStudy) -> str:
     """Tuning against freezing, and tuned transfer against its control."""
-    d = study.digits
-    effects, mean = study.family("tuning against freezing")
-    sentences = []
-    if mean := mean or (effects[0] if effects else None):
-        verb = "gains" if mean.difference > 0 else "loses"
+    d, sentences = study.digits, []
+    if tuned := study.overall("tuning against freezing"):
+        verb = "gains" if tuned.difference > 0 else "loses"
         sentences.append(
-            f"Tuning the copied layers instead of freezing them (AnB+ − AnB) {verb} {evidence(mean, d)}."
-            if mean.shown
+            f"Tuning the copied layers instead of freezing them (AnB+ − AnB) {verb} {evidence(tuned, d)}."
+            if tuned.shown
             else "A difference between tuning the copied layers and freezing them (AnB+ − AnB) is not shown "
-            f"({evidence(mean, d)})."
+            f"({evidence(tuned, d)})."
         )
-    effects, mean = study.family("tuned transfer against tuned selffer")
-    mean = mean or (effects[0] if effects else None)
-    if mean is None:
+    benefit = study.overall("tuned transfer against tuned selffer")
+    unseen = "A benefit of the other task's layers for a tuned network is not shown"
+    if benefit is None:
+        sentences.append(f"{unseen}: it takes tuned networks from the own base (BnB+), trained as long.")
+    elif benefit.shown:
+        verb = "help" if benefit.difference > 0 else "harm"
         sentences.append(
-            "A benefit of the other task's layers for a tuned network is not shown: it takes tuned networks "
-            "from the own base (BnB+), trained as long."
-        )
-    elif mean.shown:
-        verb = "help" if mean.difference > 0 else "harm"
-        sentences.append(
-            f"Layers of the other task {verb} a tuned network (AnB+ − BnB+: {evidence(mean, d)})."
+            f"Layers of the other task {verb} a tuned network (AnB+ − BnB+: {evidence(benefit, d)})."
         )
     else:
-        sentences.append(
-            f"A benefit of the other task's layers for a tuned network is not shown (AnB+ − BnB+: "
-            f"{evidence(mean, d)})."
-        )
+        sentences.append(f"{unseen} (AnB+ − BnB+: {evidence(benefit, d)}).")
     return " ".join(sentences)
 
 

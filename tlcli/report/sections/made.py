@@ -6,13 +6,14 @@ import json
 import platform
 import shlex
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from tlcli import __version__
 from tlcli.report.document import Block, Column, Table, Text, rows_of
 from tlcli.report.registry import section
 from tlcli.report.study import Study
-from tlcli.report.study.entry import by
+from tlcli.report.study.entry import Entry, by
 from tlcli.report.study.order import arm_order
 from tlcli.report.words import at_most, clean, plural
 from tlcli.store.records import Ancestor, Checkpoint, Embeddings, Results, common_parents
@@ -112,73 +113,62 @@ def clean_digest(digest: str) -> str:
 
 def _seeds(study: Study) -> Table:
     """A row for the runs that share arm, variant, seeds and size of network, over all their training sets."""
-    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     entries = sorted(study.entries, key=lambda e: arm_order(e.method, e.arm))
-    for group in by(entries, lambda e: (e.variant, e.method, e.arm, e.dataset)).values():
-        e = group[0]
-        known = sorted({e.seed for e in group if e.seed is not None})
-        seeds = at_most([str(s) for s in known], 12) or "none"
-        row = rows.setdefault(
-            (e.variant, e.arm, seeds, e.parameters, e.training.trainable_parameters),
-            {
-                "arm": e.arm,
-                "variant": e.variant,
-                "datasets": [],
-                "runs": 0,
-                "seeds": seeds,
-                "parameters": e.parameters or None,
-                "trainable": e.training.trainable_parameters or None,
-            },
-        )
-        row["datasets"].append(clean(e.target.name))
-        row["runs"] += len(group)
-    for row in rows.values():
-        row["datasets"] = at_most(list(dict.fromkeys(row["datasets"])), 12)
+    sets = by(entries, lambda e: (e.variant, e.method, e.arm, e.dataset)).values()
+
+    def seeds(runs: Sequence[Entry]) -> str:
+        return at_most([str(s) for s in sorted({e.seed for e in runs if e.seed is not None})], 12) or "none"
+
+    def trained(e: Entry) -> int:
+        return e.training.trainable_parameters
+
+    alike = by(sets, lambda g: (g[0].variant, g[0].arm, seeds(g), g[0].parameters, trained(g[0]))).values()
+    items = [(group[0][0], group) for group in alike]
     columns = [
-        Column("arm", "arm"),
-        Column("variant", "variant", shown=any(r["variant"] for r in rows.values())),
-        Column("runs", "runs", "count"),
-        Column("seeds", "seeds"),
-        Column("datasets", "training sets"),
-        Column("parameters", "parameters", "count"),
-        Column("trainable", "trained parameters", "count"),
+        Column("arm", "arm", value=lambda item: item[0].arm),
+        Column("variant", "variant", value=lambda item: item[0].variant),
+        Column("runs", "runs", "count", value=lambda item: sum(map(len, item[1]))),
+        Column("seeds", "seeds", value=lambda item: seeds(item[1][0])),
+        Column("datasets", "training sets", value=lambda item: _sets(item[1])),
+        Column("parameters", "parameters", "count", value=lambda item: item[0].parameters or None),
+        Column("trainable", "trained parameters", "count", value=lambda item: trained(item[0]) or None),
     ]
     caption = f"Seeds and size of the networks: {plural(len(study.entries), 'run')} in all."
-    return Table("seeds", caption, columns, list(rows.values()))
+    return Table("seeds", caption, columns, rows_of(columns, items))
+
+
+def _sets(groups: Sequence[Sequence[Entry]]) -> str:
+    return at_most(list(dict.fromkeys(clean(runs[0].target.name) for runs in groups)), 12)
 
 
 def _recipes(study: Study) -> Iterable[Block]:
     """A sentence with the shared values of the recipes, and a table of the others, without seeds."""
-    recipes: dict[str, tuple[dict[str, Any], list[str], list[Any]]] = {}
     sources = [(r.provenance.name, r.recipe) for r in study.records if isinstance(r, Results)]
     sources += [
         (c.provenance.name, {"architecture": c.architecture, **c.options, **c.recipe, "seed": c.seed})
         for c in study.checkpoints
     ]
-    for name, recipe in sources:
-        if recipe:
-            key = json.dumps({k: v for k, v in recipe.items() if k != "seed"}, sort_keys=True, default=str)
-            _, names, seeds = recipes.setdefault(key, (recipe, [], []))
-            names.append(clean(name or "results"))
-            if recipe.get("seed") not in seeds:
-                seeds.append(recipe.get("seed"))
-    if not recipes:
+    groups = by([s for s in sources if s[1]], lambda s: _text({k: v for k, v in s[1].items() if k != "seed"}))
+    if not groups:
         return
-    keys = list(dict.fromkeys(k for recipe, _, _ in recipes.values() for k in recipe))
-    columns, rows = [Column("value", "value")], {k: {"value": clean(k)} for k in keys}
-    for i, (recipe, names, seeds) in enumerate(recipes.values()):
-        columns.append(Column(str(i), at_most(names, 1)))
-        for k, value in recipe.items():
-            rows[k][str(i)] = clean(at_most([_text(s) for s in seeds]) if k == "seed" else _text(value))
-    numbers = [str(i) for i in range(len(recipes))]
-    alike = [k for k in keys if len({rows[k].get(i) for i in numbers}) == 1]
-    shared = [f"{clean(k)} {rows[k]['0']}" for k in alike]
+    recipes = list(groups.values())
+    keys = list(dict.fromkeys(k for (_, recipe), *_ in recipes for k in recipe))
+
+    def value(group: Sequence[tuple[str, dict[str, Any]]], key: str) -> str | None:
+        """What the recipes of a group, which differ in their seeds alone, have for a key."""
+        texts = dict.fromkeys(_text(recipe.get(key)) for _, recipe in group)
+        return clean(at_most(list(texts))) if key in group[0][1] else None
+
+    alike = [k for k in keys if len({value(group, k) for group in recipes}) == 1]
     whose = "The recipe" if len(recipes) == 1 else "What all recipes share"
-    yield Text(f"{whose}: {', '.join(shared)}.", "note")
-    caption = "Where the recipes differ: a column per recipe, headed by its first file."
-    differing = [rows[k] for k in keys if k not in alike]
-    if differing:
-        yield Table("recipes", caption, columns, differing)
+    yield Text(f"{whose}: {', '.join(f'{clean(k)} {value(recipes[0], k)}' for k in alike)}.", "note")
+    if len(alike) < len(keys):
+        columns = [Column("value", "value", value=clean)]
+        for i, group in enumerate(recipes):
+            names = at_most([clean(name or "results") for name, _ in group], 1)
+            columns.append(Column(str(i), names, value=partial(value, group)))
+        caption = "Where the recipes differ: a column per recipe, headed by its first file."
+        yield Table("recipes", caption, columns, rows_of(columns, (k for k in keys if k not in alike)))
 
 
 def _text(value: Any) -> str:

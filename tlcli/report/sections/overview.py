@@ -144,12 +144,11 @@ def common_strata(tasks: Sequence[Task]) -> list[list[Cell]]:
 
 def _over_tasks(strata: Sequence[Sequence[Cell]]) -> Table:
     """Mean rank, interquartile mean and probability of improvement, with bootstrap intervals."""
+    from scipy.stats import rankdata
+
     arms = [c.arm for c in strata[0]]
     means = np.array([[c.mean for c in cells] for cells in strata])
-    # Of equal means each has the mean of their ranks.
-    ranks = (means[:, None, :] > means[:, :, None]).sum(2) + (
-        (means[:, None, :] == means[:, :, None]).sum(2) + 1
-    ) / 2
+    ranks = rankdata(-means, axis=1)
     runs = {a: [np.asarray(cells[i].values) for cells in strata] for i, a in enumerate(arms)}
     reference = next((a for a in arms if a == strata[0][0].task.reference), arms[0])
 

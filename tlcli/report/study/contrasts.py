@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -187,7 +187,7 @@ def contrast(
     return Contrast(first, second, compare(pairs), margin) if pairs else None
 
 
-def in_families(found: Sequence[Contrast | None]) -> list[Contrast]:
+def in_families(found: Iterable[Contrast | None]) -> list[Contrast]:
     """Contrasts with their families: those at one size whose arms are of one declaration.
 
     Results files that share an arm form one declaration, so a file of other arms changes nothing.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -118,73 +119,58 @@ class Task:
         return list(dict.fromkeys([*first, *named]))
 
     def against(self, reference: str) -> list[Contrast]:
-        """Every other arm against this one, at each size and in each variant."""
-        return self._contrasts(("against", reference), lambda: self._against(reference))
+        """Every other arm against this one of the references, at each size and in each variant.
+
+        Those before it among the references are left out: they are compared with it already.
+        """
+        return self._against[reference]
+
+    @cached_property
+    def _against(self) -> dict[str, list[Contrast]]:
+        return {
+            reference: in_families(
+                contrast(c, other, margin=self.study.options.margin)
+                for c in self.cells
+                if c.arm not in self.references[: place + 1]
+                for other in self.at(size=c.size, variant=c.variant, arm=reference)
+            )
+            for place, reference in enumerate(self.references)
+        }
 
     @property
     def gains(self) -> list[Contrast]:
         """Every arm against the reference; none without one."""
         return self.against(self.reference) if self.reference is not None else []
 
-    @property
+    @cached_property
     def changes(self) -> list[Contrast]:
         """Every arm in each further variant against itself in the first."""
-        return self._contrasts(("variants", ""), self._between_variants)
-
-    @property
-    def pairs(self) -> list[Contrast]:
-        """Every two arms of one size and variant except the references, the better one first."""
-        return self._contrasts(("pairs", ""), self._all_pairs)
-
-    @property
-    def forgetting(self) -> list[Contrast]:
-        """Source accuracy lost: every arm against the reference, else finetune, else the first."""
-        return self._contrasts(("lost", ""), self._lost)
+        first = self.variants[0]
+        return in_families(
+            contrast(c, same, margin=self.study.options.margin)
+            for c in self.cells
+            if c.variant != first
+            for same in self.at(size=c.size, variant=first, arm=c.arm)
+        )
 
     @cached_property
-    def _kept(self) -> dict[tuple[str, str], list[Contrast]]:
-        return {}
+    def pairs(self) -> list[Contrast]:
+        """Every two arms of one size and variant except the references, the better one first."""
+        others = sorted((c for c in self.cells if c.arm not in self.references), key=lambda c: -c.mean)
+        groups = by(others, lambda c: (c.size, c.variant))
+        places = dict.fromkeys((c.size, c.variant) for c in self.cells)
+        return in_families(
+            contrast(*pair) for place in places for pair in combinations(groups.get(place, ()), 2)
+        )
 
-    def _contrasts(self, key: tuple[str, str], make: Callable[[], list[Contrast | None]]) -> list[Contrast]:
-        if key not in self._kept:
-            self._kept[key] = in_families(make())
-        return self._kept[key]
-
-    def _against(self, reference: str) -> list[Contrast | None]:
-        found: list[Contrast | None] = []
-        told = self.references[: self.references.index(reference) + 1]
-        for c in self.cells:
-            if c.arm in told:
-                continue
-            others = self.at(size=c.size, variant=c.variant, arm=reference)
-            if others:
-                found.append(contrast(c, others[0], margin=self.study.options.margin))
-        return found
-
-    def _between_variants(self) -> list[Contrast | None]:
-        first = self.variants[0]
-        return [
-            contrast(c, same[0], margin=self.study.options.margin)
-            for c in self.cells
-            if c.variant != first and (same := self.at(size=c.size, variant=first, arm=c.arm))
-        ]
-
-    def _all_pairs(self) -> list[Contrast | None]:
-        found: list[Contrast | None] = []
-        for cells in by(self.cells, lambda c: (c.size, c.variant)).values():
-            others = [c for c in cells if c.arm not in self.references]
-            ranked = sorted(others, key=lambda c: -c.mean)
-            for i, first in enumerate(ranked):
-                found += [contrast(first, second) for second in ranked[i + 1 :]]
-        return found
-
-    def _lost(self) -> list[Contrast | None]:
+    @cached_property
+    def forgetting(self) -> list[Contrast]:
+        """Source accuracy lost: every arm against the reference, else finetune, else the first."""
         found: list[Contrast | None] = []
         for cells in by([c for c in self.cells if c.lost], lambda c: (c.size, c.variant)).values():
-            preferred = sorted(cells, key=lambda c: (c.arm != self.reference, c.arm != TUNED))
-            reference = preferred[0]
+            reference = min(cells, key=lambda c: (c.arm != self.reference, c.arm != TUNED))
             found += [contrast(c, reference, compare_lost) for c in cells if c is not reference]
-        return found
+        return in_families(found)
 
     def leaders(self, size: int, variant: str) -> tuple[Cell, list[Cell], bool]:
         """The best arm, the arms not shown to be behind it, and whether the runs suffice for this."""

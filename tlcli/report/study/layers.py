@@ -116,6 +116,11 @@ class LayerStudy:
         mine = [e for e in self.effects if e.name == name]
         return [e for e in mine if e.n], next((e for e in mine if not e.n), None)
 
+    def overall(self, name: str) -> Effect | None:
+        """The mean of an effect over n, or the effect at the only n."""
+        effects, mean = self.family(name)
+        return mean or next(iter(effects), None)
+
 
 def of_layers(entries: Sequence[Entry]) -> list[Entry]:
     """The runs of a layer study: frozen or tuned up to n, for several n."""
@@ -138,11 +143,7 @@ def collect(
     layered: Sequence[Entry], everything: Sequence[Entry], checkpoints: Sequence[Checkpoint], digits: int
 ) -> list[LayerStudy]:
     """One layer study per variant and kind of head (and per size, where a target has several)."""
-    sizes: dict[str, list[int]] = {}
-    for e in layered:
-        sizes.setdefault(e.task, [])
-        if e.size not in sizes[e.task]:
-            sizes[e.task] = sorted([*sizes[e.task], e.size])
+    sizes = {t: sorted({e.size for e in group}) for t, group in by(layered, lambda e: e.task).items()}
     groups = by(layered, lambda e: (_kind(e), sizes[e.task].index(e.size)))
     return [_collect(kind, group, everything, checkpoints, digits) for (kind, _), group in groups.items()]
 
