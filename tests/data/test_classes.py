@@ -181,5 +181,5 @@ def test_except_refuses_the_classes_of_another_set(tmp_path):
     parts = {"train": part, "test": part}
     store.write(path, Embeddings(parts, "all", ["1", "3"], np.array([1, 3])))
     assert parse(f"except:{path}", DIGITS[:5], held_by_file=HeldBy("digits")) == [0, 2, 4]
-    with pytest.raises(TlcliError, match="holds class 1 as '1', which is 'dog' in this dataset"):
+    with pytest.raises(TlcliError, match=r"'1'.*'dog'"):
         parse(f"except:{path}", NAMES, held_by_file=HeldBy("cifar10"))

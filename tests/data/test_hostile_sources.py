@@ -221,7 +221,7 @@ def test_one_budget_for_all_arrays(tmp_path, monkeypatch, packed):
         monkeypatch.setenv("TLCLI_MAX_BYTES", "1000000")
         load_source(str(tmp_path / name))
         monkeypatch.setenv("TLCLI_MAX_BYTES", "9000")
-        with pytest.raises(TlcliError, match="would take more than the 9,000 bytes that TLCLI_MAX_BYTES"):
+        with pytest.raises(TlcliError, match="9,000 bytes that TLCLI_MAX_BYTES"):
             load_source(str(tmp_path / name))
 
 
@@ -298,7 +298,7 @@ def test_decoded_images_are_counted_while_they_are_there(tmp_path, monkeypatch):
     for _ in range(5):  # each time 864 bytes, that are released
         assert len(images[:8]) == 8
     kept = [images.readable(np.arange(8)) for _ in range(3)]
-    with pytest.raises(TlcliError, match="its images would take more than the 3,000 bytes"):
+    with pytest.raises(TlcliError, match=r"images .* 3,000 bytes"):
         images.readable(np.arange(8))
     del kept
     images.readable(np.arange(8))

@@ -56,6 +56,6 @@ def test_a_mat_file_that_is_none(tmp_path, monkeypatch):
     with pytest.raises(TlcliError, match="begins with b'not a MA': expected a MATLAB file of version 5 or"):
         matlab.read_structures(tmp_path / "x.mat", Budget("x.mat"))
     monkeypatch.setattr(matlab, "_LONGEST", 100)
-    with pytest.raises(TlcliError, match=r"X would have 800 bytes, and a \.mat file holds 100 per variable"):
+    with pytest.raises(TlcliError, match=r"X .*800 bytes.* 100 "):
         matlab.write(tmp_path / "y.mat", {"X": np.zeros(100)})
     assert not (tmp_path / "y.mat").exists()

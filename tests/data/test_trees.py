@@ -149,13 +149,13 @@ def test_labels_parts_and_groups_of_a_table(tmp_path):
             found = [x for name, x in parts[part] if name == label]
             assert all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True))
     (tmp_path / "t.csv").write_text("path,label,split,patient\na/0.png,x,train,7\nb/0.png,x,test,7\n")
-    with pytest.raises(TlcliError, match="group '7' in the train and in the test part"):
+    with pytest.raises(TlcliError, match="group '7'"):
         load_source(str(tmp_path / "set"), labels=tmp_path / "t.csv")
     (tmp_path / "t.csv").write_text("elsewhere.png,x\n")
     with pytest.raises(TlcliError, match="names none of the 12 images"):
         load_source(str(tmp_path / "set"), labels=tmp_path / "t.csv")
     (tmp_path / "t.csv").write_text("image,MEL,NV\na/0.png,1.0,0.0\nb/0.png,0.0,1.0\n")
-    with pytest.raises(TlcliError, match="has the columns MEL, NV, image: expected one called `label`"):
+    with pytest.raises(TlcliError, match=r"MEL, NV, image.*`label`"):
         load_source(str(tmp_path / "set"), labels=tmp_path / "t.csv")
     (tmp_path / "t.csv").write_text("0.png,x\n")
     with pytest.raises(TlcliError, match="fits several images"):
@@ -227,7 +227,7 @@ def test_the_test_part_of_a_set_of_another_kind(tmp_path):
     assert np.array_equal(source.test.images[:], images)
     assert "all of two" in source.told[-1]
     np.savez(tmp_path / "two.npz", images=images, labels=np.array(list("abcdef")))
-    with pytest.raises(TlcliError, match="two has the class 'd', which one has not"):
+    with pytest.raises(TlcliError, match=r"two .*'d'"):
         load_source(str(tmp_path / "one"), test_dataset=tmp_path / "two.npz")
 
 
@@ -254,7 +254,7 @@ def test_several_sets_are_joined(tmp_path):
     assert "c/1.png (empty file)" in " ".join(cut.options["notes"])
     digits, other = load_source("digits"), load_source(str(tmp_path / "one"), image_size=8, channels=1)
     assert split(join([digits, other], other.fit), [3, 10]).image_shape == (8, 8, 1)
-    with pytest.raises(TlcliError, match="differ in size: digits 8 x 8, one 5 x 4"):
+    with pytest.raises(TlcliError, match=r"8 x 8.* 5 x 4"):
         join([digits, sources[0]], sources[0].fit)
 
 

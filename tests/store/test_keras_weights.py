@@ -119,9 +119,9 @@ def test_another_network_is_told_by_its_first_layer(
 
 def test_too_few_layers(tmp_path: Path) -> None:
     more = [*PLACES, Place("last", "dense", {"kernel": (3, 3)})]
-    with pytest.raises(TlcliError, match="4 layers with weights; the network has 5"):
+    with pytest.raises(TlcliError, match=r"4 layers .* has 5"):
         read(keras_files.legacy(tmp_path / "x.h5", as_legacy(arrays())), more)
-    with pytest.raises(TlcliError, match="lacks 'layers/dense_1', which would be last"):
+    with pytest.raises(TlcliError, match=r"'layers/dense_1'.*last"):
         read(keras_files.keras_3(tmp_path / "x.weights.h5", arrays()), more)
 
 

@@ -79,9 +79,7 @@ def test_images_that_change_while_they_are_read_are_an_error(tmp_path, monkeypat
     with open(tmp_path / "x.h5", "r+b") as file:
         file.seek(place + 10)
         file.write(b"changed")
-    with pytest.raises(
-        TlcliError, match=r"train/images was changed while it was read\. Read the file again\."
-    ):
+    with pytest.raises(TlcliError, match="train/images was changed"):
         images[:]
     with pytest.raises(TlcliError, match="does not fit its digest"):
         store.read(tmp_path / "x.h5", store.Dataset)
@@ -151,7 +149,7 @@ def test_seconds_are_no_content_but_cannot_be_changed(results: store.Results, tm
     assert [run.seconds for run in found.runs] == [1.5, None, None]
     with h5py.File(tmp_path / "timed.h5", "r+") as file:
         file["runs/seconds"][0] = 1.25
-    with pytest.raises(TlcliError, match="Its provenance does not fit its digest"):
+    with pytest.raises(TlcliError, match="provenance"):
         store.read(tmp_path / "timed.h5", store.Results)
 
 

