@@ -40,7 +40,9 @@ def read_scale(
     stds = per_channel("--std", given_std, channels)
     order = order or (published.channel_order if published else "rgb")
     if min(stds) < 1:
-        console.warn(f"--std {std}: pixels are 0...255 here; multiply by 255 what is meant for 0...1.")
+        console.warn(
+            f"--std {std} seems to be for pixels of 0...1; give 255 times that, for pixels of 0...255."
+        )
     if mean is not None and std is not None:
         return Scale(means, stds, order, "")
     whose = f"as published weights of {arch.name} expect" if published else "pixels of 0...1"

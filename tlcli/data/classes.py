@@ -71,8 +71,8 @@ class ClassExpression:
         if self.text.strip() == "all":
             if len(numbers) < 2:
                 raise TlcliError(
-                    f"There is one class alone, {class_names[0]!r:.100}: expected two at least. If it is "
-                    "meant, name it with `classes`."
+                    f"There is only one class, {class_names[0]!r:.100}: expected two or more. To take it "
+                    "alone, name it with `classes`."
                 )
             return [*sorted(numbers)]
         if self.random_part is not None:

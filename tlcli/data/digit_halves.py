@@ -101,7 +101,7 @@ def write_mat(datasets: Dataset | Sequence[Dataset], path: str | Path, *, force:
     for dataset in given:
         for name, array in _variables(dataset).items():
             if name in variables and not np.array_equal(variables[name], array):
-                raise TlcliError(f"Two datasets differ in what {name} would be: write them into two files.")
+                raise TlcliError(f"Two datasets have different images for {name}: write them to two files.")
             variables[name] = array
     matlab.write(Path(path), variables, force=force)
 

@@ -112,7 +112,7 @@ def _elements(path: Path) -> Iterator[tuple[int, bytes, str]]:
         file.seek(126)
         order = {b"IM": "<", b"MI": ">"}.get(file.read(2))
         if order is None:
-            raise ValueError("its header does not say in which order bytes are")
+            raise ValueError("its header states no byte order")
         place = 128
         while place < end:
             file.seek(place)

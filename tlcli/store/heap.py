@@ -81,7 +81,7 @@ class RawFile:
                     continue
                 head = self._take(address, number + 8)
                 if head[:4] != mark or int.from_bytes(head[number:], "little") > self._size:
-                    raise UnsafeError("stored with an index of more chunks than there is room for")
+                    raise UnsafeError("stored with an index of more chunks than the file has room for")
 
     def texts(self, header: int, name: str, count: int) -> list[bytes]:
         """The texts of an attribute of the object whose header has this address. Raises UnsafeError."""
@@ -175,4 +175,4 @@ def _attribute_data(message: bytes, name: bytes, length: int) -> bytes | None:
 
 
 def _damage_error() -> UnsafeError:
-    return UnsafeError("stored in a way that does not hang together")
+    return UnsafeError("stored inconsistently")

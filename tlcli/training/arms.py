@@ -200,12 +200,14 @@ def _phases(chosen: Method, copied: int, stays: int, options: Options) -> list[P
     phases = chosen.phases(copied, stays, **own)
     if all(phase.solve for phase in phases) and (factor != 1 or not options[AUGMENT] or options[STATISTICS]):
         raise UsageError(
-            f"{chosen.name} solves for its head: no steps, so no {RATE}=, {AUGMENT}= or {STATISTICS}=."
+            f"{chosen.name} solves for its head; leave out {RATE}=, {AUGMENT}= and {STATISTICS}=."
         )
     if options[STATISTICS] and not chosen.copies:
-        raise UsageError(f"{chosen.name} copies nothing from the base, so no {STATISTICS}=.")
+        raise UsageError(f"{chosen.name} copies nothing from the base; leave out {STATISTICS}=.")
     if options[VIEWS] and not options[AUGMENT]:
-        raise UsageError(f"{chosen.name}: {VIEWS}= are of augmented images, and {AUGMENT}=0 has none.")
+        raise UsageError(
+            f"{chosen.name}: the number of {VIEWS}= is that of augmented images, and {AUGMENT}=0 makes none."
+        )
     return [
         dataclasses.replace(
             phase,

@@ -64,7 +64,7 @@ def check_grid(
         raise UsageError(f"Two data sets are called {sorted(twice)[0]!r}; give them different file names.")
     if source_data is not None and not base.class_names:
         raise UsageError(
-            "`source`: the base has no head, so that what is forgotten of its classes cannot be measured."
+            "`source`: the base has no head, so its accuracy on the source task cannot be measured."
         )
     if source_data is not None and list(source_data.class_original) != list(base.class_original):
         raise TlcliError(
@@ -73,13 +73,15 @@ def check_grid(
             f"{', '.join(base.class_names[:5])}, ...)."
         )
     if source_data is not None and HEAD_UNITS in base.options:
-        raise UsageError("`source`: the base's own head has hidden layers and cannot stand beside another.")
+        raise UsageError("`source`: the base's head has hidden layers; expected a base with a linear head.")
     for arm in arms:
         if arm.choices and recipe.early_stopping:
             raise UsageError("`early_stopping` and alternatives (a|b) would choose on the same images.")
         for choice in arm.choices or (arm,):
             if bn_statistics == "moving" and any(phase.frozen_statistics for phase in choice.phases):
-                raise UsageError(f"`bn_statistics` moving: {arm.label} keeps them as they are in the base.")
+                raise UsageError(
+                    f"`bn_statistics` moving: {arm.label} keeps the base's statistics (statistics=1)."
+                )
             _check_arm(base, choice, recipe, source_data, below_head)
 
 
@@ -89,13 +91,13 @@ def _check_arm(
     hidden = HEAD_UNITS in with_head(base.options, dict(arm.head))
     if HEAD_UNITS in base.options and not hidden:
         raise UsageError(
-            f"{arm.label}: the base's head has hidden layers, and what lies below a linear one is not in the "
-            "base; add all_layers=none, or name other `head_units`."
+            f"{arm.label}: the base's head has hidden layers, and the base lacks the layers below a linear "
+            "head; add all_layers=none, or name other `head_units`."
         )
     if any(phase.solve for phase in arm.phases) and (hidden or arm.copy != below_head):
         raise UsageError(
-            f"{arm.label}: a head is solved for on the base's own features, so that it is linear and all "
-            "layers below it are copied; leave out `head_units` and `copy`."
+            f"{arm.label} solves for a linear head on the base's own features; leave out `head_units` and "
+            "`copy`."
         )
     terms = [term for phase in arm.phases for term in phase.terms]
     if source_data is None and any(term.source_share for term in terms):
@@ -105,13 +107,15 @@ def _check_arm(
     if not base.class_names and any(term.needs_source_head or term.needs_teacher for term in terms):
         raise UsageError(f"{arm.method} needs the base's own head, and this base has none (`headless`).")
     if "mixup" in recipe.augmentation() and any(term.needs_teacher for term in terms):
-        raise UsageError(f"{arm.method}: the base has answered to single images, and mixup mixes two.")
+        raise UsageError(
+            f"{arm.method} takes the base's logits of single images, and mixup mixes two; leave out mixup."
+        )
     if any(phase.views for phase in arm.phases):
         augmentation = recipe.augmentation()
         if not augmentation or "mixup" in augmentation:
             raise UsageError(
-                f"{arm.label}: views are kept of images augmented one by one; name how with `augment` "
-                "(not mixup, which mixes two)."
+                f"{arm.label} keeps augmented views of single images; name an augmentation with `augment` "
+                "(not mixup, which mixes two images)."
             )
         if not any(phase.frozen for phase in arm.phases):
-            raise UsageError(f"{arm.label}: no layer is frozen, so that there is nothing to keep views of.")
+            raise UsageError(f"{arm.label} freezes no layer, so it keeps no views; leave out views=.")

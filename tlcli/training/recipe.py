@@ -248,7 +248,9 @@ def _parse_augmentation(text: str) -> tuple[str, float]:
     whole = name in ("shift", "crop", "cutout")
     share = name in ("flip", "resized-crop", "color-jitter")
     if not 0 < value < 1000 or (share and value > 1) or (whole and value != int(value)):
-        raise UsageError(f"`augment`: received {text}, whose number is out of range.")
+        pixels = "a whole number of pixels from 1 to 999" if whole else "a number above 0 and below 1000"
+        expected = "a share above 0, at most 1" if share else pixels
+        raise UsageError(f"`augment`: received {text}, expected {expected} after the colon.")
     if name == "alternating-flip" and strength:
         raise UsageError(f"`augment`: received {text}, but alternating-flip takes no number.")
     return name, value
