@@ -48,8 +48,9 @@ def archs(
     The table gives all parameters and the trainable ones, for the images and classes that each network was
     made for, or for those given here. --arch-option sets options, here and in `tlcli train-base`.
     """
-    from tlcli.cli.backend import load
+    from tlcli.cli.backend import load_to_build
     from tlcli.models import architecture, architectures, parse_options
+    from tlcli.models.registry import NETWORKS
 
     chosen = [name for pattern in names or [] for name in match_names(pattern)]
     wanted = [architecture(name) for name in chosen] if names else list(architectures().values())
@@ -61,7 +62,7 @@ def archs(
         parse_options(arch.name, given)
     console = Console(quiet=quiet)
     if given or any(_registered_counts(arch, shape, classes) is None for arch in wanted):
-        load(console, "cpu", tell=False)
+        load_to_build(console, *(NETWORKS.plugin(arch.name)[0] for arch in wanted))
     rows: list[dict[str, Any]] = []
     with console.progress("counting", "networks") as progress:
         for arch in wanted:

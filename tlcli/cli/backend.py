@@ -79,20 +79,24 @@ def load(
     return at_once
 
 
-def load_to_copy(console: Console, plugin: str) -> None:
-    """Import Keras for a command that copies weights and computes nothing, without a framework if it can.
+def load_to_build(console: Console, *plugins: str) -> None:
+    """Import Keras for a command that builds networks and computes nothing, without a framework if it can.
 
     A network of a plug-in may need the framework it was written for, and a program that goes on after the
     command needs one that trains.
+
+    Args:
+        console: Shows that Keras is loaded.
+        plugins: The plug-in of each network, empty for tlcli's own.
     """
-    if plugin or not commands.OWN_PROCESS or "keras" in sys.modules:
+    if any(plugins) or not commands.OWN_PROCESS or "keras" in sys.modules:
         load(console, "cpu", tell=False)
         return
-    from tlcli.models.keras_to_copy import import_keras_to_copy
+    from tlcli.models.keras_to_build import import_keras_to_build
 
     _choose_device("cpu")
     with console.working("loading Keras"), mute():
-        import_keras_to_copy()
+        import_keras_to_build()
 
 
 def _choose_device(device: str) -> None:

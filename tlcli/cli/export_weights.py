@@ -38,7 +38,7 @@ def export_weights(
     standardised pixels.
     """
     from tlcli import store
-    from tlcli.cli.backend import load_to_copy
+    from tlcli.cli.backend import load_to_build
     from tlcli.cli.signals import StopSignals
 
     console = Console(as_json=as_json, quiet=quiet)
@@ -54,7 +54,7 @@ def export_weights(
     if not record.class_names:
         raise TlcliError(f"{checkpoint} is a base without a head; export a network that was trained from it.")
     with StopSignals(console):
-        load_to_copy(console, record.plugin)
+        load_to_build(console, record.plugin)
         from tlcli.models.exchange import export_model
         from tlcli.training.embedding import rebuild
 

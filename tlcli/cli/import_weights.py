@@ -200,13 +200,13 @@ def _tell(console: Console, path: str, written: Checkpoint, layout: str, accurac
 
 def _load(console: Console, arch: str, *, computes: bool) -> None:
     """Import Keras; with a framework that computes only if the accuracy is measured."""
-    from tlcli.cli.backend import load, load_to_copy
+    from tlcli.cli.backend import load, load_to_build
     from tlcli.models.registry import NETWORKS
 
     if computes:
         load(console, "cpu", tell=False)
     else:
-        load_to_copy(console, NETWORKS.plugin(arch)[0])
+        load_to_build(console, NETWORKS.plugin(arch)[0])
 
 
 IMAGENET = 1000

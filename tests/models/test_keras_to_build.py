@@ -16,9 +16,9 @@ NAMES = ("cnn2", "small-cnn", "keras:MobileNetV3Small")
 PROGRAM = """
 import sys
 sys.modules["jax"] = sys.modules["tensorflow"] = None  # as if not installed
-from tlcli.models.keras_to_copy import import_keras_to_copy
-import_keras_to_copy()
-from test_keras_to_copy import layers
+from tlcli.models.keras_to_build import import_keras_to_build
+import_keras_to_build()
+from test_keras_to_build import layers
 print(layers())
 assert sys.modules["jax"] is None
 assert not [name for name in sys.modules if name.startswith("keras.src.backend.jax")]

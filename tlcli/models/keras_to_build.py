@@ -14,7 +14,7 @@ from typing import Any, cast
 from tlcli.environment import skip_extras
 
 
-def import_keras_to_copy() -> None:
+def import_keras_to_build() -> None:
     """Import Keras with its backend for numpy, in a process that computes no network.
 
     This takes a quarter of the processor time that Keras takes with TensorFlow. The backend borrows
@@ -51,7 +51,9 @@ class _Empty(ModuleType):
             raise AttributeError(name)
 
         def refuse(*_: Any, **__: Any) -> Any:
-            raise NotImplementedError(f"{self.__name__}.{name} is not there in a command that copies weights")
+            raise NotImplementedError(
+                f"{self.__name__}.{name} is not there in a command that only builds networks"
+            )
 
         return refuse
 
