@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tlcli import store
-from tlcli.report.sections.accuracy import glance
+from tlcli.report.sections.accuracy import full_table, glance
 from tlcli.report.study import Cell, Options, Task
 from tlcli.report.study.gather import gather
 from tlcli.report.words import number
@@ -22,8 +22,8 @@ TABLE = re.compile(
     r"(?P<rows>(?:\|.*\n)+)"
 )
 """A table, and before it what it shows of which files: `<!-- accuracy: results/*.h5 -->`, `accuracy and kept`
-(the source accuracy after the transfer in brackets), or `difference against ARM`; `at 100` where files are
-kept for one column alone."""
+(the source accuracy after the transfer in brackets), `difference against ARM`, or `measures at 100`, columns
+of the report's table of accuracies; `at 100` where files are kept for one column alone."""
 NO_RESULTS = "results"
 """In place of `accuracy`: the results of the table are not kept here, as the words after the colon say."""
 
@@ -45,13 +45,21 @@ def task_of(page: Path, files: str, against: str) -> Task:
     return task
 
 
-def shown(task: Task, what: str, against: str) -> dict[tuple[str, str, str], str]:
-    """What the report says, by arm, variant and number of images."""
+def shown(task: Task, what: str, against: str = "", size: str = "") -> dict[tuple[str, str, str], str]:
+    """What the report says, by arm, variant and number of images, or `measures` by column."""
     if what == "difference":
         return {
             _key(c.first): f"{_points(c.difference)} ({' to '.join(map(_points, c.interval))})"
             for c in task.against(against)
             if c.interval is not None
+        }
+    if what == "measures":
+        table = full_table(task)
+        return {
+            (row["arm"], row["variant"], column.label): table.cell(row, column)
+            for row in table.rows
+            for column in table.columns
+            if f"{row['size']:,}" == size
         }
     means = {(row["arm"], row["variant"]): row for row in glance(task).rows}
     found = {_key(c): means[c.arm, c.variant][f"at_{c.size}"] for c in task.cells}
@@ -80,7 +88,8 @@ def test_tables_are_what_the_report_makes_of_the_results(page):
         assert found["what"], f"{where}: a comment before it names its results"
         if found["what"] == NO_RESULTS:
             continue
-        values = shown(task_of(page, found["files"], found["arm"] or ""), found["what"], found["arm"] or "")
+        what, against, at = found["what"], found["arm"] or "", found["size"] or ""
+        values = shown(task_of(page, found["files"], against), what, against, at)
         compared = 0
         for label, *cells in rows:
             if label.startswith("*"):  # of another page, or of an article
@@ -90,7 +99,7 @@ def test_tables_are_what_the_report_makes_of_the_results(page):
             variant = named.pop("variant", "")
             for column, cell in named.items():
                 size = column.removesuffix(" images")
-                if found["size"] not in (None, size):
+                if what != "measures" and at not in ("", size):
                     continue
                 assert cell.replace("*", "") == values[arm, variant, size], f"{where}: {arm}, {size}"
                 compared += 1
