@@ -18,7 +18,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from unittest import mock
 
-ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(("TLCLI", "NO_COLOR", "COLUMNS"))}
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+"""The variables that say how many threads numpy, scikit-learn and TensorFlow take."""
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith(("TLCLI", "NO_COLOR", "COLUMNS", *THREADS))
+}
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
 _TESTS = str(Path(__file__).parent)
 _STREAMS = ("stdin", "stdout", "stderr")

@@ -29,17 +29,17 @@ def test_killed_stopped_and_refused_writers_lose_nothing(tmp_path: Path) -> None
         "--seed",
         "1",
         "--kills",
-        "9",
-        "--failures",
         "6",
+        "--failures",
+        "4",
         "--stops",
-        "3",
+        "2",
         "--folder",
         str(tmp_path),
     ]
     done = subprocess.run(command, capture_output=True, text=True, env=processes.ENVIRONMENT)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["kills"] == 9
+    assert json.loads(done.stdout)["kills"] == 6
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the harness forks")

@@ -51,9 +51,7 @@ def fresh(tmp_path, monkeypatch):
 def test_the_makefile_of_the_example_and_what_is_said_without_its_file(fresh, monkeypatch, capsys):
     monkeypatch.setenv("TLCLI_WITH", "mine.py")
     commands = recipes("report/report.html")
-    assert [c[0] for c in commands] == ["split", "train-base", "split", "transfer", "report"] or len(
-        commands
-    ) == 5
+    assert sorted(c[0] for c in commands) == ["report", "split", "split", "train-base", "transfer"]
     for command in commands:
         assert run([*command, "-q"]) == 0, (command, capsys.readouterr().err)
     base = store.read("out/base.h5", store.Checkpoint)
