@@ -15,7 +15,6 @@ from tlcli.report.study import Study, Task
 from tlcli.report.study.contrasts import Contrast
 from tlcli.report.study.entry import CONTROL, NEIGHBOURS, by
 from tlcli.report.study.order import size_text
-from tlcli.report.study.worth import worth
 from tlcli.report.words import NBSP, at_most, between, clean, count, listing, number, plural, points, sentence
 
 Words = Iterable[str]
@@ -95,14 +94,16 @@ def _one_task(study: Study, task: Task) -> Words:
     if not contrasts:
         yield _best(task)
         return
-    control = any(c.method == CONTROL for c in task.at(arm=reference))
     if not any(c.enough for c in contrasts):
         yield _too_few(contrasts, reference)
         return
-    yield _verdict(contrasts, reference, control)
+    yield _verdict(contrasts, reference, reference == task.control)
     yield _extent(contrasts, reference)
     yield from filter(None, (_as_data(contrasts, reference), _losers(every, reference)))
-    yield from filter(None, (_control(task, contrasts), _cost(task), _time(contrasts), _leaders(task)))
+    forgetful = [c for c in task.cells if c.lost is not None]
+    yield from filter(None, (_control(task, contrasts), extremes(forgetful), _time(contrasts)))
+    if len(task.arms) > 2:
+        yield leaders(task, task.sizes[-1:])
 
 
 def _verdict(contrasts: Sequence[Contrast], reference: str, control: bool) -> str:
@@ -117,18 +118,13 @@ def _verdict(contrasts: Sequence[Contrast], reference: str, control: bool) -> st
     one = f"at {plural(sizes[0], 'training image')}"
     if not better:
         many = f"at any of {len(sizes)} numbers of training images ({size_text(sizes)})"
-        return f"{sentence(none)} {one if len(sizes) == 1 else many}{_detectable(contrasts)}."
+        return f"{sentence(none)} {one if len(sizes) == 1 else many}{would_have_shown(contrasts, '; {}')}."
     if len(sizes) == 1:
         return f"{what} {one}."
     if len(better) == len(sizes):
         return f"{what} at every number of training images, from {count(sizes[0])} to {count(sizes[-1])}."
     rest = [s for s in sizes if s not in better]
     return f"{what} at {size_text(better)} training images; at {size_text(rest)} {none}."
-
-
-def _detectable(contrasts: Sequence[Contrast]) -> str:
-    text = would_have_shown(contrasts)
-    return f"; {text}" if text else ""
 
 
 def _extent(contrasts: Sequence[Contrast], reference: str) -> str:
@@ -149,9 +145,9 @@ def _as_data(contrasts: Sequence[Contrast], reference: str) -> str:
     """The worth of the best arm in images of the reference, at the smallest size where it is known."""
     for size in sorted({c.size for c in contrasts if c.second.method == CONTROL}):
         best = best_at(size, contrasts)
-        found = worth(best.first, reference)
+        found = best.first.worth
         if found is not None and best.gain and size < found.largest:
-            return f"{worth_text(found, size, best.first.name, reference)}."
+            return f"{worth_text(best.first, found, reference)}."
     return ""
 
 
@@ -192,12 +188,6 @@ def _control(task: Task, contrasts: Sequence[Contrast]) -> str:
     return text
 
 
-def _cost(task: Task) -> str:
-    """A sentence on forgetting."""
-    cells = [c for c in task.cells if c.lost is not None]
-    return extremes(cells) if cells else ""
-
-
 def _time(contrasts: Sequence[Contrast]) -> str:
     """What the best arm takes and the reference, at the largest size: seconds of a run, if recorded, and the
     images seen when it is where the reference ends."""
@@ -223,13 +213,6 @@ def _images_to_reach(best: Contrast) -> str:
         f"At {best.first.where}, {best.first.name} needs to see {count(at)} images to reach what "
         f"{best.second.name} has after {count(best.second.samples)}."
     )
-
-
-def _leaders(task: Task) -> str:
-    """A sentence on the best arm at the largest size, if there are three or more."""
-    if len(task.arms) < 3:
-        return ""
-    return leaders(task, task.sizes[-1:])
 
 
 def _too_few(contrasts: Sequence[Contrast], reference: str) -> str:
@@ -280,11 +263,12 @@ def _over_tasks(study: Study) -> Words:
         yield f"{what} on {len(helped)} of {plural(len(enough), 'task')}: {names}."
     else:
         reference = "scratch" if control else "the reference"
-        known = _would_have_shown(enough)
+        known = would_have_shown([c for t in enough for c in t.gains], "; {}")
         yield f"No arm is shown to be better than {reference} on any of {plural(len(enough), 'task')}{known}."
     yield from _by_arm(enough)
     if helped and (unhelped := [t for t in enough if t not in helped]):
-        yield f"No gain is shown on {at_most([t.name for t in unhelped], 4)}{_would_have_shown(unhelped)}."
+        known = would_have_shown([c for t in unhelped for c in t.gains], "; {}")
+        yield f"No gain is shown on {at_most([t.name for t in unhelped], 4)}{known}."
 
 
 def _by_arm(tasks: Sequence[Task]) -> Words:
@@ -307,7 +291,3 @@ def _by_arm(tasks: Sequence[Task]) -> Words:
         yield f"Of its accuracy on the source task the base loses, on average, {listing(lost)}."
     if seconds := cells_of("mean_seconds", "s"):
         yield f"A run takes, on average over the tasks, {listing(seconds)}."
-
-
-def _would_have_shown(tasks: Sequence[Task]) -> str:
-    return _detectable([c for t in tasks for c in t.gains])

@@ -11,6 +11,7 @@ import numpy as np
 from tlcli.report import drawing, style
 from tlcli.report.study import Cell, Entry
 from tlcli.report.study.curves import curve
+from tlcli.report.study.entry import CONTROL
 from tlcli.report.study.layers import BASE, NOTHING, SERIES, LayerStudy
 from tlcli.report.words import number, plural
 from tlcli.store.records import Part
@@ -217,13 +218,15 @@ def _draw_network_panel(ax: Any, found: NetworkCurves, quantity: str, scale: flo
 def draw_layers(study: LayerStudy, columns: int) -> Any:
     """Accuracy against n with base and control as lines, and the difference from the base."""
     series = [s for s in SERIES.values() if s in study.values]
-    legend = {s: _look(s) for s in series}
-    if study.base:
-        legend[BASE] = {"color": style.INK, "lw": 1.4}
-    if study.nothing:
-        legend[NOTHING] = dict(zip(("color", "marker"), style.METHODS["scratch"], strict=True))
+    lines = series + [BASE] * bool(study.base) + [NOTHING] * bool(study.nothing)
+    legend = {line: _look(line) for line in lines}
     figure, axes = drawing.grid(2 if study.base else 1, columns, height=3.0, legend=legend)
-    _draw_levels(axes[0], study)
+    if (base := study.summary(BASE)) is not None:
+        axes[0].axhline(100 * base.mean, zorder=1, **_look(BASE))
+        axes[1].axhline(0, zorder=1, **_look(BASE))
+        axes[1].set_ylabel("difference from the base (points)")
+    if (nothing := study.summary(NOTHING)) is not None:
+        _draw_series(axes[0], NOTHING, 0, [(0, nothing.mean, nothing.interval)], study.digits, "%")
     for i, s in enumerate(series):
         dodge = 0.07 * (i - (len(series) - 1) / 2)
         stats = [(n, m) for n in study.depths if (m := study.summary(s, n)) is not None]
@@ -234,25 +237,12 @@ def draw_layers(study: LayerStudy, columns: int) -> Any:
             points = [(n, c.difference, c.interval() if c.runs > 2 else None) for n, c in drops]
             _draw_series(axes[1], s, dodge, points, study.digits, "points")
     axes[0].set_ylabel("test accuracy on B (%)")
-    if study.base:
-        axes[1].axhline(0, color=style.INK, lw=1.4, zorder=1)
-        axes[1].set_ylabel("difference from the base (points)")
     first = 0 if study.nothing else study.depths[0]
     for ax in axes:
         ax.set_xticks([n for n in (0, *study.depths) if n >= first])
         ax.set_xlim(first - 0.5, study.depths[-1] + 0.5)
         ax.set_xlabel("n, layers copied")
     return figure
-
-
-def _draw_levels(ax: Any, study: LayerStudy) -> None:
-    if (base := study.summary(BASE)) is not None:
-        ax.axhline(100 * base.mean, color=style.INK, lw=1.4, zorder=1)
-    if (nothing := study.summary(NOTHING)) is not None:
-        colour, marker = style.METHODS["scratch"]
-        ax.plot([0], [100 * nothing.mean], marker, color=colour)
-        if nothing.interval is not None:
-            ax.plot([0, 0], [100 * v for v in nothing.interval], color=colour, lw=1.1)
 
 
 def _draw_series(
@@ -263,22 +253,21 @@ def _draw_series(
     digits: int,
     unit: str,
 ) -> None:
-    x, y = [n + dodge for n, *_ in values], [100 * v[1] for v in values]
-    (line,) = ax.plot(x, y, zorder=3, **_look(s))
-    tips = [f"{s}, n = {n}: {number(100 * v, digits)} {unit}" for n, v, _ in values]
-    drawing.tag(line, tips=tips)
+    look = _look(s)
+    x, y = [n + dodge for n, *_ in values], [100 * mean for _, mean, _ in values]
+    (line,) = ax.plot(x, y, zorder=3, **look)
+    names = [f"{s}, n = {n}" if n else s for n, *_ in values]
+    drawing.tag(line, tips=[f"{t}: {number(v, digits)} {unit}" for t, v in zip(names, y, strict=True)])
     for xi, (_, _, interval) in zip(x, values, strict=True):
         if interval is not None:
-            ax.plot([xi, xi], [100 * v for v in interval], color=_look(s)["color"], lw=1.1, zorder=2)
+            ax.plot([xi, xi], [100 * v for v in interval], color=look["color"], lw=1.1, zorder=2)
 
 
-def _look(series: str) -> dict[str, Any]:
-    """Colour and marker of the method; dashed and hollow from the own task, filled from the other."""
-    colour, marker = style.METHODS[next(method for (method, _), name in SERIES.items() if name == series)]
-    own = series.startswith("B")
-    return {
-        "color": colour,
-        "marker": marker,
-        "ls": (0, (4, 2)) if own else "-",
-        "mfc": style.PAPER if own else colour,
-    }
+def _look(line: str) -> dict[str, Any]:
+    """The look of the base, the control or a series: dashed and hollow from the own task."""
+    if line == BASE:
+        return {"color": style.INK, "lw": 1.4}
+    method = next((method for (method, _), name in SERIES.items() if name == line), CONTROL)
+    colour, marker = style.METHODS[method]
+    own = {"ls": (0, (4, 2)), "mfc": style.PAPER} if line.startswith("B") else {}
+    return {"color": colour, "marker": marker, **own}

@@ -13,7 +13,7 @@ from tlcli.report.registry import section
 from tlcli.report.sections.gains import images_text, span_text, with_span
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.entry import CONTROL, by
-from tlcli.report.study.worth import Worth, worth
+from tlcli.report.study.worth import Worth
 from tlcli.report.words import plural
 
 FEWEST_SIZES = 4
@@ -25,11 +25,10 @@ Valued = Sequence[tuple[Cell, Worth]]
 @section("effective-data", "Effective data", order=14)
 def effective_data(study: Study, task: Task) -> Iterable[Block]:
     """For studies over many sizes: a curve for each arm, and what was transferred in images."""
-    control = next((a for a in task.arms if any(c.method == CONTROL for c in task.at(arm=a))), None)
+    control = task.control
     if control is None or len({c.size for c in task.at(arm=control)}) < FEWEST_SIZES:
         return
-    found = [(c, worth(c, control)) for c in task.cells if c.method != CONTROL]
-    valued = [(c, w) for c, w in found if w is not None]
+    valued = [(c, w) for c in task.cells if c.method != CONTROL and (w := c.worth) is not None]
     if not valued:
         return
     caption = (

@@ -87,6 +87,8 @@ def _verdicts(contrasts: Sequence[Contrast]) -> Iterable[str]:
 
 def extremes(cells: Sequence[Cell]) -> str:
     """A sentence on the arms that lose most and least, at the largest size."""
+    if not cells:
+        return ""
     size = max(c.size for c in cells)
     losses = {c: c.lost.mean for c in cells if c.size == size and c.lost is not None}
     texts = [

@@ -12,9 +12,9 @@ from tlcli.report.plots.arms import draw_differences
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.contrasts import Contrast
-from tlcli.report.study.entry import CONTROL, by
+from tlcli.report.study.entry import by
 from tlcli.report.study.order import size_text
-from tlcli.report.study.worth import Worth, worth
+from tlcli.report.study.worth import Worth
 from tlcli.report.words import at_most, count, listing, number, plural, points
 
 ADJUSTED = "Intervals and p values hold for all arms of one command and number of training images at once."
@@ -27,7 +27,7 @@ def gain(study: Study, task: Task) -> Iterable[Block]:
     """Differences from scratch, or from the arm that the others extend, and from the arms asked for."""
     for place, reference in enumerate(task.references):
         if contrasts := task.against(reference):
-            if place or reference != task.reference or not _is_control(task, reference):
+            if place or reference != task.control:
                 yield Text(f"Against {reference}", "heading")
             yield _chart(study, task, contrasts, reference, place)
             yield _table(task, contrasts, reference, place)
@@ -35,20 +35,12 @@ def gain(study: Study, task: Task) -> Iterable[Block]:
             yield from (Text(t) for t in _worths(task, contrasts, reference))
 
 
-def _is_control(task: Task, reference: str) -> bool:
-    return any(c.method == CONTROL for c in task.at(arm=reference))
-
-
 def _chart(study: Study, task: Task, contrasts: Sequence[Contrast], reference: str, place: int) -> Chart:
-    base = "training from scratch" if _is_control(task, reference) else reference
-    sizes = len({c.size for c in contrasts})
-    scale = " All panels share one scale." if sizes > 1 else ""
-    caption = f"Test accuracy less that of {base}, with simultaneous 95 % intervals. {MARKS}{scale}"
-    if all(c.comparison.exact is not None for c in contrasts):
-        caption = (
-            f"Test accuracy less that of {base}: one network against another on these test images, with "
-            f"exact simultaneous 95 % intervals. {MARKS}{scale}"
-        )
+    base = "training from scratch" if reference == task.control else reference
+    networks = all(c.comparison.exact is not None for c in contrasts)
+    how = ": one network against another on these test images, with exact" if networks else ", with"
+    scale = " All panels share one scale." if len({c.size for c in contrasts}) > 1 else ""
+    caption = f"Test accuracy less that of {base}{how} simultaneous 95 % intervals. {MARKS}{scale}"
     told = " ".join(verdicts(contrasts, reference, study.options.margin))
     name = task.id("gain" if not place else f"gain-{place + 1}")
     draw = partial(draw_differences, contrasts, study.looks, f"difference from {reference} (points)")
@@ -56,22 +48,17 @@ def _chart(study: Study, task: Task, contrasts: Sequence[Contrast], reference: s
 
 
 def _table(task: Task, contrasts: Sequence[Contrast], reference: str, place: int) -> Table:
-    d = task.digits
-    control = _is_control(task, reference)
-    worths = {c: worth(c.first, reference) for c in contrasts if control and c.difference > 0}
-    known = any(worths.values())
+    known = {c: c.first.worth for c in contrasts if reference == task.control and c.difference > 0}
 
     def worth_of(c: Contrast) -> str | None:
-        return with_span(found) if (found := worths.get(c)) else None
+        return with_span(w) if (w := known.get(c)) else None
 
-    columns = [
-        *gain_columns(d),
-        Column("worth", f"worth in images of {reference}", "figure", value=worth_of),
-    ]
+    label = f"worth in images of {reference}"
+    columns = [*gain_columns(task.digits), Column("worth", label, "figure", value=worth_of)]
     note = ADJUSTED
     if any(c.comparison.runs < len(c.first.runs) for c in contrasts):
         note += " Where an arm has runs that the other lacks, the difference is over the runs that both have."
-    if known:
+    if any(known.values()):
         note += (
             f" Worth: the number of training images with which {reference} reaches the same accuracy, on the "
             "line through its means over the logarithm of that number, with its 95 % interval."
@@ -103,23 +90,24 @@ def span_text(w: Worth, less: int = 0) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def worth_text(found: Worth, size: int, arm: str, reference: str) -> str:
+def worth_text(cell: Cell, found: Worth, reference: str) -> str:
     return (
-        f"{plural(size, 'image')} with {arm} are worth {images_text(found.images, found)} with {reference} "
-        f"(95 % interval {span_text(found)})"
+        f"{plural(cell.size, 'image')} with {cell.name} are worth {images_text(found.images, found)} with "
+        f"{reference} (95 % interval {span_text(found)})"
     )
 
 
 def _worths(task: Task, contrasts: Sequence[Contrast], reference: str) -> Iterable[str]:
     """The worth of the best arm in images from scratch, at each size except the largest, if known."""
-    parts = []
-    if not _is_control(task, reference):
-        return
-    for size in dict.fromkeys(c.size for c in contrasts):
-        best = best_at(size, contrasts)
-        found = worth(best.first, reference)
-        if found is not None and size < found.largest and best.difference > 0:
-            parts.append(worth_text(found, size, best.first.name, reference))
+    best = (best_at(size, contrasts) for size in dict.fromkeys(c.size for c in contrasts))
+    parts = [
+        worth_text(c.first, found, reference)
+        for c in best
+        if (found := c.first.worth)
+        and reference == task.control
+        and c.size < found.largest
+        and c.difference > 0
+    ]
     if parts:
         yield f"As data: {at_most(parts, 4)}."
 
@@ -157,7 +145,7 @@ def verdicts(contrasts: Sequence[Contrast], reference: str, margin: float | None
         if rest:
             names = at_most([c.first.name for c in rest], 5)
             verb = "is" if len(rest) == 1 else "are"
-            parts.append(f"{names} {verb} not shown to differ from it{_brackets(rest)}")
+            parts.append(f"{names} {verb} not shown to differ from it{would_have_shown(rest, ' ({})')}")
         sentences.append(f"At {plural(size, 'training image')} {'; '.join(parts)}.")
     return sentences
 
@@ -176,24 +164,20 @@ def differences(group: Sequence[Contrast], most: int = 5) -> str:
 def _none(group: Sequence[Contrast], reference: str, where: str, margin: float | None) -> str:
     names = list(dict.fromkeys(c.first.name for c in group))
     who = f"None of the {len(names)} arms is" if len(names) > 1 else f"{names[0]} is not"
-    text = f"{who} shown to differ from {reference}{where}{_brackets(group)}."
+    text = f"{who} shown to differ from {reference}{where}{would_have_shown(group, ' ({})')}."
     if margin is not None and all(c.equivalent for c in group):
         text += f" All are equivalent to it within {points(margin, group[0].first.task.digits)}."
     return text
 
 
-def _brackets(group: Sequence[Contrast]) -> str:
-    text = would_have_shown(group)
-    return f" ({text})" if text else ""
-
-
-def would_have_shown(group: Sequence[Contrast]) -> str:
-    """The smallest differences that comparisons would have shown, in words; empty if unknown."""
+def would_have_shown(group: Sequence[Contrast], form: str) -> str:
+    """The smallest differences that comparisons would have shown, in such a form; empty if unknown."""
     known = sorted(c.detectable for c in group if c.detectable is not None)
     if not known:
         return ""
     low, high = (number(100 * x, group[0].first.task.digits) for x in (known[0], known[-1]))
-    return f"only differences of {low if low == high else f'{low} to {high}'} points or more would have shown"
+    least = low if low == high else f"{low} to {high}"
+    return form.format(f"only differences of {least} points or more would have shown")
 
 
 def _of_networks(contrasts: Sequence[Contrast], reference: str) -> Iterable[str]:

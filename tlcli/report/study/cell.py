@@ -15,6 +15,7 @@ from tlcli.analysis.statistics import Summary
 from tlcli.report.study.contrasts import units
 from tlcli.report.study.curves import Curve, curve
 from tlcli.report.study.entry import Entry
+from tlcli.report.study.worth import Worth, worth
 from tlcli.report.words import percent, plural
 
 if TYPE_CHECKING:
@@ -168,6 +169,11 @@ class Cell:
     def curve(self) -> Curve | None:
         """Test accuracy along the training."""
         return curve([e.history for e in self.runs], "test_accuracy")
+
+    @cached_property
+    def worth(self) -> Worth | None:
+        """The worth in images from scratch, if that was trained with several numbers of them."""
+        return None if self.task.control is None else worth(self, self.task.control)
 
     @cached_property
     def parts(self) -> BiasVariance | None:

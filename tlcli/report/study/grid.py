@@ -103,10 +103,15 @@ class Task:
         return f"{text}: {self.name}" if len(self.study.tasks) > 1 else text
 
     @cached_property
+    def control(self) -> str | None:
+        """The arm that is trained from scratch."""
+        return next((a for a in self.arms if any(c.method == CONTROL for c in self.at(arm=a))), None)
+
+    @cached_property
     def reference(self) -> str | None:
         """The arm to compare all others with: scratch, or the arm that the others extend by options."""
-        if controls := [a for a in self.arms if any(c.method == CONTROL for c in self.at(arm=a))]:
-            return controls[0]
+        if self.control is not None:
+            return self.control
         trained = [a for a in self.arms if any(c.method != NEIGHBOURS for c in self.at(arm=a))]
         whole = [a for a in trained if all(a == b or re.match(re.escape(a) + r"[:(]", b) for b in trained)]
         return whole[0] if whole and len(trained) > 1 else None

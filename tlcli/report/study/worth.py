@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tlcli.analysis.statistics import draws_of_mean
-from tlcli.report.study.cell import Cell
+
+if TYPE_CHECKING:
+    from tlcli.report.study.cell import Cell
 
 DRAWS = 4000
 FEWEST = 2
