@@ -5,7 +5,7 @@ All text is plain. `words.clean` cleans names from files on entry; each output e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +57,14 @@ class Table:
     def visible(self) -> list[Column]:
         """The columns of the page: those that are to be shown and have something to show."""
         return [c for c in self.columns if c.shown and any(r.get(c.key) not in (None, "") for r in self.rows)]
+
+    def lines(self) -> Iterator[tuple[list[str], bool]]:
+        """The texts of each row's visible columns, and whether the row starts a further group."""
+        columns, before = self.visible, None
+        for i, row in enumerate(self.rows):
+            group = row.get(self.group)
+            yield [self.cell(row, c) for c in columns], i > 0 and group != before
+            before = group
 
     def cell(self, row: dict[str, Any], column: Column) -> str:
         """The text of a value on the page and in the Markdown."""

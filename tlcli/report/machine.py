@@ -123,7 +123,7 @@ def _block(block: Block, formats: Sequence[str]) -> dict[str, Any]:
     if csv_name(block) not in FILES_ONLY:
         content["rows"] = [{c.key: _finite(row.get(c.key)) for c in block.columns} for row in block.rows]
     if block.shown:
-        content["shown"] = [[block.cell(row, c) for c in block.visible] for row in block.rows]
+        content["shown"] = [texts for texts, _ in block.lines()]
     return content
 
 
@@ -132,8 +132,4 @@ def _finite(value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return str(value)
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)

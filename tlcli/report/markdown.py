@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from tlcli.report.document import Block, Chart, Document, Table, Text
 from tlcli.report.page import table_files
 from tlcli.report.words import NUMERIC, slug
@@ -27,9 +25,7 @@ def markdown(document: Document) -> str:
 
 def _block(block: Block, document: Document) -> str:
     if isinstance(block, Table):
-        return (
-            _table(block, document) if block.shown else f"{e(block.caption)} ({_links(table_files(block))})"
-        )
+        return _table(block, document) if block.shown else _caption(block)
     return _figure(block, document) if isinstance(block, Chart) else _text(block)
 
 
@@ -49,19 +45,17 @@ def _figure(chart: Chart, document: Document) -> str:
     )
 
 
-def _links(files: Sequence[str]) -> str:
-    return ", ".join(f"[{name.rpartition('.')[2].upper()}]({name})" for name in files)
+def _caption(table: Table) -> str:
+    links = ", ".join(f"[{name.rpartition('.')[2].upper()}]({name})" for name in table_files(table))
+    return f"{e(table.caption)} ({links})"
 
 
 def _table(table: Table, document: Document) -> str:
-    lines = [
-        f"*Table {document.number(table)}.* {e(table.caption)} ({_links(table_files(table))})",
-        "",
-    ]
-    lines.append("| " + " | ".join(e(c.label) for c in table.visible) + " |")
-    lines.append("| " + " | ".join("---:" if c.kind in NUMERIC else "---" for c in table.visible) + " |")
-    for row in table.rows:
-        lines.append("| " + " | ".join(e(table.cell(row, c)) for c in table.visible) + " |")
+    columns = table.visible
+    rows = [[c.label for c in columns], *(texts for texts, _ in table.lines())]
+    lines = ["| " + " | ".join(map(e, texts)) + " |" for texts in rows]
+    lines.insert(1, "| " + " | ".join("---:" if c.kind in NUMERIC else "---" for c in columns) + " |")
+    lines[:0] = [f"*Table {document.number(table)}.* {_caption(table)}", ""]
     if table.note:
         lines += ["", e(table.note)]
     return "\n".join(lines)

@@ -127,24 +127,19 @@ def _figure(chart: Chart, drawn: Drawn, document: Document) -> str:
 
 
 def _table(table: Table, document: Document) -> str:
-    head = "".join(
-        f'<th scope="col"{_class(c)}{_arm(c.arm, document)}>{e(c.label)}</th>' for c in table.visible
-    )
+    columns = table.visible
+    head = "".join(f'<th scope="col"{_class(c)}{_arm(c.arm, document)}>{e(c.label)}</th>' for c in columns)
     rows = []
-    before: object = None
-    for row in table.rows:
-        mark = (
-            ' class="group"' if table.group and before is not None and row.get(table.group) != before else ""
+    for row, (texts, starts) in zip(table.rows, table.lines(), strict=True):
+        cells = "".join(
+            f"<td{_class(c, text)}{_arm(c.arm, document)}>{_breakable(c, text)}</td>"
+            for c, text in zip(columns, texts, strict=True)
         )
-        before = row.get(table.group) if table.group else None
-        texts = [(c, table.cell(row, c)) for c in table.visible]
-        cells = [
-            f"<td{_class(c, text)}{_arm(c.arm, document)}>{_breakable(c, text)}</td>" for c, text in texts
-        ]
-        rows.append(f"<tr{mark}{_arm(row.get('arm'), document)}>{''.join(cells)}</tr>")
+        mark = ' class="group"' if starts else ""
+        rows.append(f"<tr{mark}{_arm(row.get('arm'), document)}>{cells}</tr>")
     n, name = document.number(table), f"table-{slug(table.id)}"
     short = " short" if len(rows) <= SHORT else ""
-    many = ' class="many"' if len(table.visible) > MANY else ""
+    many = ' class="many"' if len(columns) > MANY else ""
     caption = f"<b>Table {n}.</b> {e(table.caption)} {_links(table_files(table))}"
     note = f'<p class="note">{e(table.note)}</p>' if table.note else ""
     return (

@@ -35,10 +35,8 @@ def tex(table: Table) -> str:
     lines = [f"% {' '.join(table.caption.split())}", "% Needs \\usepackage{booktabs}."]
     lines.append(rf"\begin{{tabular}}{{{''.join('r' if c.kind in NUMERIC else 'l' for c in columns)}}}")
     lines += [r"\toprule", " & ".join(escape(c.label) for c in columns) + r" \\", r"\midrule"]
-    before: object = None
-    for i, row in enumerate(table.rows):
-        if table.group and i and row.get(table.group) != before:
+    for texts, starts in table.lines():
+        if starts:
             lines.append(r"\addlinespace")
-        before = row.get(table.group)
-        lines.append(" & ".join(escape(table.cell(row, c)) for c in columns) + r" \\")
+        lines.append(" & ".join(map(escape, texts)) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])

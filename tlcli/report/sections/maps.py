@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tlcli.report import thumbnails
-from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.document import Block, Chart, Column, Table, Text, rows_of
 from tlcli.report.plots.single import draw_scatter
 from tlcli.report.registry import section
 from tlcli.report.study import Study
@@ -143,15 +143,15 @@ def _data(
     name: str,
     id: str,
 ) -> Table:
-    columns = [Column("embeddings", "embeddings"), Column("class", "class")]
-    columns += [Column("source_index", "position in the published set", "count")]
-    for title, _ in panels:
-        columns += [Column(f"{title} {axis}", f"{title} {axis}", "number", 3) for axis in ("x", "y")]
-    rows = []
-    for i, c in enumerate(labels.tolist()):
-        row: dict[str, Any] = {"embeddings": name, "class": names[c] if c < len(names) else str(c)}
-        row["source_index"] = int(indices[i])
-        for title, flat in panels:
-            row |= {f"{title} x": float(flat[i, 0]), f"{title} y": float(flat[i, 1])}
-        rows.append(row)
+    classes = [names[c] if c < len(names) else str(c) for c in labels.tolist()]
+    columns = [
+        Column("embeddings", "embeddings", value=lambda i: name),
+        Column("class", "class", value=classes.__getitem__),
+        Column("source_index", "position in the published set", "count", value=indices.__getitem__),
+    ]
+    for title, flat in panels:
+        for k, axis in enumerate(("x", "y")):
+            place = flat[:, k].tolist().__getitem__
+            columns.append(Column(f"{title} {axis}", f"{title} {axis}", "number", 3, value=place))
+    rows = rows_of(columns, range(len(labels)))
     return Table(id, "The points of the map.", columns, rows, shown=False, file="map")

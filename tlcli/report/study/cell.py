@@ -12,7 +12,7 @@ import numpy as np
 from tlcli.analysis import measures, statistics
 from tlcli.analysis.measures import BiasVariance, ClassMeasures
 from tlcli.analysis.statistics import Summary
-from tlcli.report.study.contrasts import units
+from tlcli.report.study.contrasts import right_answers, units
 from tlcli.report.study.curves import Curve, curve
 from tlcli.report.study.entry import Entry
 from tlcli.report.study.worth import Worth, worth
@@ -99,12 +99,8 @@ class Cell:
     @cached_property
     def new_images(self) -> tuple[float, float] | None:
         """The interval of the mean for other images (and runs) of the same kind."""
-        rows = [[e.correct for e in unit] for unit in self.units]
-        if any(c is None for row in rows for c in row):
-            return None
-        return statistics.new_images(
-            np.stack([row[0] if len(row) == 1 else np.mean(row, axis=0) for row in rows])  # type: ignore
-        )
+        correct = right_answers(self.units)
+        return None if correct is None else statistics.new_images(correct)
 
     @cached_property
     def train(self) -> float | None:

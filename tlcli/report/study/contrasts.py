@@ -150,9 +150,10 @@ def pair_runs(first: Sequence[Entry], second: Sequence[Entry]) -> list[Pair]:
 def compare_runs(pairs: Sequence[Pair]) -> Comparison:
     """Compare test accuracies, repetition by repetition, on the same images if there are predictions."""
     groups = _repetitions(pairs)
-    if any(a.correct is None or b.correct is None or a.task != b.task for a, b in pairs):
+    left, right = (right_answers([[pair[side] for pair in g] for g in groups]) for side in (0, 1))
+    if left is None or right is None or any(a.task != b.task for a, b in pairs):
         return _compare_means(groups, lambda e: e.measured)
-    return statistics.compare(_correct(groups, 0), _correct(groups, 1))
+    return statistics.compare(left, right)
 
 
 def compare_lost(pairs: Sequence[Pair]) -> Comparison:
@@ -170,9 +171,14 @@ def _compare_means(groups: Sequence[Sequence[Pair]], measure: Callable[[Entry], 
     return statistics.compare_means(left, right)
 
 
-def _correct(groups: Sequence[Sequence[Pair]], side: int) -> np.ndarray:
-    """Repetitions x images: right or wrong, or the share of right over several runs of one training set."""
-    rows = [[pair[side].correct for pair in g] for g in groups]
+def right_answers(repetitions: Sequence[Sequence[Entry]]) -> np.ndarray | None:
+    """Repetitions x images: right or wrong, or the share of right over several runs of one training set.
+
+    None where a run has no predictions.
+    """
+    rows = [[e.correct for e in runs] for runs in repetitions]
+    if any(c is None for row in rows for c in row):
+        return None
     return np.stack([row[0] if len(row) == 1 else np.mean(row, axis=0) for row in rows])  # type: ignore
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -78,10 +79,8 @@ def _key(e: Entry) -> tuple[Any, ...]:
 
 def _without_doubles(study: Study) -> None:
     """Keep one of equal runs. A difference of recipes tells runs of one name apart."""
-    doubles = [group for group in by(study.entries, _key).values() if len(group) > 1]
-    if not doubles:
-        return
-    differing = [g for g in doubles if any(not _equal(g[0], e) for e in g[1:])]
+    groups = by(study.entries, _key).values()
+    differing = [g for g in groups if any(not _equal(g[0], e) for e in g[1:])]
     keys = sorted(
         {
             k
@@ -94,14 +93,10 @@ def _without_doubles(study: Study) -> None:
     if keys:
         for e in study.entries:
             text = ", ".join(f"{clean(k)}={clean(e.recipe.get(k))}" for k in keys)
-            e.identity = Identity(e.identity.architecture, e.identity.options, e.identity.base, text)
-    kept: list[Entry] = []
-    same: list[str] = []
-    other: list[str] = []
-    for group in by(study.entries, _key).values():
-        kept.append(group[0])
-        for e in group[1:]:
-            (same if _equal(group[0], e) else other).append(f"{e.key} ({e.file})")
+            e.identity = replace(e.identity, recipe=text)
+    groups = by(study.entries, _key).values()
+    same = [f"{e.key} ({e.file})" for g in groups for e in g[1:] if _equal(g[0], e)]
+    other = [f"{e.key} ({e.file})" for g in groups for e in g[1:] if not _equal(g[0], e)]
     if same:
         study.warnings.append(
             f"The files hold {plural(len(same), 'run')} twice; each is counted once: {at_most(same)}."
@@ -111,7 +106,7 @@ def _without_doubles(study: Study) -> None:
             f"{plural(len(other), 'run has', 'runs have')} the name of another run but other results; the "
             f"report uses the first: {at_most(other)}."
         )
-    study.entries = kept
+    study.entries = [g[0] for g in groups]
 
 
 def _equal(a: Entry, b: Entry) -> bool:

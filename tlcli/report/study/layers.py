@@ -172,17 +172,18 @@ def _collect(
     accuracies = {
         t: a for t in {e.task for e in entries} if (a := _base_accuracy(t, entries, checkpoints)) is not None
     }
-    by_unit: dict[object, Values] = {}
-    for e in entries:
-        if e.task in accuracies:
-            by_unit.setdefault(e.task if name == "run" else unit(e), {})[e.task] = accuracies[e.task]
+    known = [e for e in entries if e.task in accuracies]
+    bases = {
+        u: float(np.mean([accuracies[t] for t in dict.fromkeys(e.task for e in group)]))
+        for u, group in by(known, lambda e: e.task if name == "run" else unit(e)).items()
+    }
     digests = {e.run.base_sha256 for e in entries}
     seen = [c.samples_seen for c in checkpoints if c.provenance.content_sha256 in digests]
     found = LayerStudy(
         variant,
         name,
         values,
-        {u: float(np.mean(list(v.values()))) for u, v in by_unit.items()},
+        bases,
         _means(control, unit),
         digits,
         len({e.task for e in entries}),
@@ -240,23 +241,17 @@ def _effects(study: LayerStudy) -> list[Effect]:
     """Every family of differences at each n, and over all n."""
     effects: list[Effect] = []
     for name, first, second in FAMILIES:
-        family = []
-        pooled: dict[object, list[float]] = {}
-        for n in study.depths:
-            left, right = study.of(first, n), study.of(second, n)
-            if (c := _difference(left, right, False)) is not None:
-                family.append(Effect(name, first, second, n, c))
-                for u in left:
-                    if u in right:
-                        pooled.setdefault(u, []).append(left[u] - right[u])
+        pairs = [(n, study.of(first, n), study.of(second, n)) for n in study.depths]
+        found = [(n, _difference(left, right, False)) for n, left, right in pairs]
+        family = [Effect(name, first, second, n, c) for n, c in found if c is not None]
         for e in family:
             e.family = len(family)
         effects += family
         if len(family) > 1:
-            means = [float(np.mean(d)) for d in pooled.values()]
-            effects.append(
-                Effect(name, first, second, 0, statistics.compare_means(means, np.zeros(len(means))))
-            )
+            pooled = by(((u, a[u] - b[u]) for _, a, b in pairs for u in a if u in b), lambda one: one[0])
+            means = [float(np.mean([d for _, d in group])) for group in pooled.values()]
+            c = statistics.compare_means(means, np.zeros(len(means)))
+            effects.append(Effect(name, first, second, 0, c))
     return effects
 
 
