@@ -28,6 +28,7 @@ from tlcli.report.plots.axes import (
 from tlcli.report.study import Cell, Task
 from tlcli.report.study.contrasts import Contrast
 from tlcli.report.study.entry import by
+from tlcli.report.study.worth import Worth
 from tlcli.report.words import between, count, number, percent, points, show
 
 WIDEST = 1.25
@@ -247,3 +248,80 @@ def draw_parts(cells: Sequence[Cell], columns: int) -> Any:
                 ax.barh(y, 100 * c.parts.variance, left=bias, height=0.62, color=style.TRAIN)
         arm_axis(ax, [c.name for c in group], rows=max(len(group) for _, group in panels))
     return figure
+
+
+def draw_frontier(
+    cells: Sequence[Cell], curves: Sequence[Sequence[Cell]], best: Sequence[Cell], looks: Looks, columns: int
+) -> Any:
+    """A panel per number of images; `curves` are joined by a line, `best` by a step, and filled.
+
+    All arms of a method have one marker, whatever theirs is elsewhere.
+    """
+    methods = {method: looks[group[0].arm] for method, group in by(cells, lambda c: c.method).items()}
+    legend = {m: {"color": look.colour, "marker": look.marker, "lw": 1.1} for m, look in methods.items()}
+    label = "source accuracy kept (%)"
+    figure, panels = size_panels(cells, columns, label, ACCURACY, height=3.0, legend=legend)
+    for ax, group in panels:
+        for curve in (c for c in curves if c[0] in group):
+            ax.plot(*_places(curve), color=methods[curve[0].method].colour, lw=1.1)
+        for c in group:
+            _draw_cross(ax, c, looks[c.arm], methods[c.method].marker, filled=c in best)
+        edge = [c for c in best if c in group]
+        ax.step(*_places(edge), where="pre", color=style.MUTED, lw=6, alpha=0.25, zorder=0)
+    return figure
+
+
+def _kept(cell: Cell) -> float:
+    return 100 * (cell.after or 0.0)
+
+
+def _places(cells: Sequence[Cell]) -> tuple[list[float], list[float]]:
+    """The places of the cells, from the one that keeps least on."""
+    ordered = sorted(cells, key=_kept)
+    return [_kept(c) for c in ordered], [100 * c.mean for c in ordered]
+
+
+def _draw_cross(ax: Any, c: Cell, look: style.Look, marker: str, *, filled: bool) -> None:
+    x, across = _kept(c), None
+    if c.lost is not None and c.lost.interval is not None:
+        half = 50 * (c.lost.interval[1] - c.lost.interval[0])
+        across = x - half, min(x + half, 100.0)
+    tip = f"{tell(c)}; source accuracy kept: {percent(c.after or 0.0, c.task.digits)}"
+    fill = look.colour if filled else style.PAPER
+    up = percents(c.interval)
+    cross(ax, x, 100 * c.mean, look, tip, across=across, up=up, lw=0.9, marker=marker, ms=6, mfc=fill)
+
+
+def draw_effective_data(valued: Sequence[tuple[Cell, Worth]], looks: Looks, columns: int) -> Any:
+    """A panel per variant; both axes logarithmic, with the line on which nothing is gained."""
+    panels = by(valued, lambda one: one[0].variant)
+    legend = arm_legend({c.arm for c, _ in valued}, looks)
+    arms = list(legend)
+    figure, axes = drawing.grid(len(panels), columns, height=3.4, legend=legend, sharey=True)
+    for ax, (variant, those) in zip(axes, panels.items(), strict=True):
+        for arm, curve in by(those, lambda one: one[0].arm).items():
+            _draw_worths(ax, curve, looks[arm], place=arms.index(arm) - (len(arms) - 1) / 2)
+        sizes = sorted({c.size for c, _ in those})
+        ends = [sizes[0], those[0][1].largest]
+        ax.plot(ends, ends, ":", color=style.MUTED, lw=1.1, zorder=1)
+        size_axis(ax, sizes)
+        measured = {n for _, w in those for n in (w.smallest, w.largest)}
+        size_axis(ax, sorted({*sizes, *measured}), "images from scratch", side="y")
+        ax.set_title(variant)
+    return figure
+
+
+def _draw_worths(ax: Any, curve: Sequence[tuple[Cell, Worth]], look: style.Look, *, place: float) -> None:
+    """One arm: what lies beyond the measured sizes is a hollow arrowhead at the last of them."""
+    x = [c.size * 1.03**place for c, _ in curve]
+    y = [_within(w.images, w) for _, w in curve]
+    plot(ax, x, y, look, linestyle=look.line)
+    for xi, yi, (c, w) in zip(x, y, curve, strict=True):
+        how: dict[str, Any] = (
+            {} if np.isfinite(w.images) else {"marker": "^" if w.images > 0 else "v", "mfc": style.PAPER}
+        )
+        cross(ax, xi, yi, look, tell(c), up=[_within(w.low, w), _within(w.high, w)], **how)
+
+
+def _within(images: float, w: Worth) -> float:
+    return float(np.clip(images, w.smallest, w.largest))

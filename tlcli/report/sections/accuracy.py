@@ -13,6 +13,7 @@ from tlcli.report.registry import section
 from tlcli.report.study import Study, Task
 from tlcli.report.study.contrasts import ENOUGH_DRAWS
 from tlcli.report.study.entry import NEIGHBOURS
+from tlcli.report.study.grid import at_ends
 from tlcli.report.words import at_most, count, plural, points
 from tlcli.report.words import percent as pct
 
@@ -123,22 +124,18 @@ def full_table(task: Task) -> Table:
 
 def _gaps(task: Task) -> Iterable[str]:
     """Training against test accuracy: widest and narrowest gap at the smallest and the largest size."""
-    for size in dict.fromkeys((task.sizes[0], task.sizes[-1])):
-        known = sorted(
-            ((c.gap, c) for c in task.at(size=size) if c.gap is not None), key=lambda k: k[0], reverse=True
-        )
-        if not known:
-            continue
-        where = f"At {plural(size, 'training image')}"
-        if known[0][0] <= 0:
+    for where, cells in at_ends(task.cells):
+        gaps = {c: c.gap for c in cells if c.gap is not None}
+        ordered = sorted(gaps, key=gaps.__getitem__, reverse=True)
+        if ordered and gaps[ordered[0]] <= 0:
             yield f"{where} no arm does better on its training images than on the test images."
-            continue
-        texts = [
-            f"{points(gap, task.digits)} with {c.name} ({pct(c.train or 0, task.digits)} in training, "
-            f"{c.percent} in the test)"
-            for gap, c in dict.fromkeys((known[0], known[-1]))
-        ]
-        yield f"{where} the gap between training and test accuracy is {' to '.join(texts[::-1])}."
+        elif ordered:
+            texts = [
+                f"{points(gaps[c], task.digits)} with {c.name} ({pct(c.train or 0, task.digits)} in "
+                f"training, {c.percent} in the test)"
+                for c in dict.fromkeys((ordered[-1], ordered[0]))
+            ]
+            yield f"{where} the gap between training and test accuracy is {' to '.join(texts)}."
 
 
 def _limits(study: Study, task: Task) -> Iterable[str]:

@@ -11,7 +11,8 @@ from tlcli.report.plots.arms import draw_curves, is_cut
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.entry import by
-from tlcli.report.words import at_most, count, listing, percent, plural
+from tlcli.report.study.grid import at_ends
+from tlcli.report.words import at_most, count, listing, percent
 
 NEAR = 0.01
 
@@ -77,9 +78,8 @@ def convergence(task: Task) -> str:
     """The images at which the mean curves reach the reference's end, at the smallest and the largest size."""
     sentences = []
     drawn = [c for c in task.cells if c.curve is not None and c.arm != task.reference]
-    sizes = sorted({c.size for c in drawn})
-    for size in dict.fromkeys((sizes[0], sizes[-1])) if sizes else ():
-        cells = [c for c in drawn if c.size == size and c.variant == task.variants[0]]
+    for where, there in at_ends(drawn):
+        cells = [c for c in there if c.variant == task.variants[0]]
         level = end_of_reference(task, cells[0]) if cells else None
         if level is None:
             continue
@@ -87,8 +87,7 @@ def convergence(task: Task) -> str:
         soon = [f"{arm} after {count(at)} images" for arm, at in reached.items() if at is not None]
         late = [arm for arm, at in reached.items() if at is None]
         variant = f" with {task.variants[0]}" if task.variants[0] else ""
-        text = f"At {plural(size, 'training image')}{variant}, {task.reference} ends at "
-        text += f"{percent(level, task.digits)}."
+        text = f"{where}{variant}, {task.reference} ends at {percent(level, task.digits)}."
         text += f" The mean curve reaches that with {listing(soon)}." if soon else ""
         text += f" That is not reached in this training with {listing(late, 'or')}." if late else ""
         sentences.append(text)

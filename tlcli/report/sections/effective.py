@@ -8,7 +8,7 @@ from math import isfinite
 
 from tlcli.report.columns import cell_table
 from tlcli.report.document import Block, Chart, Column, Table, Text
-from tlcli.report.plots.effective import draw_effective_data
+from tlcli.report.plots.arms import draw_effective_data
 from tlcli.report.registry import section
 from tlcli.report.sections.gains import images_text, span_text, with_span
 from tlcli.report.study import Cell, Study, Task

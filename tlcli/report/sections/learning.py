@@ -11,6 +11,7 @@ from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.plots.arms import draw_parts
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
+from tlcli.report.study.grid import at_ends
 from tlcli.report.words import NBSP, at_most, count, number, plural, points
 from tlcli.report.words import percent as pct
 
@@ -80,14 +81,13 @@ def _bounds(task: Task) -> str:
 
 def _trade(task: Task) -> Iterable[str]:
     """The arm that trains most parameters against the one that trains fewest, at both ends of the sizes."""
-    for size in dict.fromkeys((task.sizes[0], task.sizes[-1])):
-        known = [c for c in task.at(size=size) if c.parameters and c.gap is not None]
+    for where, cells in at_ends(task.cells):
+        known = [c for c in cells if c.parameters and c.gap is not None]
         if len(known) < 2:
             continue
         most, fewest = max(known, key=lambda c: c.parameters), min(known, key=lambda c: c.parameters)
         if most.parameters < 2 * fewest.parameters:
             continue  # too alike to explain a difference between the gaps
-        where = f"At {plural(size, 'training image')}"
         texts = [
             f"{c.name} trains {plural(c.parameters, 'parameter')} ({number(_ratio(c) or 0, 1)} per "
             f"image) and has a gap of {points(c.gap or 0, task.digits)}"
@@ -123,7 +123,7 @@ def _apart(task: Task, cells: Sequence[Cell]) -> Iterable[Block]:
         "The test error taken apart: squared bias (blue: what the runs get wrong together) and variance "
         "(orange: what differs from run to run)."
     )
-    text = " ".join(_reading(task, cells))
+    text = " ".join(_reading(cells))
     yield Text("Bias and variance", "heading")
     name = task.id("bias-variance")
     yield Chart(
@@ -144,16 +144,14 @@ def _share(c: Cell) -> float | None:
     return 100 * c.parts.variance / c.parts.error if c.parts and c.parts.error > 0 else None
 
 
-def _reading(task: Task, cells: Sequence[Cell]) -> Iterable[str]:
+def _reading(cells: Sequence[Cell]) -> Iterable[str]:
     """The share of variance in the error, at the smallest and the largest size."""
-    sizes = sorted({c.size for c in cells})
-    for size in dict.fromkeys((sizes[0], sizes[-1])):
-        there = [c for c in cells if c.size == size]
+    for where, there in at_ends(cells):
         shares = {c.name: share for c in there if (share := _share(c)) is not None}
         if not shares:
             continue
         low, high = min(shares, key=lambda n: shares[n]), max(shares, key=lambda n: shares[n])
-        text = f"At {plural(size, 'training image')} variance makes up {number(shares[low], 0)}{NBSP}%"
+        text = f"{where} variance makes up {number(shares[low], 0)}{NBSP}%"
         if shares[low] < shares[high]:
             text += f" ({low}) to {number(shares[high], 0)}{NBSP}% ({high})"
         yield f"{text} of the test error."

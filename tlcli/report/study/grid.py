@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 TUNED = "finetune"
 BEHIND = 0.1
 """The gap of training accuracy below the others at which the reference counts as not trained."""
+
+
+def at_ends(cells: Iterable[Cell]) -> Iterator[tuple[str, list[Cell]]]:
+    """The cells at the smallest and at the largest size, with "At 100 training images" before them."""
+    groups = by(cells, lambda c: c.size)
+    for size in sorted({min(groups), max(groups)}) if groups else ():
+        yield f"At {groups[size][0].where}", groups[size]
 
 
 @dataclass(eq=False)
