@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from tlcli.report.sections import layers as layer_section
 from tlcli.report.sections import ranking
 from tlcli.report.sections.forgetting import extremes
-from tlcli.report.sections.gains import best_at, leaders, rivals, worth_text, would_have_shown
+from tlcli.report.sections.gains import best_at, detectable_text, leaders, rivals, worth_text
 from tlcli.report.sections.networks import ends_of_bases
 from tlcli.report.sections.overview import arms_over_tasks
 from tlcli.report.study import Study, Task
@@ -118,7 +118,7 @@ def _verdict(contrasts: Sequence[Contrast], reference: str, control: bool) -> st
     one = f"at {plural(sizes[0], 'training image')}"
     if not better:
         many = f"at any of {len(sizes)} numbers of training images ({size_text(sizes)})"
-        return f"{sentence(none)} {one if len(sizes) == 1 else many}{would_have_shown(contrasts, '; {}')}."
+        return f"{sentence(none)} {one if len(sizes) == 1 else many}{detectable_text(contrasts, '; {}')}."
     if len(sizes) == 1:
         return f"{what} {one}."
     if len(better) == len(sizes):
@@ -263,11 +263,11 @@ def _over_tasks(study: Study) -> Words:
         yield f"{what} on {len(helped)} of {plural(len(enough), 'task')}: {names}."
     else:
         reference = "scratch" if control else "the reference"
-        known = would_have_shown([c for t in enough for c in t.gains], "; {}")
+        known = detectable_text([c for t in enough for c in t.gains], "; {}")
         yield f"No arm is shown to be better than {reference} on any of {plural(len(enough), 'task')}{known}."
     yield from _by_arm(enough)
     if helped and (unhelped := [t for t in enough if t not in helped]):
-        known = would_have_shown([c for t in unhelped for c in t.gains], "; {}")
+        known = detectable_text([c for t in unhelped for c in t.gains], "; {}")
         yield f"No gain is shown on {at_most([t.name for t in unhelped], 4)}{known}."
 
 

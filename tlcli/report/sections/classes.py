@@ -130,10 +130,10 @@ def confusion(study: Study, task: Task) -> Iterable[Block]:
             f"Confusion matrix of {cell.name} at {cell.where}{runs}: of the test images of each true class "
             "(row), the percentage that was given each class (column)."
         )
-        told = _describe(task, cell)
+        text = _describe(task, cell)
         name = task.id("confusion") + (f"-asked-{i}" if i else "")
-        yield Chart(name, caption, f"Confusion matrix. {told}", partial(draw_confusion, cell, task.classes))
-        yield Text(told)
+        yield Chart(name, caption, f"Confusion matrix. {text}", partial(draw_confusion, cell, task.classes))
+        yield Text(text)
     columns = [
         Column("true", "true class", value=lambda item: task.classes[item[1]]),
         Column("predicted", "predicted class", value=lambda item: task.classes[item[2]]),

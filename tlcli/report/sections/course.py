@@ -23,7 +23,7 @@ def course(study: Study, task: Task) -> Iterable[Block]:
     drawn = [c for c in task.cells if c.curve is not None]
     if not drawn:
         return
-    told = convergence(task)
+    text = convergence(task)
     for i, (variant, cells) in enumerate(by(drawn, lambda c: c.variant).items()):
         several = any(c.curve and len(c.curve.values) > 1 for c in cells)
         caption = "Test accuracy against the training images seen (repeats counted)"
@@ -31,12 +31,12 @@ def course(study: Study, task: Task) -> Iterable[Block]:
         if is_cut(cells):
             caption += " The steep beginning is cut off below."
         caption = (f"{variant}: " if variant else "") + caption
-        alt = f"Learning curves of test accuracy, a panel per number of training images. {told}"
+        alt = f"Learning curves of test accuracy, a panel per number of training images. {text}"
         name = task.id("curves") + (f"-variant-{i + 1}" if i else "")
         yield Chart(name, caption, alt, partial(draw_curves, cells, study.looks))
     yield _speed(task, drawn)
-    if told:
-        yield Text(told)
+    if text:
+        yield Text(text)
 
 
 def end_of_reference(task: Task, cell: Cell) -> float | None:

@@ -37,10 +37,10 @@ def effective_data(study: Study, task: Task) -> Iterable[Block]:
         "gained; what lies above it is the data transferred. A hollow "
         "arrowhead: beyond what was measured."
     )
-    told = " ".join(_sentences(task, valued, control))
-    yield Chart(task.id("effective-data"), caption, told, partial(draw_effective_data, valued, study.looks))
+    text = " ".join(_sentences(task, valued, control))
+    yield Chart(task.id("effective-data"), caption, text, partial(draw_effective_data, valued, study.looks))
     yield _table(task, valued, control)
-    yield Text(told)
+    yield Text(text)
 
 
 def _table(task: Task, valued: Valued, control: str) -> Table:

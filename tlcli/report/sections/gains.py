@@ -15,7 +15,7 @@ from tlcli.report.study.contrasts import Contrast
 from tlcli.report.study.entry import by
 from tlcli.report.study.order import size_text
 from tlcli.report.study.worth import Worth
-from tlcli.report.words import at_most, count, listing, number, plural, points
+from tlcli.report.words import at_most, between, count, listing, number, plural, points
 
 ADJUSTED = "Intervals and p values hold for all arms of one command and number of training images at once."
 MARKS = "Filled marks: the 95 % interval leaves zero out; hollow: it does not."
@@ -41,10 +41,10 @@ def _chart(study: Study, task: Task, contrasts: Sequence[Contrast], reference: s
     how = ": one network against another on these test images, with exact" if networks else ", with"
     scale = " All panels share one scale." if len({c.size for c in contrasts}) > 1 else ""
     caption = f"Test accuracy less that of {base}{how} simultaneous 95 % intervals. {MARKS}{scale}"
-    told = " ".join(verdicts(contrasts, reference, study.options.margin))
+    text = " ".join(verdicts(contrasts, reference, study.options.margin))
     name = task.id("gain" if not place else f"gain-{place + 1}")
     draw = partial(draw_differences, contrasts, study.looks, f"difference from {reference} (points)")
-    return Chart(name, caption, f"Dot plot of differences from {reference}. {told}", draw)
+    return Chart(name, caption, f"Dot plot of differences from {reference}. {text}", draw)
 
 
 def _table(task: Task, contrasts: Sequence[Contrast], reference: str, place: int) -> Table:
@@ -145,7 +145,7 @@ def verdicts(contrasts: Sequence[Contrast], reference: str, margin: float | None
         if rest:
             names = at_most([c.first.name for c in rest], 5)
             verb = "is" if len(rest) == 1 else "are"
-            parts.append(f"{names} {verb} not shown to differ from it{would_have_shown(rest, ' ({})')}")
+            parts.append(f"{names} {verb} not shown to differ from it{detectable_text(rest, ' ({})')}")
         sentences.append(f"At {plural(size, 'training image')} {'; '.join(parts)}.")
     return sentences
 
@@ -164,13 +164,13 @@ def differences(group: Sequence[Contrast], most: int = 5) -> str:
 def _none(group: Sequence[Contrast], reference: str, where: str, margin: float | None) -> str:
     names = list(dict.fromkeys(c.first.name for c in group))
     who = f"None of the {len(names)} arms is" if len(names) > 1 else f"{names[0]} is not"
-    text = f"{who} shown to differ from {reference}{where}{would_have_shown(group, ' ({})')}."
+    text = f"{who} shown to differ from {reference}{where}{detectable_text(group, ' ({})')}."
     if margin is not None and all(c.equivalent for c in group):
         text += f" All are equivalent to it within {points(margin, group[0].first.task.digits)}."
     return text
 
 
-def would_have_shown(group: Sequence[Contrast], form: str) -> str:
+def detectable_text(group: Sequence[Contrast], form: str) -> str:
     """The smallest differences that comparisons would have shown, in such a form; empty if unknown."""
     known = sorted(c.detectable for c in group if c.detectable is not None)
     if not known:
@@ -190,7 +190,7 @@ def _of_networks(contrasts: Sequence[Contrast], reference: str) -> Iterable[str]
             parts.append(
                 f"the network of {c.first.name} gets {plural(exact.only_first, 'test image')} right that the "
                 f"network of {reference} gets wrong, and {count(exact.only_second)} the other way round "
-                f"({c.points}, {c.brackets[2:]}"
+                f"({c.points}, 95 % interval {between(c.interval, c.first.task.digits)})"
             )
         yield f"At {plural(size, 'training image')}, {at_most(parts, 4)}."
     yield "These are differences between single networks. A statement about methods takes three runs of each."
@@ -203,18 +203,18 @@ def variants(study: Study, task: Task) -> Iterable[Block]:
         return
     usual, d = task.variants[0], task.digits
     label = f"change against {usual} (points)"
-    told = _changes(changed, usual)
+    text = _changes(changed, usual)
     yield Chart(
         task.id("variants"),
         f"Change of test accuracy against {usual}, with simultaneous 95 % intervals. {MARKS}",
-        f"Dot plot of differences to the variant {usual}. {told}",
+        f"Dot plot of differences to the variant {usual}. {text}",
         partial(draw_differences, changed, study.looks, label),
     )
     columns = gain_columns(d)
     columns[2:2] = [Column("against_variant", "against variant", shown=False, value=lambda c: usual)]
     caption = f"Each arm against the same arm with {usual}."
     yield cell_table(task, "variants", caption, columns, changed, ADJUSTED, of=first)
-    yield Text(told)
+    yield Text(text)
 
 
 def _changes(changed: Sequence[Contrast], usual: str) -> str:

@@ -35,12 +35,12 @@ def neighbours(study: Study, task: Task) -> Iterable[Block]:
         caption += " Curves are means over the training sets of one size, each with a k of its own."
     if len(drawn) < len(panels):
         caption += f" Drawn are {len(drawn)} of {len(panels)} pairs of size and arm."
-    told = _describe(task)
+    text = _describe(task)
     yield Chart(
-        task.id("neighbours"), caption, f"Accuracy against k. {told}", partial(draw_neighbours, drawn)
+        task.id("neighbours"), caption, f"Accuracy against k. {text}", partial(draw_neighbours, drawn)
     )
     yield _table(task, entries)
-    yield Text(told)
+    yield Text(text)
     yield Text(_picking(entries, task.digits))
 
 
@@ -102,12 +102,12 @@ def _picking(entries: Sequence[Entry], digits: int) -> str:
         size: max(float(e.search.test_accuracies.max()) - e.measured for e in group)
         for size, group in sorted(by(honest, lambda e: e.size).items())
     }
-    told = [f"{points(gain, digits)} at {count(size)}" for size, gain in gains.items() if gain > 0]
-    if not told:
+    parts = [f"{points(gain, digits)} at {count(size)}" for size, gain in gains.items() if gain > 0]
+    if not parts:
         return (
             "k was chosen by leave-one-out on the training images; no other k is better on the test images."
         )
     return (
         "k was chosen by leave-one-out on the training images. Chosen on the test images it would make the "
-        f"accuracy look better by up to {at_most(told)} training images."
+        f"accuracy look better by up to {at_most(parts)} training images."
     )

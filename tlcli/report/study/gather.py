@@ -36,8 +36,8 @@ def gather(records: Sequence[Record], options: Options | None = None) -> Study:
             study.embeddings.append(r)
         elif isinstance(r, Dataset):
             study.datasets.append(r)
-    _without_doubles(study)
-    _only_measured(study)
+    _drop_doubles(study)
+    _drop_unmeasured(study)
     if not (study.entries or study.rankings or study.embeddings or any(c.history for c in study.checkpoints)):
         raise TlcliError(
             "These files hold nothing to report on: expected a results file whose runs have an accuracy, a "
@@ -77,7 +77,7 @@ def _key(e: Entry) -> tuple[Any, ...]:
     return e.identity, e.run.base_sha256, e.dataset, e.arm, e.number, e.seed
 
 
-def _without_doubles(study: Study) -> None:
+def _drop_doubles(study: Study) -> None:
     """Keep one of equal runs. A difference of recipes tells runs of one name apart."""
     groups = by(study.entries, _key).values()
     differing = [g for g in groups if any(not _equal(g[0], e) for e in g[1:])]
@@ -116,7 +116,7 @@ def _equal(a: Entry, b: Entry) -> bool:
     return same_history and np.array_equal(a.predictions, b.predictions)
 
 
-def _only_measured(study: Study) -> None:
+def _drop_unmeasured(study: Study) -> None:
     """Leave out the runs without a test accuracy, and name them."""
     lacking = [e for e in study.entries if e.accuracy is None]
     if lacking:

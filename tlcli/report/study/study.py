@@ -47,20 +47,20 @@ class Study:
     @cached_property
     def tasks(self) -> list[Task]:
         """The tasks in the order given, without the runs of a layer study of its own."""
-        told = {id(e) for e in self._layered} if layers.is_whole(self._layered) else set()
-        rest = [e for e in self.entries if not told or (id(e) not in told and e.method != CONTROL)]
+        layered = {id(e) for e in self._layer_runs} if layers.is_whole(self._layer_runs) else set()
+        rest = [e for e in self.entries if not layered or (id(e) not in layered and e.method != CONTROL)]
         groups = by(rest, lambda e: e.task).values()
         return [Task(self, i, group) for i, group in enumerate(groups)]
 
     @cached_property
-    def _layered(self) -> list[Entry]:
+    def _layer_runs(self) -> list[Entry]:
         return layers.of_layers(self.entries)
 
     @cached_property
     def layer_studies(self) -> list[LayerStudy]:
         """Layer studies: networks that copy different numbers of layers, compared with their controls."""
-        digits = decimals(min((len(e.target.test_labels) for e in self._layered), default=0))
-        return layers.collect(self._layered, self.entries, self.checkpoints, digits)
+        digits = decimals(min((len(e.target.test_labels) for e in self._layer_runs), default=0))
+        return layers.collect(self._layer_runs, self.entries, self.checkpoints, digits)
 
     @cached_property
     def looks(self) -> dict[str, style.Look]:
