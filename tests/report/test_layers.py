@@ -15,6 +15,7 @@ from studies import (
 )
 
 from tlcli.report.report import compose
+from tlcli.report.sections.layers import evidence
 from tlcli.store.records import Results, Run
 
 
@@ -29,6 +30,8 @@ def test_layer_study_recovers_what_was_put_in(recorded: bool) -> None:
     assert effects["specificity", 6].difference == pytest.approx(-0.126, abs=0.02)
     tuned = effects["tuned transfer against tuned selffer", 0]
     assert tuned.difference == pytest.approx(0.012, abs=0.006)
+    quantiles = 2.7764 + 0.9410  # Student's t with four degrees of freedom at 0.975 and 0.8
+    assert tuned.detectable == pytest.approx(quantiles * tuned.comparison.error, rel=1e-4)
     assert found.slopes["AnB"].difference == pytest.approx(-0.022, abs=0.004)
     assert (found.base_samples, found.samples) == (100_000, 75_000)
 
@@ -36,10 +39,15 @@ def test_layer_study_recovers_what_was_put_in(recorded: bool) -> None:
 def test_layer_study_on_the_page(layer_study: list) -> None:
     study = study_of(layer_study)
     document = compose(study)
-    verdicts = {
-        (row["effect"], row["n"]): row["effect_verdict"] for row in table_of(document, "layer-effects").rows
-    }
-    assert verdicts["co-adaptation", "3"] == verdicts["specificity", "6"] == "shown"
+    rows = {(row["effect"], row["n"]): row for row in table_of(document, "layer-effects").rows}
+    assert [rows[at]["effect_verdict"] for at in (("co-adaptation", "3"), ("specificity", "6"))] == [
+        "shown"
+    ] * 2
+    unclear = next(e for e in study.layer_studies[0].effects if e.n and not e.shown)
+    least = rows[unclear.name, str(unclear.n)]["effect_detectable"]
+    assert f"only {least:.{study.layer_studies[0].digits}f}" in evidence(
+        unclear, study.layer_studies[0].digits
+    )
     text = told_in(part_of(study, "layers"))
     assert "100,000" in text  # images that a base has seen, and a network after copying
     assert "75,000" in text

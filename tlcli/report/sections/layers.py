@@ -86,6 +86,13 @@ def _effects(study: LayerStudy, suffix: str) -> Table:
         Column("effect_interval", "95 % interval", "interval", d, value=lambda e: percents(e.interval)),
         Column("effect_p", "p", "p", value=lambda e: e.p),
         Column("effect_verdict", "verdict", value=lambda e: "shown" if e.shown else "not shown"),
+        Column(
+            "effect_detectable",
+            "would have shown (points)",
+            "number",
+            d,
+            value=lambda e: percent(e.detectable),
+        ),
         Column("units", f"{study.unit}s", "count", shown=False, value=lambda e: e.comparison.runs),
     ]
     note = (
@@ -100,11 +107,13 @@ def _effects(study: LayerStudy, suffix: str) -> Table:
 
 
 def evidence(e: Effect, digits: int) -> str:
-    """The difference, its interval and p value."""
+    """The difference, its interval and p value; if it is not shown, what would have shown."""
     parts = [points(e.difference, digits, sign=True)]
     parts += [f"95 % interval {between(e.interval, digits)}"] if e.interval else []
     parts += [p_value(e.p)] if e.p is not None else []
-    return ", ".join(parts)
+    least = None if e.shown else e.detectable
+    would = f"; only {points(least, digits)} or more would have shown" if least is not None else ""
+    return ", ".join(parts) + would
 
 
 def _dip(study: LayerStudy, name: str, series: str, missing: str, seen: str, unseen: str) -> str:

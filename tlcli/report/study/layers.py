@@ -66,6 +66,11 @@ class Effect:
     def shown(self) -> bool:
         return self.comparison.runs >= ENOUGH and self.p is not None and self.p < ALPHA
 
+    @property
+    def detectable(self) -> float | None:
+        """The smallest difference that this comparison shows with a power of 80 %."""
+        return self.comparison.detectable(self.family) if self.comparison.runs >= ENOUGH else None
+
 
 @dataclass
 class LayerStudy:
