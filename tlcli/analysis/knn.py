@@ -89,7 +89,7 @@ def evaluate(
     train, test = embeddings.parts["train"], embeddings.parts["test"]
     _check_values(embeddings)
     points, queries = (_raise_to_power(part.embeddings, power) for part in (train, test))
-    ks = _usable(ks, len(train))
+    ks = _usable_ks(ks, len(train))
     left_out = _left_out_index(len(train))
     classes = len(embeddings.class_names)
 
@@ -183,7 +183,7 @@ def _weights(distances: np.ndarray, weights: str) -> np.ndarray:
     return np.where(at_zero.any(axis=1, keepdims=True), at_zero, weight)
 
 
-def _usable(ks: Sequence[int] | None, images: int) -> tuple[int, ...]:
+def _usable_ks(ks: Sequence[int] | None, images: int) -> tuple[int, ...]:
     """The numbers of neighbours, ascending, each less than the number of training images."""
     if images < 2:
         raise TlcliError(f"The embeddings have {images} training image; neighbours need at least 2.")

@@ -221,18 +221,18 @@ def _candidates(
     lengths = None if space.query_lengths is None else space.query_lengths[rows]
     x, norms = space.near(space.queries[rows], lengths)
     low = np.concatenate([-2 * x, np.ones((len(x), 1), np.float32)], axis=1) @ chunk.vectors.T
-    limit = _outward(farthest / float(space.unit) ** 2 - norms * (1 - space.error), space.error * norms)
+    limit = _round_up(farthest / float(space.unit) ** 2 - norms * (1 - space.error), space.error * norms)
     if len(chunk.slack) >= k:
         smallest = low.reshape(len(x), chunk.width, -1).min(axis=1) + chunk.slack
         kth = np.partition(smallest, k - 1, axis=1)[:, k - 1]
-        limit = np.minimum(limit, _outward(kth, 2 * space.error * norms))
+        limit = np.minimum(limit, _round_up(kth, 2 * space.error * norms))
     inside = low <= limit[:, None]
     for some in _groups(np.count_nonzero(inside, axis=1)):
         query, point = np.divmod(np.flatnonzero(inside[some]), low.shape[1])
         yield query + some.start, point + chunk.start
 
 
-def _outward(limit: np.ndarray, slack: np.ndarray) -> np.ndarray:
+def _round_up(limit: np.ndarray, slack: np.ndarray) -> np.ndarray:
     """float32, rounded up, so that pairs on the limit are inside."""
     return (limit + slack + 4 * _UNIT * np.abs(limit) + 1e-30).astype(np.float32)
 

@@ -16,7 +16,7 @@ def words(allowed: Iterable[str]) -> Completer:
     return complete
 
 
-def _starting_with(incomplete: str, named: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+def _filter_names(incomplete: str, named: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(name, summary) for name, summary in named if name.startswith(incomplete)]
 
 
@@ -24,32 +24,32 @@ def datasets(incomplete: str) -> list[tuple[str, str]]:
     """The built-in data sets."""
     from tlcli.data import sources
 
-    return _starting_with(incomplete, ((s.name, s.summary) for s in sources()))
+    return _filter_names(incomplete, ((s.name, s.summary) for s in sources()))
 
 
 def architectures(incomplete: str) -> list[tuple[str, str]]:
     """The registered networks."""
     from tlcli.models import architectures as registered
 
-    return _starting_with(incomplete, ((a.name, a.summary) for a in registered().values()))
+    return _filter_names(incomplete, ((a.name, a.summary) for a in registered().values()))
 
 
 def methods(incomplete: str) -> list[tuple[str, str]]:
     """The ways to train on the target."""
     from tlcli.training.methods import METHODS
 
-    return _starting_with(incomplete, ((m.name, m.summary) for m in METHODS.values()))
+    return _filter_names(incomplete, ((m.name, m.summary) for m in METHODS.values()))
 
 
 def recipes(incomplete: str) -> list[tuple[str, str]]:
     """The named recipes."""
     from tlcli.training.recipes import RECIPES
 
-    return _starting_with(incomplete, ((r.name, r.summary) for r in RECIPES.values()))
+    return _filter_names(incomplete, ((r.name, r.summary) for r in RECIPES.values()))
 
 
 def augmentations(incomplete: str) -> list[tuple[str, str]]:
     """The augmentations; those that take a value end in a colon."""
     from tlcli.training.recipe import AUGMENTATIONS
 
-    return _starting_with(incomplete, AUGMENTATIONS.items())
+    return _filter_names(incomplete, AUGMENTATIONS.items())

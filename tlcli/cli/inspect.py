@@ -186,7 +186,7 @@ def origin(description: FileDescription) -> Iterator[str]:
     known = {a.content_sha256: a for a in made.ancestry}
     told: set[str] = set()
 
-    def above(digests: tuple[str, ...], depth: int) -> Iterator[str]:
+    def lines_above(digests: tuple[str, ...], depth: int) -> Iterator[str]:
         for digest in digests:
             if (ancestor := known.get(digest)) is not None and depth < 20:
                 indent, kind = "  " * depth, ancestor.format.removeprefix("tlcli-")
@@ -194,9 +194,9 @@ def origin(description: FileDescription) -> Iterator[str]:
                 yield f"{indent}     {ancestor.command or 'the Python API'}"
                 if digest not in told:  # an input of several files is shown once
                     told.add(digest)
-                    yield from above(ancestor.parents, depth + 1)
+                    yield from lines_above(ancestor.parents, depth + 1)
 
-    yield from above(tuple(parent.content_sha256 for parent in made.parents), 1)
+    yield from lines_above(tuple(parent.content_sha256 for parent in made.parents), 1)
 
 
 def as_object(path: str, description: FileDescription) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tlcli.data.array_files import ONLY, ArrayFile, is_array_file, open_array_file
-from tlcli.data.array_names import IMAGES, LABELS, Named, choose_by_name, positional, read_name
+from tlcli.data.array_names import IMAGES, LABELS, Named, choose_by_name, positional_names, read_name
 from tlcli.data.parts import PARTS, part_of, words_of
 from tlcli.data.source import Request, list_names, show
 from tlcli.errors import TlcliError, UsageError
@@ -43,8 +43,8 @@ def choose_arrays(file: ArrayFile, request: Request) -> Choice:
     )
     if file.single:
         choice = Choice({file_name(file.path).part: held[0]})
-    elif not choice.images and positional(held):
-        choice = _by_order(file, positional(held))
+    elif not choice.images and positional_names(held):
+        choice = _by_order(file, positional_names(held))
     elif not choice.images or not _pairs(choice):
         choice = _by_shape(file, choice)
     if request.labels_key is not None:
@@ -96,17 +96,19 @@ def test_file_beside(path: Path) -> str:
         return ""
     found = [
         other
-        for other in _beside(path)
-        if (n := file_name(other)).part == "test" and _alike(n, own, own.role)
+        for other in _files_beside(path)
+        if (n := file_name(other)).part == "test" and _is_alike(n, own, own.role)
     ]
     return found[0].name if len(found) == 1 else ""
 
 
-def _alike(one: Named, other: Named, role: str) -> bool:
+def _is_alike(one: Named, other: Named, role: str) -> bool:
+    """Whether a name has this role, and its other words are those of the other name."""
     return one.role == role and one.rest == other.rest
 
 
-def _beside(path: Path) -> list[Path]:
+def _files_beside(path: Path) -> list[Path]:
+    """The files in the folder of a file, without the file."""
     try:
         names = sorted(path.resolve().parent.iterdir())[:_MOST_BESIDE]
     except OSError:
@@ -224,8 +226,8 @@ def _add_labels_beside(file: ArrayFile, choice: Choice) -> None:
     own = file_name(file.path)
     found = [
         other
-        for other in _beside(file.path)
-        if (n := file_name(other)).part == own.part and _alike(n, own, LABELS)
+        for other in _files_beside(file.path)
+        if (n := file_name(other)).part == own.part and _is_alike(n, own, LABELS)
     ]
     found = [other for other in found if other.suffix == file.path.suffix] or found
     if len(found) == 1:

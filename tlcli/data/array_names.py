@@ -93,7 +93,7 @@ def choose_by_name(held: Iterable[str]) -> Chosen:
     return chosen
 
 
-def positional(held: Sequence[str]) -> list[str]:
+def positional_names(held: Sequence[str]) -> list[str]:
     """The names `arr_0`, `arr_1`, ... in order, if all have this form; else none."""
     numbers = {int(match[1]): key for key in held if (match := _POSITIONAL.fullmatch(key))}
     return [numbers[n] for n in sorted(numbers)] if numbers and len(numbers) == len(held) else []

@@ -67,7 +67,7 @@ def fetch_all(set_name: str, downloads: Sequence[Download], request: Request) ->
         if target.is_file() and _sha256(target) == download.sha256:
             continue
         if not request.download:
-            raise MissingData(_nowhere(set_name, downloads, "downloading is switched off"))
+            raise MissingData(_missing_message(set_name, downloads, "downloading is switched off"))
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -103,7 +103,7 @@ def _fetch(
             problems.append(f"{url}: {error.reason}")
         except (OSError, ValueError) as error:
             problems.append(f"{url}: {error}")
-    raise MissingData(_nowhere(set_name, downloads, "; ".join(problems)))
+    raise MissingData(_missing_message(set_name, downloads, "; ".join(problems)))
 
 
 def _copy(url: str, target: Path, limit: int, progress: ReportCounts | None) -> str:
@@ -132,7 +132,7 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _nowhere(set_name: str, downloads: Sequence[Download], why: str) -> str:
+def _missing_message(set_name: str, downloads: Sequence[Download], why: str) -> str:
     files = ", ".join(download.name for download in downloads)
     return (
         f"{set_name} is neither in the data folder nor in Keras's cache, "

@@ -86,7 +86,7 @@ def variables(path: Path) -> Iterator[Variable]:
     Raises ValueError for a damaged file.
     """
     for _, start, order in _elements(path):
-        kind, size = struct.unpack(f"{order}II", _exactly(start[:8], 8))
+        kind, size = struct.unpack(f"{order}II", _require_length(start[:8], 8))
         found = _variable(start[8:], size, order) if kind == _MATRIX else None
         if found:
             yield found
@@ -98,10 +98,12 @@ def structure_arrays(path: Path, budget: Budget) -> Iterator[tuple[str, np.ndarr
     Arrays of structures are skipped. Raises ValueError for a damaged file.
     """
     for place, start, order in _elements(path):
-        kind, size = struct.unpack(f"{order}II", _exactly(start[:8], 8))
+        kind, size = struct.unpack(f"{order}II", _require_length(start[:8], 8))
         found = _variable(start[8:], size, order) if kind == _MATRIX else None
         if found and found.kind == "struct":
-            yield from _fields(memoryview(_whole(path, place, order, budget))[8:], found.name, order, budget)
+            yield from _fields(
+                memoryview(_read_element(path, place, order, budget))[8:], found.name, order, budget
+            )
 
 
 def _elements(path: Path) -> Iterator[tuple[int, bytes, str]]:
@@ -116,7 +118,7 @@ def _elements(path: Path) -> Iterator[tuple[int, bytes, str]]:
         place = 128
         while place < end:
             file.seek(place)
-            head = bytes(_exactly(file.read(8), 8))
+            head = bytes(_require_length(file.read(8), 8))
             kind, size = struct.unpack(f"{order}II", head)
             if place + 8 + size > end:
                 raise ValueError("it is cut short")
@@ -129,11 +131,11 @@ def _elements(path: Path) -> Iterator[tuple[int, bytes, str]]:
             place += 8 + size
 
 
-def _whole(path: Path, place: int, order: str, budget: Budget) -> bytes:
+def _read_element(path: Path, place: int, order: str, budget: Budget) -> bytes:
     """An element, unpacked, with the eight bytes that say type and size."""
     with open(path, "rb") as file:
         file.seek(place)
-        head = bytes(_exactly(file.read(8), 8))
+        head = bytes(_require_length(file.read(8), 8))
         kind, size = struct.unpack(f"{order}II", head)
         if kind != _COMPRESSED:
             budget.take(size, "a structure")
@@ -155,7 +157,7 @@ def _fields(content: memoryview, way: str, order: str, budget: Budget) -> Iterat
         here, way, depth = pending.pop()
         budget.take(OBJECT, "the fields of its structures")
         _, begin, length, place = _element(here, 0, order)
-        flags = struct.unpack_from(f"{order}I", _exactly(bytes(here[begin : begin + length]), 8))[0]
+        flags = struct.unpack_from(f"{order}I", _require_length(bytes(here[begin : begin + length]), 8))[0]
         _, begin, length, place = _element(here, place, order)
         shape = struct.unpack(f"{order}{length // 4}i", bytes(here[begin : begin + length]))
         _, _, _, place = _element(here, place, order)  # its name
@@ -164,7 +166,7 @@ def _fields(content: memoryview, way: str, order: str, budget: Budget) -> Iterat
         if flags & 0xFF != _STRUCT or math.prod(shape) != 1 or depth > _DEEPEST:
             continue
         _, begin, length, place = _element(here, place, order)
-        longest = struct.unpack(f"{order}i", _exactly(bytes(here[begin : begin + length]), 4))[0]
+        longest = struct.unpack(f"{order}i", _require_length(bytes(here[begin : begin + length]), 4))[0]
         _, begin, length, place = _element(here, place, order)
         if longest < 1:
             raise ValueError(f"{way!r:.80} has fields without names")
@@ -194,14 +196,14 @@ def _numbers(here: memoryview, place: int, shape: tuple[int, ...], dtype: str, o
 def _variable(start: bytes, size: int, order: str) -> Variable | None:
     """The variable of an element of `size` bytes that begins with `start`; None for other classes."""
     _, begin, length, place = _element(start, 0, order)
-    flags = struct.unpack_from(f"{order}I", _exactly(start[begin : begin + length], 8))[0]
+    flags = struct.unpack_from(f"{order}I", _require_length(start[begin : begin + length], 8))[0]
     kind = _KINDS.get(flags & 0xFF) or _OTHER_KINDS.get(flags & 0xFF)
     if kind is None or flags & _COMPLEX:
         return None
     _, begin, length, place = _element(start, place, order)
-    shape = struct.unpack(f"{order}{length // 4}i", _exactly(start[begin : begin + length], length))
+    shape = struct.unpack(f"{order}{length // 4}i", _require_length(start[begin : begin + length], length))
     _, begin, length, place = _element(start, place, order)
-    name = _exactly(start[begin : begin + length], length).decode("latin1")  # type: ignore[union-attr]
+    name = _require_length(start[begin : begin + length], length).decode("latin1")  # type: ignore[union-attr]
     if not name:
         return None  # MATLAB's own
     if kind in OTHERS:
@@ -218,13 +220,14 @@ def _element(start: bytes | memoryview, place: int, order: str) -> tuple[int, in
 
     An element of up to four bytes has type and length in one word.
     """
-    word, length = struct.unpack(f"{order}II", _exactly(start[place : place + 8], 8))
+    word, length = struct.unpack(f"{order}II", _require_length(start[place : place + 8], 8))
     if word >> 16:
         return word & 0xFFFF, place + 4, word >> 16, place + 8
     return word, place + 8, length, place + 8 + -(-length // 8) * 8
 
 
-def _exactly(content: bytes | memoryview, length: int) -> bytes | memoryview:
+def _require_length(content: bytes | memoryview, length: int) -> bytes | memoryview:
+    """The content, if it has this length. Raises ValueError."""
     if len(content) != length:
         raise ValueError("it is cut short")
     return content

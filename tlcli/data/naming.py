@@ -75,7 +75,7 @@ def _stem(dataset: str) -> str:
         *(".csv", ".tsv", ".txt", ".bin", ".idx"),
     )
     stem = next((name[: -len(s)] for s in known if name.lower().endswith(s)), name)
-    return _safe(stem if stem not in ("", ".", "..") else path.resolve().name) or "dataset"
+    return _safe_name(stem if stem not in ("", ".", "..") else path.resolve().name) or "dataset"
 
 
 def _classes(expression: str) -> str:
@@ -83,11 +83,11 @@ def _classes(expression: str) -> str:
     if asked.file is not None:
         return "except-" + _stem(asked.file)
     if asked.random_part is not None:
-        return "random" + _safe(asked.random_part)
-    return "+".join(_safe(piece) for piece in expression.split("+"))
+        return "random" + _safe_name(asked.random_part)
+    return "+".join(_safe_name(piece) for piece in expression.split("+"))
 
 
-def _safe(text: str) -> str:
+def _safe_name(text: str) -> str:
     """Keep letters and digits of any script, dots, dashes and underscores; a digest replaces other signs."""
     safe = re.sub(r"[^\w.-]+", "_", text).strip("._-")
     plain = re.sub(r"[\s,]+", "_", text.strip()).strip("._-")

@@ -41,19 +41,19 @@ def note_initializers() -> Iterator[Built]:
     with BUILDING:
         add_weight, start = keras.layers.Layer.add_weight, keras.Operation.__init__
 
-        def noting_weight(self: Any, *args: Any, **options: Any) -> Any:
+        def note_weight(self: Any, *args: Any, **options: Any) -> Any:
             initializer = options.get("initializer", args[1] if len(args) > 1 else None)
             with keras_private.draw_later():
                 variable = add_weight(self, *args, **options)
             built.initializers[id(variable)] = variable, initializer
             return variable
 
-        def noting_name(self: Any, *args: Any, **options: Any) -> None:
+        def note_name(self: Any, *args: Any, **options: Any) -> None:
             start(self, *args, **options)
             if options.get("name") is None:
                 built.unnamed[id(self)] = self
 
-        keras.layers.Layer.add_weight, keras.Operation.__init__ = noting_weight, noting_name
+        keras.layers.Layer.add_weight, keras.Operation.__init__ = note_weight, note_name
         try:
             yield built
         finally:

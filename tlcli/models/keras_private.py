@@ -32,15 +32,15 @@ def calls(model: Any) -> list[tuple[Any, list[Any]]]:
 
 
 def call_again(model: Any, inputs: Any, replace: Callable[[Any], Any]) -> Any:
-    """The outputs of a functional model for other inputs, each layer or operation replaced by a new one."""
+    """The outputs of a functional model for other inputs, each layer or operation renew by a new one."""
     made: dict[int, Any] = {}
 
-    def replaced(operation: Any) -> Any:
+    def renew(operation: Any) -> Any:
         if id(operation) not in made:
             made[id(operation)] = replace(operation)
         return made[id(operation)]
 
-    return model._run_through_graph(inputs, operation_fn=replaced)
+    return model._run_through_graph(inputs, operation_fn=renew)
 
 
 def adam_moments(optimizer: Any, variable: Any) -> tuple[Any, Any]:

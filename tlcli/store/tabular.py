@@ -99,13 +99,13 @@ def _runs(record: Results) -> Iterator[Row]:
         yield {name: _plain(row[name]) for name in columns("runs")} | shared
 
 
-def _who(run: Run) -> Row:
+def _identify_run(run: Run) -> Row:
     return {name: getattr(run, name) for name in WHO}
 
 
 def _history(record: Results) -> Iterator[Row]:
     for run in record.runs:
-        yield from ({**_who(run), **row} for row in _along(run.history))
+        yield from ({**_identify_run(run), **row} for row in _along(run.history))
 
 
 def _along(series: Mapping[str, np.ndarray]) -> Iterator[Row]:
@@ -154,7 +154,7 @@ def _predictions(record: Results) -> Iterator[Row]:
         target = record.targets[one.dataset]
         logits = one.logits if isinstance(one, Run) else None
         sure = _confidence(logits) if logits is not None else [None] * len(one.predictions)
-        run = _who(one) if isinstance(one, Run) else {n: getattr(one, n, None) for n in WHO}
+        run = _identify_run(one) if isinstance(one, Run) else {n: getattr(one, n, None) for n in WHO}
         for i, predicted in enumerate(one.predictions.tolist()):
             label = int(target.test_labels[i])
             yield {

@@ -82,7 +82,7 @@ class FeatureStore:
 
         cut = frozen.cut if frozen else None
         found = {
-            part: self._once(self._kept, (digest, cut), partial(compute, part, digest))
+            part: self._compute_once(self._kept, (digest, cut), partial(compute, part, digest))
             for part, digest in self._parts(dataset).items()
         }
         self._drop()
@@ -133,7 +133,7 @@ class FeatureStore:
                 infer = Inference(rebuild(base).model, base.mean, base.std, base.channel_order)
             return infer(dataset.train.images)[0]
 
-        return self._once(self._teachers, id(dataset), compute)
+        return self._compute_once(self._teachers, id(dataset), compute)
 
     def _nearest(self, digest: str, layers: Iterable[str]) -> tuple[str | None, Any]:
         """The first of these layers whose activations of a part are stored, and the activations."""
@@ -154,7 +154,7 @@ class FeatureStore:
         def compute() -> dict[str, str]:
             return {name: self._digest(dataset, name) for name in dataset.parts}
 
-        return self._once(self._digests, id(dataset), compute)
+        return self._compute_once(self._digests, id(dataset), compute)
 
     def _digest(self, dataset: Dataset, part: str) -> str:
         images = dataset.parts[part].images
@@ -167,7 +167,7 @@ class FeatureStore:
             digest.update(np.ascontiguousarray(images[start : start + block]).data)
         return digest.hexdigest()
 
-    def _once(self, table: dict[Any, Any], key: Hashable, compute: Callable[[], Any]) -> Any:
+    def _compute_once(self, table: dict[Any, Any], key: Hashable, compute: Callable[[], Any]) -> Any:
         with self._lock:
             lock = self._locks.setdefault((id(table), key), threading.Lock())
         with lock:

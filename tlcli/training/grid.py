@@ -144,7 +144,7 @@ def transfer(
     )
     grid.prepare_folder(replace or resume)
     if resume:
-        grid.take_kept()
+        grid.take_finished()
     for key, run in grid.kept.items():
         watch = Watch(measured=None if measured is None else partial(measured, key), size=run.size)
         for row in rows(run.history):
@@ -294,7 +294,7 @@ class _Grid:
         return describe_run(self.base, cell, arm, trainer, outcome, before, after, seed, batch_size)
 
     @property
-    def _how(self) -> dict[str, Any]:
+    def _shared_values(self) -> dict[str, Any]:
         """The values that all runs share, for the provenance."""
         refitted = {"refit_source": True} if self.refit_source else {}
         return {**self.recipe.as_json(), "bn_statistics": self.bn_statistics, **refitted}
@@ -313,7 +313,7 @@ class _Grid:
             mean=self.base.mean,
             std=self.base.std,
             weights=trainer.weights(),
-            recipe={**self._how, "method": arm.label},
+            recipe={**self._shared_values, "method": arm.label},
             seed=run.seed,
             samples_seen=int(run.history["samples_seen"][-1]),
             history=run.history,
@@ -359,13 +359,13 @@ class _Grid:
             for d in self.datasets
             if target_name(d) in used
         }
-        how = {**self._how, "seed": self.seed}
+        how = {**self._shared_values, "seed": self.seed}
         return Results(runs, targets, how, provenance=self._provenance)
 
     def _parents(self) -> list[Record]:
         return [self.base, *self.datasets, *([self.source_data] if self.source_data is not None else [])]
 
-    def take_kept(self) -> None:
+    def take_finished(self) -> None:
         """Take the finished runs of an interrupted grid; with `save_dir`, those whose network is there."""
         there = [c.key for c in self.cells if not self.save_dir or self._network_path(c).exists()]
         self.kept = self.finished.load(there, self._results([]))

@@ -33,7 +33,7 @@ class _Family:
     """Its published classifier is one linear layer on the pooled output, so that it can be imported."""
 
 
-def _each(names: str, side: int = 224) -> dict[str, int]:
+def _of_side(names: str, side: int = 224) -> dict[str, int]:
     return dict.fromkeys(names.split(), side)
 
 
@@ -41,9 +41,9 @@ _FAMILIES = (
     _Family(
         "Liu et al. 2022",
         _NONE,
-        _each("ConvNeXtTiny ConvNeXtSmall ConvNeXtBase ConvNeXtLarge ConvNeXtXLarge"),
+        _of_side("ConvNeXtTiny ConvNeXtSmall ConvNeXtBase ConvNeXtLarge ConvNeXtXLarge"),
     ),
-    _Family("Huang et al. 2017", _TORCH, _each("DenseNet121 DenseNet169 DenseNet201")),
+    _Family("Huang et al. 2017", _TORCH, _of_side("DenseNet121 DenseNet169 DenseNet201")),
     _Family(
         "Tan & Le 2019",
         _NONE,
@@ -60,15 +60,15 @@ _FAMILIES = (
             )
         ),
     ),
-    _Family("Szegedy et al. 2016", _SYMMETRIC, _each("InceptionV3 InceptionResNetV2", 299), smallest=75),
-    _Family("Howard et al. 2017", _SYMMETRIC, _each("MobileNet")),
-    _Family("Sandler et al. 2018", _SYMMETRIC, _each("MobileNetV2")),
-    _Family("Howard et al. 2019", _NONE, _each("MobileNetV3Small MobileNetV3Large"), own_top=False),
+    _Family("Szegedy et al. 2016", _SYMMETRIC, _of_side("InceptionV3 InceptionResNetV2", 299), smallest=75),
+    _Family("Howard et al. 2017", _SYMMETRIC, _of_side("MobileNet")),
+    _Family("Sandler et al. 2018", _SYMMETRIC, _of_side("MobileNetV2")),
+    _Family("Howard et al. 2019", _NONE, _of_side("MobileNetV3Small MobileNetV3Large"), own_top=False),
     _Family("Zoph et al. 2018", _SYMMETRIC, {"NASNetMobile": 224, "NASNetLarge": 331}),
-    _Family("He et al. 2016", _CAFFE, _each("ResNet50 ResNet101 ResNet152")),
-    _Family("He et al. 2016", _SYMMETRIC, _each("ResNet50V2 ResNet101V2 ResNet152V2")),
-    _Family("Simonyan & Zisserman 2015", _CAFFE, _each("VGG16 VGG19"), own_top=False),
-    _Family("Chollet 2017", _SYMMETRIC, _each("Xception", 299), smallest=71),
+    _Family("He et al. 2016", _CAFFE, _of_side("ResNet50 ResNet101 ResNet152")),
+    _Family("He et al. 2016", _SYMMETRIC, _of_side("ResNet50V2 ResNet101V2 ResNet152V2")),
+    _Family("Simonyan & Zisserman 2015", _CAFFE, _of_side("VGG16 VGG19"), own_top=False),
+    _Family("Chollet 2017", _SYMMETRIC, _of_side("Xception", 299), smallest=71),
 )
 _BY_NAME = {PREFIX + name: family for family in _FAMILIES for name in family.sides}
 
