@@ -108,7 +108,7 @@ def _is_alike(one: Named, other: Named, role: str) -> bool:
 
 
 def _files_beside(path: Path) -> list[Path]:
-    """The files in the folder of a file, without the file."""
+    """The files of arrays in the folder of a file, without the file itself."""
     try:
         names = sorted(path.resolve().parent.iterdir())[:_MOST_BESIDE]
     except OSError:

@@ -101,9 +101,8 @@ def structure_arrays(path: Path, budget: Budget) -> Iterator[tuple[str, np.ndarr
         kind, size = struct.unpack(f"{order}II", _require_length(start[:8], 8))
         found = _variable(start[8:], size, order) if kind == _MATRIX else None
         if found and found.kind == "struct":
-            yield from _fields(
-                memoryview(_read_element(path, place, order, budget))[8:], found.name, order, budget
-            )
+            content = memoryview(_read_element(path, place, order, budget))[8:]
+            yield from _fields(content, found.name, order, budget)
 
 
 def _elements(path: Path) -> Iterator[tuple[int, bytes, str]]:
