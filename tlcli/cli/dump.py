@@ -15,7 +15,7 @@ from tlcli.cli.output import Console, count
 EXAMPLES = [
     "tlcli dump digits-6-9-by-base-knn.h5 --table sweeps",
     "tlcli dump digits-6-9-by-base-knn.h5 --table neighbours --csv neighbours.csv",
-    "tlcli dump digits-6-9-by-base.h5 --columns arm,size,run,test_accuracy",
+    "tlcli dump digits-6-9-by-base-knn.h5 --columns arm,size,k",
 ]
 
 _MANY = 12
