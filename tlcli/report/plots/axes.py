@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,7 @@ def tell(cell: Cell) -> str:
     return f"{cell.name}, {cell.where}: {with_interval(cell, cell.task.digits)} %"
 
 
-def arm_legend(arms: Iterable[str], looks: Looks, *, line: bool = True) -> dict[str, dict[str, Any]]:
+def arm_legend(arms: Collection[str], looks: Looks, *, line: bool = True) -> dict[str, dict[str, Any]]:
     """A legend of the arms for `drawing.grid`, with or without their lines."""
     return {
         arm: {"color": look.colour, "marker": look.marker, "gid": drawing.tag_of(look.number)}

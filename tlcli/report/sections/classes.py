@@ -66,7 +66,7 @@ def _measures(task: Task, cells: list[Cell]) -> Table:
 
 def _by_class(task: Task, cells: list[Cell]) -> Table:
     """Accuracy of every class for every cell, as a file."""
-    there = np.unique(task.entries[0].target.test_labels).tolist()
+    there = np.unique(task.target.test_labels).tolist()
     items = [(c, i) for c in cells for i in range(len(task.classes)) if i in there]
     columns = [Column("class", "class", value=lambda item: task.classes[item[1]])]
     columns += summary_columns("recall", "accuracy of the class", "%", "percent", task.digits, _recall)

@@ -61,11 +61,12 @@ def _table(task: Task, cells: Sequence[Cell]) -> Table:
 
 
 def _comparison_table(task: Task, contrasts: Sequence[Contrast]) -> Table:
-    against, *others = contrast_columns(task.digits)
-    columns = [against, *(replace(c, key=f"lost_{c.key}") for c in others)]
-    verdict = next(i for i, c in enumerate(columns) if c.key == "lost_verdict")
     words = {"better": "forgets more", "worse": "forgets less"}
-    columns[verdict] = replace(columns[verdict], value=lambda c: words.get(c.verdict, c.verdict))
+    against, *others = contrast_columns(task.digits)
+    columns = [against]
+    for column in others:
+        value = column.value if column.key != "verdict" else lambda c: words.get(c.verdict, c.verdict)
+        columns.append(replace(column, key=f"lost_{column.key}", value=value))
     note = (
         "Paired t tests of the source accuracy lost, run by run; interval and p value hold for all arms at "
         "one number of training images at once (Bonferroni)."

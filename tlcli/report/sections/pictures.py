@@ -71,10 +71,8 @@ def pictures(study: Study, task: Task) -> Iterable[Block]:
 def _same_images(part: Part | None, task: Task) -> Part | None:
     if part is None:
         return None
-    target = task.entries[0].target
-    same = np.array_equal(part.source_index, target.test_source_index) and np.array_equal(
-        part.labels, target.test_labels
-    )
+    places, labels = task.target.test_source_index, task.target.test_labels
+    same = np.array_equal(part.source_index, places) and np.array_equal(part.labels, labels)
     return part if same else None
 
 
@@ -98,7 +96,7 @@ def _answers(cell: Cell) -> np.ndarray:
     If most runs are wrong, the answer is the most frequent wrong class.
     """
     predictions = np.stack([e.predictions for e in cell.runs if e.correct is not None])
-    labels = cell.task.entries[0].target.test_labels
+    labels = cell.task.target.test_labels
     right = (predictions == labels).mean(axis=0)
     votes = np.stack([(predictions == c).sum(axis=0) for c in range(int(predictions.max()) + 1)])
     votes[labels[labels < len(votes)], np.flatnonzero(labels < len(votes))] = -1
@@ -112,7 +110,7 @@ def _apart(right: np.ndarray, wrong: np.ndarray, labels: np.ndarray) -> np.ndarr
 
 def _row(task: Task, right: Cell, wrong: Cell) -> Row:
     """The images where most runs of one arm are right and most of the other wrong, the clearest first."""
-    labels, said = task.entries[0].target.test_labels, _answers(wrong)
+    labels, said = task.target.test_labels, _answers(wrong)
     share_right, share_wrong = (
         np.mean([c for e in cell.runs if (c := e.correct) is not None], axis=0) for cell in (right, wrong)
     )
@@ -128,7 +126,7 @@ def _name(task: Task, c: int) -> str:
 
 def _for_any_pair(task: Task, part: Part, first: Cell, second: Cell) -> dict[str, Any]:
     """Images for the script: every two arms of one size and variant differ on some."""
-    labels = task.entries[0].target.test_labels
+    labels = task.target.test_labels
     chosen: dict[int, None] = {}
     groups = []
     for (size, variant), cells in by(task.cells, lambda c: (c.size, c.variant)).items():

@@ -16,6 +16,7 @@ from tlcli.report.study.contrasts import Contrast, compare_lost, contrast, in_fa
 from tlcli.report.study.entry import CONTROL, NEIGHBOURS, Entry, by
 from tlcli.report.study.order import arm_order, arms_of, decimals, natural
 from tlcli.report.words import at_most, clean
+from tlcli.store.records import Target
 
 if TYPE_CHECKING:
     from tlcli.report.study.study import Study
@@ -72,18 +73,23 @@ class Task:
         ]
 
     @property
+    def target(self) -> Target:
+        """The target of a run, whose test part is that of all."""
+        return self.entries[0].target
+
+    @property
     def classes(self) -> list[str]:
-        return [clean(n) for n in self.entries[0].target.class_names]
+        return [clean(n) for n in self.target.class_names]
 
     @property
     def images(self) -> int:
         """Test images."""
-        return len(self.entries[0].target.test_labels)
+        return len(self.target.test_labels)
 
     @cached_property
     def chance(self) -> float:
         """The share of the largest class: the accuracy of guessing."""
-        labels = self.entries[0].target.test_labels
+        labels = self.target.test_labels
         return float(np.bincount(labels).max() / len(labels)) if len(labels) else 0.0
 
     @property
@@ -94,12 +100,11 @@ class Task:
     @cached_property
     def name(self) -> str:
         """A short name: the published set and the classes, or else the data sets' name."""
-        target = self.entries[0].target
         names = at_most(self.classes, 4)
-        source = f"{clean(target.source)} " if target.source else ""
+        source = f"{clean(self.target.source)} " if self.target.source else ""
         text = f"{source}{names}" if len(self.classes) <= 12 else f"{source}{len(self.classes)} classes"
         same = [t for t in self.study.tasks if t is not self and t.classes == self.classes]
-        return f"{text} ({clean(target.name)})" if same else text
+        return f"{text} ({clean(self.target.name)})" if same else text
 
     def id(self, name: str) -> str:
         """A unique name for a block of this task."""

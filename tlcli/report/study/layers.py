@@ -8,7 +8,8 @@ with the rest. The control, n = 0, copies nothing and is trained as long as thes
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -90,8 +91,6 @@ class LayerStudy:
     """Images that each network saw after copying."""
     base_samples: int = 0
     """Images that a base has seen; 0 if unknown."""
-    effects: list[Effect] = field(default_factory=list)
-    slopes: dict[str, Comparison] = field(default_factory=dict)
 
     @property
     def depths(self) -> list[int]:
@@ -115,6 +114,29 @@ class LayerStudy:
     def from_base(self, series: str, n: int) -> Comparison | None:
         """The difference from the base, over targets if each has one base."""
         return _difference(self.of(series, n), self.base, self.unit == "run")
+
+    @cached_property
+    def effects(self) -> list[Effect]:
+        """Every family of differences at each n, and over all n."""
+        effects: list[Effect] = []
+        for name, first, second in FAMILIES:
+            pairs = [(n, self.of(first, n), self.of(second, n)) for n in self.depths]
+            found = [(n, _difference(left, right, False)) for n, left, right in pairs]
+            family = [Effect(name, first, second, n, c) for n, c in found if c is not None]
+            for e in family:
+                e.family = len(family)
+            effects += family
+            if len(family) > 1:
+                pooled = by(((u, a[u] - b[u]) for _, a, b in pairs for u in a if u in b), lambda one: one[0])
+                means = [float(np.mean([d for _, d in group])) for group in pooled.values()]
+                c = statistics.compare_means(means, np.zeros(len(means)))
+                effects.append(Effect(name, first, second, 0, c))
+        return effects
+
+    @cached_property
+    def slopes(self) -> dict[str, Comparison]:
+        """The change of accuracy per further layer, by series."""
+        return {s: c for s, values in self.values.items() if (c := _slope(values)) is not None}
 
     def family(self, name: str) -> tuple[list[Effect], Effect | None]:
         """An effect at each n, and its mean over n."""
@@ -184,7 +206,7 @@ def _collect(
     }
     digests = {e.run.base_sha256 for e in entries}
     seen = [c.samples_seen for c in checkpoints if c.provenance.content_sha256 in digests]
-    found = LayerStudy(
+    return LayerStudy(
         variant,
         name,
         values,
@@ -196,9 +218,6 @@ def _collect(
         samples,
         int(np.median(seen)) if seen else 0,
     )
-    found.effects = _effects(found)
-    found.slopes = {s: c for s in values if (c := _slope(values[s])) is not None}
-    return found
 
 
 def _means(entries: Sequence[Entry], unit: Callable[[Entry], object]) -> Values:
@@ -240,24 +259,6 @@ def _difference(first: Values, second: Values, by_target: bool) -> Comparison | 
     if not units:
         return None
     return statistics.compare_means([first[u] for u in units], [second[u] for u in units])
-
-
-def _effects(study: LayerStudy) -> list[Effect]:
-    """Every family of differences at each n, and over all n."""
-    effects: list[Effect] = []
-    for name, first, second in FAMILIES:
-        pairs = [(n, study.of(first, n), study.of(second, n)) for n in study.depths]
-        found = [(n, _difference(left, right, False)) for n, left, right in pairs]
-        family = [Effect(name, first, second, n, c) for n, c in found if c is not None]
-        for e in family:
-            e.family = len(family)
-        effects += family
-        if len(family) > 1:
-            pooled = by(((u, a[u] - b[u]) for _, a, b in pairs for u in a if u in b), lambda one: one[0])
-            means = [float(np.mean([d for _, d in group])) for group in pooled.values()]
-            c = statistics.compare_means(means, np.zeros(len(means)))
-            effects.append(Effect(name, first, second, 0, c))
-    return effects
 
 
 def _slope(series: dict[int, Values]) -> Comparison | None:
