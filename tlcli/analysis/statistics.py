@@ -1,8 +1,7 @@
 """Intervals and tests for accuracies that were measured over few runs and on one set of test images.
 
 All accuracies are shares (0...1) and all intervals are two-sided. A run is one training with one seed; an
-image is
-one test image. `correct` arrays are boolean, runs x images.
+image is one test image. `correct` arrays are boolean, runs x images.
 """
 
 from __future__ import annotations
