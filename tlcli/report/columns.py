@@ -127,8 +127,9 @@ def first(c: Contrast) -> Cell:
     return c.first
 
 
-def spread(cell: Cell, digits: int) -> str:
+def spread(cell: Cell) -> str:
     """The mean with half of its interval; for one or two runs, the runs; for equal runs, a note."""
+    digits = cell.task.digits
     if cell.equal:
         what = "deterministic" if cell.deterministic else "in every run"
         return f"{number(100 * cell.mean, digits)} ({what})"

@@ -49,7 +49,7 @@ def cross(
 
 def tell(cell: Cell) -> str:
     """The tip of a mark for a cell: arm, size, mean and interval."""
-    return f"{cell.name}, {cell.where}: {with_interval(cell, cell.task.digits)} %"
+    return f"{cell.name}, {cell.where}: {with_interval(cell)} %"
 
 
 def arm_legend(arms: Collection[str], looks: Looks, *, line: bool = True) -> dict[str, dict[str, Any]]:

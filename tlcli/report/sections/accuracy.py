@@ -68,7 +68,7 @@ def glance(task: Task) -> Table:
     for variant in task.variants:
         for arm in task.arms:
             cells = task.at(variant=variant, arm=arm)
-            texts = {f"at_{c.size}": spread(c, task.digits) for c in cells}
+            texts = {f"at_{c.size}": spread(c) for c in cells}
             rows += [{"arm": arm, "variant": variant, **texts}] if texts else []
     few = any(len(c.values) < 3 for c in task.cells)
     caption = (
