@@ -40,6 +40,14 @@ CONTRAST: dict[str, tuple[str, str, Callable[[Contrast], Any]]] = {
 }
 """Label, kind and value of each quantity of a comparison."""
 
+MEASURED = {
+    "train_loss": ("training loss", "number", 1.0),
+    "train_accuracy": ("accuracy while training (%)", "percent", 100.0),
+    "test_loss": ("test loss", "number", 1.0),
+    "test_accuracy": ("test accuracy (%)", "percent", 100.0),
+}
+"""Label, kind and scale of each quantity that is measured along a training."""
+
 
 def percent(x: float | None) -> float | None:
     """A share in percent, for a table."""

@@ -8,7 +8,7 @@ import io
 import json
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, unquote
@@ -24,6 +24,8 @@ TAG = "tag:"
 """The beginning of the name of an SVG group with a tag."""
 SCALE = 1.6
 """Pixels of the page for a point of the figure, which make text of nine points as large as a caption."""
+Legend = Sequence[tuple[str, dict[str, Any]]]
+"""Labels, and the properties of the line before each."""
 
 
 @contextmanager
@@ -53,14 +55,13 @@ def grid(
     *,
     height: float = 2.6,
     width: float | None = None,
-    legend: Mapping[str, dict[str, Any]] | None = None,
+    legend: Legend = (),
     sharey: bool = False,
     sharex: bool = False,
 ) -> tuple[Any, list[Any]]:
     """A figure with `panels`, of which `columns` have room side by side; with room for one it is for a phone.
 
-    `height` is that of one row in inches. `legend` has the properties of each label's line; it is above all
-    panels, so that it covers nothing.
+    `height` is that of one row in inches. The legend is above all panels, so that it covers nothing.
     """
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
@@ -68,15 +69,16 @@ def grid(
     width = width or (NARROW if columns == 1 else SINGLE if panels == 1 else WIDE)
     columns = max(1, min(columns, panels))
     rows = -(-panels // columns)
-    room, across = _legend_room(list(legend or ()), width)
+    room, across = _legend_room([label for label, _ in legend], width)
     figure = Figure(figsize=(width, rows * height + room))
     axes = figure.subplots(rows, columns, squeeze=False, sharey=sharey, sharex=sharex).ravel().tolist()
     for extra in axes[panels:]:
         extra.set_visible(False)
     if legend:
+        # Until matplotlib 3.10, labels that begin with an underscore were left out: they are set below.
         drawn = figure.legend(
-            [Line2D([], [], **look) for look in legend.values()],
-            list(legend),
+            [Line2D([], [], **look) for _, look in legend],
+            [" "] * len(legend),
             loc="upper left",
             bbox_to_anchor=(0.005, 0.998),
             ncols=across,
@@ -85,8 +87,9 @@ def grid(
             columnspacing=1.4,
             labelspacing=0.35,
         )
-        for look, *parts in zip(legend.values(), drawn.legend_handles, drawn.get_texts(), strict=True):
-            for part in filter(None, parts):
+        for (label, look), line, text in zip(legend, drawn.legend_handles, drawn.get_texts(), strict=True):
+            text.set_text(label)
+            for part in filter(None, (line, text)):
                 part.set_gid(look.get("gid"))
     return figure, axes[:panels]
 

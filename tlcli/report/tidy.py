@@ -6,19 +6,13 @@ import csv
 import io
 from typing import Any
 
-from tlcli.report.columns import percent
+from tlcli.report.columns import MEASURED, percent
 from tlcli.report.document import Column, Table, rows_of
 from tlcli.report.study import Study
 from tlcli.report.study.entry import last
 from tlcli.report.words import clean
 from tlcli.text import escape_csv
 
-MEASURED = (
-    ("train_loss", "training loss", 1.0),
-    ("train_accuracy", "accuracy while training (%)", 100.0),
-    ("test_loss", "test loss", 1.0),
-    ("test_accuracy", "test accuracy (%)", 100.0),
-)
 IDENTITY = (
     Column("dataset", "training set", value=lambda e: clean(e.target.name)),
     Column("size", "training images", "count", value=lambda e: e.size),
@@ -74,11 +68,11 @@ def _curves(study: Study) -> Table:
     rows: list[dict[str, Any]] = []
     for e, row in zip(study.entries, rows_of(identity, study.entries), strict=True):
         seen = e.history.get("samples_seen", ())
-        there = [(q, scale) for q, _, scale in MEASURED if q in e.history]
-        kept = {q: (e.history[q], scale) for q, scale in there if len(e.history[q]) == len(seen)}
+        there = [(q, scale) for q, (_, _, scale) in MEASURED.items() if q in e.history]
+        values = {f"curve_{q}": scale * e.history[q] for q, scale in there if len(e.history[q]) == len(seen)}
         for i, at in enumerate(seen):
-            rows.append(row | {"seen": at} | {f"curve_{q}": scale * v[i] for q, (v, scale) in kept.items()})
-    measured = (Column(f"curve_{q}", label, "percent" if s > 1 else "number", 4) for q, label, s in MEASURED)
+            rows.append(row | {"seen": at} | {key: v[i] for key, v in values.items()})
+    measured = (Column(f"curve_{q}", label, kind, 4) for q, (label, kind, _) in MEASURED.items())
     columns = [*identity, Column("seen", "images seen", "count"), *measured]
     return Table("curves", "Every measurement of every run.", columns, rows, shown=False)
 

@@ -43,7 +43,7 @@ def draw_accuracy_by_size(task: Task, looks: Looks, columns: int) -> Any:
     """Mean test accuracy and its interval against the number of training images, a panel per variant."""
     panels = by(task.cells, lambda c: c.variant)
     direct = len(task.arms) <= (MOST_LABELS if columns > 1 else 4) and max(map(len, task.arms)) <= LONGEST
-    legend = {} if direct else arm_legend(task.arms, looks)
+    legend = [] if direct else arm_legend(task.arms, looks)
     figure, axes = drawing.grid(len(panels), columns, height=3.2, legend=legend, sharey=True)
     step = min(1.035, WIDEST ** (1 / max(1, len(task.arms) - 1)))
     for ax, variant in zip(axes, task.variants, strict=True):
@@ -236,7 +236,7 @@ def draw_forgetting(cells: Sequence[Cell], looks: Looks, columns: int) -> Any:
 
 def draw_parts(cells: Sequence[Cell], columns: int) -> Any:
     """Squared bias and variance as stacked horizontal bars, a panel per size with its own scale."""
-    legend = {"squared bias": {"color": style.TEST, "lw": 6}, "variance": {"color": style.TRAIN, "lw": 6}}
+    legend = [("squared bias", {"color": style.TEST, "lw": 6}), ("variance", {"color": style.TRAIN, "lw": 6})]
     figure, panels = size_panels(
         cells, columns, "test error (%)", height=0.8, row=0.22, most=6, legend=legend
     )
@@ -258,7 +258,7 @@ def draw_frontier(
     All arms of a method have one marker, whatever theirs is elsewhere.
     """
     methods = {method: looks[group[0].arm] for method, group in by(cells, lambda c: c.method).items()}
-    legend = {m: {"color": look.colour, "marker": look.marker, "lw": 1.1} for m, look in methods.items()}
+    legend = [(m, {"color": look.colour, "marker": look.marker, "lw": 1.1}) for m, look in methods.items()]
     label = "source accuracy kept (%)"
     figure, panels = size_panels(cells, columns, label, ACCURACY, height=3.0, legend=legend)
     for ax, group in panels:
@@ -296,7 +296,7 @@ def draw_effective_data(valued: Sequence[tuple[Cell, Worth]], looks: Looks, colu
     """A panel per variant; both axes logarithmic, with the line on which nothing is gained."""
     panels = by(valued, lambda one: one[0].variant)
     legend = arm_legend({c.arm for c, _ in valued}, looks)
-    arms = list(legend)
+    arms = [arm for arm, _ in legend]
     figure, axes = drawing.grid(len(panels), columns, height=3.4, legend=legend, sharey=True)
     for ax, (variant, those) in zip(axes, panels.items(), strict=True):
         for arm, curve in by(those, lambda one: one[0].arm).items():

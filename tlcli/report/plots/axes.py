@@ -52,14 +52,17 @@ def tell(cell: Cell) -> str:
     return f"{cell.name}, {cell.where}: {with_interval(cell)} %"
 
 
-def arm_legend(arms: Collection[str], looks: Looks, *, line: bool = True) -> dict[str, dict[str, Any]]:
-    """A legend of the arms for `drawing.grid`, with or without their lines."""
-    return {
-        arm: {"color": look.colour, "marker": look.marker, "gid": drawing.tag_of(look.number)}
-        | {"ls": look.line if line else "none"}
+def arm_legend(arms: Collection[str], looks: Looks, *, line: bool = True) -> drawing.Legend:
+    """A legend of the arms, with or without their lines."""
+    return [
+        (
+            arm,
+            {"color": look.colour, "marker": look.marker, "gid": drawing.tag_of(look.number)}
+            | {"ls": look.line if line else "none"},
+        )
         for arm, look in looks.items()
         if arm in arms
-    }
+    ]
 
 
 def size_panels(

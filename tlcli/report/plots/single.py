@@ -122,7 +122,7 @@ def _draw_picture(ax: Any, part: Part, index: int, x: float, y: float, side: flo
 
 def draw_neighbours(panels: Sequence[Sequence[Entry]], columns: int) -> Any:
     """Accuracy against k, a panel for each size and arm."""
-    legend = {"leave-one-out on training images": SIDES["train"], "test images": SIDES["test"]}
+    legend = [("leave-one-out on training images", SIDES["train"]), ("test images", SIDES["test"])]
     figure, axes = drawing.grid(len(panels), columns, height=2.5, legend=legend, sharey=True)
     for ax, entries in zip(axes, panels, strict=True):
         _draw_neighbours_panel(ax, entries)
@@ -174,7 +174,7 @@ def draw_scatter(
         c: {"marker": MARKERS[c % len(MARKERS)], "color": style.CLASSES[c % len(style.CLASSES)], "ls": "none"}
         for c in classes
     }
-    legend = {texts[c]: looks[c] for c in classes} if len(classes) <= MOST_CLASSES else {}
+    legend = [(texts[c], looks[c]) for c in classes] if len(classes) <= MOST_CLASSES else []
     figure, axes = drawing.grid(len(panels), columns, height=3.3, legend=legend)
     for ax, (title, flat) in zip(axes, panels, strict=True):
         for c in classes:
@@ -188,7 +188,7 @@ def draw_scatter(
 
 def draw_network(found: NetworkCurves, columns: int) -> Any:
     """Loss and accuracy over images seen, and over epochs if the number of training images is known."""
-    legend = {"training images": SIDES["train"], "test images": SIDES["test"]}
+    legend = [("training images", SIDES["train"]), ("test images", SIDES["test"])]
     figure, (loss, accuracy) = drawing.grid(2, columns, height=2.6, legend=legend)
     _draw_network_panel(loss, found, "loss", 1.0)
     _draw_network_panel(accuracy, found, "accuracy", 100.0)
@@ -219,7 +219,7 @@ def draw_layers(study: LayerStudy, columns: int) -> Any:
     """Accuracy against n with base and control as lines, and the difference from the base."""
     series = [s for s in SERIES.values() if s in study.values]
     lines = series + [BASE] * bool(study.base) + [NOTHING] * bool(study.nothing)
-    legend = {line: _look(line) for line in lines}
+    legend = [(line, _look(line)) for line in lines]
     figure, axes = drawing.grid(2 if study.base else 1, columns, height=3.0, legend=legend)
     if (base := study.summary(BASE)) is not None:
         axes[0].axhline(100 * base.mean, zorder=1, **_look(BASE))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from tlcli.report.document import Block, Chart, Column, Table, Text
+from tlcli.report.columns import MEASURED
+from tlcli.report.document import Block, Chart, Column, Table, Text, rows_of
 from tlcli.report.plots.single import draw_network
 from tlcli.report.registry import section
 from tlcli.report.study import Study
@@ -23,7 +23,6 @@ MOST = 8
 """The most networks with a figure each; a larger study compares its arms instead."""
 FEWEST_FOR_A_TURN = 5
 """The fewest measurements that can show a turn of the loss."""
-QUANTITIES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
 
 
 @dataclass
@@ -38,10 +37,10 @@ class NetworkCurves:
     """Training images; 0 if unknown."""
     architecture: str = ""
 
-    def end(self, quantity: str) -> float | None:
+    def end(self, quantity: str, scale: float = 1.0) -> float | None:
         """The mean of the last values of a quantity."""
         values = [v for h in self.histories if (v := last(h, quantity)) is not None]
-        return float(np.mean(values)) if values else None
+        return scale * float(np.mean(values)) if values else None
 
     @property
     def samples(self) -> int:
@@ -114,31 +113,24 @@ def _chart(network: NetworkCurves, index: int) -> Chart:
 
 
 def _table(found: Sequence[NetworkCurves]) -> Table:
-    rows: list[dict[str, Any]] = []
-    for n in found:
-        row = {"network": n.name, "architecture": n.architecture, "runs": len(n.histories)}
-        row |= {"size": n.size or None, "samples": n.samples}
-        for q in QUANTITIES:
-            mean = n.end(q)
-            row[f"end_{q}"] = mean if mean is None or "loss" in q else 100 * mean
-        rows.append(row)
     d = min(n.digits for n in found)
     columns = [
-        Column("network", "network"),
-        Column("architecture", "architecture"),
-        Column("runs", "runs", "count"),
-        Column("size", "training images", "count"),
-        Column("samples", "images seen", "count"),
-        Column("end_train_loss", "training loss", "number", 3),
-        Column("end_test_loss", "test loss", "number", 3),
-        Column("end_train_accuracy", "accuracy while training (%)", "percent", d),
-        Column("end_test_accuracy", "test accuracy (%)", "percent", d),
+        Column("network", "network", value=lambda n: n.name),
+        Column("architecture", "architecture", value=lambda n: n.architecture),
+        Column("runs", "runs", "count", value=lambda n: len(n.histories)),
+        Column("size", "training images", "count", value=lambda n: n.size or None),
+        Column("samples", "images seen", "count", value=lambda n: n.samples),
     ]
+    for quantity in ("train_loss", "test_loss", "train_accuracy", "test_accuracy"):
+        label, kind, scale = MEASURED[quantity]
+        end = partial(NetworkCurves.end, quantity=quantity, scale=scale)
+        columns.append(Column(f"end_{quantity}", label, kind, 3 if kind == "number" else d, value=end))
     note = (
         "Training loss and accuracy are averages over the last stretch of training, of the network as it "
         "changed and the images as it saw them (augmented, if the recipe says so)."
     )
-    return Table("networks", "Where each network ended (means over its runs).", columns, rows, note)
+    caption = "Where each network ended (means over its runs)."
+    return Table("networks", caption, columns, rows_of(columns, found), note)
 
 
 def describe(network: NetworkCurves) -> str:

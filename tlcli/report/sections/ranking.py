@@ -52,7 +52,7 @@ def by_target(study: Study) -> Iterable[tuple[str, list[Ranking]]]:
 def draw(ranked: Sequence[Ranking], columns: int) -> Any:
     """A row for each base."""
     figure, (ax,) = drawing.grid(
-        1, columns, height=0.9 + 0.26 * len(ranked), legend={label: look for _, label, look in _MEASURED}
+        1, columns, height=0.9 + 0.26 * len(ranked), legend=[row[1:] for row in _MEASURED]
     )
     rows = range(len(ranked))
     for name, _, look in _MEASURED:

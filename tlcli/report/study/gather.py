@@ -226,13 +226,8 @@ def _oddities(study: Study) -> list[str]:
     unfinished = [clean(c.provenance.name or "checkpoint") for c in study.checkpoints if not c.complete]
     if unfinished:
         warnings.append(f"The training of {at_most(unfinished)} was interrupted and is not complete.")
-    odd = [
-        e.key
-        for e in study.entries
-        if e.correct is not None
-        and (recorded := e.recorded) is not None
-        and abs(recorded - e.measured) > 1e-4
-    ]
+    both = [e for e in study.entries if e.correct is not None and e.recorded is not None]
+    odd = [e.key for e in both if abs((e.recorded or 0.0) - e.measured) > 1e-4]
     if odd:
         warnings.append(
             f"In {plural(len(odd), 'run', 'runs')} the last test accuracy is not that of the predictions; "
