@@ -80,14 +80,14 @@ def findings(study: Study) -> list[str]:
     if len(study.tasks) > 1:
         found += _over_tasks(study)
     elif study.tasks:
-        found += _one_task(study, study.tasks[0])
+        found += _one_task(study.tasks[0])
     found += [ranking.describe(ranked, name) for name, ranked in ranking.by_target(study)]
     if not found:
         found = [*ends_of_bases(study), "These files hold no transfer to compare."]
     return found
 
 
-def _one_task(study: Study, task: Task) -> Words:
+def _one_task(task: Task) -> Words:
     reference = next(iter(task.references), "")
     every = task.against(reference) if reference else []
     contrasts = [c for c in every if c.first.method != NEIGHBOURS] or every

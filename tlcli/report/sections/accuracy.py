@@ -28,7 +28,7 @@ def accuracy(study: Study, task: Task) -> Iterable[Block]:
         yield _runs(study, task)
     yield full_table(task)
     yield from (Text(text) for text in _gaps(task))
-    yield from (Text(text, "limit") for text in _limits(study, task))
+    yield from (Text(text, "limit") for text in _limits(task))
 
 
 def main_chart(study: Study, task: Task) -> Chart:
@@ -138,7 +138,7 @@ def _gaps(task: Task) -> Iterable[str]:
             yield f"{where} the gap between training and test accuracy is {' to '.join(texts)}."
 
 
-def _limits(study: Study, task: Task) -> Iterable[str]:
+def _limits(task: Task) -> Iterable[str]:
     """The limits of these runs."""
     cells = task.cells
     if any(c.draws == 1 < len(c.runs) for c in cells):

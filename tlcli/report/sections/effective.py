@@ -37,7 +37,7 @@ def effective_data(study: Study, task: Task) -> Iterable[Block]:
         "gained; what lies above it is the data transferred. A hollow "
         "arrowhead: beyond what was measured."
     )
-    text = " ".join(_sentences(task, valued, control))
+    text = " ".join(_sentences(valued, control))
     yield Chart(task.id("effective-data"), caption, text, partial(draw_effective_data, valued, study.looks))
     yield _table(task, valued, control)
     yield Text(text)
@@ -61,7 +61,7 @@ def _table(task: Task, valued: Valued, control: str) -> Table:
     )
 
 
-def _sentences(task: Task, valued: Valued, control: str) -> Iterable[str]:
+def _sentences(valued: Valued, control: str) -> Iterable[str]:
     """For each size up to which the worth of the best arm is known, that one."""
     for size, group in by(valued, lambda one: one[0].size).items():
         cell, w = max(group, key=lambda one: one[0].mean)

@@ -41,7 +41,7 @@ def overview(study: Study, task: None) -> Iterable[Block]:
     if strata and len({id(cells[0].task) for cells in strata}) >= ENOUGH_TASKS:
         table = _over_tasks(strata)
         yield table
-        yield from (Text(t) for t in describe_over_tasks(table, strata))
+        yield Text(describe_over_tasks(table))
 
 
 def _chart(study: Study, tasks: Sequence[Task]) -> Chart:
@@ -187,7 +187,7 @@ def _over_tasks(strata: Sequence[Sequence[Cell]]) -> Table:
     return Table("over-tasks", caption, columns, sorted(rows, key=lambda r: r["rank"]), note)
 
 
-def describe_over_tasks(table: Table, strata: Sequence[Sequence[Cell]]) -> Iterable[str]:
+def describe_over_tasks(table: Table) -> str:
     """Sentences on the best rank, and on how often the best arm beats the reference."""
     best = table.rows[0]
     text = (
@@ -201,4 +201,4 @@ def describe_over_tasks(table: Table, strata: Sequence[Sequence[Cell]]) -> Itera
             f" One of its runs is {label} {pct(best['improvement'] / 100, 0)} of the time (95 % interval "
             f"{between((interval[0] / 100, interval[1] / 100), 0)})."
         )
-    yield text
+    return text
