@@ -102,14 +102,13 @@ class Fit:
             self._run(watch, doing)
 
     def _run(self, watch: Watch, doing: str) -> None:
-        chunk, now = 8, time.monotonic()
+        chunk, now = 2, time.monotonic()
         saved, plan = now, self._plan(chunk)
         while plan and not self._is_stopped_early():
             started, point = now, next_evaluation(self.done, self.total, self.eval_every, self.batch)
-            begun = len(plan["learning_rate"])
             self._begin(plan)
             plan = self._plan(chunk)  # while the device works
-            steps = self._settle(leave=1)
+            steps = self._settle(leave=1 if self.engine.runs_ahead else 0)
             if self.done == point:
                 steps += self._settle()
                 self._require_finite()
@@ -117,10 +116,7 @@ class Fit:
             watch.report(self.seen_before + self._measured_steps * self.batch, self.total * self.batch, doing)
             now = time.monotonic()
             if steps:
-                passed = max(
-                    steps, begun
-                )  # a CPU computes in `_begin`, so the time is that of the steps begun
-                chunk = max(1, min(4 * steps, int(passed * _CHUNK_SECONDS / max(now - started, 1e-3))))
+                chunk = max(1, min(4 * steps, int(steps * _CHUNK_SECONDS / max(now - started, 1e-3))))
             if watch.should_stop():
                 if watch.save:
                     watch.save(self.state())

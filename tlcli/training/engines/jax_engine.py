@@ -141,6 +141,7 @@ class JaxEngine(JaxPredictor):
         self._state: State | None = None
         self._own: tuple[list[Any], list[Any]] = self._first, []
         self._looped = jax.default_backend() != "cpu" if LOOPED is None else LOOPED
+        self.runs_ahead = self._looped
         compiled = partial(jax.jit, donate_argnums=0, out_shardings=self._everywhere)
         self._loop, self._step = compiled(self._steps), compiled(self._one)
         self._finite = jax.jit(self._all_finite)

@@ -130,6 +130,8 @@ class TensorFlowPredictor:
 class TensorFlowEngine(TensorFlowPredictor):
     """Runs a `Step` as one graph with the loop inside; Keras's variables are changed in place."""
 
+    runs_ahead = False
+
     def __init__(self, step: Step) -> None:
         super().__init__(step)
         self.step = step
