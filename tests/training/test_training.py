@@ -120,7 +120,7 @@ def test_an_interrupted_training_ends_in_the_same_arrays(source_set, padded, tmp
     state, interruptions, chance = tmp_path / "state", 0, random.Random(1)
     spent = [0.0]
     while True:
-        left = [chance.randint(1, 3)]
+        left = [chance.randint(4, 9)]
 
         def stop(left=left) -> bool:
             left[0] -= 1
