@@ -8,7 +8,8 @@ and a callback that calls `evaluate` with batches of 100 every tenth batch, on a
 runs at once as there are cores, one thread each, the default of `tlcli transfer`. It runs in a separate
 process, because TensorFlow sets its threads when it starts: once the whole grid, and once the frozen arms
 alone. With `--torch` PyTorch runs the grid, too, written as its users write it (`torch_peer.py`). No time
-includes importing a library. pytest does not collect this file.
+includes importing a library. `TF_ENABLE_ONEDNN_OPTS=0` is for the plain counterpart alone: without it, Keras
+has the kernels that tlcli turns on. pytest does not collect this file.
 """
 
 from __future__ import annotations
@@ -92,11 +93,12 @@ def ours(arms: list[str], folder: Path, args: argparse.Namespace) -> tuple[float
     """Seconds and accuracies by arm of `transfer`, in a process with a thread for each run at once."""
     at_once = len(os.sched_getaffinity(0))
     threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": str(at_once)}
+    environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
     call = [sys.executable, __file__, "--child", *arms, "--folder", str(folder)]
     call += ["--samples", str(args.samples), "--seeds", str(args.seeds), "--sizes", args.sizes]
     done = subprocess.run(
         [*call, "--at-once", str(at_once)],
-        env={**os.environ, **threads},
+        env={**environment, **threads},
         check=True,
         stdout=subprocess.PIPE,
         text=True,
