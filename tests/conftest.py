@@ -35,10 +35,13 @@ LONG = (
     "test_solutions.py",
     "test_proportion.py",
     "test_crashes.py",
+    "test_precision.py",
     "test_own_network.py",
     "test_applications.py",
     "test_report.py",
     "test_weights.py",
+    "test_keras_to_build.py",
+    "test_rank.py",
     "test_fuzz.py",
 )
 """The files that take longest, the longest first: each is done by one worker, and short ones fill the end."""

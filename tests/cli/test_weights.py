@@ -374,7 +374,7 @@ def test_weights_of_another_network_are_refused(call, work):
 def test_a_scale_that_looks_wrong_is_warned_of(call, work):
     as_legacy(work / "x.h5", plain_cnn2())
     done = call("import-weights", "x.h5", "--arch", "cnn2", "--dataset", "digits-0-5.h5", "--std", "0.3")
-    assert b"multiply by 255" in done.stderr
+    assert b"255 times" in done.stderr
 
 
 def test_wrong_usage_of_export(call, work):
