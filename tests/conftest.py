@@ -8,8 +8,8 @@ import signal
 import processes
 import pytest
 
-# Two workers share the cores, so a second thread of one only waits for the other. Commands that run as
-# processes of their own have as many threads as a user's.
+# Two workers share the cores, so a second thread of one only waits for the other. Commands that
+# `processes` starts have as many threads as a user's.
 os.environ.update(dict.fromkeys(processes.THREADS, "1"))
 
 

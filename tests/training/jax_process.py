@@ -31,16 +31,19 @@ AUGMENTED = Recipe(
 METHODS = (
     "scratch",
     "freeze:copy=2",
+    "freeze",
     "finetune:rate_decay=0.5",
     "lp-ft:probe=0",
     "l2-sp",
     "lwf",
+    "replay",
     "anchored:replay=1",
+    "ridge",
 )
 
 
 def numbers() -> dict[str, np.ndarray]:
-    """A base with every augmentation, and an arm of every way to train: histories, weights, embeddings."""
+    """A base with every augmentation, and an arm of every method: histories, weights, embeddings."""
     digits = data.load_source("digits")
     source, target = data.split(digits, range(6)), data.split(digits, range(6, 10), size=100)
     base = train_base(source, "cnn2", recipe=AUGMENTED)

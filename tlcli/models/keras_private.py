@@ -32,7 +32,7 @@ def calls(model: Any) -> list[tuple[Any, list[Any]]]:
 
 
 def call_again(model: Any, inputs: Any, replace: Callable[[Any], Any]) -> Any:
-    """The outputs of a functional model for other inputs, each layer or operation renew by a new one."""
+    """The outputs of a functional model for other inputs, with a new layer or operation in place of each."""
     made: dict[int, Any] = {}
 
     def renew(operation: Any) -> Any:

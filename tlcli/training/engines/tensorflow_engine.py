@@ -112,9 +112,8 @@ class TensorFlowPredictor:
 
     def _forward(self, x: Any, batch: Any) -> list[Any]:
         count = tf.shape(x)[0]
-        steps = tf.maximum(
-            1, (count + batch - 1) // batch
-        )  # one step for zero images, which gives the outputs' shapes
+        # Zero images take one step, which gives the outputs' shapes.
+        steps = tf.maximum(1, (count + batch - 1) // batch)
         heads = len(self._network.model.outputs)
         found = [tf.TensorArray(tf.float32, size=steps, infer_shape=False) for _ in range(heads)]
 
