@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from tlcli import store
+from tlcli.report.document import Table
 from tlcli.report.sections.accuracy import full_table, glance
+from tlcli.report.sections.effective import effective_data
 from tlcli.report.study import Cell, Options, Task
 from tlcli.report.study.gather import gather
 from tlcli.report.words import number
@@ -22,8 +24,9 @@ TABLE = re.compile(
     r"(?P<rows>(?:\|.*\n)+)"
 )
 """A table, and before it what it shows of which files: `<!-- accuracy: results/*.h5 -->`, `accuracy and kept`
-(the source accuracy after the transfer in brackets), `difference against ARM`, or `measures at 100`, columns
-of the report's table of accuracies; `at 100` where files are kept for one column alone."""
+(the source accuracy after the transfer in brackets), `difference against ARM`, `effective data`, or
+`measures at 100`, columns of the report's table of accuracies; `at 100` where files are kept for one column
+alone."""
 NO_RESULTS = "results"
 """In place of `accuracy`: the results of the table are not kept here, as the words after the colon say."""
 
@@ -61,6 +64,9 @@ def shown(task: Task, what: str, against: str = "", size: str = "") -> dict[tupl
             for column in table.columns
             if f"{row['size']:,}" == size
         }
+    if what == "effective data":
+        (table,) = (b for b in effective_data(task.study, task) if isinstance(b, Table))
+        return {(row["arm"], row["variant"], f"{row['size']:,}"): row["effective"] for row in table.rows}
     means = {(row["arm"], row["variant"]): row for row in glance(task).rows}
     found = {_key(c): means[c.arm, c.variant][f"at_{c.size}"] for c in task.cells}
     if what == "accuracy and kept":

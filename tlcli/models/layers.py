@@ -184,10 +184,11 @@ def batch_norm(x: Any, *, name: str, momentum: float = 0.99) -> Any:
     return FusedBatchNormalization(name=name, momentum=momentum, dtype=dtype)(x)
 
 
-def conv_bn_relu(x: Any, filters: int, *, number: int) -> Any:
+def conv_bn_relu(x: Any, filters: int, *, number: int, momentum: float = 0.99) -> Any:
     """Convolution, batch normalization, ReLU; all three have the convolution's number in their names."""
     x = conv(x, filters, name=f"conv{number}")
-    return relu(batch_norm(x, name=f"conv{number}_bn"), name=f"conv{number}_relu")
+    x = batch_norm(x, name=f"conv{number}_bn", momentum=momentum)
+    return relu(x, name=f"conv{number}_relu")
 
 
 def dense(x: Any, units: int, *, name: str, activation: str | None = None) -> Any:

@@ -98,13 +98,16 @@ def cnn8(inputs: Any, classes: int, *, filters: int = 3) -> Any:
     classes=5,
     parameters=(21_197, 20_973),
 )
-def cnn6_bn(inputs: Any, classes: int, *, filters: str = "8-16-32") -> Any:
-    """`filters` per block; 8-16-32 flattens to 512 on 32x32 images, 8-8-8 to 128."""
+def cnn6_bn(inputs: Any, classes: int, *, filters: str = "8-16-32", bn_momentum: float = 0.99) -> Any:
+    """`filters` per block; 8-16-32 flattens to 512 on 32x32 images, 8-8-8 to 128.
+
+    `bn_momentum` is the share of the old values in the moving statistics; 0.9 suits a few hundred steps.
+    """
     from tlcli.models.layers import conv_bn_relu, dense, flatten, max_pool
 
     x = inputs
     for block, width in enumerate(map(int, filters.split("-")), start=1):
         for number in (2 * block - 1, 2 * block):
-            x = conv_bn_relu(x, width, number=number)
+            x = conv_bn_relu(x, width, number=number, momentum=bn_momentum)
         x = max_pool(x, name=f"pool{block}")
     return dense(flatten(x), classes, name="head")
