@@ -97,6 +97,7 @@ def train_base(
                 stop=stop,
                 measured=logs,
                 record_seconds=record_seconds,
+                warn=console.warn,
             )
         command = recorded_command(context)
         written = store.write(path, checkpoint, command=command, parents=[record], force=force)

@@ -196,6 +196,7 @@ def transfer(
                 stop=stop,
                 measured=logs,
                 told=console.note,
+                warn=console.warn,
             )
         parents: list[store.Record] = [checkpoint, *targets, *([] if source_task is None else [source_task])]
         written = store.write(path, results, command=recorded_command(context), parents=parents, force=force)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tlcli.training import augment
 from tlcli.training.computing import compare_computers, compare_recipes, describe_computing
 from tlcli.training.engines import Engine, make_engine, shared_devices
 from tlcli.training.loop import Examples, Fit, as_history
+from tlcli.training.moving_statistics import describe_lag
 from tlcli.training.order import require_seeds
 from tlcli.training.precision import resolve_precision
 from tlcli.training.recipe import Recipe
@@ -67,6 +69,7 @@ def train_base(
     measured: MeasuredCallback | None = None,
     devices: int | None = None,
     record_seconds: bool = False,
+    warn: Callable[[str], None] = warnings.warn,
 ) -> Checkpoint:
     """Train a network on a dataset from random weights.
 
@@ -85,6 +88,7 @@ def train_base(
             measured before.
         devices: The most devices to share each batch, evenly; by default all GPUs that JAX sees.
         record_seconds: Keep the seconds of the training, with those before an interruption, in `computed_by`.
+        warn: Takes a sentence if the training is too short for the moving statistics of batch normalization.
 
     Raises:
         Interrupted: `stop` was true; `state_dir` holds the state.
@@ -98,6 +102,8 @@ def train_base(
     augment.require_size(recipe.augmentation(), dataset.image_shape)
     mean, std = _preprocessing(architecture, dataset)
     network = net.build(architecture, dataset.image_shape, dataset.classes, options, recipe.precision)
+    if lag := describe_lag(network.model.layers, [len(dataset.train)], recipe):
+        warn(lag)
     sharing = shared_devices(devices, min(recipe.batch_size, len(dataset.train)))
     step = Step(network.model, mean, std, trainable=network.model.trainable_variables, recipe=recipe)
     fit = _make_fit(step, make_engine(step, sharing), network, dataset, seed)

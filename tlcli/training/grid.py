@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ from tlcli.training.features import FeatureStore
 from tlcli.training.finished import FinishedRuns, safe_name
 from tlcli.training.forgetting import SourceAccuracy, SourceTask
 from tlcli.training.loop import score
+from tlcli.training.moving_statistics import describe_lag_of_arms
 from tlcli.training.needs import describe_memory
 from tlcli.training.order import require_seeds
 from tlcli.training.parallel import TRACING, Workers
@@ -64,6 +66,7 @@ def transfer(
     stop: StopCallback | None = None,
     measured: MeasuredCallback | None = None,
     told: Callable[[str], None] | None = None,
+    warn: Callable[[str], None] = warnings.warn,
 ) -> Results:
     """Train every arm on every dataset, several times.
 
@@ -97,6 +100,7 @@ def transfer(
         measured: Takes a run's key and each row of its history (a `RunLogs`, say), in the thread that trains
             the run; first the rows of the runs from `state_dir`.
         told: Takes a sentence on the memory that tuning needs, if that is 1 GiB or more.
+        warn: Takes a sentence on trainings too short for the moving statistics of batch normalization.
 
     Raises:
         Interrupted: `stop` was true; finished runs are in `state_dir`.
@@ -128,6 +132,8 @@ def transfer(
     needed = describe_memory(whole.model, len(own) - 1, datasets, arms, recipe)
     if needed and told:
         told(needed)
+    if lag := describe_lag_of_arms(whole.model, own, [len(d.train) for d in datasets], arms, recipe):
+        warn(lag)
     grid = _Grid(
         base,
         datasets,
