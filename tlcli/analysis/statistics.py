@@ -234,6 +234,11 @@ def draws_of_mean(s: Summary, draws: int, rng: np.random.Generator) -> np.ndarra
     return s.mean + s.sd / sqrt(s.n) * rng.standard_t(s.n - 1, draws)
 
 
+def draws_of_difference(c: Comparison, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Values (N) that the difference may have, from the t distribution that its interval is made of."""
+    return c.difference + (c.error or 0.0) * rng.standard_t(c.df, draws)
+
+
 def _as_pair(first: np.ndarray, second: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
     first, second = np.asarray(first), np.asarray(second)
     if first.shape != second.shape or first.ndim != dimensions or first.size == 0:
