@@ -227,16 +227,16 @@ def stratified_bootstrap(
     return float(low), float(high)
 
 
-def draws_of_mean(s: Summary, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Values (N) that the mean may have, from the t distribution that its interval is made of."""
-    if s.sd is None or s.n < 2:
-        return np.full(draws, s.mean)
-    return s.mean + s.sd / sqrt(s.n) * rng.standard_t(s.n - 1, draws)
+def draws_of_means(values: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Values (draws x K) that the means of values (R x K, a row for each repetition) may have together.
 
-
-def draws_of_difference(c: Comparison, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Values (N) that the difference may have, from the t distribution that its interval is made of."""
-    return c.difference + (c.error or 0.0) * rng.standard_t(c.df, draws)
+    They come from the multivariate t distribution of the means, so the mean of each column and each
+    difference of two have the t distributions that their intervals are made of.
+    """
+    runs = len(values)
+    mean = values.mean(axis=0)
+    normal = rng.normal(size=(draws, runs)) @ (values - mean) / sqrt(max(runs - 1, 1))
+    return mean + normal / np.sqrt(runs * rng.chisquare(max(runs - 1, 1), (draws, 1)) / max(runs - 1, 1))
 
 
 def _as_pair(first: np.ndarray, second: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.ndarray]:

@@ -52,8 +52,9 @@ def _table(task: Task, valued: Valued, control: str) -> Table:
     ]
     note = (
         "Worth: the effective data of Hernandez et al. (2021), read off the line through the means of "
-        f"{control} over the logarithm of the number of images. Its interval pairs the arm with {control} on "
-        "the same training sets. Transferred: the worth less the images that the arm was trained on."
+        f"{control} over the logarithm of the number of images. Its interval is for these test images and "
+        f"pairs the arm with {control} on the same training sets. Transferred: the worth less the images "
+        "that the arm was trained on."
     )
     caption = "Effective data and data transferred."
     return cell_table(

@@ -161,6 +161,13 @@ def compare_lost(pairs: Sequence[Pair]) -> Comparison:
     return _compare_means(_repetitions(pairs), lambda e: e.lost or 0.0)
 
 
+def paired_accuracies(first: Cell, second: Cell) -> np.ndarray:
+    """The test accuracies of two cells, repetition by repetition: R x 2, float64; R is 0 if no runs pair."""
+    groups = _repetitions(pair_runs(first.runs, second.runs))
+    means = [[np.mean([pair[side].measured for pair in group]) for side in (0, 1)] for group in groups]
+    return np.array(means, np.float64).reshape(-1, 2)
+
+
 def _repetitions(pairs: Sequence[Pair]) -> list[list[Pair]]:
     draws = by(pairs, lambda pair: pair[0].dataset)
     return list(draws.values()) if len(draws) >= ENOUGH_DRAWS else [[pair] for pair in pairs]

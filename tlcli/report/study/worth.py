@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tlcli.analysis.statistics import draws_of_difference, draws_of_mean
-from tlcli.report.study.contrasts import contrast
+from tlcli.analysis.statistics import draws_of_means
+from tlcli.report.study.contrasts import ENOUGH_RUNS, paired_accuracies
 
 if TYPE_CHECKING:
     from tlcli.report.study.cell import Cell
@@ -35,27 +36,32 @@ def worth(cell: Cell, reference: str) -> Worth | None:
 
     The curve is linear in the logarithm of the number of images, between means that are sorted, since more
     images do not harm (the rearrangement of Chernozhukov, Fernández-Val & Galichon 2009). The interval holds
-    the middle 95 % of the worth over draws of these means and of the cell's paired difference from the
-    reference at its own size, each from its t distribution: it lies above that size where the difference
-    lies above zero.
+    the middle 95 % of the worth over draws of all means, each from its t distribution. The cell's mean is
+    drawn together with that of the reference on the same training sets, so the interval lies above their
+    size where the difference lies above zero.
     """
     curve = cell.task.at(variant=cell.variant, arm=reference)
-    if len(curve) < FEWEST or any(c.accuracy.n < 3 for c in (cell, *curve)):
+    if len(curve) < FEWEST or any(c.accuracy.n < ENOUGH_RUNS for c in (cell, *curve)):
         return None
     rng = np.random.default_rng(0)
-    sizes = np.array([c.size for c in curve])
-    means = np.sort([c.mean for c in curve])[None]
-    drawn_means = np.sort(np.stack([draws_of_mean(c.accuracy, DRAWS, rng) for c in curve], axis=1), axis=1)
-    level, drawn_levels = np.array([cell.mean]), draws_of_mean(cell.accuracy, DRAWS, rng)
-    for place, other in enumerate(curve):
-        pair = contrast(cell, other) if other.size == cell.size else None
-        if pair is not None and pair.enough:
-            level = means[:, place] + pair.difference
-            drawn_levels = drawn_means[:, place] + draws_of_difference(pair.comparison, DRAWS, rng)
-    (images,) = _where(level, sizes, means)
-    drawn = _where(drawn_levels, sizes, drawn_means)
-    low, high = np.quantile(drawn, [0.025, 0.975], method="nearest")
+    sizes, means = np.array([c.size for c in curve]), np.array([c.mean for c in curve])
+    drawn = np.concatenate([_draw(c.values, rng) for c in curve], axis=1)
+    level, drawn_level = cell.mean, _draw(cell.values, rng)[:, 0]
+    same = next((i for i, c in enumerate(curve) if c.size == cell.size), None)
+    if same is not None and len(pairs := paired_accuracies(cell, curve[same])) >= ENOUGH_RUNS:
+        both = _draw(pairs, rng)
+        drawn[:, same] = both[:, 1]
+        apart, drawn_apart = np.diff(pairs[:, ::-1]).mean(), both[:, 0] - both[:, 1]
+        level = np.sort(means)[same] + apart
+        drawn_level = np.sort(drawn)[:, same] + drawn_apart
+    images = _where(np.array([level]), sizes, np.sort(means)[None])[0]
+    low, high = np.quantile(_where(drawn_level, sizes, np.sort(drawn)), [0.025, 0.975], method="nearest")
     return Worth(float(images), float(low), float(high), curve[0].size, curve[-1].size)
+
+
+def _draw(values: Sequence[float] | np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draws of the means of values, a row for each repetition: DRAWS x columns."""
+    return draws_of_means(np.asarray(values).reshape(len(values), -1), DRAWS, rng)
 
 
 def _where(levels: np.ndarray, sizes: np.ndarray, means: np.ndarray) -> np.ndarray:
