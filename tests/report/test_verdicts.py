@@ -198,11 +198,16 @@ def test_transfer_is_worth_data() -> None:
 def test_worth_and_paired_test_agree_where_training_sets_differ() -> None:
     """Each training set moves all arms by up to 10 points, and hardly their differences."""
     runs, targets = [], {}
-    arms = {"scratch": 0.0, "better": 0.06, "same": 0.002, "worse": -0.06}
+    arms = {
+        "scratch": (0, 0, 0),
+        "better": (0.05, 0.06, 0.06),
+        "same": (0.01, -0.01, 0),
+        "worse": (-0.06,) * 3,
+    }
     for size, scratch in ((100, 0.6), (1000, 0.7), (10000, 0.8)):
         for draw, change in enumerate((-0.1, 0.0, 0.1)):
             t = targets[f"t{size}-{draw}"] = make_target(f"t{size}-{draw}", size, 2000, ["a", "b"])
-            runs += [make_run(t, arm, arm, 0, scratch + change + gain) for arm, gain in arms.items()]
+            runs += [make_run(t, arm, arm, 0, scratch + change + gain[draw]) for arm, gain in arms.items()]
     (task,) = study_of([Results(runs, targets)]).tasks
     sides = {}
     for c in task.gains:
