@@ -65,7 +65,7 @@ def shown(task: Task, what: str, against: str = "", size: str = "") -> dict[tupl
             if f"{row['size']:,}" == size
         }
     if what == "effective data":
-        (table,) = (b for b in effective_data(task.study, task) if isinstance(b, Table))
+        (table,) = (b for b in effective_data(task.study, None) if isinstance(b, Table))
         return {(row["arm"], row["variant"], f"{row['size']:,}"): row["effective"] for row in table.rows}
     means = {(row["arm"], row["variant"]): row for row in glance(task).rows}
     found = {_key(c): means[c.arm, c.variant][f"at_{c.size}"] for c in task.cells}

@@ -346,17 +346,21 @@ def test_the_frontier_of_several_strengths() -> None:
     assert not part_of(study_of([Results(parts, {"t": target})]), "frontier").blocks, "other options are none"
 
 
-def test_effective_data_over_many_sizes() -> None:
+def gains_by_tenfold(classes: list[str]) -> Results:
     """Scratch gains ten points with every tenfold; an arm ten better is worth ten times as many."""
     sizes = (10, 100, 1000, 10000)
-    targets = {f"t{n}": make_target(f"t{n}", n, 1000, ["a", "b"]) for n in sizes}
+    targets = {f"t{n}{classes}": make_target(f"t{n}{classes}", n, 1000, classes) for n in sizes}
     runs = [
         make_run(target, method, method, r, 0.5 + 0.1 * place + more)
         for place, target in enumerate(targets.values())
         for method, more in (("scratch", 0.0), ("finetune", 0.1))
         for r in range(3)
     ]
-    part = part_of(study_of([Results(runs, targets)]), "effective-data")
+    return Results(runs, targets)
+
+
+def test_effective_data_over_many_sizes() -> None:
+    part = part_of(study_of([gains_by_tenfold(["a", "b"])]), "effective-data")
     rows = table_of(part, "effective-data").rows
     assert [r["effective"].split(" (")[0] for r in rows] == ["100", "1,000", "10,000", "over 10,000"]
     assert [r["transferred"].split(" (")[0] for r in rows] == ["90", "900", "9,000", "over 0"]
@@ -365,6 +369,13 @@ def test_effective_data_over_many_sizes() -> None:
     assert len(figure.axes) == 1
     assert "10,000" in drawing.to_svg(figure)
     assert "mathdefault" not in drawing.to_svg(figure)
+
+    several = part_of(
+        study_of([gains_by_tenfold(["a", "b"]), gains_by_tenfold(["c", "d"])]), "effective-data"
+    )
+    (drawn,) = [b for b in several.blocks if isinstance(b, Chart)]
+    assert [ax.get_title() for ax in drawn.draw(2).axes] == ["mnist a and b", "mnist c and d"]
+    assert [len(b.rows) for b in several.blocks if isinstance(b, Table)] == [4, 4]
 
 
 def test_another_base_and_another_draw_are_told_apart() -> None:

@@ -293,12 +293,18 @@ def _draw_cross(ax: Any, c: Cell, look: style.Look, marker: str, *, filled: bool
 
 
 def draw_effective_data(valued: Sequence[tuple[Cell, Worth]], looks: Looks, columns: int) -> Any:
-    """A panel per variant; both axes logarithmic, with the line on which nothing is gained."""
-    panels = by(valued, lambda one: one[0].variant)
+    """A panel per task and variant; both axes logarithmic, with the line on which nothing is gained."""
+    several = len({c.task for c, _ in valued}) > 1
+
+    def title(one: tuple[Cell, Worth]) -> str:
+        names = [one[0].task.name if several else "", one[0].variant]
+        return ": ".join(filter(None, names))
+
+    panels = by(valued, title)
     legend = arm_legend({c.arm for c, _ in valued}, looks)
     arms = [arm for arm, _ in legend]
     figure, axes = drawing.grid(len(panels), columns, height=3.4, legend=legend, sharey=True)
-    for ax, (variant, those) in zip(axes, panels.items(), strict=True):
+    for ax, (name, those) in zip(axes, panels.items(), strict=True):
         for arm, curve in by(those, lambda one: one[0].arm).items():
             _draw_worths(ax, curve, looks[arm], place=arms.index(arm) - (len(arms) - 1) / 2)
         sizes = sorted({c.size for c, _ in those})
@@ -307,7 +313,7 @@ def draw_effective_data(valued: Sequence[tuple[Cell, Worth]], looks: Looks, colu
         size_axis(ax, sizes)
         measured = {n for _, w in those for n in (w.smallest, w.largest)}
         size_axis(ax, sorted({*sizes, *measured}), "images from scratch", side="y")
-        ax.set_title(variant)
+        ax.set_title(name)
     return figure
 
 

@@ -22,25 +22,36 @@ FEWEST_SIZES = 4
 Valued = Sequence[tuple[Cell, Worth]]
 
 
-@section("effective-data", "Effective data", order=14)
-def effective_data(study: Study, task: Task) -> Iterable[Block]:
+@section("effective-data", "Effective data", order=14, per_task=False)
+def effective_data(study: Study, task: None) -> Iterable[Block]:
     """For studies over many sizes: a curve for each arm, and what was transferred in images."""
-    control = task.control
-    if control is None or len({c.size for c in task.at(arm=control)}) < FEWEST_SIZES:
+    found = {t: valued for t in study.tasks if (valued := _valued(t))}
+    if not found:
         return
-    valued = [(c, w) for c in task.cells if c.method != CONTROL and (w := c.worth) is not None]
-    if not valued:
-        return
+    control = " or ".join(dict.fromkeys(str(t.control) for t in found))
     caption = (
         f"Effective data: the number of images with which {control} reaches the accuracy of each arm, "
         "against the number that the arm was trained on, with 95 % intervals. On the dotted line nothing is "
         "gained; what lies above it is the data transferred. A hollow "
         "arrowhead: beyond what was measured."
     )
-    text = " ".join(_sentences(valued, control))
-    yield Chart(task.id("effective-data"), caption, text, partial(draw_effective_data, valued, study.looks))
-    yield _table(task, valued, control)
-    yield Text(text)
+    said = {t: " ".join(_sentences(valued, str(t.control))) for t, valued in found.items()}
+    every = [one for valued in found.values() for one in valued]
+    draw = partial(draw_effective_data, every, study.looks)
+    yield Chart("effective-data", caption, " ".join(said.values()), draw)
+    for t, valued in found.items():
+        if len(found) > 1:
+            yield Text(t.name, "heading")
+        yield _table(t, valued, str(t.control))
+        yield Text(said[t])
+
+
+def _valued(task: Task) -> Valued:
+    """The arms with a worth, if the control has a curve over enough sizes."""
+    control = task.control
+    if control is None or len({c.size for c in task.at(arm=control)}) < FEWEST_SIZES:
+        return []
+    return [(c, w) for c in task.cells if c.method != CONTROL and (w := c.worth) is not None]
 
 
 def _table(task: Task, valued: Valued, control: str) -> Table:
