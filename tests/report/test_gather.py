@@ -34,6 +34,20 @@ def test_bases_are_variants_only_outside_a_layer_study() -> None:
     assert gather([one, other]).tasks[0].variants == ["base base05.h5", "base other.h5"]
 
 
+def test_networks_that_differ_from_task_to_task_are_no_variants() -> None:
+    def of(network: str, classes: list[str]) -> Results:
+        target = make_target(f"{classes}", 100, 300, classes)
+        attributes = {"architecture": network, "base": f"{network}.h5", "base_sha256": network}
+        return Results(
+            [make_run(target, "freeze", "freeze", 0, 0.8, attributes=attributes)], {target.name: target}
+        )
+
+    tasks = [of("cnn2", ["a", "b"]), of("cnn6-bn", ["c", "d"])]
+    assert [t.variants for t in gather(tasks).tasks] == [[""], [""]]
+    both = gather([*tasks, of("cnn6-bn", ["a", "b"])]).tasks
+    assert [t.variants for t in both] == [["cnn2", "cnn6-bn"], ["cnn6-bn"]]
+
+
 def test_doubles_are_named_and_counted_once() -> None:
     results = make_size_study((100,), 2, 100, (0.0,))[0]
     study = gather([results, copy.deepcopy(results)])

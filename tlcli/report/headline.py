@@ -286,7 +286,8 @@ def _by_arm(tasks: Sequence[Task]) -> Words:
         for r in table.rows
         if r["mean_gain"] is not None
     ]
-    yield f"Of {plural(len(tasks), 'task')}, against {tasks[0].reference}: {'; '.join(named[:8])}."
+    where = " at some number of training images" if any(len(t.sizes) > 1 for t in tasks) else ""
+    yield f"Of {plural(len(tasks), 'task')}, against {tasks[0].reference}{where}: {'; '.join(named[:8])}."
     if lost := cells_of("mean_lost", "points"):
         yield f"Of its accuracy on the source task the base loses, on average, {listing(lost)}."
     if seconds := cells_of("mean_seconds", "s"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -313,7 +314,7 @@ def draw_effective_data(valued: Sequence[tuple[Cell, Worth]], looks: Looks, colu
         size_axis(ax, sizes)
         measured = {n for _, w in those for n in (w.smallest, w.largest)}
         size_axis(ax, sorted({*sizes, *measured}), "images from scratch", side="y")
-        ax.set_title(name)
+        ax.set_title(fill(name, 40))
     return figure
 
 

@@ -15,7 +15,7 @@ from tlcli.report.plots.arms import draw_overview
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
 from tlcli.report.study.entry import by
-from tlcli.report.words import between, count, listing, number
+from tlcli.report.words import at_most, between, count, number
 from tlcli.report.words import percent as pct
 
 ENOUGH_TASKS = 5
@@ -51,7 +51,7 @@ def _chart(study: Study, tasks: Sequence[Task]) -> Chart:
         "a task. Filled marks: the interval leaves zero out; hollow: it does not. Tasks are sorted by their "
         "largest gain."
     )
-    parts = [f"{t.name}: {listing([f'{c.first.name} {c.points}' for c in t.gains])}" for t in tasks[:6]]
+    parts = [f"{t.name}: {at_most([f'{c.first.name} {c.points}' for c in t.gains], 6)}" for t in tasks[:6]]
     draw = partial(draw_overview, tasks, study.looks, f"difference from {reference} (points)")
     return Chart("overview", caption, f"Dot plot of gains by task. {'; '.join(parts)}.", draw)
 

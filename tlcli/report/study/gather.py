@@ -137,7 +137,10 @@ def _adopt(entries: list[Entry]) -> None:
 
 
 def _name_variants(entries: list[Entry]) -> None:
-    """Label each run by the difference between the networks: architecture, options, or else the base."""
+    """Label each run by the difference between the networks: architecture, options, or else the base.
+
+    Networks that differ from task to task alone are no variants.
+    """
     known = list(dict.fromkeys(e.identity for e in entries if e.identity.architecture))
     layers = any(e.training.relation == "own" for e in entries)
     many_architectures = len({i.architecture for i in known}) > 1
@@ -156,6 +159,9 @@ def _name_variants(entries: list[Entry]) -> None:
     only = next(iter(labels.values())) if len(set(labels.values())) == 1 else ""
     for e in entries:
         e.variant = labels.get(e.identity, only)
+    if all(len({e.variant for e in group}) == 1 for group in by(entries, lambda e: e.task).values()):
+        for e in entries:
+            e.variant = ""
 
 
 def _gaps(entries: list[Entry]) -> list[str]:
