@@ -38,7 +38,8 @@ def effective_data(study: Study, task: None) -> Iterable[Block]:
     said = {t: " ".join(_sentences(valued, str(t.control))) for t, valued in found.items()}
     every = [one for valued in found.values() for one in valued]
     draw = partial(draw_effective_data, every, study.looks)
-    yield Chart("effective-data", caption, " ".join(said.values()), draw)
+    alt = " ".join(f"{t.name}: {text}" if len(found) > 1 else text for t, text in said.items())
+    yield Chart("effective-data", caption, alt, draw)
     for t, valued in found.items():
         if len(found) > 1:
             yield Text(t.name, "heading")
