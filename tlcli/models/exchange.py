@@ -16,6 +16,7 @@ import numpy as np
 
 from tlcli.models import keras_private
 from tlcli.models import network as net
+from tlcli.models.heads import HEAD
 from tlcli.models.registry import NETWORKS, architecture
 from tlcli.store.atomic import atomic_file, write_error
 from tlcli.store.keras_weights import Place, WeightsFile
@@ -50,7 +51,7 @@ def import_weights(
     found = places(network.model, published.pytorch_name if published else None)
     headless = not class_names
     if headless:
-        found = [place for place in found if place.layer != net.HEAD]
+        found = [place for place in found if place.layer != HEAD]
     kinds = net.variables(network.model)
     read = file.read(found, network.architecture, headless)
     weights = {key: array.astype(kinds[key].dtype) for key, array in read.items()}

@@ -23,23 +23,19 @@ from tlcli.models.building import (
     variable_names,
 )
 from tlcli.models.graph import parent_layers
-from tlcli.models.keras_private import calls, producer
-from tlcli.models.registry import (
+from tlcli.models.heads import (
     ALL_LAYERS,
+    HEAD,
     HEAD_DROPOUT,
     HEAD_OPTIONS,
     HEAD_UNITS,
-    NETWORKS,
-    RESIZE,
-    Architecture,
-    architecture,
-    parse_options,
+    all_layers,
+    with_hidden_layers,
 )
+from tlcli.models.keras_private import calls, producer
+from tlcli.models.registry import NETWORKS, RESIZE, Architecture, architecture, parse_options
 from tlcli.register import first_line
 from tlcli.text import short_repr
-
-HEAD = "head"
-"""The name of the last, classifying layer of every architecture."""
 
 
 @dataclass
@@ -140,7 +136,7 @@ def _models(
         raise ValueError("nothing is left of images so small")
     if HEAD_UNITS in values:
         units = [int(number) for number in values[HEAD_UNITS].split("-")]
-        return _with_hidden_head(own, units, values.get(HEAD_DROPOUT, 0.0), classes), own
+        return with_hidden_layers(own, units, values.get(HEAD_DROPOUT, 0.0), classes), own
     if values.get(ALL_LAYERS):
         outputs = keras.layers.Dense(classes, name=HEAD)(all_layers(own))
         return keras.Model(own.inputs, outputs, name=name), own
@@ -191,47 +187,6 @@ def _policy(name: str) -> Iterator[None]:
 def _resize(images: Any, side: int) -> Any:
     """The images as squares of another side, by bicubic interpolation, in float32."""
     return keras.layers.Resizing(side, side, "bicubic", name=RESIZE, dtype="float32")(images)
-
-
-def _with_hidden_head(model: keras.Model, units: list[int], dropout: float, classes: int) -> keras.Model:
-    """The network up to its last layer with spatial extent, flattened, and a head with hidden layers."""
-
-    def drop(x: Any, number: int) -> Any:
-        return keras.layers.Dropout(dropout, name=f"{HEAD}_dropout{number}")(x) if dropout else x
-
-    spatial = [layer.output for layer in model.layers[1:] if len(layer.output.shape) == 4]
-    x = keras.layers.Flatten(name=f"{HEAD}_flatten")(spatial[-1] if spatial else model.get_layer(HEAD).input)
-    for number, width in enumerate(units, start=1):
-        x = keras.layers.Dense(width, activation="relu", name=f"{HEAD}_dense{number}")(drop(x, number))
-    outputs = keras.layers.Dense(classes, name=HEAD)(drop(x, len(units) + 1))
-    return keras.Model(model.inputs, outputs, name=model.name)
-
-
-def all_layers(model: keras.Model) -> Any:
-    """The outputs of all weighted layers below the head: a Keras tensor, images x features.
-
-    Each layer gives its last activation before the next layer, averaged over positions, even if the
-    architecture's own head reads each position (Evci et al., Head2Toe, ICML 2022, who then select features;
-    here a penalty does).
-    """
-    ends: list[Any] = []
-    for layer in model.layers:
-        if layer.name == ALL_LAYERS:
-            return layer.output
-    for layer in model.layers:
-        if layer.name.startswith(HEAD):
-            break
-        if hasattr(layer, "kernel"):
-            ends.append(layer)
-        elif ends and not isinstance(layer, keras.layers.Dropout | keras.layers.Flatten):
-            ends[-1] = layer if len(layer.output.shape) == len(ends[-1].output.shape) else ends[-1]
-    means = [
-        keras.layers.GlobalAveragePooling2D(name=f"{HEAD}_mean_{end.name}")(end.output)
-        if len(end.output.shape) == 4
-        else end.output
-        for end in ends
-    ]
-    return keras.layers.Concatenate(name=ALL_LAYERS)(means) if len(means) > 1 else means[0]
 
 
 def counts(model: keras.Model) -> tuple[int, int]:

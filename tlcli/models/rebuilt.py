@@ -12,8 +12,8 @@ import keras
 
 from tlcli.errors import TlcliError
 from tlcli.models.building import BUILDING
+from tlcli.models.heads import HEAD_OPTIONS
 from tlcli.models.network import HEAD
-from tlcli.models.registry import HEAD_OPTIONS
 from tlcli.store.budget import FLOOR
 from tlcli.store.records import Checkpoint
 

@@ -5,20 +5,16 @@ Listing them needs no Keras: a builder imports it when it is called.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tlcli.errors import UsageError
+from tlcli.models.heads import ALL_LAYERS, HEAD_DROPOUT, HEAD_UNITS, MOST_UNITS, parse_head_units
 from tlcli.register import Register, keyword_options
 
 Builder = Callable[..., Any]
 
-HEAD_UNITS, HEAD_DROPOUT, ALL_LAYERS = "head_units", "head_dropout", "all_layers"
-"""Options of every architecture: hidden layers in the head, `512` or `512-256`, the dropout on the inputs of
-each of its layers, and whether the head reads the outputs of all layers."""
-HEAD_OPTIONS = (HEAD_UNITS, HEAD_DROPOUT, ALL_LAYERS)
 RESIZE = "resize"
 """An option of every architecture: the side in pixels to which the network resizes its images.
 Files then hold small images, and the network sees large ones."""
@@ -158,31 +154,6 @@ def parse_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return options
 
 
-def with_head(options: Mapping[str, Any], head: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a network with another head. `all_layers: 0` is the architecture's own head; without
-    options of a head, the head stays."""
-    if not head:
-        return dict(options)
-    kept = {key: value for key, value in options.items() if key not in HEAD_OPTIONS}
-    return kept | {key: value for key, value in head.items() if value}
-
-
-_MOST = 65_536
-"""The most units of a layer: a typing error must not ask for all memory."""
-
-
-def parse_head_units(value: Any) -> str:
-    """The widths of hidden layers, `512` or `512-256` (or with commas), in one form.
-
-    Raises:
-        UsageError: The text has another form.
-    """
-    units = str(value).replace("-", ",").split(",")
-    if not all(re.fullmatch("[0-9]{1,5}", u.strip()) and 0 < int(u) <= _MOST for u in units):
-        raise UsageError(f"`head_units`: received {value!r}, expected numbers of units such as 512,256.")
-    return "-".join(str(int(u)) for u in units)
-
-
 def _coerce(name: str, key: str, value: Any, default: Any) -> Any:
     kind = type(default)
     try:
@@ -192,7 +163,7 @@ def _coerce(name: str, key: str, value: Any, default: Any) -> Any:
             ]
         if kind is int:
             number = int(str(value))
-            if not 1 <= number <= _MOST:
+            if not 1 <= number <= MOST_UNITS:
                 raise ValueError
             return number
         if kind is float:
@@ -202,12 +173,12 @@ def _coerce(name: str, key: str, value: Any, default: Any) -> Any:
             return share
         if kind is str and isinstance(default, str) and "-" in default:
             widths = [int(part) for part in str(value).split("-")]
-            if len(widths) != len(default.split("-")) or not 1 <= min(widths) <= max(widths) <= _MOST:
+            if len(widths) != len(default.split("-")) or not 1 <= min(widths) <= max(widths) <= MOST_UNITS:
                 raise ValueError
             return "-".join(map(str, widths))
         return str(value)
     except (ValueError, KeyError, TypeError):
-        whole = f"a whole number from 1 to {_MOST:,}"
+        whole = f"a whole number from 1 to {MOST_UNITS:,}"
         expected = {bool: "true or false", int: whole, float: "a number from 0 to below 1"}
         raise UsageError(
             f"{name}: received {key}={value}, expected {expected.get(kind, f'a value like {default}')} "

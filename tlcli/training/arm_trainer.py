@@ -13,7 +13,7 @@ from keras import ops
 
 from tlcli.models import graph, keras_private
 from tlcli.models import network as net
-from tlcli.models.registry import with_head
+from tlcli.models.heads import HEAD, with_head
 from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training import augment
 from tlcli.training.arms import Arm
@@ -154,7 +154,7 @@ class ArmTrainer:
             )  # mean logits of a linear head are those of the mean features
         problem = Problem(x, dataset.train.labels, dataset.classes, seed, validation)
         found = SOLVERS[how](problem)
-        weights = {f"{net.HEAD}/kernel": found.kernel, f"{net.HEAD}/bias": found.bias}
+        weights = {f"{HEAD}/kernel": found.kernel, f"{HEAD}/bias": found.bias}
         net.assign(self.network.model, weights, "the solved head")
         fit.engine.read()
         return found.chosen
@@ -184,7 +184,7 @@ class ArmTrainer:
         values.update({k: v for k, v in base.weights.items() if net.in_groups(copied, k)})
         net.assign(model, values, "the base")
         for layer in self.source_layers:
-            name = net.HEAD if layer.name == SOURCE_HEAD else layer.name
+            name = HEAD if layer.name == SOURCE_HEAD else layer.name
             own = {k.split("/", 1)[1]: v for k, v in base.weights.items() if k.startswith(f"{name}/")}
             net.assign(self.model, {f"{layer.name}/{variable}": v for variable, v in own.items()}, "the base")
         net.reset_seed_states(self.model, seed)

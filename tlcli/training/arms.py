@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tlcli.errors import UsageError
+from tlcli.models.heads import ALL_LAYERS, HEAD_DROPOUT, HEAD_UNITS, parse_head_units
 from tlcli.models.layerspec import count_layers, resolve_layers
-from tlcli.models.registry import ALL_LAYERS, HEAD_DROPOUT, HEAD_UNITS, parse_head_units
 from tlcli.training.methods import METHODS, Method, Phase
 
 Groups = list[tuple[str, ...]]

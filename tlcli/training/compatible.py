@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tlcli.errors import TlcliError, UsageError
-from tlcli.models.registry import HEAD_UNITS, with_head
+from tlcli.models.heads import HEAD_UNITS, with_head
 from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training import augment
 from tlcli.training.arms import Arm

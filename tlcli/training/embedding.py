@@ -7,6 +7,7 @@ import numpy as np
 
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models import network as net
+from tlcli.models.heads import all_layers
 from tlcli.models.rebuilt import require_stored_shapes
 from tlcli.models.registry import NETWORKS
 from tlcli.store.records import ALL, Checkpoint, Dataset, EmbeddingPart, Embeddings, Provenance
@@ -84,7 +85,7 @@ def embed(
     Args:
         checkpoint: The network.
         dataset: Images of the size it was trained on.
-        layer: A layer's name, or `all` for the outputs of all layers below the head (`net.all_layers`); by
+        layer: A layer's name, or `all` for the outputs of all layers below the head (`all_layers`); by
             default the layer that the head classifies.
         mirrored: Average the vectors of an image and its mirror image.
         progress: Takes a `Progress` after each part.
@@ -104,7 +105,7 @@ def embed(
     if name not in (ALL, *names):
         has = ", ".join([*names, ALL])
         raise UsageError(f"{network.architecture} has no layer {name!r}; its layers: {has}.")
-    output = net.all_layers(network.model) if name == ALL else network.model.get_layer(name).output
+    output = all_layers(network.model) if name == ALL else network.model.get_layer(name).output
     model = keras.Model(network.model.inputs, keras.layers.Flatten(name="embedding")(output))
     infer = Inference(model, checkpoint.mean, checkpoint.std, checkpoint.channel_order)
     watch, total = Watch(progress), sum(len(part) for part in dataset.parts.values())

@@ -16,7 +16,7 @@ import numpy as np
 from tlcli import store
 from tlcli.errors import Interrupted, TlcliError, UsageError
 from tlcli.models import network as net
-from tlcli.models.registry import ALL_LAYERS, HEAD_DROPOUT, HEAD_UNITS, with_head
+from tlcli.models.heads import ALL_LAYERS, HEAD_DROPOUT, HEAD_UNITS, with_head
 from tlcli.store.records import Checkpoint, Dataset, Provenance, Record, Results, Run, Target
 from tlcli.training.arm_trainer import ArmTrainer, Outcome
 from tlcli.training.arms import Arm, parse_arms

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tlcli.models.registry import ALL_LAYERS, HEAD_DROPOUT, HEAD_UNITS
+from tlcli.models.heads import ALL_LAYERS, HEAD_DROPOUT, HEAD_UNITS
 from tlcli.store.records import Checkpoint, Run
 from tlcli.training.arm_trainer import ArmTrainer, Outcome
 from tlcli.training.arms import Arm
