@@ -141,6 +141,20 @@ def test_an_interrupted_training_ends_in_the_same_arrays(source_set, padded, tmp
         assert np.array_equal(value, {**resumed.weights, **resumed.history}[key]), key
 
 
+def test_a_state_from_before_an_option_was_added_goes_on(source_set, tmp_path):
+    recipe, state = Recipe(samples=200, batch_size=20), tmp_path / "state.h5"
+    how = {"recipe": recipe, "state_dir": tmp_path}
+    with pytest.raises(Interrupted):
+        train_base(source_set, "cnn2", stop=lambda: True, **how)
+    kept = store.read(state, store.Checkpoint)
+    options = {key: value for key, value in kept.options.items() if key != "dropout"}
+    older = dataclasses.replace(kept, options=options)
+    store.write(state, older, parents=[source_set], force=True)
+    resumed = train_base(source_set, "cnn2", resume=True, **how)
+    assert resumed.samples_seen == 200
+    assert resumed.options["dropout"] == 0.0
+
+
 def test_a_base_learns_and_records_what_it_did(base, source_set):
     assert base.history["test_accuracy"][-1] > 0.95
     assert list(base.history["samples_seen"]) == sorted(base.history["samples_seen"])

@@ -222,7 +222,8 @@ def _matching_state(path: Path, wanted: Checkpoint, dataset: Dataset) -> Checkpo
         "data set": ([p.content_sha256 for p in made.parents], [dataset.provenance.content_sha256]),
     }
     other = [f"its {what} was {was}, now {now}" for what, (was, now) in same.items() if was != now]
-    other += [f"its {what}" for what in compare_recipes(kept.options, wanted.options)]
+    options = {**architecture_of(wanted.architecture).defaults, **kept.options}  # an older one knew fewer
+    other += [f"its {what}" for what in compare_recipes(options, wanted.options)]
     other += [f"its {what}" for what in compare_recipes(kept.recipe, wanted.recipe)]
     if not other:
         other = [told] if (told := compare_computers(made.computed_by, wanted.provenance.computed_by)) else []
