@@ -233,10 +233,10 @@ def draws_of_means(values: np.ndarray, draws: int, rng: np.random.Generator) -> 
     They come from the multivariate t distribution of the means, so the mean of each column and each
     difference of two have the t distributions that their intervals are made of.
     """
-    runs = len(values)
+    runs, df = len(values), max(len(values) - 1, 1)
     mean = values.mean(axis=0)
-    normal = rng.normal(size=(draws, runs)) @ (values - mean) / sqrt(max(runs - 1, 1))
-    return mean + normal / np.sqrt(runs * rng.chisquare(max(runs - 1, 1), (draws, 1)) / max(runs - 1, 1))
+    normal = rng.normal(size=(draws, runs)) @ (values - mean) / sqrt(df)
+    return mean + normal / np.sqrt(runs * rng.chisquare(df, (draws, 1)) / df)
 
 
 def _as_pair(first: np.ndarray, second: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.ndarray]:

@@ -24,7 +24,7 @@ def describe_lag(layers: Iterable[keras.layers.Layer], sizes: Iterable[int], rec
         recipe: How long they train.
     """
     momenta = [layer.momentum for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
-    steps = min(recipe.total_samples(n) // min(recipe.batch_size, n) for n in sizes)
+    steps = min(-(-recipe.total_samples(n) // min(recipe.batch_size, n)) for n in sizes)
     if not momenta or (share := max(momenta) ** steps) <= MOST:
         return ""
     return (

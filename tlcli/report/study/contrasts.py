@@ -163,9 +163,7 @@ def compare_lost(pairs: Sequence[Pair]) -> Comparison:
 
 def paired_accuracies(first: Cell, second: Cell) -> np.ndarray:
     """The test accuracies of two cells, repetition by repetition: R x 2, float64; R is 0 if no runs pair."""
-    groups = _repetitions(pair_runs(first.runs, second.runs))
-    means = [[np.mean([pair[side].measured for pair in group]) for side in (0, 1)] for group in groups]
-    return np.array(means, np.float64).reshape(-1, 2)
+    return _means(_repetitions(pair_runs(first.runs, second.runs)), lambda e: e.measured)
 
 
 def _repetitions(pairs: Sequence[Pair]) -> list[list[Pair]]:
@@ -174,8 +172,13 @@ def _repetitions(pairs: Sequence[Pair]) -> list[list[Pair]]:
 
 
 def _compare_means(groups: Sequence[Sequence[Pair]], measure: Callable[[Entry], float]) -> Comparison:
-    left, right = ([float(np.mean([measure(pair[i]) for pair in g])) for g in groups] for i in (0, 1))
-    return statistics.compare_means(left, right)
+    return statistics.compare_means(*_means(groups, measure).T)
+
+
+def _means(groups: Sequence[Sequence[Pair]], measure: Callable[[Entry], float]) -> np.ndarray:
+    """A measure of both sides, averaged within each repetition: R x 2, float64."""
+    means = [[np.mean([measure(pair[side]) for pair in group]) for side in (0, 1)] for group in groups]
+    return np.array(means, np.float64).reshape(-1, 2)
 
 
 def right_answers(repetitions: Sequence[Sequence[Entry]]) -> np.ndarray | None:

@@ -51,9 +51,8 @@ def worth(cell: Cell, reference: str) -> Worth | None:
     if same is not None and len(pairs := paired_accuracies(cell, curve[same])) >= ENOUGH_RUNS:
         both = _draw(pairs, rng)
         drawn[:, same] = both[:, 1]
-        apart, drawn_apart = np.diff(pairs[:, ::-1]).mean(), both[:, 0] - both[:, 1]
-        level = np.sort(means)[same] + apart
-        drawn_level = np.sort(drawn)[:, same] + drawn_apart
+        level = np.sort(means)[same] + (pairs[:, 0] - pairs[:, 1]).mean()
+        drawn_level = np.sort(drawn)[:, same] + both[:, 0] - both[:, 1]
     images = _where(np.array([level]), sizes, np.sort(means)[None])[0]
     low, high = np.quantile(_where(drawn_level, sizes, np.sort(drawn)), [0.025, 0.975], method="nearest")
     return Worth(float(images), float(low), float(high), curve[0].size, curve[-1].size)
