@@ -49,7 +49,22 @@ def test_any_text_is_understood_or_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    ["", ",", "1,", "5", "0-5", "-1", "3-1", "1,3-1", "head", "convolution", "1.5", "all-2", "٣-٤"],
+    [
+        "",
+        ",",
+        "1,",
+        "5",
+        "0-5",
+        "-1",
+        "3-1",
+        "1,3-1",
+        "head",
+        "convolution",
+        "1.5",
+        "all-2",
+        "٣-٤",
+        "9-999999999",
+    ],
 )
 def test_what_means_no_layer(expression: str) -> None:
     """Also: a backward range is refused, and the head can be neither copied nor frozen."""

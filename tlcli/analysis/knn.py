@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from tlcli.analysis.neighbours import METRICS, search
 from tlcli.errors import TlcliError, UsageError
+from tlcli.ranges import parse_range
 from tlcli.store.records import EmbeddingPart, Embeddings, Neighbours, Parent, Results, Target
 
 if TYPE_CHECKING:
@@ -32,10 +32,8 @@ def parse_ks(expression: str) -> tuple[int, ...]:
     """The numbers of an expression such as `1-40` or `1,3,5`, ascending, each once. Raises UsageError."""
     ks: set[int] = set()
     for item in expression.split(","):
-        match = re.fullmatch(r"\s*(\d{1,7})\s*(?:-\s*(\d{1,7})\s*)?", item)
-        first = int(match[1]) if match else 0
-        last = int(match[2] or first) if match else 0
-        if not 1 <= first <= last:
+        first, last = parse_range(item, "k") or (0, 0)
+        if first < 1:
             raise UsageError(f"`k`: received '{expression}', expected numbers from 1 like 5, 1-40 or 1,3,5.")
         if last - first > 100_000:
             raise UsageError(f"`k`: '{item.strip()}' is too long a range; expected at most 100,000 numbers.")

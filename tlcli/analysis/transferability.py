@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tlcli.analysis.folds import draw_folds
 from tlcli.errors import TlcliError
 
-FOLDS = 5
 MOST = 4_000
 """The most training images to use; of more, a stratified sample."""
 NEIGHBOURS = 20
@@ -70,11 +70,9 @@ def logistic_accuracy(features: np.ndarray, labels: np.ndarray, seed: int = 0) -
     """The accuracy of logistic regression on held-out folds, with the penalty of the highest likelihood
     there."""
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold
 
-    folds = min(FOLDS, int(np.bincount(labels).min()))
     losses, accuracies = np.zeros(len(PENALTIES)), np.zeros(len(PENALTIES))
-    for train, held in StratifiedKFold(folds, shuffle=True, random_state=seed).split(features, labels):
+    for train, held in draw_folds(labels, seed):
         mean, scale = features[train].mean(axis=0), features[train].std(axis=0)
         scale[scale < 1e-8] = 1
         x, rest = (features[train] - mean) / scale, (features[held] - mean) / scale

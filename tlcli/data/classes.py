@@ -9,12 +9,12 @@ from pathlib import Path
 
 from tlcli.data.sampling import generator
 from tlcli.errors import TlcliError, UsageError
+from tlcli.ranges import parse_range
 from tlcli.store.records import Checkpoint, Dataset, Embeddings, Record
 from tlcli.text import did_you_mean
 
 _RANDOM_STREAM = 3
 _NUMBER = re.compile(r"[0-9]{1,9}")
-_RANGE = re.compile(r"([0-9]{1,9})\s*-\s*([0-9]{1,9})")
 _PIECE = re.compile(r"""\s*(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)'|([^,+]*?))\s*(?:[,+]|$)""")
 _PLAIN = re.compile(r"\s*([^,]*?)\s*(?:,|$)")
 
@@ -186,16 +186,14 @@ def _items(text: str, names: Sequence[str]) -> list[list[tuple[str, bool]]]:
 def _resolve(item: str, quoted: bool, names: Sequence[str], numbers: list[int]) -> list[int]:
     """Read an unquoted number or range as numbers, unless only a name fits; read all else as a name."""
     by_name = [numbers[names.index(item)]] if item in names else []
-    span = _RANGE.fullmatch(item)
-    if quoted or not (span or _NUMBER.fullmatch(item)):
+    span = None if quoted else parse_range(item, "classes")
+    if not span:
         if not by_name:
             raise UsageError(
                 f"There is no class {item!r}: {_what_exists(names, numbers)}.{did_you_mean(item, names)}"
             )
         return by_name
-    first, last = (int(span[1]), int(span[2])) if span else (int(item), int(item))
-    if first > last:
-        raise UsageError(f"The range {item} runs backwards: expected {last}-{first}.")
+    first, last = span
     found = [number for number in numbers if first <= number <= last]
     if by_name and not found:
         return by_name

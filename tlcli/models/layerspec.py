@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 
 from tlcli.errors import UsageError
+from tlcli.ranges import parse_range
 
-_COUNT = re.compile(r"([0-9]{1,4})(?:-([0-9]{1,4}))?")
 
+def count_layers(expression: str | None, parameter: str) -> int:
+    """The number of arms of a sweep over layers, without knowing the network.
 
-def count_layers(expression: str | None) -> int:
-    """The number of arms of a sweep over layers, without knowing the network."""
-    found = [_COUNT.fullmatch(part.strip()) for part in (expression or "all").split(",")]
-    return sum(max(1, int(m[2] or m[1]) - int(m[1]) + 1) if m else 1 for m in found)
+    Raises:
+        UsageError: A range runs backwards.
+    """
+    spans = [parse_range(part, parameter) for part in (expression or "all").split(",")]
+    return sum(span[1] - span[0] + 1 if span else 1 for span in spans)
 
 
 def resolve_layers(expression: str | int | None, groups: list[tuple[str, ...]], parameter: str) -> list[int]:
@@ -36,10 +39,8 @@ def resolve_layers(expression: str | int | None, groups: list[tuple[str, ...]], 
             found.append(0)
         elif owner:
             found.append(owner[0])
-        elif match := _COUNT.fullmatch(part):
-            first, last = int(match[1]), int(match[2] or match[1])
-            if first > last:
-                raise UsageError(f"`{parameter}`: the range {part} runs backwards; expected {last}-{first}.")
+        elif span := parse_range(part, parameter):
+            first, last = (min(number, below + 1) for number in span)  # a range may be as long as memory
             found.extend(range(first, last + 1))
         else:
             names = ", ".join(group[0] for group in groups[:-1])

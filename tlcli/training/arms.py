@@ -116,8 +116,8 @@ def count_arms(specs: Sequence[str], copy: str | None, freeze: str | None) -> in
     number = 0
     for name, given in map(_parse, specs):
         chosen = METHODS[name]
-        copies = count_layers(given.get("copy") or copy) if chosen.copies else 1
-        number += copies * (count_layers(given.get("freeze") or freeze) if chosen.freezes else 1)
+        copies = count_layers(given.get("copy") or copy, "copy") if chosen.copies else 1
+        number += copies * (count_layers(given.get("freeze") or freeze, "freeze") if chosen.freezes else 1)
     return number
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from tlcli.analysis.folds import take_folds
 from tlcli.training.loop import score
 
 PENALTIES = np.logspace(-1, 6, 15)
 """Penalties of ridge regression to try, on standardised features."""
 INVERSE_PENALTIES = np.logspace(-5, 1, 7)
 """Values of C of logistic regression to try, on standardised features."""
-FOLDS = 5
 SMALL = 5_000
 """The most training images for which every fold is held out once; of more, one fold is."""
 
@@ -44,14 +44,7 @@ class Problem:
         """
         if self.validation is not None:
             return [(self.all(), self.validation)], "validation part"
-        folds = min(FOLDS, int(np.bincount(self.labels, minlength=self.classes).min()))
-        if folds < 2:
-            return [], ""
-        from sklearn.model_selection import StratifiedKFold
-
-        cuts = StratifiedKFold(folds, shuffle=True, random_state=self.seed).split(self.labels, self.labels)
-        taken = list(cuts)[: folds if len(self.labels) <= SMALL else 1]
-        held = f"{folds} folds" if len(taken) == folds else f"one of {folds} folds"
+        taken, held = take_folds(self.labels, self.seed, all_up_to=SMALL)
         return [(self._rows(train), (self.x[0, rest], self.labels[rest])) for train, rest in taken], held
 
     def _rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
