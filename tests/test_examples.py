@@ -13,8 +13,9 @@ from tlcli import store
 from tlcli.report.document import Table
 from tlcli.report.sections.accuracy import full_table, glance
 from tlcli.report.sections.effective import effective_data
-from tlcli.report.study import Cell, Options, Task
+from tlcli.report.study import Cell, Options, Study
 from tlcli.report.study.gather import gather
+from tlcli.report.study.layers import NOTHING
 from tlcli.report.words import number
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -24,9 +25,9 @@ TABLE = re.compile(
     r"(?P<rows>(?:\|.*\n)+)"
 )
 """A table, and before it what it shows of which files: `<!-- accuracy: results/*.h5 -->`, `accuracy and kept`
-(the source accuracy after the transfer in brackets), `difference against ARM`, `effective data`, or
-`measures at 100`, columns of the report's table of accuracies; `at 100` where files are kept for one column
-alone."""
+(the source accuracy after the transfer in brackets), `difference against ARM`, `effective data`, `layers` and
+`layer effects` by number of layers, or `measures at 100`, columns of the report's table of accuracies;
+`at 100` where files are kept for one column alone."""
 NO_RESULTS = "results"
 """In place of `accuracy`: the results of the table are not kept here, as the words after the colon say."""
 
@@ -41,15 +42,17 @@ def tables(page: Path) -> Iterator[re.Match[str]]:
 
 
 @cache
-def task_of(page: Path, files: str, against: str) -> Task:
+def study_of(page: Path, files: str, against: str) -> Study:
     paths = sorted(path for pattern in files.split() for path in page.parent.glob(pattern))
     records = [store.read(path, store.Results) for path in paths]
-    (task,) = gather(records, Options(against=[against] if against else [])).tasks
-    return task
+    return gather(records, Options(against=[against] if against else []))
 
 
-def shown(task: Task, what: str, against: str = "", size: str = "") -> dict[tuple[str, str, str], str]:
-    """What the report says, by arm, variant and number of images, or `measures` by column."""
+def shown(study: Study, what: str, against: str = "", size: str = "") -> dict[tuple[str, str, str], str]:
+    """What the report says, by row, variant and column: most by arm and number of images."""
+    if what in ("layers", "layer effects"):
+        return shown_layers(study, what)
+    (task,) = study.tasks
     if what == "difference":
         return {
             _key(c.first): f"{_points(c.difference)} ({' to '.join(map(_points, c.interval))})"
@@ -76,6 +79,26 @@ def shown(task: Task, what: str, against: str = "", size: str = "") -> dict[tupl
     return found
 
 
+def shown_layers(study: Study, what: str) -> dict[tuple[str, str, str], str]:
+    """By number of layers copied (or `mean`) and series (or difference of two)."""
+    (layers,) = study.layer_studies
+    if what == "layer effects":
+        return {
+            (str(e.n or "mean"), "", f"{e.first} − {e.second}"): (
+                f"{_points(e.difference)} ({' to '.join(map(_points, e.interval))})"
+            )
+            for e in layers.effects
+            if e.interval is not None
+        }
+    return {
+        (str(n), "", series): f"{number(100 * m.mean, 2)} ({number(100 * low, 2)} to {number(100 * high, 2)})"
+        for series in layers.values
+        for n in (0, *layers.depths)
+        if (m := layers.summary(series if n else NOTHING, n)) is not None and m.interval is not None
+        for low, high in [m.interval]
+    }
+
+
 def _key(cell: Cell) -> tuple[str, str, str]:
     return cell.arm, cell.variant, f"{cell.size:,}"
 
@@ -95,12 +118,12 @@ def test_tables_are_what_the_report_makes_of_the_results(page):
         if found["what"] == NO_RESULTS:
             continue
         what, against, at = found["what"], found["arm"] or "", found["size"] or ""
-        values = shown(task_of(page, found["files"], against), what, against, at)
+        values = shown(study_of(page, found["files"], against), what, against, at)
         compared = 0
         for label, *cells in rows:
             if label.startswith("*"):  # of another page, or of an article
                 continue
-            arm = re.findall(r"`([^`]+)`", label)[-1]
+            arm = [label, *re.findall(r"`([^`]+)`", label)][-1]
             named = dict(zip(head[1:], cells, strict=True))
             variant = named.pop("variant", "")
             for column, cell in named.items():
