@@ -13,13 +13,13 @@ from tlcli.cli.commands import SUMMARIES
 from tlcli.cli.flags import with_flags
 from tlcli.data.source import show
 
-SENTENCES = {"TlcliError", "UsageError", "Interrupted", "note", "warn", "tell_output", "told", "_say"}
+SENTENCES = {"TlcliError", "UsageError", "Interrupted", "note", "warn", "tell_output", "_say"}
 """Functions and errors that take whole sentences; so does `append` of a list in `LISTS`."""
 
 CLAUSES = {"UnsafeError", "UnsafePickleError", "UnreadableError"}
 """Errors that take a reason, for another message after a colon: without capital and full stop."""
 
-LISTS = {"told", "warnings"}
+LISTS = {"notes", "warnings"}
 
 VERBS = set(
     re.findall(

@@ -1,7 +1,7 @@
 """Transfer-learning experiments on images: the library behind the `tlcli` commands.
 
-`import tlcli` is quick: its packages are imported at the first use, and TensorFlow only by functions that
-train or run a network.
+`import tlcli` is quick: its packages are imported at the first use, and TensorFlow or JAX only by functions
+that train or run a network.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tlcli.training.methods import method
     from tlcli.training.recipes import recipe
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 _DECORATORS = {
     "network": "tlcli.models.registry",
     "method": "tlcli.training.methods",

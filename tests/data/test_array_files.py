@@ -86,7 +86,7 @@ def test_keys_and_shapes(tmp_path):
         load_source(str(tmp_path / "a.h5"))
     np.savez(tmp_path / "b.npz", bild=X, art=Y, weight=RNG.random(3))
     source = check(tmp_path / "b.npz")
-    assert [name for name in ("bild", "art", "weight") if name in " ".join(source.told)] == ["bild", "art"]
+    assert [name for name in ("bild", "art", "weight") if name in " ".join(source.notes)] == ["bild", "art"]
     np.savez(tmp_path / "c.npz", images=np.uint8(5), kind=Y)
     with pytest.raises(TlcliError, match="holds images, kind: expected x_train"):
         load_source(str(tmp_path / "c.npz"))
@@ -111,7 +111,9 @@ def test_the_only_array_of_a_file(tmp_path):
     np.save(tmp_path / "trainy.npy", Y)
     check(tmp_path / "trainX.npy")
     np.save(tmp_path / "train_labels.npy", Y)
-    with pytest.raises(TlcliError, match="more than one, is called like its labels: name them with `labels`"):
+    with pytest.raises(
+        TlcliError, match="expected its labels in just one file beside it with a similar name, or in `labels`"
+    ):
         load_source(str(tmp_path / "trainX.npy"))
     check(tmp_path / "trainX.npy", labels=tmp_path / "trainy.npy")
 

@@ -148,7 +148,7 @@ def test_one_scale_for_all_parts(tmp_path):
     source = load_source(path, test="every-fifth")
     expected = np.rint(digits.images[source.test.source_index] * 255 / 16)
     assert np.array_equal(source.test.images[..., 0], expected)
-    assert "reach to 16: white is 16" in " ".join(source.told)
+    assert "reach to 16: white is 16" in " ".join(source.notes)
     assert np.array_equal(
         load_source(path, white=32, test="every-fifth").test.images[..., 0],
         np.rint(digits.images[source.test.source_index] * 255 / 32),

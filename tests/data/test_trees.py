@@ -82,7 +82,7 @@ def test_parts_and_classes_of_a_tree(tmp_path, name, packed):
         path = shutil.make_archive(str(tmp_path / "packed"), packed, tmp_path, "around")
     parts, source = read(path)
     check(parts, pixels, {part: classes[part] for part in ("train", "validation", "test") if part in classes})
-    assert len(source.told) == 1
+    assert len(source.notes) == 1
     assert source.warnings == []
 
 
@@ -179,7 +179,7 @@ def test_a_group_stands_on_one_side(tmp_path, seed):
     assert sum(len(found) for found in burst.values()) == 20
     assert 20 <= len(cut.test) <= 40
     assert set(cut.test.labels.tolist()) == {0, 1, 2}
-    with pytest.raises(UsageError, match="tear groups apart"):
+    with pytest.raises(UsageError, match="divide groups"):
         load_source(str(tmp_path / "set"), labels=tmp_path / "t.csv", test="every-fifth")
 
 
@@ -225,7 +225,7 @@ def test_the_test_part_of_a_set_of_another_kind(tmp_path):
     np.savez(tmp_path / "two.npz", images=images, labels=letters[[0, 1, 2, 3, 0, 1]])
     source = load_source(str(tmp_path / "one"), test_dataset=tmp_path / "two.npz")
     assert np.array_equal(source.test.images[:], images)
-    assert "all of two" in source.told[-1]
+    assert "all of two" in source.notes[-1]
     np.savez(tmp_path / "two.npz", images=images, labels=np.array(list("abcdef")))
     with pytest.raises(TlcliError, match=r"two .*'d'"):
         load_source(str(tmp_path / "one"), test_dataset=tmp_path / "two.npz")
@@ -278,7 +278,7 @@ def test_16_bit_images_have_one_scale(tmp_path):
         for part in cut.parts.values():
             for i, x in zip(part.source_index, part.images[:], strict=True):
                 assert (x == round(values[i % n] * 255 / white)).all()
-        assert f"white is {white}" in " ".join(source.told)
+        assert f"white is {white}" in " ".join(source.notes)
 
 
 @pytest.mark.parametrize("highest", [65535, 4095])
@@ -301,7 +301,7 @@ def test_colour_of_16_bits_keeps_them(tmp_path, channels, highest):
         path.write_bytes(content)
     source = load_source(str(tmp_path / "deep"), test="every-fifth")
     cut = split(source, [0, 1])
-    assert f"white is {highest}" in " ".join(source.told)
+    assert f"white is {highest}" in " ".join(source.notes)
     wanted = np.rint(deep[..., : 1 if channels == 2 else 3] * (255 / highest))
     for part in cut.parts.values():
         assert np.array_equal(part.images, wanted[part.source_index])

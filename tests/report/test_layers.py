@@ -69,7 +69,7 @@ def test_a_layer_study_concludes_nothing_without_its_controls(layer_study: list)
         ]
         (found,) = (study := study_of(kept)).layer_studies
         told = told_in(part_of(study, "layers"))
-        assert "is not shown: it takes" in told
+        assert "is not shown: this needs" in told
         return {effect.name for effect in found.effects}
 
     tuned = "tuned transfer against tuned selffer"

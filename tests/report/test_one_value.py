@@ -25,7 +25,7 @@ from studies import (
 from tlcli.report.document import Document, Section, Table, Text
 from tlcli.report.machine import csv_files, csv_name, json_text
 from tlcli.report.markdown import markdown
-from tlcli.report.page import Drawn
+from tlcli.report.page import DrawnChart
 from tlcli.report.page import html as page_of
 from tlcli.report.report import compose
 from tlcli.report.words import MINUS, escape_markdown
@@ -128,7 +128,7 @@ def test_sentences_use_the_numbers_of_the_tables(document: Document) -> None:
 
 
 def test_all_files_say_the_same(document: Document) -> None:
-    drawn = {c.id: Drawn("<svg></svg>") for c in document.charts()}
+    drawn = {c.id: DrawnChart("<svg></svg>") for c in document.charts()}
     page = html.unescape(re.sub(r"<[^>]+>", "\n", page_of(document, drawn).replace("<wbr>", "")))
     text, content, files = markdown(document), json.loads(json_text(document)), csv_files(document)
     blocks = [*content["opening"], *(b for s in content["sections"] for b in s["blocks"])]

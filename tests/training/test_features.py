@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tlcli.training import Recipe, arm_trainer, train_base, transfer
-from tlcli.training.features import Frozen
+from tlcli.training.features import FrozenLayers
 
 SHORT = Recipe(samples=100, batch_size=50)
 
@@ -15,13 +15,13 @@ SHORT = Recipe(samples=100, batch_size=50)
 def starts(monkeypatch):
     """From where the activations of each cut were computed."""
     seen = []
-    compute = Frozen.outputs
+    compute = FrozenLayers.outputs
 
     def outputs(self, x, behind=None):
         seen.append((self.cut, behind))
         return compute(self, x, behind)
 
-    monkeypatch.setattr(Frozen, "outputs", outputs)
+    monkeypatch.setattr(FrozenLayers, "outputs", outputs)
     return seen
 
 

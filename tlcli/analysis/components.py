@@ -1,4 +1,4 @@
-"""What another base, another draw of the training set and another seed add to the spread of an accuracy."""
+"""Take apart the spread of an accuracy: between bases, between draws of the training set, between seeds."""
 
 from __future__ import annotations
 

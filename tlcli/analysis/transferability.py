@@ -32,7 +32,7 @@ class Scores:
     log_me: float
     """The evidence of linear regression on the features, per image (You et al., ICML 2021)."""
     h_score: float
-    """The H-score with a shrunk covariance (Ibrahim et al., ECML 2022)."""
+    """The H-score with a shrunk covariance (Ibrahim et al. 2021)."""
     leep: float | None
     """The likelihood of the target's classes given the base's own (Nguyen et al., ICML 2020), in nats per
     image; None for a base without a head."""

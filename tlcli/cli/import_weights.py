@@ -242,7 +242,7 @@ def _architecture(arch: str | None, weights: WeightsFile | TensorFile, file: str
         if named in (short, short.replace(":", "-"), short.removeprefix("keras:")):
             return architecture(name)
     said = (
-        f"names a model {weights.model!r:.60}, which is none of ours"
+        f"names a model {weights.model!r:.60}, which tlcli does not have"
         if named
         else "does not name its network"
     )
@@ -307,7 +307,9 @@ class Task:
         from tlcli.data.locate import MissingData
 
         if [dataset is not None, classes is not None, headless].count(True) != 1:
-            raise UsageError("What are the classes? Give --dataset NAME|FILE, --classes N or --headless.")
+            raise UsageError(
+                "The classes are not clear; give one of --dataset NAME|FILE, --classes N and --headless."
+            )
         if dataset is not None and input_shape is not None:
             raise UsageError("--input and --dataset both say how large the images are; take one of them.")
         self.parents, self.test, self.untested = [], None, ""

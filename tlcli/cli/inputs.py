@@ -21,11 +21,11 @@ def check_inputs(*paths: str | None) -> None:
         what = "closed" if sys.stdin is None else "a terminal"
         raise UsageError(f"'-' reads a file from stdin, which is {what} here. Pipe one in or give its name.")
     for path in paths:
-        if path not in (None, "-") and (unfinished := Unfinished.of(str(path))):
+        if path not in (None, "-") and (unfinished := UnfinishedOutput.of(str(path))):
             raise TlcliError(unfinished.message())
 
 
-class Unfinished:
+class UnfinishedOutput:
     """An output that is not complete, and the folder beside it with the finished runs or the state."""
 
     def __init__(self, path: str, names: list[str], present: list[str]) -> None:
@@ -34,7 +34,7 @@ class Unfinished:
         self.present = present
 
     @classmethod
-    def of(cls, path: str) -> Unfinished | None:
+    def of(cls, path: str) -> UnfinishedOutput | None:
         """The unfinished output of this name; None if the file exists or no command has begun it."""
         if os.path.lexists(path):
             return None
@@ -59,5 +59,5 @@ class Unfinished:
         """The message of the error: what is there and how to go on."""
         return (
             f"{self.path} is not finished: {self.progress_text()}, in {self.folder}.\n"
-            f"The command that makes it does the rest when --resume is added.{more}"
+            f"To do the rest, give its command again with --resume.{more}"
         )

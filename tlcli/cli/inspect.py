@@ -184,7 +184,7 @@ def origin(description: FileDescription) -> Iterator[str]:
         yield "computed by " + ", ".join(f"{name} {value}" for name, value in made.computed_by.items())
     yield f"content {made.content_sha256}"
     known = {a.content_sha256: a for a in made.ancestry}
-    told: set[str] = set()
+    seen: set[str] = set()
 
     def lines_above(digests: tuple[str, ...], depth: int) -> Iterator[str]:
         for digest in digests:
@@ -192,8 +192,8 @@ def origin(description: FileDescription) -> Iterator[str]:
                 indent, kind = "  " * depth, ancestor.format.removeprefix("tlcli-")
                 yield f"{indent}from {ancestor.name} ({kind}, {digest[:12]})"
                 yield f"{indent}     {ancestor.command or 'the Python API'}"
-                if digest not in told:  # an input of several files is shown once
-                    told.add(digest)
+                if digest not in seen:  # an input of several files is shown once
+                    seen.add(digest)
                     yield from lines_above(ancestor.parents, depth + 1)
 
     yield from lines_above(tuple(parent.content_sha256 for parent in made.parents), 1)

@@ -79,7 +79,7 @@ def _program(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Does what a network learned on one image task help on another, how much, and by which method?"""
+    """Measure whether a network trained on one image task helps on another, how much, and by which method."""
 
 
 def main() -> NoReturn:
@@ -160,9 +160,9 @@ def explain(error: BaseException, arguments: list[str]) -> tuple[int, str | None
     if isinstance(error, USAGE_ERROR):
         return 2, _usage_message(error, arguments)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        return 130, "Interrupted: what was not complete is not written."
+        return 130, "Interrupted: incomplete output is not written."
     if isinstance(error, Terminated):
-        stopped = f"Stopped by {NAMES[error.number]}: what was not complete is not written."
+        stopped = f"Stopped by {NAMES[error.number]}: incomplete output is not written."
         return exit_code(error.number), stopped
     if isinstance(error, BrokenPipeError):
         return 1, None  # the program that reads, say `head`, has ended

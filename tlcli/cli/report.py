@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tlcli.cli.inputs import Unfinished, check_inputs
+from tlcli.cli.inputs import UnfinishedOutput, check_inputs
 from tlcli.cli.options import Debug, Force, Json, Output, Quiet
 from tlcli.cli.output import Console, count, stem
 from tlcli.cli.recording import recorded_command
@@ -47,15 +47,13 @@ def report(
         typer.Option(
             "--margin",
             metavar="POINTS",
-            help="Call two arms equivalent if their difference is shown to be at most so many points.",
+            help="Call two arms equivalent if the interval of their difference lies within this margin.",
         ),
     ] = None,
     pdf: Annotated[bool, typer.Option("--pdf", help="Write the figures as PDF, too.")] = False,
     predictions: Annotated[
         bool,
-        typer.Option(
-            "--predictions", help="Write what every run says of every test image: tables/predictions.csv."
-        ),
+        typer.Option("--predictions", help="Write all predictions of test images to tables/predictions.csv."),
     ] = False,
     partial: Annotated[
         bool,
@@ -80,7 +78,7 @@ def report(
     console = Console(as_json=as_json, quiet=quiet)
     if margin is not None and not 0 < margin < 100:
         raise UsageError(f"--margin: received {margin:g}, expected percentage points between 0 and 100.")
-    unfinished = [found for name in files if (found := Unfinished.of(name))]
+    unfinished = [found for name in files if (found := UnfinishedOutput.of(name))]
     for found in unfinished:
         if not (partial and found.present):
             raise TlcliError(found.message(" --partial reports on what is there." if found.present else ""))

@@ -139,7 +139,7 @@ class StopSignals:
         elif isinstance(error, TlcliError):
             return
         else:
-            where = ", and the engine with it"
+            where = ", which also stopped the engine"
         stopped = Interrupted(f"Stopped by {NAMES[self.received]}{where}; {self._how_to_go_on()}")
         stopped.exit_code = exit_code(self.received)
         raise stopped from error

@@ -114,7 +114,7 @@ def split(
     images_key: Annotated[
         str | None,
         typer.Option(
-            "--images", metavar="KEY", help="Use this array of images in a file whose names are unusual."
+            "--images", metavar="KEY", help="Name the array of images, if the command does not find it."
         ),
     ] = None,
     layout: Annotated[
@@ -204,7 +204,7 @@ def split(
         watched = replace(cut, parts=watch(cut.parts, progress))
         parents = [*source.parents, *held_by_file.records]
         figures = _write(path, watched, recorded_command(context), parents, force)
-    console.note(*source.told)
+    console.note(*source.notes)
     for warning in source.warnings:
         console.warn(warning)
     _tell(console, path, cut, figures)
@@ -267,7 +267,7 @@ def shape_like(path: str, image_size: str | None, channels: int | None) -> tuple
     return image_size or f"{height}x{width}", channels or of_file
 
 
-class _Watched:
+class _ReportingImages:
     """Images that are decoded on demand; reports the number decoded."""
 
     def __init__(self, images: ImageArray, report: Callable[[int], None]) -> None:
@@ -293,4 +293,4 @@ def watch(parts: dict[str, Part], progress: Callable[[int, int], None]) -> dict[
         done = min(done + images, total)
         progress(done, total)
 
-    return {name: replace(part, images=_Watched(part.images, report)) for name, part in parts.items()}
+    return {name: replace(part, images=_ReportingImages(part.images, report)) for name, part in parts.items()}

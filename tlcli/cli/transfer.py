@@ -195,7 +195,7 @@ def transfer(
                 progress=progress.report,
                 stop=stop,
                 measured=logs,
-                told=console.note,
+                note=console.note,
                 warn=console.warn,
             )
         parents: list[store.Record] = [checkpoint, *targets, *([] if source_task is None else [source_task])]

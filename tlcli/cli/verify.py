@@ -76,7 +76,7 @@ def verdict(path: str, report: VerifyReport, given: set[str]) -> dict[str, Any]:
         for check in report.parents
     ]
     changed = [
-        f"its input {i['name']} is not the file it was made from" for i in inputs if i["state"] == "other"
+        f"its input {i['name']} differs from the recorded one" for i in inputs if i["state"] == "other"
     ]
     return {
         "path": path,

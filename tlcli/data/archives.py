@@ -72,13 +72,13 @@ def _from_tar(path: Path, sizes: Mapping[str, int], budget: Budget) -> dict[str,
 
 
 @contextmanager
-def tar_stream(path: Path, budget: Budget) -> Iterator[Counted]:
+def tar_stream(path: Path, budget: Budget) -> Iterator[UnpackedBytes]:
     """The bytes of a tar archive, gzipped or not. Raises TlcliError if it is damaged."""
     try:
         with open(path, "rb") as raw:
             gzipped = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            yield Counted(gzip.GzipFile(fileobj=raw) if gzipped else raw, budget)
+            yield UnpackedBytes(gzip.GzipFile(fileobj=raw) if gzipped else raw, budget)
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise TlcliError(f"{path.name} cannot be read as a tar archive: {error}.") from None
 
@@ -113,7 +113,7 @@ class Member(NamedTuple):
         return -(-self.size // _BLOCK) * _BLOCK
 
 
-def members(stream: Counted) -> Iterator[Member]:
+def members(stream: UnpackedBytes) -> Iterator[Member]:
     """The members of an archive (POSIX.1-2001 pax, GNU, or older); the caller skips or takes their contents.
 
     Raises ValueError if it is not an archive.
@@ -177,7 +177,7 @@ def _text(field: bytes) -> str:
     return field.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
 
 
-class Counted:
+class UnpackedBytes:
     """The unpacked bytes of an archive in order, all taken from the budget, even those that are skipped."""
 
     def __init__(self, stream: BinaryIO | gzip.GzipFile, budget: Budget) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tlcli.data.array_files import ONLY, ArrayFile, is_array_file, open_array_file
-from tlcli.data.array_names import IMAGES, LABELS, Named, choose_by_name, positional_names, read_name
+from tlcli.data.array_names import IMAGES, LABELS, ArrayName, choose_by_name, positional_names, read_name
 from tlcli.data.parts import PARTS, part_of, words_of
 from tlcli.data.source import Request, list_names, show
 from tlcli.errors import TlcliError, UsageError
@@ -23,7 +23,7 @@ class Choice:
 
     images: dict[str, str]
     labels: dict[str, tuple[ArrayFile, str]] = field(default_factory=dict)
-    told: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def choose_arrays(file: ArrayFile, request: Request) -> Choice:
@@ -39,7 +39,7 @@ def choose_arrays(file: ArrayFile, request: Request) -> Choice:
     choice = Choice(
         named.images,
         {part: (file, key) for part, key in named.labels.items()} if named.labels else {},
-        named.told,
+        named.notes,
     )
     if file.single:
         choice = Choice({file_name(file.path).part: held[0]})
@@ -58,7 +58,7 @@ def choose_arrays(file: ArrayFile, request: Request) -> Choice:
         raise TlcliError(describe_contents(file))
     without = [part for part in choice.images if part and part not in paired]
     if without:
-        choice.told.append(
+        choice.notes.append(
             f"The {' and '.join(without)} images of {file.path.name} have no labels and are left out."
         )
     choice.images = {part: choice.images[part] for part in paired if not (part == "" and "train" in paired)}
@@ -69,8 +69,8 @@ def describe_contents(file: ArrayFile) -> str:
     """The arrays that a file holds, and those expected."""
     if file.single:
         return (
-            f"{show(file.path.name)} holds one array, and no file beside it, or more than one, is called "
-            "like its labels: name them with `labels` FILE, an array or a table."
+            f"{show(file.path.name)} holds one array: expected its labels in just one file beside it "
+            "with a similar name, or in `labels` FILE, an array or a table."
         )
     skipped = f" Not read are {list_names(file.skipped)}." if file.skipped else ""
     return (
@@ -79,13 +79,13 @@ def describe_contents(file: ArrayFile) -> str:
     )
 
 
-def file_name(path: Path) -> Named:
+def file_name(path: Path) -> ArrayName:
     """The meaning of the only array of a file by the file's name: images, unless it says labels."""
     stem = path.name
     while stem.lower().endswith(_SUFFIXES):
         stem = stem.rpartition(".")[0]
     part, rest = part_of(stem) or ("", tuple(words_of(stem)))
-    return read_name(stem) or Named(IMAGES, part, 0, rest)
+    return read_name(stem) or ArrayName(IMAGES, part, 0, rest)
 
 
 def test_file_beside(path: Path) -> str:
@@ -102,7 +102,7 @@ def test_file_beside(path: Path) -> str:
     return found[0].name if len(found) == 1 else ""
 
 
-def _is_alike(one: Named, other: Named, role: str) -> bool:
+def _is_alike(one: ArrayName, other: ArrayName, role: str) -> bool:
     """Whether a name has this role, and its other words are those of the other name."""
     return one.role == role and one.rest == other.rest
 
@@ -205,9 +205,9 @@ def _by_shape(file: ArrayFile, choice: Choice) -> Choice:
         if key != images[0] and _is_labels(shape, file.shapes[images[0]])
     ]
     if len(fitting) != 1:
-        return Choice({"": images[0]}, choice.labels, choice.told)
-    told = f"{file.path.name}: the images are {images[0]}, the labels {fitting[0]}, by their shapes."
-    return Choice({"": images[0]}, {"": (file, fitting[0])}, [told])
+        return Choice({"": images[0]}, choice.labels, choice.notes)
+    note = f"{file.path.name}: the images are {images[0]}, the labels {fitting[0]}, by their shapes."
+    return Choice({"": images[0]}, {"": (file, fitting[0])}, [note])
 
 
 def _is_flat(shape: tuple[int, ...]) -> bool:
@@ -234,4 +234,4 @@ def _add_labels_beside(file: ArrayFile, choice: Choice) -> None:
         other = open_array_file(found[0])
         key = ONLY if ONLY in other.shapes else _only_labels(other)
         choice.labels[missing[0]] = (other, key)
-        choice.told.append(f"The labels of {file.path.name} are those of {found[0].name}.")
+        choice.notes.append(f"The labels of {file.path.name} are those of {found[0].name}.")

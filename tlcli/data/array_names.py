@@ -31,7 +31,7 @@ _UNKNOWN = len(_ROLES[IMAGES])
 
 
 @dataclass(frozen=True)
-class Named:
+class ArrayName:
     """The meaning of the name of an array."""
 
     role: str
@@ -42,7 +42,7 @@ class Named:
     """Its other words."""
 
 
-def read_name(name: str) -> Named | None:
+def read_name(name: str) -> ArrayName | None:
     """The meaning of a name such as `x_train`, `trainX`, `Xtr`, `train_set_y`, `dataset/test/images`; or
     None."""
     words: list[str] = []
@@ -58,24 +58,24 @@ def read_name(name: str) -> Named | None:
         ranks = [_ROLES[role].index(word) for word in rest if word in _ROLES[role]]
         if ranks:
             other = tuple(w for w in rest if w not in _ROLES[role] and w not in NEUTRAL)
-            return Named(role, "".join(known), min(ranks), other)
+            return ArrayName(role, "".join(known), min(ranks), other)
     if known and all(word in NEUTRAL for word in rest):  # `train_dataset` beside `train_labels`
-        return Named(IMAGES, "".join(known), _UNKNOWN, ())
+        return ArrayName(IMAGES, "".join(known), _UNKNOWN, ())
     return None
 
 
 @dataclass
-class Chosen:
+class NamedArrays:
     """The arrays of each part (empty: the whole), and notes on the choice for the user."""
 
     images: dict[str, str]
     labels: dict[str, str]
-    told: list[str]
+    notes: list[str]
 
 
-def choose_by_name(held: Iterable[str]) -> Chosen:
+def choose_by_name(held: Iterable[str]) -> NamedArrays:
     """The images and labels of each part among some arrays, as far as their names say it."""
-    chosen = Chosen({}, {}, [])
+    chosen = NamedArrays({}, {}, [])
     found: dict[tuple[str, str], list[tuple[int, str]]] = {}
     for key in held:
         named = read_name(key) if key.lower() not in CLASS_NAMES else None
@@ -89,7 +89,7 @@ def choose_by_name(held: Iterable[str]) -> Chosen:
         by_part[part] = ranked[0][1]
         if len(ranked) > 1:
             others = ", ".join(key for _, key in ranked[1:])
-            chosen.told.append(f"The {part + ' ' if part else ''}{role} are {ranked[0][1]} (not {others}).")
+            chosen.notes.append(f"The {part + ' ' if part else ''}{role} are {ranked[0][1]} (not {others}).")
     return chosen
 
 

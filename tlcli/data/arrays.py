@@ -51,7 +51,7 @@ def load_arrays(path: Path, request: Request) -> Source:
         others, other_names = _read_pairs(open_array_file(request.test_path), request, raw)
         chosen = next(part for part in ("test", "", "train", "validation") if part in others)
         pairs["test"], names = others[chosen], names or other_names
-        raw.told.append(f"The test part is {show(request.test_path.name)}.")
+        raw.notes.append(f"The test part is {show(request.test_path.name)}.")
     elif "test" not in pairs and (beside := test_file_beside(path)):
         raw.warnings.append(
             f"{show(beside)} lies beside {show(path.name)} and is not read; "
@@ -81,7 +81,7 @@ def assemble(raw: Raw, pairs: dict[str, Pair], request: Request, names: Names) -
         labels, names = {part: _positions(y, texts, raw.name) for part, y in labels.items()}, texts
     labels = {part: as_labels(y, f"The {part} labels of {raw.name}") for part, y in labels.items()}
     whites = find_whites(
-        {pair.where: pair.images for pair in pairs.values()}, raw.name, request.white, raw.warnings, raw.told
+        {pair.where: pair.images for pair in pairs.values()}, raw.name, request.white, raw.warnings, raw.notes
     )
     images = {
         part: as_images(
@@ -149,7 +149,7 @@ def as_labels(labels: np.ndarray, where: str) -> np.ndarray:
 def _read_pairs(file: ArrayFile, request: Request, raw: Raw) -> tuple[dict[str, Pair], Names]:
     """The arrays of each part of a file, and the class names that it has."""
     choice = choose_arrays(file, request)
-    raw.told += choice.told
+    raw.notes += choice.notes
     arrays = file.read(list(choice.images.values()))
     table = _table(request, raw)
     pairs = {}
@@ -215,7 +215,7 @@ def _name_digits(raw: Raw, images: np.ndarray, labels: dict[str, np.ndarray], na
     for part, y in labels.items():
         labels[part] = np.where(y == 10, 0, y)
     raw.class_names, raw.class_numbers = [str(digit) for digit in range(10)], list(range(10))
-    raw.told.append(f"{raw.name} has the labels 1 to 10 of SVHN: 10 is the digit 0.")
+    raw.notes.append(f"{raw.name} has the labels 1 to 10 of SVHN: 10 is the digit 0.")
     return True
 
 

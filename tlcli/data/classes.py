@@ -21,7 +21,7 @@ _PLAIN = re.compile(r"\s*([^,]*?)\s*(?:,|$)")
 HeldByFile = Callable[[str], Mapping[int, str]]
 """A function that gives the names of the classes in a file, by number."""
 
-Chosen = int | tuple[int, ...]
+ClassNumbers = int | tuple[int, ...]
 """The published number of a class, or those of several that are merged into one."""
 
 
@@ -61,7 +61,7 @@ class ClassExpression:
         seed: int = 0,
         held_by_file: HeldByFile | None = None,
         class_numbers: Sequence[int] | None = None,
-    ) -> list[Chosen]:
+    ) -> list[ClassNumbers]:
         """The published numbers of the classes, ascending, each once; merged ones as a tuple.
 
         `class_numbers` defaults to 0...n-1. Raises UsageError, which says what there is, for unknown classes;
@@ -80,7 +80,7 @@ class ClassExpression:
         if self.file is not None:
             names = dict(zip(numbers, class_names, strict=True))
             return [*_complement(self.file, names, held_by_file or HeldBy())]
-        chosen: set[Chosen] = set()
+        chosen: set[ClassNumbers] = set()
         for pieces in _items(self.text.strip(), class_names):
             found = [n for piece, quoted in pieces for n in _resolve(piece, quoted, class_names, numbers)]
             chosen |= {tuple(sorted(set(found)))} if len(pieces) > 1 else set(found)

@@ -78,7 +78,7 @@ class UnreadableError(Exception):
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedImages:
     """The result of decoding a list of images."""
 
     images: np.ndarray
@@ -200,7 +200,7 @@ def decode_all(
     fit: Fit | None = None,
     white: White | float | None = None,
     progress: ReportCounts | None = None,
-) -> Decoded:
+) -> DecodedImages:
     """Decode every image once, in order, into a temporary file without a name.
 
     `size` is height and width: with a `fit`, images are brought to it; the reading ends at the first that
@@ -242,7 +242,7 @@ def decode_all(
             outcomes = [outcome for run in pool.map(decode_run, runs, repeat(start)) for outcome in run]
             for position, outcome in zip(positions, outcomes, strict=True):
                 if isinstance(outcome, tuple):
-                    return Decoded(block[:0], np.empty(0, np.int64), failures, (position, outcome))
+                    return DecodedImages(block[:0], np.empty(0, np.int64), failures, (position, outcome))
                 if isinstance(outcome, str):
                     failures.append((position, outcome))
                 else:
@@ -258,7 +258,7 @@ def decode_all(
         images = _map(spool, (len(kept), height, width, 3))
         if isinstance(images, np.memmap):
             weakref.finalize(images._mmap, budget.give_back, images.nbytes)  # type: ignore[attr-defined]
-    return Decoded(
+    return DecodedImages(
         images[..., :1] if all_grey else images, np.array(kept, np.int64), failures, None, brightest
     )
 

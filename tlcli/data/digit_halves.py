@@ -56,7 +56,7 @@ def read_halves(path: Path, request: Request) -> Source:
     for name in shapes:
         if match := _TRAIN.fullmatch(name):
             tails.setdefault(match[1], []).append(f"_{match[2]}" if match[2] else "")
-    told: list[str] = []
+    notes: list[str] = []
     arrays = {
         key: _read_set(path, shapes, key, _largest(shapes, key, tails[key], warnings), budget)
         for key in sorted(tails)
@@ -64,7 +64,7 @@ def read_halves(path: Path, request: Request) -> Source:
     pixels = {
         f"{n} of {path.name}": x for read in arrays.values() for n, x in read.items() if n.startswith("X_")
     }
-    whites = find_whites(pixels, path.name, request.white, warnings, told)
+    whites = find_whites(pixels, path.name, request.white, warnings, notes)
     sets = [_class_set(path, key, read, whites, request.layout) for key, read in arrays.items()]
     numbers = [number for s in sets for number in s.numbers]
     if len(set(numbers)) < len(numbers):
@@ -86,7 +86,7 @@ def read_halves(path: Path, request: Request) -> Source:
         warnings,
         ranked,
         parts.get("validation"),
-        told=told,
+        notes=notes,
     )
 
 

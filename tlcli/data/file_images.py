@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 
 from tlcli.data import scale
-from tlcli.data.decoding import Decoded, Readable, UnreadableError, decode_all, decode_one, range_of_deep
+from tlcli.data.decoding import (
+    DecodedImages,
+    Readable,
+    UnreadableError,
+    decode_all,
+    decode_one,
+    range_of_deep,
+)
 from tlcli.data.fitting import Fit
 from tlcli.data.source import ReportCounts, show
 from tlcli.errors import TlcliError
@@ -30,12 +37,12 @@ class FileSet:
         fit: Fit,
         white: float | None,
         warnings: list[str],
-        told: list[str],
+        notes: list[str],
         progress: ReportCounts | None,
         budget: Budget,
     ) -> None:
         self.roots, self.fit, self.progress, self.budget = roots, fit, progress, budget
-        self.warnings, self.told = warnings, told
+        self.warnings, self.notes = warnings, notes
         self.size = fit.size or (0, 0)
         self._first = ""
         self._files: list[Readable] = []
@@ -69,10 +76,10 @@ class FileSet:
                 if doubt:
                     self.warnings.append(doubt)
                 else:
-                    self.told.append(f"{where} reach to {found.high:g}: white is {self._white:g}.")
+                    self.notes.append(f"{where} reach to {found.high:g}: white is {self._white:g}.")
             return self._white
 
-    def decode(self, files: Sequence[Readable]) -> Decoded:
+    def decode(self, files: Sequence[Readable]) -> DecodedImages:
         """Decode some of the files. Raises TlcliError for images of several sizes, and of another scale."""
         white = self._given if self._given is not None else self.white
         decoded = decode_all(
@@ -92,7 +99,7 @@ class FileSet:
             )
         return decoded
 
-    def check_scale(self, decoded: Decoded) -> None:
+    def check_scale(self, decoded: DecodedImages) -> None:
         """Check that the images read first, those for training, are on the scale of 0 to 255."""
         if self._white is not None or self._checked:
             return

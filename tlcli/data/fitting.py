@@ -68,7 +68,7 @@ def grey(images: np.ndarray) -> np.ndarray:
     return ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16).astype(np.uint8)[..., None]
 
 
-class Fitted:
+class FittedImages:
     """Images brought to a size and a number of channels on demand."""
 
     dtype = np.dtype(np.uint8)
@@ -103,7 +103,7 @@ class Fitted:
 
 def fit_part(part: Part, fit: Fit) -> Part:
     """The part with its images fitted, or the part itself if they fit."""
-    fitted = Fitted(part.images, fit)
+    fitted = FittedImages(part.images, fit)
     if fitted.shape == tuple(part.images.shape):
         return part
     return Part(fitted, part.labels, part.source_index)

@@ -10,7 +10,7 @@ from tlcli.store.records import ImageArray, Part
 
 
 @runtime_checkable
-class Unverified(Protocol):
+class UnverifiedImages(Protocol):
     """Images that may be unreadable, such as a folder's."""
 
     def readable(self, index: np.ndarray) -> tuple[ImageArray, np.ndarray]:
@@ -22,7 +22,7 @@ class Unverified(Protocol):
         ...
 
 
-class Selected:
+class ImageSubset:
     """Some images of an array, fetched on demand: uint8, N x H x W x C.
 
     `channels` repeats the channel of grey images.
@@ -56,18 +56,18 @@ def take(part: Part, index: np.ndarray) -> Part:
     """The images at `index`; images on disk stay there."""
     images = part.images
     chosen: ImageArray
-    if isinstance(images, Unverified):
+    if isinstance(images, UnverifiedImages):
         chosen = images.subset(index)
     elif isinstance(images, np.ndarray) and not isinstance(images, np.memmap):
         chosen = images[index]
     else:
-        chosen = Selected(images, index)
+        chosen = ImageSubset(images, index)
     return Part(chosen, part.labels[index], part.source_index[index])
 
 
 def select(part: Part, index: np.ndarray) -> Part:
     """The images at `index`, without unreadable ones."""
-    if not isinstance(part.images, Unverified):
+    if not isinstance(part.images, UnverifiedImages):
         return take(part, index)
     images, kept = part.images.readable(index)
     return Part(images, part.labels[kept], part.source_index[kept])
@@ -78,6 +78,6 @@ def same_channels(parts: dict[str, Part]) -> dict[str, Part]:
     channels = max(part.images.shape[3] for part in parts.values())
     for name, part in parts.items():
         if part.images.shape[3] != channels:
-            colour = Selected(part.images, np.arange(len(part)), channels)
+            colour = ImageSubset(part.images, np.arange(len(part)), channels)
             parts[name] = Part(colour, part.labels, part.source_index)
     return parts

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from tlcli.data.fitting import Fit, Fitted
-from tlcli.data.images import Selected, Unverified
+from tlcli.data.fitting import Fit, FittedImages
+from tlcli.data.images import ImageSubset, UnverifiedImages
 from tlcli.data.source import Source, class_part, show
 from tlcli.errors import TlcliError
 from tlcli.store.records import ImageArray, Part
 
 
-class Joined:
+class JoinedImages:
     """The images of several arrays, one array after another: uint8, N x H x W x C."""
 
     dtype = np.dtype(np.uint8)
@@ -42,7 +42,7 @@ class Joined:
 
     def subset(self, index: np.ndarray) -> ImageArray:
         """Some of them."""
-        return Selected(self, index)
+        return ImageSubset(self, index)
 
     def readable(self, index: np.ndarray) -> tuple[ImageArray, np.ndarray]:
         """The images at `index`, ascending, that can be read, and their indices."""
@@ -51,12 +51,16 @@ class Joined:
         for array, start in zip(self._images, self._starts, strict=False):
             here = index[(index >= start) & (index < start + len(array))] - start
             found, good = (
-                array.readable(here) if isinstance(array, Unverified) else (Selected(array, here), here)
+                array.readable(here)
+                if isinstance(array, UnverifiedImages)
+                else (ImageSubset(array, here), here)
             )
             images.append(found)
             kept.append(good + start)
         channels = max(array.shape[3] for array in images)
-        return Joined([Fitted(array, Fit(channels=channels)) for array in images]), np.concatenate(kept)
+        return JoinedImages(
+            [FittedImages(array, Fit(channels=channels)) for array in images]
+        ), np.concatenate(kept)
 
 
 def join(sources: Sequence[Source], fit: Fit) -> Source:
@@ -86,7 +90,7 @@ def join(sources: Sequence[Source], fit: Fit) -> Source:
         [numbers[name] for name in ranked],
         parts.get("validation"),
         [record for source in sources for record in source.parents],
-        [told for source in sources for told in source.told],
+        [notes for source in sources for notes in source.notes],
         groups,
         fit,
         list(sources),
@@ -116,7 +120,7 @@ def with_test_of(train: Source, test: Source) -> Source:
         train.class_numbers,
         train.validation,
         [*train.parents, *test.parents],
-        [*train.told, f"The test part is {which} {show(test.name)}."],
+        [*train.notes, f"The test part is {which} {show(test.name)}."],
         {name: of_image for name, of_image in train.groups.items() if name != "test"},
         sources=[train, test],
     )
@@ -144,7 +148,7 @@ def _join_parts(sources: Sequence[Source], part: str, ranked: Sequence[str], fit
     images = _of_one_shape([p.images for p in found], [source.name for source in sources], fit)
     if len(found) == 1:
         return class_part(images[0], labels[0], found[0].source_index)
-    return class_part(Joined(images), np.concatenate(labels), _positions(found))
+    return class_part(JoinedImages(images), np.concatenate(labels), _positions(found))
 
 
 def _positions(parts: Sequence[Part]) -> np.ndarray:
@@ -168,7 +172,7 @@ def _of_one_shape(images: Sequence[ImageArray], names: Sequence[str], fit: Fit) 
     channels = fit.channels or max(array.shape[3] for array in images)
     wanted = Fit(fit.size, fit.how, channels)
     fitted: list[ImageArray] = [
-        array if Fitted(array, wanted).shape == tuple(array.shape) else Fitted(array, wanted)
+        array if FittedImages(array, wanted).shape == tuple(array.shape) else FittedImages(array, wanted)
         for array in images
     ]
     shapes = {array.shape[1:] for array in fitted}

@@ -31,7 +31,7 @@ class Reading:
     parts: dict[str, Files]
     unlabelled: dict[str, Folder] = field(default_factory=dict)
     """The folders of parts without class folders, by part."""
-    told: str = ""
+    note: str = ""
     """The reading in one line, for the user."""
     groups: dict[Readable, int] = field(default_factory=dict)
     """The group of each image, from a table."""
@@ -63,7 +63,7 @@ def read_levels(root: Folder, warnings: list[str]) -> Reading:
             "class, or a table of labels (`labels` FILE.csv)."
         )
     where = f"the folders of {_path(level, root)}"
-    return Reading({"train": classes}, told=f"{root.name}: the classes are {where}: {list_names(classes)}.")
+    return Reading({"train": classes}, note=f"{root.name}: the classes are {where}: {list_names(classes)}.")
 
 
 def _through_wrappers(folder: Folder) -> Folder:
@@ -125,8 +125,8 @@ def _read_parts(level: Folder, folders: dict[str, Folder], warnings: list[str]) 
         else:
             files[part] = _class_files(found, found.folders, warnings)
     of_parts = ", ".join(f"{part} from {_path(folders[part])}" for part in files)
-    told = f"{level.name}: {of_parts}; the classes are {list_names(files['train'])}."
-    return Reading(files, unlabelled, told)
+    note = f"{level.name}: {of_parts}; the classes are {list_names(files['train'])}."
+    return Reading(files, unlabelled, note)
 
 
 def _class_level(folder: Folder, classes: set[str]) -> Folder | None:
@@ -164,11 +164,11 @@ def _read_parts_in_classes(
         for part, folder in folders.items():
             parts.setdefault(part, {})[class_name(name)] = list(folder.below())
     parts.pop(UNLABELLED, None)
-    told = (
+    note = (
         f"{level.name}: the classes are {list_names(inside)}; each holds folders of the parts "
         f"{list_names(parts)}."
     )
-    return Reading(parts, told=told)
+    return Reading(parts, note=note)
 
 
 def _refuse_same_folders(level: Folder) -> None:

@@ -65,7 +65,7 @@ def hold_out(
     check_test(test)
     if test == EVERY_FIFTH:
         if groups is not None:
-            raise UsageError(f"`test` {EVERY_FIFTH} would tear groups apart: expected a share, such as 0.2.")
+            raise UsageError(f"`test` {EVERY_FIFTH} would divide groups: expected a share, such as 0.2.")
         return holdout(labels)
     share = float(test) if test is not None else TEST_SHARE
     if groups is not None:

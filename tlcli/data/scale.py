@@ -88,11 +88,11 @@ def find_white(found: Range, where: str) -> tuple[int, str]:
 
 
 def find_whites(
-    arrays: Mapping[str, np.ndarray], name: str, given: float | None, warnings: list[str], told: list[str]
+    arrays: Mapping[str, np.ndarray], name: str, given: float | None, warnings: list[str], notes: list[str]
 ) -> dict[str, float]:
     """White for each array of one data set: one for all whole numbers, one for all fractions.
 
-    The result is added to `told`, or to `warnings` if it is doubtful. Raises TlcliError if the parts have
+    The result is added to `notes`, or to `warnings` if it is doubtful. Raises TlcliError if the parts have
     different scales, and the errors of `find_white`.
     """
     ranges = {where: range_of(array, where) for where, array in arrays.items()}
@@ -112,7 +112,7 @@ def find_whites(
         if doubt:
             warnings.append(doubt)
         elif white not in (1, 255) or (white == 1 and whole):
-            told.append(f"The pixels of {name} reach to {joined.high:g}: white is {white}.")
+            notes.append(f"The pixels of {name} reach to {joined.high:g}: white is {white}.")
         whites |= dict.fromkeys(same, white)
     return whites
 

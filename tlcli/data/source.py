@@ -57,7 +57,7 @@ class Source:
     """The validation part, if the source has one."""
     parents: list[Record] = field(default_factory=list)
     """The tlcli files that it was read from, for `store.write`."""
-    told: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     """Notes for the user on how the source was read; complete after `split`."""
     groups: dict[str, np.ndarray] = field(default_factory=dict)
     """The group of each image (int64), by part. A split never divides a group."""
@@ -78,7 +78,7 @@ class Source:
         for source in self.sources:
             source.gather()
             self.warnings += [warning for warning in source.warnings if warning not in self.warnings]
-            self.told += [told for told in source.told if told not in self.told]
+            self.notes += [notes for notes in source.notes if notes not in self.notes]
 
     @property
     def parts(self) -> dict[str, Part]:
@@ -125,7 +125,7 @@ class Raw:
     class_numbers: list[int] = field(default_factory=list)
     groups: dict[str, np.ndarray] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def complete(raw: Raw, request: Request) -> Source:
@@ -148,7 +148,7 @@ def complete(raw: Raw, request: Request) -> Source:
         if of_group is not None:
             groups["train"], groups["test"] = of_group[kept], of_group[held]
         how = request.test or f"a share of {TEST_SHARE}, drawn by the seed"
-        raw.told.append(f"{show(raw.name)} has no test part: {len(held)} images are held out ({how}).")
+        raw.notes.append(f"{show(raw.name)} has no test part: {len(held)} images are held out ({how}).")
     return Source(
         raw.name,
         parts["train"],
@@ -157,13 +157,13 @@ def complete(raw: Raw, request: Request) -> Source:
         raw.warnings,
         raw.class_numbers,
         parts.get("validation"),
-        told=raw.told,
+        notes=raw.notes,
         groups=groups,
     )
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedSet:
     """A published set: its description and its reader."""
 
     info: SourceInfo
@@ -186,7 +186,7 @@ class PathReader:
     options: frozenset[str]
 
 
-SOURCES: Register[Published] = Register("data set", "tlcli.sources", "tlcli.data.readers")
+SOURCES: Register[PublishedSet] = Register("data set", "tlcli.sources", "tlcli.data.readers")
 PATH_READERS: list[PathReader] = []
 
 
@@ -245,7 +245,7 @@ def published(
     """
 
     def register(load: Callable[[Request], Source]) -> Callable[[Request], Source]:
-        SOURCES.add(info.name, Published(info, load, frozenset(options), tuple(class_names)), load)
+        SOURCES.add(info.name, PublishedSet(info, load, frozenset(options), tuple(class_names)), load)
         return load
 
     return register

@@ -117,9 +117,7 @@ def _draw_parts(
     if sampling == "nested":
         return draws.draw_nested(labels, chosen, n, validation, seed, burst)
     if validation and burst is not None:
-        raise UsageError(
-            f"`sampling`: {sampling} would tear groups apart; take nested, or no validation share."
-        )
+        raise UsageError(f"`sampling`: {sampling} would divide groups; take nested, or no validation share.")
     return draws.draw_sklearn(np.array(chosen)[labels], n, validation, seed, sampling == "sklearn-column")
 
 
@@ -169,7 +167,7 @@ def _drop_duplicates(source: Source, pools: dict[str, Part], burst: np.ndarray |
             continue
         double = find_duplicates(pools[name], pools["test"])
         if double.any():
-            source.told.append(f"{double.sum()} {name} images that are in the test part, too, are left out.")
+            source.notes.append(f"{double.sum()} {name} images that are in the test part, too, are left out.")
             pools[name] = take(pools[name], np.flatnonzero(~double))
             burst = burst[~double] if name == "train" and burst is not None else burst
     return burst

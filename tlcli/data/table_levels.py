@@ -48,8 +48,8 @@ def read_by_table(tree: Folder, path: Path, warnings: list[str], budget: Budget)
         )
     known = {part: parts[part] for part in PARTS if part in parts}
     counts = ", ".join(f"{sum(map(len, files.values()))} {part}" for part, files in known.items())
-    told = f"{tree.name}: {counts} images of {list_names(known['train'])}, by the table {show(table.name)}."
-    return Reading(known, told=told, groups=groups)
+    note = f"{tree.name}: {counts} images of {list_names(known['train'])}, by the table {show(table.name)}."
+    return Reading(known, note=note, groups=groups)
 
 
 def read_annotated(folder: Folder, classes: set[str], warnings: list[str], budget: Budget) -> Files | None:

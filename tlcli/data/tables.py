@@ -138,7 +138,7 @@ def _part(cell: str, name: str) -> str:
 
 
 @dataclass
-class Labelled:
+class LabelledImages:
     """The images of a tree that a table names."""
 
     images: list[Readable]
@@ -150,7 +150,7 @@ class Labelled:
     """Images that the table does not name."""
 
 
-def match_images(table: LabelTable, folder: Folder, warnings: list[str]) -> Labelled:
+def match_images(table: LabelTable, folder: Folder, warnings: list[str]) -> LabelledImages:
     """The images below a folder that a table names, by their path or its last steps.
 
     The table may have the path from the folder or from elsewhere, the file's name alone, or that without
@@ -192,7 +192,7 @@ def match_images(table: LabelTable, folder: Folder, warnings: list[str]) -> Labe
             f"{list_names(missing, 5)}."
         )
     known = [position for position in order if position in row_of]
-    return Labelled(
+    return LabelledImages(
         [images[i] for i in known],
         [paths[i] for i in known],
         [row_of[i] for i in known],

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from tlcli.data.archives import FILES, FOLDERS, Counted, check_member, members, tar_stream
+from tlcli.data.archives import FILES, FOLDERS, UnpackedBytes, check_member, members, tar_stream
 from tlcli.data.zipped import ZipEntry, grow
 from tlcli.store.budget import Budget
 
@@ -64,7 +64,7 @@ def open_tar(path: Path, budget: Budget) -> ZipEntry:
     return grow(_TarFiles(str(path), spool, places), path.name, names, budget)
 
 
-def _copy(stream: Counted, spool: IO[bytes], size: int) -> None:
+def _copy(stream: UnpackedBytes, spool: IO[bytes], size: int) -> None:
     while size:
         step = min(size, _STEP)
         spool.write(stream.take(step))

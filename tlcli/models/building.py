@@ -21,7 +21,7 @@ BUILDING = threading.RLock()
 
 
 @dataclass
-class Built:
+class BuildNotes:
     """Notes made while a network was built."""
 
     initializers: dict[int, tuple[Any, Any]] = field(default_factory=dict)
@@ -31,13 +31,13 @@ class Built:
 
 
 @contextmanager
-def note_initializers() -> Iterator[Built]:
+def note_initializers() -> Iterator[BuildNotes]:
     """Note the initializer of every weight made in the block, and the layers without a name.
 
     Every layer, a user's too, makes its weights by `add_weight`; nothing else in Keras shows the initializer
     of a weight for all layers.
     """
-    built = Built()
+    built = BuildNotes()
     with BUILDING:
         add_weight, start = keras.layers.Layer.add_weight, keras.Operation.__init__
 
@@ -70,7 +70,7 @@ def initial_value(variable: Any, initializer: Any, words: list[int]) -> np.ndarr
     return initial.draw(initializer, tuple(variable.shape), seed, variable.dtype)
 
 
-def check_logits(name: str, outputs: Any, classes: int, head: str, built: Built) -> Any:
+def check_logits(name: str, outputs: Any, classes: int, head: str, built: BuildNotes) -> Any:
     """Check that the output of a builder is the logits of a head, and name the head's layer `head`.
 
     Raises:

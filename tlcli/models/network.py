@@ -14,7 +14,7 @@ import numpy as np
 from tlcli.errors import TlcliError, UsageError
 from tlcli.models import keras_private
 from tlcli.models.building import (
-    Built,
+    BuildNotes,
     check_logits,
     initial_value,
     is_seed,
@@ -122,7 +122,7 @@ def _models(
     values: Mapping[str, Any],
     input_shape: tuple[int, int, int],
     classes: int,
-    built: Built,
+    built: BuildNotes,
 ) -> tuple[keras.Model, keras.Model]:
     """The network of these options, and the one with the architecture's own head."""
     inputs = keras.Input(input_shape, name="images")
@@ -155,7 +155,7 @@ def _cannot_build(
 
     def takes(side: int) -> bool:
         try:
-            _models(arch, values, (side, side, input_shape[2]), classes, Built())
+            _models(arch, values, (side, side, input_shape[2]), classes, BuildNotes())
         except Exception:
             return False
         return True

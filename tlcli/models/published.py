@@ -20,7 +20,7 @@ _DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedWeights:
     """A file of weights: its name, its address, and its MD5 or SHA-256 if Keras has one."""
 
     name: str
@@ -32,7 +32,7 @@ class _DownloadRequest(Exception):
     """Carries the download that Keras was about to begin."""
 
 
-def published_file(architecture: str, head: bool) -> Published:
+def published_file(architecture: str, head: bool) -> PublishedWeights:
     """The file that Keras would load for a network, with its ImageNet head or without.
 
     Raises:
@@ -53,21 +53,21 @@ def published_file(architecture: str, head: bool) -> Published:
     from keras.src.utils import file_utils
 
     def ask(fname: str, origin: str, *_: Any, file_hash: str | None = None, **__: Any) -> str:
-        raise _DownloadRequest(Published(fname, origin, file_hash or ""))
+        raise _DownloadRequest(PublishedWeights(fname, origin, file_hash or ""))
 
     before, file_utils.get_file = file_utils.get_file, ask
     try:
         make = getattr(keras.applications, architecture.removeprefix(PREFIX))
         make(include_top=head, weights="imagenet", **({} if head else {"pooling": "avg"}))
     except _DownloadRequest as request:
-        found: Published = request.args[0]
+        found: PublishedWeights = request.args[0]
         return found
     finally:
         file_utils.get_file = before
     raise TlcliError(f"This version of Keras does not say where the weights of {architecture} are.")
 
 
-def find(file: Published, folder: Path | None) -> Path:
+def find(file: PublishedWeights, folder: Path | None) -> Path:
     """The path of the file: in the user's folder, else in Keras's cache, else downloaded there by Keras.
 
     Raises:
@@ -102,7 +102,7 @@ def correct(architecture: str, weights: Mapping[str, np.ndarray]) -> dict[str, n
     return dict(weights)
 
 
-def _download(file: Published) -> None:
+def _download(file: PublishedWeights) -> None:
     from keras.utils import get_file
 
     try:

@@ -34,7 +34,7 @@ CONTRAST: dict[str, tuple[str, str, Callable[[Contrast], Any]]] = {
     "difference_interval": ("95 % interval (points)", "interval", lambda c: percents(c.interval)),
     "p": ("p", "p", lambda c: c.p),
     "verdict": ("verdict", "text", lambda c: c.verdict),
-    "detectable": ("would have shown (points)", "number", lambda c: percent(c.detectable)),
+    "detectable": ("detectable difference (points)", "number", lambda c: percent(c.detectable)),
     "repetitions": ("paired repetitions", "count", lambda c: c.comparison.runs),
     "family": ("comparisons in the family", "count", lambda c: len(c.family)),
 }

@@ -171,7 +171,7 @@ def _control(task: Task, contrasts: Sequence[Contrast]) -> str:
     ]
     if not texts:
         return ""
-    text = f"The gain is one of equal budget: {listing(texts)}."
+    text = f"The gain is measured at an equal budget of images seen: {listing(texts)}."
     longer = [
         (c, found)
         for reason in ("behind", "rising")

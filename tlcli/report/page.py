@@ -50,7 +50,7 @@ HEAD = f"""<!doctype html>
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnChart:
     """A chart as SVG for the full width and, if that is too wide for a phone, another for a phone."""
 
     wide: str
@@ -63,7 +63,7 @@ class Drawn:
     """The files that hold it, beside the page."""
 
 
-def html(document: Document, drawn: dict[str, Drawn]) -> str:
+def html(document: Document, drawn: dict[str, DrawnChart]) -> str:
     """The whole page."""
     title, answer = e(document.title), "\n".join(f"<p>{e(text)}</p>" for text in document.answer)
     parts = [HEAD.format(title=title, subtitle=e(document.subtitle), answer=answer, style=STYLE)]
@@ -89,7 +89,7 @@ def html(document: Document, drawn: dict[str, Drawn]) -> str:
     return "\n".join(parts)
 
 
-def _section(section: Section, drawn: dict[str, Drawn], document: Document) -> str:
+def _section(section: Section, drawn: dict[str, DrawnChart], document: Document) -> str:
     """A section; its title opens a folded one."""
     blocks = [_block(block, drawn, document) for block in section.blocks]
     head = f"<h2>{e(section.title)}</h2>"
@@ -99,7 +99,7 @@ def _section(section: Section, drawn: dict[str, Drawn], document: Document) -> s
     return "\n".join([start, head, *blocks, end])
 
 
-def _block(block: Block, drawn: dict[str, Drawn], document: Document) -> str:
+def _block(block: Block, drawn: dict[str, DrawnChart], document: Document) -> str:
     if isinstance(block, Table):
         return _table(block, document) if block.shown else _file(block)
     return _figure(block, drawn[block.id], document) if isinstance(block, Chart) else _text(block)
@@ -113,7 +113,7 @@ def _text(block: Text) -> str:
     return f'<p class="note">{e(block.text)}</p>' if block.kind == "note" else f"<p>{e(block.text)}</p>"
 
 
-def _figure(chart: Chart, drawn: Drawn, document: Document) -> str:
+def _figure(chart: Chart, drawn: DrawnChart, document: Document) -> str:
     picture = (
         f'<div class="wide">{drawn.wide}</div><div class="narrow">{drawn.narrow}</div>'
         if drawn.narrow

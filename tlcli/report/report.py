@@ -12,7 +12,7 @@ from tlcli.report import drawing, headline, tidy
 from tlcli.report.document import Block, Chart, Document, Section, Table, Text
 from tlcli.report.machine import csv_files, figure_files, json_text
 from tlcli.report.markdown import markdown
-from tlcli.report.page import Drawn, attributes, html
+from tlcli.report.page import DrawnChart, attributes, html
 from tlcli.report.registry import SECTIONS, SectionKind
 from tlcli.report.sections.made import line
 from tlcli.report.study import Study, Task
@@ -171,7 +171,7 @@ def _limits(parts: Sequence[Section]) -> Section:
 def render(document: Document, progress: ReportStep | None = None) -> dict[str, str | bytes]:
     """Every file of the report by its name in the folder."""
     files: dict[str, str | bytes] = {}
-    drawn: dict[str, Drawn] = {}
+    drawn: dict[str, DrawnChart] = {}
     charts = document.charts()
     with drawing.drawing_style():
         for done, chart in enumerate(charts):
@@ -186,7 +186,7 @@ def render(document: Document, progress: ReportStep | None = None) -> dict[str, 
     return files
 
 
-def _draw(chart: Chart, formats: Sequence[str], files: dict[str, str | bytes]) -> Drawn:
+def _draw(chart: Chart, formats: Sequence[str], files: dict[str, str | bytes]) -> DrawnChart:
     """Draw a chart for the files and the page, and again for a phone if that makes it narrower."""
     name = slug(chart.id)
     figure = drawing.lay_out(chart.draw(2))
@@ -201,4 +201,4 @@ def _draw(chart: Chart, formats: Sequence[str], files: dict[str, str | bytes]) -
         narrow = drawing.page_svg(drawing.to_svg(drawing.lay_out(phone)), chart.alt, f"{name}-n")
     data = attributes(chart.data()) if chart.data else ""
     wide = drawing.page_svg(svg, chart.alt, name)
-    return Drawn(wide, narrow, single=width < drawing.WIDE, data=data, files=names)
+    return DrawnChart(wide, narrow, single=width < drawing.WIDE, data=data, files=names)

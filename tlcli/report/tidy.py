@@ -22,7 +22,7 @@ IDENTITY = (
     Column("run", "run", "count", value=lambda e: e.number),
     Column("seed", "seed", "count", value=lambda e: e.seed),
 )
-"""What a run is told apart by, beside its task."""
+"""The columns that identify a run, beside its task."""
 KNOWN = (
     Column("method", "method", value=lambda e: e.method),
     Column("relation", "relation", value=lambda e: e.training.relation),

@@ -47,8 +47,10 @@ def _limits() -> list[str]:
     return [
         "| what | at most |",
         "| --- | --- |",
-        "| what is made of one file (below) | `TLCLI_MAX_BYTES` bytes; by default "
-        f"{budget.FLOOR:,}, and {budget.RATIO:,} for each byte of the file, up to this machine's memory |",
+        "| what is in memory of one file at a time (below) | `TLCLI_MAX_BYTES` bytes; by default this "
+        "machine's memory |",
+        f"| what is made of one file in all (below) | {budget.FLOOR:,} bytes, and {budget.RATIO:,} for each "
+        "byte of the file; or `TLCLI_MAX_BYTES`, if that is more |",
         f"| depth of groups | {gate.MAX_DEPTH} |",
         f"| dimensions | {gate.MAX_RANK} |",
         f"| attributes of one object | {gate.MAX_ATTRIBUTES} |",

@@ -18,7 +18,7 @@ _REFITTED = tuple(
     Array(f"runs/source_refitted_{when}", "float64", ("runs",), f"{meaning} or NaN.", "no", "share?")
     for when, meaning in (
         ("before", "As `source_accuracy_before`, with a head fitted anew to the source's training images;"),
-        ("after", "The run's, likewise;"),
+        ("after", "As `source_accuracy_after`, with a head fitted anew;"),
     )
 )
 
@@ -57,7 +57,7 @@ _RUNS = table_columns(
     ("samples", "int64", "count", "Training samples seen; or -1."),
     ("batch_size", "int64", "count", "Images per step; or -1."),
     ("copy", "int64", "count", "Weighted layers copied from the base, from the input on; or -1."),
-    ("freeze", "int64", "count", "Layers of these that stay frozen at first; or -1."),
+    ("freeze", "int64", "count", "Copied layers that stay frozen in the first phase; or -1."),
     ("head_units", "string", "text", "Hidden layers of the new head, as `512,256`; empty: none."),
     ("head_dropout", "float64", "share?", "Dropout in such a head; NaN: none."),
     ("all_layers", "int64", "count", "1: the new head reads all layers, 0: one; -1: as the base's does."),

@@ -13,7 +13,7 @@ class UnsafePickleError(Exception):
     """The pickle asks for something beyond plain values and the few names that its reader knows."""
 
 
-class _Counted:
+class _BudgetedFile:
     """A file that takes each read from the budget: a step of a pickle reads once or twice."""
 
     def __init__(self, file: IO[bytes], budget: Budget) -> None:
@@ -63,7 +63,7 @@ class RestrictedUnpickler(_Python):
     }
 
     def __init__(self, file: IO[bytes], budget: Budget) -> None:
-        super().__init__(_Counted(file, budget), encoding="bytes")
+        super().__init__(_BudgetedFile(file, budget), encoding="bytes")
         self.budget = budget
 
     def load_frame(self) -> None:

@@ -18,7 +18,7 @@ from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training import augment
 from tlcli.training.arms import Arm
 from tlcli.training.engines import Engine, make_engine
-from tlcli.training.features import FeatureStore, Frozen
+from tlcli.training.features import FeatureStore, FrozenLayers
 from tlcli.training.forgetting import SourceAccuracy, SourceTask
 from tlcli.training.inference import Inference
 from tlcli.training.loop import Examples, Fit
@@ -41,7 +41,7 @@ class _Stage:
     cut: graph.Cut
     step: Step
     engine: Engine
-    below: Frozen | None
+    below: FrozenLayers | None
     """The layers below the cut, which run once over the data."""
     trainable_parameters: int
 
@@ -256,7 +256,7 @@ class ArmTrainer:
             terms=[factory.term(context) for factory in phase.terms],
             rate_scales=self._rate_scales(phase, trainable),
         )
-        below = Frozen(cut.below, base) if cut.below is not None else None
+        below = FrozenLayers(cut.below, base) if cut.below is not None else None
         count = sum(int(np.prod(v.shape)) for v in trainable)
         return _Stage(phase, cut, step, make_engine(step), below, count)
 

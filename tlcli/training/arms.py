@@ -56,8 +56,8 @@ class Arm:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What tells it from other arms: `freeze` copies what `freeze:copy=3` does, if there are three
-        layers."""
+        """The values that identify the arm: with three layers below the head, `freeze` and `freeze:copy=3`
+        are the same arm."""
         return (self.method, self.copy, *(pair for pair in self.settings if pair[0] != "copy"))
 
 

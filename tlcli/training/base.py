@@ -226,7 +226,8 @@ def _matching_state(path: Path, wanted: Checkpoint, dataset: Dataset) -> Checkpo
     other += [f"its {what}" for what in compare_recipes(options, wanted.options)]
     other += [f"its {what}" for what in compare_recipes(kept.recipe, wanted.recipe)]
     if not other:
-        other = [told] if (told := compare_computers(made.computed_by, wanted.provenance.computed_by)) else []
+        difference = compare_computers(made.computed_by, wanted.provenance.computed_by)
+        other = [difference] if difference else []
     if other:
         raise TlcliError(
             f"{path.name} is the state of another training: {'; '.join(other)}.\n"

@@ -58,7 +58,7 @@ def check_grid(
     for dataset in datasets:
         require_validation(recipe, dataset)
         if dataset.classes < 2:
-            raise TlcliError(f"{target_name(dataset)} has one class; there is nothing to tell apart.")
+            raise TlcliError(f"{target_name(dataset)} has one class; expected two or more.")
     names = [target_name(d) for d in datasets]
     if twice := {name for name in names if names.count(name) > 1}:
         raise UsageError(f"Two data sets are called {sorted(twice)[0]!r}; give them different file names.")

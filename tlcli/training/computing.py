@@ -34,7 +34,7 @@ def compare_computers(was: dict[str, Any], now: dict[str, Any]) -> str:
     """Say why another computer cannot continue a training to the same bytes; empty if it can.
 
     Args:
-        was: What `describe_computing` told of the computer that began it.
+        was: The description of the computer that began it, by `describe_computing`.
         now: What it tells of the present one.
     """
     alone = {"devices": 1}

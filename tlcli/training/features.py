@@ -19,7 +19,7 @@ from tlcli.training.inference import Inference, block_size
 from tlcli.training.parallel import TRACING
 
 
-class Frozen:
+class FrozenLayers:
     """The layers of a network below a cut, which run once over the data, from the images or from the stored
     outputs of a shallower cut. Both use the same batches and give the same bits, if the outputs of a layer do
     not depend on what else one call computes.
@@ -70,7 +70,7 @@ class FeatureStore:
         self._lock = threading.Lock()
         self._locks: dict[Hashable, threading.Lock] = {}
 
-    def inputs(self, dataset: Dataset, frozen: Frozen | None, engine: Engine) -> dict[str, Any]:
+    def inputs(self, dataset: Dataset, frozen: FrozenLayers | None, engine: Engine) -> dict[str, Any]:
         """The images of each part, or the activations at the cut of the frozen layers."""
 
         def compute(part: str, digest: str) -> Any:
@@ -88,7 +88,9 @@ class FeatureStore:
         self._drop()
         return found
 
-    def _stream(self, dataset: Dataset, part: str, frozen: Frozen, engine: Engine) -> Iterator[np.ndarray]:
+    def _stream(
+        self, dataset: Dataset, part: str, frozen: FrozenLayers, engine: Engine
+    ) -> Iterator[np.ndarray]:
         """The activations at the cut, one block of images at a time."""
         images = dataset.parts[part].images
         block = block_size(images)

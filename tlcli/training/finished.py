@@ -54,8 +54,8 @@ class FinishedRuns:
         parents = {record.provenance.content_sha256 for record in self._parents}
         if {parent.content_sha256 for parent in kept.provenance.parents} != parents:
             other.append("other files")
-        if told := compare_computers(kept.provenance.computed_by, wanted.provenance.computed_by):
-            other.append(told)
+        if difference := compare_computers(kept.provenance.computed_by, wanted.provenance.computed_by):
+            other.append(difference)
         for run in kept.runs:
             if METHODS.plugin(run.method) != (run.plugin, run.plugin_sha256):
                 other.append(f"the method {run.method} is another version")

@@ -35,10 +35,10 @@ class SourceTask:
 
     Args:
         dataset: Its classes are those of the base.
-        base: What the networks come from.
+        base: The base of the networks.
         refit: Fit a new head too. It takes a pass over all source training images for each network.
-        precision: What the base computes in.
-        seed: Of the images that are held out for the penalty.
+        precision: The precision of the base, `float32` or `mixed`.
+        seed: The seed of the images that are held out for the penalty.
     """
 
     def __init__(

@@ -65,7 +65,7 @@ def transfer(
     progress: ProgressCallback | None = None,
     stop: StopCallback | None = None,
     measured: MeasuredCallback | None = None,
-    told: Callable[[str], None] | None = None,
+    note: Callable[[str], None] | None = None,
     warn: Callable[[str], None] = warnings.warn,
 ) -> Results:
     """Train every arm on every dataset, several times.
@@ -99,7 +99,7 @@ def transfer(
         stop: Takes nothing, after each chunk of steps; true stops.
         measured: Takes a run's key and each row of its history (a `RunLogs`, say), in the thread that trains
             the run; first the rows of the runs from `state_dir`.
-        told: Takes a sentence on the memory that tuning needs, if that is 1 GiB or more.
+        note: Takes a sentence on the memory that tuning needs, if that is 1 GiB or more.
         warn: Takes a sentence on trainings too short for the moving statistics of batch normalization.
 
     Raises:
@@ -130,8 +130,8 @@ def transfer(
     )
     check_grid(base, datasets, arms, recipe, source, len(own) - 1, bn_statistics)
     needed = describe_memory(whole.model, len(own) - 1, datasets, arms, recipe)
-    if needed and told:
-        told(needed)
+    if needed and note:
+        note(needed)
     if lag := describe_lag_of_arms(whole.model, own, [len(d.train) for d in datasets], arms, recipe):
         warn(lag)
     grid = _Grid(

@@ -268,7 +268,7 @@ def _check(recipe: Recipe) -> None:
         raise UsageError("Give either `epochs` or `samples`.")
     named = list(recipe.augmentation())
     if len(named) < len(recipe.augment):
-        raise UsageError("`augment`: the same is there twice.")
+        raise UsageError("`augment`: one augmentation is given twice.")
     for one, other in (("flip", "alternating-flip"), ("shift", "crop")):
         if {one, other} <= set(named):
-            raise UsageError(f"`augment`: {one} and {other} are two ways to do the same.")
+            raise UsageError(f"`augment`: {one} and {other} exclude each other; give one of them.")

@@ -32,11 +32,11 @@ def describe_run(
         base: The base.
         cell: The run's place in the grid.
         arm: The arm that was trained: that of the cell, or the alternative that it chose.
-        trainer: What trained it.
-        outcome: What it gave.
-        before: What the base knows of the source task.
-        after: What the run knows of it.
-        seed: Its seed.
+        trainer: The trainer of the run.
+        outcome: The measurements of the run.
+        before: The source accuracies of the base.
+        after: The source accuracies of the run.
+        seed: The seed of the run.
         batch_size: Images per step.
     """
     head = dict(arm.head)

@@ -44,7 +44,7 @@ def load(path: Path, request: Request) -> Source:
     if request.test_path is not None:
         roots.append(_root(request.test_path, budget))
         reading = _with_test(reading, list_tree(roots[1], raw.warnings), request, raw, budget)
-    raw.told.append(reading.told)
+    raw.notes.append(reading.note)
     for part, folder in reading.unlabelled.items():
         raw.warnings.append(
             f"The folder {show(folder.path or folder.name)}/ ({part}) has no class folders: its "
@@ -56,7 +56,7 @@ def load(path: Path, request: Request) -> Source:
     raw.class_names = [name for _, name in sorted(zip(numbers, names, strict=True))]
     raw.class_numbers = sorted(numbers)
     files = {part: _flat(of_class, raw.class_names) for part, of_class in reading.parts.items()}
-    shared = FileSet(roots, request.fit, request.white, raw.warnings, raw.told, request.progress, budget)
+    shared = FileSet(roots, request.fit, request.white, raw.warnings, raw.notes, request.progress, budget)
     shared.hold([file for listed, _ in files.values() for file in listed])
     for part, (listed, labels) in files.items():
         raw.parts[part] = (FileImages(listed, shared), labels)
@@ -90,8 +90,8 @@ def _with_test(reading: Reading, tree: Folder, request: Request, raw: Raw, budge
     groups |= {file: start + group for file, group in other.groups.items()}
     if bool(reading.groups) != bool(other.groups):
         groups = {}
-    told = f"{reading.told} The test part is {show(tree.name)}."
-    return Reading(parts, {**reading.unlabelled, **other.unlabelled}, told, groups)
+    note = f"{reading.note} The test part is {show(tree.name)}."
+    return Reading(parts, {**reading.unlabelled, **other.unlabelled}, note, groups)
 
 
 def _root(path: Path, budget: Budget) -> Any:

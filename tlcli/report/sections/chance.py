@@ -1,4 +1,4 @@
-"""What another base, another draw of the training images and another seed would change."""
+"""The spread of an accuracy between bases, between draws of the training images, and between seeds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tlcli.report.study import Study, Task
 from tlcli.report.study.entry import Entry, by
 
 
-@section("chance", "Another base, another draw, another seed", order=16)
+@section("chance", "Spread between bases, draws and seeds", order=16)
 def chance(study: Study, task: Task) -> Iterable[Block]:
     """For studies of several bases on several draws: the spread that each of them makes."""
     groups = by(task.entries, lambda e: (e.size, e.arm, e.identity.architecture, e.identity.options))

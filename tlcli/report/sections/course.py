@@ -66,7 +66,7 @@ def _speed(task: Task, drawn: list[Cell]) -> Table:
         if any(reaches(c) is None for c in drawn):
             note = f"{note} A dash: not within this training.".strip()
     columns.append(Column("rising", "still rising", value=lambda c: "yes" if c.curve.rising else ""))
-    caption = "How soon each arm gets where, read off the mean curves."
+    caption = "Images seen until each arm reaches a level, read from the mean curves."
     return cell_table(task, "speed", caption, columns, drawn, note)
 
 

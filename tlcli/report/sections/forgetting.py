@@ -71,7 +71,7 @@ def _comparison_table(task: Task, contrasts: Sequence[Contrast]) -> Table:
         "Paired t tests of the source accuracy lost, run by run; interval and p value hold for all arms at "
         "one number of training images at once (Bonferroni)."
     )
-    caption = "Who forgets more: source accuracy lost, arm against arm."
+    caption = "Differences of source accuracy lost between the arms."
     return cell_table(task, "forgetting-compared", caption, columns, contrasts, note, of=first)
 
 
@@ -103,7 +103,7 @@ def extremes(cells: Sequence[Cell]) -> str:
     return f"At {plural(size, 'training image')}, {'; '.join(texts)}."
 
 
-@section("frontier", "Accuracy against what is kept", order=22)
+@section("frontier", "Target accuracy against source accuracy kept", order=22)
 def frontier(study: Study, task: Task) -> Iterable[Block]:
     """For studies that try several strengths of a method: curves, and the arms that none beats at both."""
     cells = [c for c in task.cells if c.lost is not None and c.after is not None]

@@ -171,13 +171,13 @@ def _none(group: Sequence[Contrast], reference: str, where: str, margin: float |
 
 
 def detectable_text(group: Sequence[Contrast], form: str) -> str:
-    """The smallest differences that comparisons would have shown, in such a form; empty if unknown."""
+    """The smallest differences that comparisons could detect, in such a form; empty if unknown."""
     known = sorted(c.detectable for c in group if c.detectable is not None)
     if not known:
         return ""
     low, high = (number(100 * x, group[0].first.task.digits) for x in (known[0], known[-1]))
     least = low if low == high else f"{low} to {high}"
-    return form.format(f"only differences of {least} points or more would have shown")
+    return form.format(f"only differences of {least} points or more could be detected")
 
 
 def _of_networks(contrasts: Sequence[Contrast], reference: str) -> Iterable[str]:
@@ -247,7 +247,7 @@ def pairs(study: Study, task: Task) -> Iterable[Block]:
     yield Text(leaders(task))
     caption = "Every two arms at one number of training images, the better one first."
     if task.references:
-        caption += f" What each arm has over {listing(task.references)} stands above."
+        caption += f" The tables above compare each arm with {listing(task.references)}."
     columns = contrast_columns(task.digits, ["detectable"])
     shown = len(found) <= MOST_PAIRS
     yield cell_table(task, "pairs", caption, columns, found, ADJUSTED, of=first, shown=shown)

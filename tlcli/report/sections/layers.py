@@ -88,7 +88,7 @@ def _effects(study: LayerStudy, suffix: str) -> Table:
         Column("effect_verdict", "verdict", value=lambda e: "shown" if e.shown else "not shown"),
         Column(
             "effect_detectable",
-            "would have shown (points)",
+            "detectable difference (points)",
             "number",
             d,
             value=lambda e: percent(e.detectable),
@@ -107,12 +107,12 @@ def _effects(study: LayerStudy, suffix: str) -> Table:
 
 
 def evidence(e: Effect, digits: int) -> str:
-    """The difference, its interval and p value; if it is not shown, what would have shown."""
+    """The difference, its interval and p value; if it is not shown, what could be detected."""
     parts = [points(e.difference, digits, sign=True)]
     parts += [f"95 % interval {between(e.interval, digits)}"] if e.interval else []
     parts += [p_value(e.p)] if e.p is not None else []
     least = None if e.shown else e.detectable
-    would = f"; only {points(least, digits)} or more would have shown" if least is not None else ""
+    would = f"; only {points(least, digits)} or more could be detected" if least is not None else ""
     return ", ".join(parts) + would
 
 
@@ -146,7 +146,7 @@ def coadaptation(study: LayerStudy) -> str:
         study,
         "co-adaptation",
         "BnB",
-        "it takes networks that copy nothing and are trained as long (the arm scratch), and there are none",
+        "this needs networks that copy nothing and are trained as long (the arm scratch); there are none",
         "Co-adaptation is shown: networks with their own first n layers frozen (BnB) end below those that "
         "copy nothing",
         "Co-adaptation (BnB below n = 0) is not shown",
@@ -158,7 +158,7 @@ def specificity(study: LayerStudy) -> str:
         study,
         "specificity",
         "AnB",
-        "it takes layers frozen from the own base and from the other, and one of them is missing",
+        "this needs layers frozen from the own base and from the other, and one of them is missing",
         "Specificity is shown: layers frozen from the other task (AnB) do worse than those from the own "
         "(BnB)",
         "Specificity (AnB below BnB) is not shown",
@@ -193,7 +193,7 @@ def tuning(study: LayerStudy) -> str:
     benefit = study.overall("tuned transfer against tuned selffer")
     unseen = "A benefit of the other task's layers for a tuned network is not shown"
     if benefit is None:
-        sentences.append(f"{unseen}: it takes tuned networks from the own base (BnB+), trained as long.")
+        sentences.append(f"{unseen}: this needs tuned networks from the own base (BnB+), trained as long.")
     elif benefit.shown:
         verb = "help" if benefit.difference > 0 else "harm"
         sentences.append(

@@ -126,10 +126,10 @@ def _table(found: Sequence[NetworkCurves]) -> Table:
         end = partial(NetworkCurves.end, quantity=quantity, scale=scale)
         columns.append(Column(f"end_{quantity}", label, kind, 3 if kind == "number" else d, value=end))
     note = (
-        "Training loss and accuracy are averages over the last stretch of training, of the network as it "
-        "changed and the images as it saw them (augmented, if the recipe says so)."
+        "Training loss and accuracy are averages over the steps between the last two measurements, on "
+        "the images that the network saw (augmented if the recipe says so)."
     )
-    caption = "Where each network ended (means over its runs)."
+    caption = "Last loss and accuracy of each network (means over its runs)."
     return Table("networks", caption, columns, rows_of(columns, found), note)
 
 

@@ -27,7 +27,7 @@ WORDS = (
     "A method is said to be better from three runs on. One run of each arm is two networks: McNemar's "
     "exact test (1947; Dietterich 1998), with the interval of Clopper and Pearson for the images on which "
     "the two differ.",
-    "Would have shown: the true difference that such a comparison finds with a chance of 80 % (Bloom 1995). "
+    "Detectable difference: the true difference that a comparison shows with a power of 80 % (Bloom 1995). "
     "Equivalent: the whole simultaneous interval lies within the margin that the user gave.",
 )
 

@@ -56,10 +56,10 @@ def processor() -> str:
     """A name for processors that run the same machine code: a home can be shared by several computers, and a
     program compiled for another's instructions would crash."""
     try:
-        told = CPUINFO.read_text(errors="replace")
+        text = CPUINFO.read_text(errors="replace")
     except OSError:
-        told = platform.processor()
-    abilities = re.findall(r"^(?:flags|Features|isa)\s*:(.*)", told, re.MULTILINE)[:1] or [told]
+        text = platform.processor()
+    abilities = re.findall(r"^(?:flags|Features|isa)\s*:(.*)", text, re.MULTILINE)[:1] or [text]
     words = [sys.platform, platform.machine(), *sorted(set(abilities[0].split()))]
     return f"{platform.machine()}-{hashlib.sha256(' '.join(words).encode()).hexdigest()[:12]}"
 

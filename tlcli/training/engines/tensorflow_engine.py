@@ -63,8 +63,9 @@ def inference_batch(largest: int) -> int:
     One thread is about a seventh faster if the largest activations of a batch stay in its cache. `largest` is
     their size for one image, in bytes.
     """
-    told = tf.config.threading.get_intra_op_parallelism_threads() or os.environ.get("TF_NUM_INTRAOP_THREADS")
-    if str(told) != "1" or tf.config.list_physical_devices("GPU"):
+    set_here = tf.config.threading.get_intra_op_parallelism_threads()
+    threads = set_here or os.environ.get("TF_NUM_INTRAOP_THREADS")
+    if str(threads) != "1" or tf.config.list_physical_devices("GPU"):
         return int(np.clip((256 << 20) // largest, 1, 500))
     return int(np.clip((4 << 20) // largest, min(50, max(1, (256 << 20) // largest)), 500))
 

@@ -1,4 +1,4 @@
-"""LwF: learning without forgetting, by distillation from the base (Li & Hoiem, TPAMI 2018)."""
+"""LwF: learning without forgetting, by distillation from the base (Li & Hoiem, ECCV 2016)."""
 
 from __future__ import annotations
 
