@@ -260,7 +260,7 @@ def _target(name: str) -> Target:
     ("draws", "runs", "said"),
     [
         (1, 3, "share one training set"),
-        (2, 3, "share two training sets and count as independent"),
+        (2, 3, "share two training sets, but the intervals treat them as independent"),
         (3, 2, "are drawn from the same published images"),
         (1, 1, "A single run shows how one network does"),
     ],

@@ -22,7 +22,7 @@ SUMMARIES = {
     "knn": "Classify embeddings by their nearest neighbours, for many k at once.",
     "rank": "Rank bases for a target, from embeddings alone.",
     "report": "Turn results into a page with tables, figures and a discussion.",
-    "export-weights": "Write a network as a file of Keras.",
+    "export-weights": "Write a network as a Keras file.",
     "inspect": "Show what a file is, what it holds and how it was made.",
     "dump": "Write a table of a file as CSV, for a spreadsheet, R or pandas.",
     "verify": "Check that files and their inputs are intact.",

@@ -30,7 +30,7 @@ def export_weights(
     quiet: o.Quiet = False,
     debug: o.Debug = False,
 ) -> None:
-    """Write a network as a file of Keras.
+    """Write a network as a Keras file.
 
     The ending of the output chooses the form. x.keras is a network of Keras's own layers, which
     keras.models.load_model reads without tlcli; it takes pixel values of 0...255 and gives one logit per

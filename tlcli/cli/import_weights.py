@@ -94,7 +94,7 @@ def import_weights(
         typer.Option(
             "--input",
             metavar="HxWxC",
-            help="The size of the images, without --dataset. [default: that which the network was made for]",
+            help="The size of the images, without --dataset. [default: the network's own size]",
         ),
     ] = None,
     mean: Annotated[

@@ -64,7 +64,9 @@ def transfer(
     freeze: Annotated[
         str | None,
         typer.Option(
-            "--freeze", metavar="LAYERS", help="Freeze the layers up to this one. [default: those copied]"
+            "--freeze",
+            metavar="LAYERS",
+            help="Freeze the layers up to this one. [default: all copied]",
         ),
     ] = None,
     runs: Annotated[

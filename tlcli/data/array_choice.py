@@ -89,8 +89,7 @@ def file_name(path: Path) -> ArrayName:
 
 
 def test_file_beside(path: Path) -> str:
-    """The name of the file beside that is called like the test part of this one; empty where there is
-    none."""
+    """The name of the file beside this one that is named as its test part; empty if there is none."""
     own = file_name(path)
     if own.part != "train":
         return ""

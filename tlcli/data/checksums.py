@@ -1,5 +1,4 @@
-"""The files of published sets, known by their checksums: the four idx files of a set have the names of
-another's."""
+"""Checksums of the files of published sets, because idx files of several sets have the same names."""
 
 from __future__ import annotations
 

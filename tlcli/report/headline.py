@@ -25,7 +25,7 @@ SHORTFALLS = {
     "rising": "was still improving when its training ended",
     "unknown": "has neither a training accuracy nor a curve on file to show that it was trained to its end",
 }
-"""What a control that is not trained to its end is said to be, by the reason."""
+"""The predicate for a control that is not trained to its end, by the reason."""
 
 
 def title(study: Study) -> str:
@@ -189,8 +189,8 @@ def _control(task: Task, contrasts: Sequence[Contrast]) -> str:
 
 
 def _time(contrasts: Sequence[Contrast]) -> str:
-    """What the best arm takes and the reference, at the largest size: seconds of a run, if recorded, and the
-    images seen when it is where the reference ends."""
+    """The cost of the best arm and of the reference at the largest size: seconds of a run, if recorded, and
+    the images seen until the arm has the final accuracy of the reference."""
     best = best_at(max(c.size for c in contrasts), contrasts)
     return " ".join(filter(None, (_seconds(best), _images_to_reach(best))))
 
@@ -205,7 +205,7 @@ def _seconds(best: Contrast) -> str:
 
 
 def _images_to_reach(best: Contrast) -> str:
-    """How soon the first arm is where the second ends, in images seen; empty if unknown or not better."""
+    """The images seen until the first arm has the final accuracy of the second; empty if unknown."""
     at = best.first.curve.images_to_reach(best.second.mean) if best.first.curve and best.gain else None
     if at is None or best.second.curve is None:
         return ""

@@ -78,7 +78,7 @@ def _curves(study: Study) -> Table:
 
 
 def predictions(study: Study) -> str:
-    """A CSV file with a row for each run and test image: what it is, and what the run says it is."""
+    """A CSV file with a row for each run and test image: its class, and the prediction of the run."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     head = _identity(study)

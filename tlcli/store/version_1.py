@@ -1,4 +1,4 @@
-"""Files of format version 1: their content, and its translation to version 2. tlcli reads them for good.
+"""Files of format version 1: their content, and its translation to version 2. tlcli continues to read them.
 
 In version 1 a run was a group with a name, its further values one JSON object, an arm was written
 `freeze(copy=2)`, and a classification by neighbours was a run without parameters. A history could hold NaN,

@@ -35,7 +35,7 @@ def compare_computers(was: dict[str, Any], now: dict[str, Any]) -> str:
 
     Args:
         was: The description of the computer that began it, by `describe_computing`.
-        now: What it tells of the present one.
+        now: The description of this computer.
     """
     alone = {"devices": 1}
     compared = ("backend", "device", "precision", "devices")

@@ -148,8 +148,8 @@ def _limits(task: Task) -> Iterable[str]:
         )
     if any(1 < c.draws < min(len(c.runs), ENOUGH_DRAWS) for c in cells):
         yield (
-            "The runs of one size share two training sets and count as independent all the same: their "
-            "spread is that of the training more than of drawing another set."
+            "The runs of one size share two training sets, but the intervals treat them as independent: "
+            "their spread is that of the training more than that of the draws."
         )
     if any(len(c.runs) == 1 and c.method != NEIGHBOURS for c in cells):
         yield (
@@ -162,10 +162,7 @@ def _limits(task: Task) -> Iterable[str]:
             "the more, so their results lie closer together than those of independent sets would."
         )
     if len({e.run.base_sha256 for e in task.entries if e.run.base_sha256 and e.method != NEIGHBOURS}) == 1:
-        yield (
-            "All transfer starts from the same base, so the intervals do not count what another base would "
-            "change."
-        )
+        yield ("All transfer starts from the same base: the intervals do not count the spread between bases.")
     if len(task.arms) > 2:
         yield (
             f"{plural(len(task.arms), 'arm')} are compared on one test set: the best of them "

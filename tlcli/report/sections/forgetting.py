@@ -144,7 +144,7 @@ def strengths(cells: Sequence[Cell]) -> list[list[Cell]]:
 
 
 def frontier_of(cells: Sequence[Cell]) -> list[Cell]:
-    """The cells of which no other has a higher mean on the target or the source, and the other no lower."""
+    """The Pareto front: no other cell is higher on target or source and no lower on the other."""
 
     def beats(one: Cell, other: Cell) -> bool:
         pairs = ((one.mean, other.mean), (one.after or 0.0, other.after or 0.0))

@@ -116,8 +116,8 @@ def _apart(task: Task, cells: Sequence[Cell]) -> Iterable[Block]:
     )
     if all(c.draws == 1 for c in cells):
         note += (
-            " The runs of a size share one training set: the variance is that of the training; what another "
-            "training set would change is in the bias."
+            " The runs of a size share one training set: the variance is that of the training; the "
+            "spread between training sets is in the bias."
         )
     caption = (
         "The test error taken apart: squared bias (blue: what the runs get wrong together) and variance "

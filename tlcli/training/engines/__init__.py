@@ -64,7 +64,7 @@ def shared_devices(devices: int | None, batch: int) -> int:
 
 
 def workplaces() -> int:
-    """The number of devices that train runs at the same time, one run each: those of JAX; 1 in TensorFlow."""
+    """The number of runs to train at the same time, one on each device of JAX; 1 in TensorFlow."""
     if _backend() != "jax":
         return 1
     import jax

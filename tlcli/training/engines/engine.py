@@ -26,8 +26,8 @@ class Engine(Predictor, Protocol):
     """Runs the steps of one training. It may keep the trained weights to itself until `write`."""
 
     runs_ahead: bool
-    """Whether the device works on after `train` has returned, so that the next call should follow before the
-    last one's measurements are read."""
+    """Whether the device still computes when `train` returns; the next call should then follow before the
+    measurements of the last one are read."""
 
     def train(self, data: dict[str, Any], plan: dict[str, np.ndarray]) -> Measured:
         """Begin one step for each row of `plan`; may return before they are done."""
