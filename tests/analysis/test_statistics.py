@@ -155,11 +155,20 @@ def test_crossed_interval_covers(spread: float) -> None:
     assert missed / 300 < 0.1
 
 
-def test_identical_and_constant_differences() -> None:
+def test_without_spread_the_number_of_images_bounds_what_is_known() -> None:
+    """Runs that agree on every image say of other images what one run says."""
     same = np.ones((3, 10), bool)
-    none = compare(same, same)
-    assert (none.difference, none.interval(), none.p()) == (0, (0, 0), 1)
-    assert compare(same, ~same).p() == 0
+    for other in (same, ~same):
+        several, single = compare(same, other), compare(same[:1], other[:1])
+        assert compare(same.astype(float), other.astype(float)) == several
+        assert (several.runs, several.single, single.single) == (3, False, True)
+        assert (several.p(), several.interval()) == (single.p(), single.interval())
+    assert compare(same, ~same).p() == pytest.approx(2 * 0.5**10)
+    assert compare(same[:, :1], ~same[:, :1]).p() == 1
+    assert new_images(same) == pytest.approx(exact_interval(10, 10))
+    assert new_images(~same) == pytest.approx(exact_interval(0, 10))
+    constant = compare_means([0.5, 0.6, 0.7], [0.4, 0.5, 0.6])
+    assert (constant.p(), constant.interval()) == (None, None)
     with pytest.raises(TlcliError, match="one shape"):
         compare(same, np.ones((2, 10), bool))
 

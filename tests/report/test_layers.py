@@ -45,7 +45,7 @@ def test_layer_study_on_the_page(layer_study: list) -> None:
     ] * 2
     unclear = next(e for e in study.layer_studies[0].effects if e.n and not e.shown)
     least = rows[unclear.name, str(unclear.n)]["effect_detectable"]
-    assert f"only {least:.{study.layer_studies[0].digits}f}" in evidence(
+    assert f"a true difference of {least:.{study.layer_studies[0].digits}f}" in evidence(
         unclear, study.layer_studies[0].digits
     )
     text = told_in(part_of(study, "layers"))

@@ -113,7 +113,7 @@ def test_every_arm_can_be_held_against_another_than_scratch(size_study: list, tm
     """As an ablation needs it: the parts of a method against the whole."""
     study = study_of(size_study, against=["freeze:copy=2"])
     document = compose(study)
-    asked, scratch = table_of(document, "against-2"), table_of(document, "against")
+    asked, scratch = table_of(document, "against-reference-2"), table_of(document, "against")
     there = [(r["size"], r["variant"], r["arm"]) for r in asked.rows]
     # Against scratch it stands in the first table, and one difference has one interval.
     assert {arm for *_, arm in there} == {"finetune"}

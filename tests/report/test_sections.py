@@ -367,8 +367,8 @@ def test_effective_data_over_many_sizes() -> None:
     (drawn,) = [b for b in part.blocks if isinstance(b, Chart)]
     figure = drawing.lay_out(drawn.draw(2))
     assert len(figure.axes) == 1
-    assert "10,000" in drawing.to_svg(figure)
-    assert "mathdefault" not in drawing.to_svg(figure)
+    assert "10,000" in drawing.save(figure, "svg").decode()
+    assert "mathdefault" not in drawing.save(figure, "svg").decode()
 
     several = part_of(
         study_of([gains_by_tenfold(["a", "b"]), gains_by_tenfold(["c", "d"])]), "effective-data"

@@ -202,7 +202,7 @@ def test_worth_and_paired_test_agree_where_training_sets_differ() -> None:
         "scratch": (0, 0, 0),
         "better": (0.05, 0.06, 0.06),
         "same": (0.01, -0.01, 0),
-        "worse": (-0.06,) * 3,
+        "worse": (-0.06, -0.065, -0.055),
     }
     for size, scratch in ((100, 0.6), (1000, 0.7), (10000, 0.8)):
         for draw, change in enumerate((-0.1, 0.0, 0.1)):

@@ -55,7 +55,12 @@ class Comparison:
     """Test images in common; 0 if the repetitions were tested on different images."""
     method: str
     exact: McNemar | None = None
-    """The exact test, if two single networks are compared."""
+    """The exact test over the images, if two single networks are compared, or networks without any spread."""
+
+    @property
+    def single(self) -> bool:
+        """Whether two single networks are compared."""
+        return self.exact is not None and self.runs == 1
 
     def p(self, family: int = 1) -> float | None:
         """Two-sided p value, adjusted after Bonferroni for so many comparisons (Dunn 1961)."""
@@ -159,34 +164,41 @@ def compare(first: np.ndarray, second: np.ndarray) -> Comparison:
     interval holds for other runs *and* other images of the same kind (see `crossed_error`).
 
     One run (R = 1) leaves the chance of the runs unknown: the comparison is then of two networks, by
-    McNemar's exact test; of shares it is a t test over the images.
+    McNemar's exact test; of shares it is a t test over the images. Where d is the same in every run and for
+    every image, no spread says how sure the difference is, and the exact test over the images takes over.
     """
     first, second = _as_pair(first, second, 2)
     d = first.astype(np.float64) - second.astype(np.float64)
     runs, images = d.shape
-    mean = float(d.mean())
-    if runs == 1 and first.dtype == bool and second.dtype == bool:
-        return Comparison(mean, None, 0.0, 1, images, "McNemar", mcnemar(first[0], second[0]))
-    error, df = crossed_error(d)
+    mean, constant = float(d.mean()), np.ptp(d) == 0
+    if (constant and abs(mean) in (0, 1)) or (runs == 1 and first.dtype == second.dtype == bool):
+        exact = mcnemar(first[0] > 0.5, second[0] > 0.5)
+        return Comparison(mean, None, 0.0, runs, images, "McNemar", exact)
+    error, df = (None, 0.0) if constant else crossed_error(d)
     return Comparison(mean, error, df, runs, images, "runs x images")
 
 
 def compare_means(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> Comparison:
-    """Student's paired t test of accuracies, for repetitions that do not share their test images."""
+    """Student's paired t test of accuracies, for repetitions that do not share their test images.
+
+    Equal differences leave the standard error unknown.
+    """
     first, second = _as_pair(np.asarray(first, np.float64), np.asarray(second, np.float64), 1)
     s = summary(first - second)
-    error = None if s.sd is None else s.sd / sqrt(s.n)
+    error = None if s.sd is None or s.sd <= 1e-12 else s.sd / sqrt(s.n)
     return Comparison(s.mean, error, float(max(s.n - 1, 1)), s.n, 0, "paired t")
 
 
 def new_images(correct: np.ndarray, *, level: float = 0.95) -> tuple[float, float]:
     """The interval of mean accuracy (bool or shares, R x N) for other runs and other images of the kind.
 
-    Several runs use crossed random effects; one run has the exact binomial interval.
+    Several runs use crossed random effects; one run has the exact binomial interval, as have runs that get
+    every image right, or every image wrong.
     """
     correct = np.asarray(correct)
-    if len(correct) == 1 and correct.dtype == bool:
-        return exact_interval(int(correct.sum()), correct.size, level=level)
+    runs, images = correct.shape
+    if (runs == 1 and correct.dtype == bool) or correct.mean() in (0, 1):
+        return exact_interval(int(correct[0].sum()), images, level=level)
     error, df = crossed_error(correct.astype(np.float64))
     mean, half = float(correct.mean()), t_quantile(level, df) * error
     return max(0.0, mean - half), min(1.0, mean + half)

@@ -22,6 +22,7 @@ PAD = 0.08
 """Inches between panels and around them."""
 TAG = "tag:"
 """The beginning of the name of an SVG group with a tag."""
+_TAGS = re.compile(r"<[A-Za-z/][^>]*>")
 SCALE = 1.6
 """Pixels of the page for a point of the figure, which make text of nine points as large as a caption."""
 Legend = Sequence[tuple[str, dict[str, Any]]]
@@ -168,39 +169,24 @@ def _place(figure: Any, panels: Sequence[Any], margins: dict[str, list[float]], 
         )
 
 
-def to_png(figure: Any) -> bytes:
-    """The figure on white as PNG, by the canvas that laid it out, which knows the sizes of its texts."""
-    buffer = io.BytesIO()
-    figure.patch.set_facecolor("white")
-    figure.canvas.print_png(buffer, metadata={"Software": None})
-    return buffer.getvalue()
+_NO_DATES = {
+    "png": ("Software",),
+    "pdf": ("CreationDate", "Creator", "Producer"),
+    "svg": ("Date", "Creator", "Format", "Type"),
+}
 
 
-def to_pdf(figure: Any) -> bytes:
-    """The figure for a paper, without a ground."""
-    from matplotlib.backends.backend_pdf import FigureCanvasPdf
-
-    buffer = io.BytesIO()
-    figure.patch.set_facecolor("none")
-    nothing = {"CreationDate": None, "Creator": None, "Producer": None}
-    FigureCanvasPdf(figure).print_pdf(buffer, metadata=nothing)
-    return buffer.getvalue()
-
-
-def to_svg(figure: Any) -> str:
-    """The figure as SVG, with text as text and without a date."""
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-
-    buffer = io.StringIO()
-    figure.patch.set_facecolor("none")
-    nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    FigureCanvasSVG(figure).print_svg(buffer, metadata=nothing)
+def save(figure: Any, kind: str) -> bytes:
+    """The figure as a file, without a date: PNG on white; SVG with text as text, and PDF, without a ground."""
+    buffer, ground = io.BytesIO(), "white" if kind == "png" else "none"
+    nothing = dict.fromkeys(_NO_DATES[kind])
+    figure.savefig(buffer, format=kind, dpi=DPI, facecolor=ground, metadata=nothing)
     return buffer.getvalue()
 
 
 def file_svg(svg: str) -> str:
     """The SVG as a separate file, on a white ground."""
-    svg = re.sub(rf' id="{TAG}[^"]*"', "", svg)
+    svg = _TAGS.sub(lambda tag: re.sub(rf' id="{TAG}[^"]*"', "", tag.group()), svg)
     return re.sub(r"(<svg[^>]*>)", r'\1<rect width="100%" height="100%" fill="#ffffff"/>', svg, count=1)
 
 
@@ -210,14 +196,8 @@ def page_svg(svg: str, alt: str, prefix: str) -> str:
 
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<style[^>]*>.*?</style>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"<[^>]*>", lambda tag: _shorter(tag.group()), svg)
+    svg = _TAGS.sub(lambda tag: _page_tag(tag.group(), prefix), svg)
     svg = re.sub(r"(<g[^>]*>)((?:\s*<use [^>]*/>)+)", _style_once, svg)
-    svg = re.sub(rf'id="{TAG}([^"]*)"', _attributes, svg)
-    svg = re.sub(r'\bid="([^"]*)"', rf'id="{prefix}-\1"', svg)
-    svg = re.sub(r'href="#([^"]*)"', rf'href="#{prefix}-\1"', svg)
-    svg = re.sub(r"url\(#([^)]*)\)", rf"url(#{prefix}-\1)", svg)
-    for colour, variable in style.VARIABLES.items():
-        svg = svg.replace(colour, f"var(--{variable})")
     box = re.search(r'viewBox="([^"]*)"', svg)
     frame = box.group(1) if box else "0 0 1 1"
     widest = round(SCALE * float(frame.split()[2]))
@@ -226,10 +206,17 @@ def page_svg(svg: str, alt: str, prefix: str) -> str:
     return re.sub(r"<svg[^>]*>", lambda _: head, svg, count=1)
 
 
-def _shorter(tag: str) -> str:
-    """A tag without line breaks, with two decimals, and in the font of the page."""
+def _page_tag(tag: str, prefix: str) -> str:
+    """A tag on one line, with two decimals, unique ids, and the font and the colours of the page."""
     tag = re.sub(r"font-family: [^;\"]*;? ?", "", re.sub(r"\s+", " ", tag))
-    return re.sub(r"(\d\.\d\d)\d+", r"\1", tag)
+    tag = re.sub(r"(\d\.\d\d)\d+", r"\1", tag)
+    tag = re.sub(rf'\bid="{TAG}([^"]*)"', _attributes, tag)
+    tag = re.sub(r'\bid="([^"]*)"', rf'id="{prefix}-\1"', tag)
+    tag = re.sub(r'href="#([^"]*)"', rf'href="#{prefix}-\1"', tag)
+    tag = re.sub(r"url\(#([^)]*)\)", rf"url(#{prefix}-\1)", tag)
+    for colour, variable in style.VARIABLES.items():
+        tag = tag.replace(colour, f"var(--{variable})")
+    return tag
 
 
 def _style_once(found: re.Match[str]) -> str:

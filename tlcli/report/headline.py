@@ -75,7 +75,7 @@ def subtitle(study: Study) -> str:
 def findings(study: Study) -> list[str]:
     """The answer, a paragraph for each finding."""
     found: list[str] = []
-    for layer_study in study.layer_studies[:1] if study.layer_studies and not study.tasks else ():
+    for layer_study in study.layer_studies if not study.tasks else ():
         found += layer_section.answer(layer_study)
     if len(study.tasks) > 1:
         found += _over_tasks(study)
@@ -122,7 +122,7 @@ def _verdict(contrasts: Sequence[Contrast], reference: str, control: bool) -> st
     if len(sizes) == 1:
         return f"{what} {one}."
     if len(better) == len(sizes):
-        return f"{what} at every number of training images, from {count(sizes[0])} to {count(sizes[-1])}."
+        return f"{what} at each of {len(sizes)} numbers of training images ({size_text(sizes)})."
     rest = [s for s in sizes if s not in better]
     return f"{what} at {size_text(better)} training images; at {size_text(rest)} {none}."
 
@@ -221,7 +221,7 @@ def _too_few(contrasts: Sequence[Contrast], reference: str) -> str:
     runs = max(c.comparison.runs for c in contrasts)
     one = "With one run of each arm this page compares networks, not methods"
     lead = one if runs == 1 else "Two runs of each arm are too few for a verdict"
-    interval = best.brackets if best.comparison.exact else ""
+    interval = best.brackets if best.comparison.single else ""
     side = "above" if best.difference >= 0 else "below"
     return (
         f"{lead}: a statement about methods takes three. At {best.first.where}, {best.first.name} reaches "
@@ -238,7 +238,10 @@ def _best(task: Task) -> str:
     if len(task.at(size=best.size)) == 1:
         return f"{text}. There is no other arm to compare it with."
     _, level, enough = task.leaders(best.size, best.variant)
-    return f"{text}{rivals(best, level) if enough else ', more than any other arm'}."
+    if enough:
+        return f"{text}{rivals(best, level, f' with {best.variant}' if best.variant else '')}."
+    equal = [c.name for c in task.at(size=best.size) if c is not best and c.mean == best.mean]
+    return f"{text}, {'as many as ' + at_most(equal, 4) if equal else 'more than any other arm'}."
 
 
 def _over_tasks(study: Study) -> Words:
@@ -287,7 +290,8 @@ def _by_arm(tasks: Sequence[Task]) -> Words:
         if r["mean_gain"] is not None
     ]
     where = " at some number of training images" if any(len(t.sizes) > 1 for t in tasks) else ""
-    yield f"Of {plural(len(tasks), 'task')}, against {tasks[0].reference}{where}: {'; '.join(named[:8])}."
+    references = listing(list(dict.fromkeys(str(t.reference) for t in tasks)))
+    yield f"Of {plural(len(tasks), 'task')}, against {references}{where}: {'; '.join(named[:8])}."
     if lost := cells_of("mean_lost", "points"):
         yield f"Of its accuracy on the source task the base loses, on average, {listing(lost)}."
     if seconds := cells_of("mean_seconds", "s"):

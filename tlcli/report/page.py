@@ -25,7 +25,8 @@ SHORT = 16
 """The most rows of a table that paper keeps on one page."""
 SCRIPT = Path(__file__).with_name("page.js").read_text("utf-8")
 DIGEST = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-POLICY = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{DIGEST}'"
+POLICY = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{DIGEST}'; "
+POLICY += "base-uri 'none'; form-action 'none'"
 """The policy that lets only the page's own script run: a script in a name has another digest."""
 HEAD = f"""<!doctype html>
 <html lang="en">
@@ -131,10 +132,11 @@ def _table(table: Table, document: Document) -> str:
     head = "".join(f'<th scope="col"{_class(c)}{_arm(c.arm, document)}>{e(c.label)}</th>' for c in columns)
     rows = []
     for row, (texts, starts) in zip(table.rows, table.lines(), strict=True):
-        cells = "".join(
-            f"<td{_class(c, text)}{_arm(c.arm, document)}>{_breakable(c, text)}</td>"
+        name, *others = (
+            f"{_class(c, text)}{_arm(c.arm, document)}>{_breakable(c, text)}"
             for c, text in zip(columns, texts, strict=True)
         )
+        cells = f'<th scope="row"{name}</th>' + "".join(f"<td{cell}</td>" for cell in others)
         mark = ' class="group"' if starts else ""
         rows.append(f"<tr{mark}{_arm(row.get('arm'), document)}>{cells}</tr>")
     n, name = document.number(table), f"table-{slug(table.id)}"

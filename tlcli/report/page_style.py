@@ -47,22 +47,23 @@ table { border-collapse: collapse; font-size: .88rem; line-height: 1.35; font-va
 th, td { padding: .28rem .8rem .28rem 0; text-align: left; vertical-align: top; }
 th:last-child, td:last-child { padding-right: 0; }
 th:first-child, td:first-child { position: sticky; left: 0; background: var(--paper); }
+tbody th { font-weight: inherit; }
 thead th { vertical-align: bottom; border-bottom: 1.5px solid var(--muted); font-weight: 600; }
-tr.group td { border-top: 1px solid var(--grid); }
+tr.group > * { border-top: 1px solid var(--grid); }
 .many { font-size: .8rem; }
 .many th, .many td { padding-right: .5rem; }
 .num { text-align: right; }
-td.num, td.name, td.word { white-space: nowrap; }
-td.wrap { white-space: normal; min-width: 11rem; }
+tbody .num, tbody .name, tbody .word { white-space: nowrap; }
+tbody .wrap { white-space: normal; min-width: 11rem; }
 th.num { max-width: 7.5rem; }
-td.long { min-width: 13rem; }
-td.digest { font-family: var(--mono); font-size: .74rem; min-width: 17rem; overflow-wrap: anywhere; }
+tbody .long { min-width: 13rem; }
+tbody .digest { font-family: var(--mono); font-size: .74rem; min-width: 17rem; overflow-wrap: anywhere; }
 button, select, input[type=search] { font: inherit; color: inherit; background: none;
   border: 1px solid var(--muted); border-radius: .25rem; padding: .05rem .5rem; max-width: 100%; }
 th button { border: 0; padding: 0; font-weight: inherit; text-align: inherit; cursor: pointer; }
 th[aria-sort=ascending] button::after { content: " \25b2"; }
 th[aria-sort=descending] button::after { content: " \25bc"; }
-table.sorted tr.group td { border-top: 0; }
+table.sorted tr.group > * { border-top: 0; }
 .files { font-size: .82rem; white-space: nowrap; }
 .tools { font-size: .82rem; white-space: nowrap; }
 .tools > * { margin-right: .4rem; }
@@ -91,7 +92,7 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
     overflow-wrap: break-word; }
 }
 @media (min-width: 641px), print {
-  td.name:not(.wrap) wbr { display: none; }
+  tbody .name:not(.wrap) wbr { display: none; }
 }
 @media print {
   :root { color-scheme: light; LIGHT --ink: #000; --muted: #444; --grid: #ccc; --tint: #f4f4f4;
@@ -120,8 +121,8 @@ footer { margin-top: 3rem; color: var(--muted); font-size: .86rem; }
   .scroll { overflow: visible; }
   table, .many { font-size: 7.4pt; }
   th, td, .many th, .many td { padding-right: .45rem; }
-  td.digest { font-size: 6.6pt; min-width: 0; }
-  td.long, td.wrap { min-width: 0; }
+  tbody .digest { font-size: 6.6pt; min-width: 0; }
+  tbody .long, tbody .wrap { min-width: 0; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 7.6pt; }
   figure svg { max-height: 21cm; }
   figure svg * { stroke-linejoin: round; stroke-linecap: butt; }

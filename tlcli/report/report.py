@@ -192,13 +192,13 @@ def _draw(chart: Chart, formats: Sequence[str], files: dict[str, str | bytes]) -
     figure = drawing.lay_out(chart.draw(2))
     width = figure.get_figwidth()
     names = figure_files(chart, formats)
-    files[names[0]] = drawing.to_png(figure)
-    svg = drawing.to_svg(figure)
+    svg = drawing.save(figure, "svg").decode()
+    files |= {name: drawing.save(figure, name.rpartition(".")[2]) for name in (names[0], *names[2:])}
     files[names[1]] = drawing.file_svg(svg)
-    files |= {pdf: drawing.to_pdf(figure) for pdf in names[2:]}
     narrow = ""
     if width > drawing.NARROW and (phone := chart.draw(1)).get_figwidth() < width:
-        narrow = drawing.page_svg(drawing.to_svg(drawing.lay_out(phone)), chart.alt, f"{name}-n")
+        slim = drawing.save(drawing.lay_out(phone), "svg").decode()
+        narrow = drawing.page_svg(slim, chart.alt, f"{name}-n")
     data = attributes(chart.data()) if chart.data else ""
     wide = drawing.page_svg(svg, chart.alt, name)
     return DrawnChart(wide, narrow, single=width < drawing.WIDE, data=data, files=names)

@@ -52,8 +52,7 @@ def count(n: int | float) -> str:
 
 def number(x: float, digits: int) -> str:
     """Rounded, with a real minus sign and without a minus zero."""
-    text = f"{x:,.{digits}f}"
-    return text.lstrip("-") if float(x.__round__(digits)) == 0 else text.replace("-", MINUS)
+    return f"{x:z,.{digits}f}".replace("-", MINUS)
 
 
 def percent(share: float, digits: int = 2) -> str:

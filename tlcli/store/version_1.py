@@ -15,6 +15,7 @@ import numpy as np
 
 from tlcli.errors import TlcliError
 from tlcli.store import results, schema
+from tlcli.store.checks import MOST_SAMPLES
 from tlcli.store.common import take_series
 from tlcli.store.elements import Array, Attribute, Format
 from tlcli.store.records import Neighbours, Results, Run, Target
@@ -200,7 +201,7 @@ class _Values:
         return str(self._take(name, lambda value: isinstance(value, str), "a text") or "")
 
     def count(self, name: str) -> int | None:
-        fits = self._take(name, lambda value: type(value) is int and value >= 0, "a count")
+        fits = self._take(name, lambda value: type(value) is int and 0 <= value <= MOST_SAMPLES, "a count")
         return None if fits is None else int(fits)
 
     def share(self, name: str) -> float | None:
@@ -232,6 +233,7 @@ def _run(group: Tree, values: _Values) -> Run:
     candidates = selection.get("candidates") if isinstance(selection.get("candidates"), dict) else None
     dropout = values.number("head_dropout", 0.0)
     every = values.number("all_layers", -1)
+    every = min(every, MOST_SAMPLES)
     known: dict[str, Any] = {name: group.get("", name) for name in ("method", "dataset", *_RUN_COUNTS)}
     known |= {name: values.text(name) for name in _MORE_TEXTS}
     known |= {name: values.count(name) for name in _MORE_COUNTS}

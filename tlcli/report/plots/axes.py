@@ -113,9 +113,9 @@ def draw_chance(ax: Any, task: Task, axis: str) -> None:
 def size_axis(ax: Any, sizes: Sequence[int], label: str = "training images", side: str = "x") -> None:
     """A logarithmic axis whose ticks are the sizes themselves, as many as fit."""
     kept: list[int] = []
-    width = max(np.log(sizes[-1] / sizes[0]), 1e-9)
+    width = max(np.log(sizes[-1] / max(sizes[0], 1)), 1e-9)
     for s in sizes:
-        if not kept or np.log(s / kept[-1]) / width > 0.11:
+        if not kept or np.log(s / max(kept[-1], 1)) / width > 0.11:
             kept.append(s)
     kept[-1] = sizes[-1]
     ax.set(**{f"{side}scale": "log", f"{side}label": label})

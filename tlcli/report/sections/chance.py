@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from tlcli.analysis.components import Components, components
-from tlcli.report.columns import percent, percents
-from tlcli.report.document import Block, Column, Table
+from tlcli.report.columns import Interval, percent, percents
+from tlcli.report.document import Block, Column, Table, rows_of
 from tlcli.report.registry import section
 from tlcli.report.study import Study, Task
 from tlcli.report.study.entry import Entry, by
@@ -18,28 +18,29 @@ from tlcli.report.study.entry import Entry, by
 def chance(study: Study, task: Task) -> Iterable[Block]:
     """For studies of several bases on several draws: the spread that each of them makes."""
     groups = by(task.entries, lambda e: (e.size, e.arm, e.identity.architecture, e.identity.options))
-    found = [(key, grid_of(group)) for key, group in groups.items()]
-    rows = [_row(size, arm, grid) for (size, arm, *_), grid in found if grid is not None]
-    if not rows:
+    grids = [(key, grid) for key, group in groups.items() if (grid := grid_of(group)) is not None]
+    items = [(size, arm, grid.shape, components(grid)) for (size, arm, *_), grid in grids]
+    if not items:
         return
     d = task.digits
     columns = [
-        Column("size", "training images", "count"),
-        Column("arm", "arm"),
-        Column("bases", "bases", "count"),
-        Column("draws", "draws", "count"),
-        Column("seeds", "seeds on each", "count"),
-        Column("over_bases", "test accuracy (%)", "percent", d),
-        Column("over_bases_interval", "95 % interval (%)", "interval", d),
-        Column("sd_bases", "sd between bases (points)", "number", d),
-        Column("sd_draws", "between draws", "number", d),
-        Column("sd_seeds", "between seeds", "number", d),
+        Column("size", "training images", "count", value=lambda i: i[0]),
+        Column("arm", "arm", value=lambda i: i[1]),
+        Column("bases", "bases", "count", value=lambda i: i[2][0]),
+        Column("draws", "draws", "count", value=lambda i: i[2][1]),
+        Column("seeds", "seeds on each", "count", value=lambda i: i[2][2]),
+        Column("over_bases", "test accuracy (%)", "percent", d, value=lambda i: percent(i[3].mean)),
+        Column("over_bases_interval", "95 % interval (%)", "interval", d, value=_interval),
+        Column("sd_bases", "sd between bases (points)", "number", d, value=lambda i: percent(i[3].bases)),
+        Column("sd_draws", "between draws", "number", d, value=lambda i: percent(i[3].draws)),
+        Column("sd_seeds", "between seeds", "number", d, value=lambda i: percent(i[3].seeds)),
     ]
     caption = "Test accuracy for another base, another draw of the training images and another seed."
     note = (
         "Bases and draws are crossed random effects, seeds are nested in them; the interval counts all "
         "three, with degrees of freedom after Satterthwaite (1946). Intervals elsewhere are of one base."
     )
+    rows = rows_of(columns, items)
     yield Table(task.id("chance"), caption, columns, rows, note, group="size", file="chance", task=task.name)
 
 
@@ -54,18 +55,5 @@ def grid_of(entries: Sequence[Entry]) -> np.ndarray | None:
     return np.array([[[accuracies[b, d, s] for s in seeds] for d in draws] for b in bases])
 
 
-def _row(size: int, arm: str, grid: np.ndarray) -> dict[str, object]:
-    found: Components = components(grid)
-    bases, draws, seeds = grid.shape
-    return {
-        "size": size,
-        "arm": arm,
-        "bases": bases,
-        "draws": draws,
-        "seeds": seeds,
-        "over_bases": percent(found.mean),
-        "over_bases_interval": percents((max(0.0, found.low), min(1.0, found.high))),
-        "sd_bases": percent(found.bases),
-        "sd_draws": percent(found.draws),
-        "sd_seeds": percent(found.seeds),
-    }
+def _interval(item: tuple[int, str, tuple[int, ...], Components]) -> Interval:
+    return percents((max(0.0, item[3].low), min(1.0, item[3].high)))

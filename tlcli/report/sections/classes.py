@@ -15,7 +15,7 @@ from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.plots.single import draw_confusion
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
-from tlcli.report.study.contrasts import pair_runs
+from tlcli.report.study.contrasts import pair_runs, repetitions, right_answers
 from tlcli.report.words import listing, number, plural
 
 MOST_ROWS = 30
@@ -85,12 +85,13 @@ def _class_differences(task: Task, best: Cell, reference: Cell) -> Table:
         for p in pair_runs(best.runs, reference.runs)
         if p[0].correct is not None and p[1].correct is not None
     ]
-    labels = best.runs[0].target.test_labels
-    there = [i for i in range(len(task.classes)) if pairs and (labels == i).any()]
+    groups, labels = repetitions(pairs), best.runs[0].target.test_labels
+    right = [right_answers([[pair[side] for pair in group] for group in groups]) for side in (0, 1)]
+    there = np.unique(labels).tolist() if pairs else []
     rows: list[dict[str, Any]] = []
     for i in there:
         mask = labels == i
-        sides = [np.stack([pair[k].correct[mask] for pair in pairs]) for k in (0, 1)]  # type: ignore[index]
+        sides = [answers[:, mask] for answers in right if answers is not None]
         c = statistics.compare(*sides)
         row: dict[str, Any] = {"class": task.classes[i], "images": int(mask.sum())}
         row |= {"first": percent(float(sides[0].mean())), "second": percent(float(sides[1].mean()))}
@@ -107,7 +108,7 @@ def _class_differences(task: Task, best: Cell, reference: Cell) -> Table:
         Column("class_p", "p", "p"),
     ]
     note = "Interval and p value hold for all classes at once (Bonferroni)."
-    if len(pairs) == 1:
+    if len(groups) == 1:
         note += " One run each: these are two networks."
     caption = f"Accuracy by class of {best.name} and of {reference.name}, at {best.where}, over paired runs."
     shown = len(rows) <= MOST_ROWS
@@ -140,11 +141,10 @@ def confusion(study: Study, task: Task) -> Iterable[Block]:
         Column("images", "test images per run", "number", 2, value=lambda item: item[3]),
     ]
     items = [
-        (c, i, j, float(n))
+        (c, i, j, float(c.confusion[i, j]))
         for c in cells
         if c.confusion is not None
-        for (i, j), n in np.ndenumerate(c.confusion)
-        if n > 0
+        for i, j in np.argwhere(c.confusion > 0).tolist()
     ]
     caption = "Test images per run by true and predicted class."
     yield cell_table(task, "confusion", caption, columns, items, of=_cell, shown=False)

@@ -76,9 +76,8 @@ def _comparison_table(task: Task, contrasts: Sequence[Contrast]) -> Table:
 
 
 def _verdicts(contrasts: Sequence[Contrast]) -> Iterable[str]:
-    reference = contrasts[0].second.arm
     shown = [c for c in contrasts if c.shown]
-    for size, there in by(shown, lambda c: c.size).items():
+    for (size, reference), there in by(shown, lambda c: (c.size, c.second.arm)).items():
         parts = [
             f"{differences(group, 6)} forget{'s' if len(group) == 1 else ''} {'more' if more else 'less'} "
             f"than {reference}"
@@ -86,7 +85,8 @@ def _verdicts(contrasts: Sequence[Contrast]) -> Iterable[str]:
         ]
         yield f"At {plural(size, 'training image')}, {'; '.join(parts)}."
     if not shown and any(c.enough for c in contrasts):
-        yield f"No arm is shown to forget more or less than {reference}."
+        references = listing(list(dict.fromkeys(c.second.arm for c in contrasts)))
+        yield f"No arm is shown to forget more or less than {references}."
 
 
 def extremes(cells: Sequence[Cell]) -> str:
@@ -132,9 +132,8 @@ def strengths(cells: Sequence[Cell]) -> list[list[Cell]]:
     """The arms of a method that differ in one option alone, three or more, with the one at its default."""
     found = []
     for group in by(cells, lambda c: c.method).values():
-        options = [
-            dict(item.split("=", 1) for item in c.arm.partition(":")[2].split(",") if item) for c in group
-        ]
+        given = [[item for item in c.arm.partition(":")[2].split(",") if item] for c in group]
+        options = [dict(item.partition("=")[::2] for item in items) for items in given]
         shared = {key for key in options[0] if all(o.get(key) == options[0][key] for o in options)}
         for key in dict.fromkeys(key for o in options for key in o if key not in shared):
             curve = [c for c, o in zip(group, options, strict=True) if set(o) <= shared | {key}]

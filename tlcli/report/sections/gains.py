@@ -11,7 +11,7 @@ from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.plots.arms import draw_differences
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
-from tlcli.report.study.contrasts import Contrast
+from tlcli.report.study.contrasts import Contrast, pair_runs
 from tlcli.report.study.entry import by
 from tlcli.report.study.order import size_text
 from tlcli.report.study.worth import Worth
@@ -37,12 +37,12 @@ def gain(study: Study, task: Task) -> Iterable[Block]:
 
 def _chart(study: Study, task: Task, contrasts: Sequence[Contrast], reference: str, place: int) -> Chart:
     base = "training from scratch" if reference == task.control else reference
-    networks = all(c.comparison.exact is not None for c in contrasts)
+    networks = all(c.comparison.single for c in contrasts)
     how = ": one network against another on these test images, with exact" if networks else ", with"
     scale = " All panels share one scale." if len({c.size for c in contrasts}) > 1 else ""
     caption = f"Test accuracy less that of {base}{how} simultaneous 95 % intervals. {MARKS}{scale}"
     text = " ".join(verdicts(contrasts, reference, study.options.margin))
-    name = task.id("gain" if not place else f"gain-{place + 1}")
+    name = task.id("gain") + (f"-against-{place + 1}" if place else "")
     draw = partial(draw_differences, contrasts, study.looks, f"difference from {reference} (points)")
     return Chart(name, caption, f"Dot plot of differences from {reference}. {text}", draw)
 
@@ -56,7 +56,7 @@ def _table(task: Task, contrasts: Sequence[Contrast], reference: str, place: int
     label = f"worth in images of {reference}"
     columns = [*gain_columns(task.digits), Column("worth", label, "figure", value=worth_of)]
     note = ADJUSTED
-    if any(c.comparison.runs < len(c.first.runs) for c in contrasts):
+    if any(len(pair_runs(c.first.runs, c.second.runs)) < len(c.first.runs) for c in contrasts):
         note += " Where an arm has runs that the other lacks, the difference is over the runs that both have."
     if any(known.values()):
         note += (
@@ -64,7 +64,7 @@ def _table(task: Task, contrasts: Sequence[Contrast], reference: str, place: int
             "line through its means over the logarithm of that number, with its 95 % interval."
         )
     caption = f"Every arm against {reference}."
-    name = "against" if not place else f"against-{place + 1}"
+    name = "against" if not place else f"against-reference-{place + 1}"
     return cell_table(task, name, caption, columns, contrasts, note, of=first, file="against")
 
 
@@ -103,10 +103,7 @@ def _worths(task: Task, contrasts: Sequence[Contrast], reference: str) -> Iterab
     parts = [
         worth_text(c.first, found, reference)
         for c in best
-        if (found := c.first.worth)
-        and reference == task.control
-        and c.size < found.largest
-        and c.difference > 0
+        if (found := c.first.worth) and reference == task.control and c.size < found.largest and c.gain
     ]
     if parts:
         yield f"As data: {at_most(parts, 4)}."
@@ -119,7 +116,7 @@ def best_at(size: int, contrasts: Sequence[Contrast]) -> Contrast:
 
 def verdicts(contrasts: Sequence[Contrast], reference: str, margin: float | None = None) -> list[str]:
     """The arms shown better, worse or neither against the reference, size by size."""
-    if all(c.comparison.exact is not None for c in contrasts):
+    if all(c.comparison.single for c in contrasts):
         return list(_of_networks(contrasts, reference))
     if not any(c.enough for c in contrasts):
         runs = max(c.comparison.runs for c in contrasts)
@@ -175,9 +172,11 @@ def detectable_text(group: Sequence[Contrast], form: str) -> str:
     known = sorted(c.detectable for c in group if c.detectable is not None)
     if not known:
         return ""
+    if known[0] >= 1:
+        return form.format("no true difference would be detected with a power of 80 %")
     low, high = (number(100 * x, group[0].first.task.digits) for x in (known[0], known[-1]))
     least = low if low == high else f"{low} to {high}"
-    return form.format(f"only differences of {least} points or more could be detected")
+    return form.format(f"a true difference of {least} points would be detected with a power of 80 %")
 
 
 def _of_networks(contrasts: Sequence[Contrast], reference: str) -> Iterable[str]:
@@ -261,15 +260,18 @@ def leaders(task: Task, sizes: Sequence[int] = ()) -> str:
             continue
         best, level, enough = task.leaders(size, variant)
         where = f"At {plural(size, 'training image')}" + (f" with {variant}" if variant else "")
-        sentences.append(f"{where}, {best.arm} has the highest mean{rivals(best, level) if enough else ''}.")
+        first = [c.arm for c in cells if c.mean == best.mean]
+        has = "has" if len(first) == 1 else "have"
+        tail = rivals(best, level) if enough else ""
+        sentences.append(f"{where}, {at_most(first, 4)} {has} the highest mean{tail}.")
     return " ".join(sentences)
 
 
-def rivals(best: Cell, level: Sequence[Cell]) -> str:
-    """The arms beside the best that may be as good, in words."""
+def rivals(best: Cell, level: Sequence[Cell], where: str = "") -> str:
+    """The arms beside the best that may be as good, in words; `where` is put behind "other arm"."""
     if not level:
-        return ", and every other arm is shown to be worse"
+        return f", and every other arm{where} is shown to be worse"
     if len(level) == len(best.task.at(size=best.size, variant=best.variant)) - 1 > 1:
-        return "; no other arm is shown to be worse"
+        return f"; no other arm{where} is shown to be worse"
     names = at_most([c.arm for c in level], 6)
     return f"; {names} {'is' if len(level) == 1 else 'are'} not shown to be worse"

@@ -112,8 +112,9 @@ def evidence(e: Effect, digits: int) -> str:
     parts += [f"95 % interval {between(e.interval, digits)}"] if e.interval else []
     parts += [p_value(e.p)] if e.p is not None else []
     least = None if e.shown else e.detectable
-    would = f"; only {points(least, digits)} or more could be detected" if least is not None else ""
-    return ", ".join(parts) + would
+    if least is not None:
+        parts[-1] += f"; a true difference of {points(least, digits)} would be detected with a power of 80 %"
+    return ", ".join(parts)
 
 
 def _dip(study: LayerStudy, name: str, series: str, missing: str, seen: str, unseen: str) -> str:
@@ -126,8 +127,8 @@ def _dip(study: LayerStudy, name: str, series: str, missing: str, seen: str, uns
     deepest = min(shown or effects, key=lambda e: e.difference)
     if not shown and mean is not None and mean.shown and mean.difference < 0:
         return (
-            f"{seen} over all n together ({evidence(mean, d)}), and at no n by itself (lowest difference: "
-            f"{evidence(deepest, d)}, at n = {deepest.n}).{slope}"
+            f"{seen} over all n together ({evidence(mean, d)}), and at no n by itself (lowest, at "
+            f"n = {deepest.n}: {evidence(deepest, d)}).{slope}"
         )
     detail, places = evidence(deepest, d), ", ".join(str(e.n) for e in shown)
     if len(shown) == 1:
@@ -135,7 +136,7 @@ def _dip(study: LayerStudy, name: str, series: str, missing: str, seen: str, uns
     elif shown:
         text = f"{seen} at n = {places} (most: {detail}, at n = {deepest.n})."
     else:
-        text = f"{unseen} (lowest difference: {detail}, at n = {deepest.n})."
+        text = f"{unseen} (lowest difference, at n = {deepest.n}: {detail})."
     if above := [str(e.n) for e in effects if e.shown and e.difference > 0]:
         text += f" At n = {', '.join(above)} the opposite is shown."
     return text + (f" Over all n the mean difference is {evidence(mean, d)}." if mean else "") + slope
@@ -206,7 +207,8 @@ def tuning(study: LayerStudy) -> str:
 
 def answer(study: LayerStudy) -> list[str]:
     """A sentence on the cost of freezing and the gain of tuning, for the top of the page."""
-    return [t.partition(". ")[0].removesuffix(".") + "." for t in (specificity(study), tuning(study))]
+    lead = f"{study.variant}: " if study.variant else ""
+    return [f"{lead}{t.partition('. ')[0].removesuffix('.')}." for t in (specificity(study), tuning(study))]
 
 
 def _limits(study: LayerStudy) -> Iterable[str]:

@@ -30,12 +30,14 @@ KINDS = {
 def provenance(study: Study, task: None) -> Iterable[Block]:
     """The commands in an order that can be run, then versions, files, seeds and recipes."""
     files = in_order(common_parents(study.records)[1])
-    commands = list(dict.fromkeys(replay_command(f) for f in files if f.command))
+    commands = list(dict.fromkeys(replay_command(f) for f in files if _is_command(f.command)))
     if study.options.command:
         commands.append(line(study.options.command))
     if commands:
         yield Text("Run in an empty folder, in this order, these commands make every file again:")
         yield Text("\n".join(commands), "code")
+    if lacking := [clean(f.name) for f in files if not _is_command(f.command)]:
+        yield Text(f"Made otherwise than by a command of tlcli: {at_most(lacking)}.", "note")
     names = [f.name for f in files if f.command]
     if twice := sorted({clean(n) for n in names if names.count(n) > 1}):
         yield Text(
@@ -47,6 +49,15 @@ def provenance(study: Study, task: None) -> Iterable[Block]:
     if study.entries:
         yield _seeds(study)
     yield from _recipes(study)
+
+
+def _is_command(text: str) -> bool:
+    """Whether a recorded text is one command of tlcli, and nothing more than that for a shell."""
+    try:
+        words = list(shlex.shlex(text, posix=True, punctuation_chars=True))
+    except ValueError:
+        return False
+    return words[:1] == ["tlcli"] and not any(set(word) <= set(";&|<>()") for word in words)
 
 
 def _notes(study: Study) -> dict[str, str]:

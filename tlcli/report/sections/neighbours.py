@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+import numpy as np
+
 from tlcli.report.columns import cell_table
 from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.plots.axes import MOST_PANELS, spread
@@ -60,12 +62,17 @@ def _table(task: Task, entries: Sequence[Entry]) -> Table:
         Column("k", "k chosen", "count", value=lambda e: e.search.ks[e.chosen_position]),
         Column("cv", "leave-one-out (%)", "percent", d, value=_left_out),
         Column("run_accuracy", of_run, "percent", d, value=lambda e: 100 * e.measured),
-        Column("best", best, "percent", d, value=lambda e: 100 * e.search.test_accuracies.max()),
-        Column("best_k", "which is", "count", value=lambda e: e.search.ks[e.search.test_accuracies.argmax()]),
+        Column("best", best, "percent", d, value=lambda e: 100 * e.search.test_accuracies[_best_position(e)]),
+        Column("best_k", "which is", "count", value=lambda e: e.search.ks[_best_position(e)]),
     ]
     note = "The best k on the test images is given for information: choosing k on them overstates accuracy."
     caption = "Nearest neighbours: the chosen k and its accuracy."
     return cell_table(task, "neighbours", caption, columns, entries, note)
+
+
+def _best_position(e: Entry) -> int:
+    """The position of the k that is best on the test images, among those with a test accuracy."""
+    return int(np.nanargmax(e.search.test_accuracies))
 
 
 def _left_out(e: Entry) -> float | None:
@@ -99,7 +106,7 @@ def _picking(entries: Sequence[Entry], digits: int) -> str:
     if not honest:
         return "k was chosen on the test images here, which overstates these accuracies."
     gains = {
-        size: max(float(e.search.test_accuracies.max()) - e.measured for e in group)
+        size: max(float(e.search.test_accuracies[_best_position(e)]) - e.measured for e in group)
         for size, group in sorted(by(honest, lambda e: e.size).items())
     }
     parts = [f"{points(gain, digits)} at {count(size)}" for size, gain in gains.items() if gain > 0]

@@ -14,6 +14,7 @@ from tlcli.report.document import Block, Chart, Column, Table, Text, rows_of
 from tlcli.report.plots.arms import draw_overview
 from tlcli.report.registry import section
 from tlcli.report.study import Cell, Study, Task
+from tlcli.report.study.contrasts import ENOUGH_RUNS
 from tlcli.report.study.entry import by
 from tlcli.report.words import at_most, between, count, number
 from tlcli.report.words import percent as pct
@@ -151,6 +152,7 @@ def _over_tasks(strata: Sequence[Sequence[Cell]]) -> Table:
     ranks = rankdata(-means, axis=1)
     runs = {a: [np.asarray(cells[i].values) for cells in strata] for i, a in enumerate(arms)}
     reference = next((a for a in arms if a == strata[0][0].task.reference), arms[0])
+    enough = min(len(values) for every in runs.values() for values in every) >= ENOUGH_RUNS
 
     def middle(tasks: Sequence[np.ndarray]) -> np.ndarray:
         return interquartile_mean(np.concatenate(tasks, axis=-1))
@@ -162,11 +164,14 @@ def _over_tasks(strata: Sequence[Sequence[Cell]]) -> Table:
             "rank": float(ranks[:, i].mean()),
             "iqm": percent(float(middle(runs[arm]))),
         }
-        row["iqm_interval"] = percents(stratified_bootstrap([runs[arm]], middle))
+        if enough:
+            row["iqm_interval"] = percents(stratified_bootstrap([runs[arm]], middle))
         if arm != reference:
             sides = runs[arm], runs[reference]
             row["improvement"] = percent(float(probability_of_improvement(*sides)))
-            row["improvement_interval"] = percents(stratified_bootstrap(sides, probability_of_improvement))
+            if enough:
+                drawn = stratified_bootstrap(sides, probability_of_improvement)
+                row["improvement_interval"] = percents(drawn)
         rows.append(row)
     d = min(cells[0].task.digits for cells in strata)
     columns = [
@@ -196,9 +201,8 @@ def describe_over_tasks(table: Table) -> str:
     )
     if "improvement" in best:
         label = table.columns[4].label.removesuffix(" (%)")
-        interval = best["improvement_interval"]
-        text += (
-            f" One of its runs is {label} {pct(best['improvement'] / 100, 0)} of the time (95 % interval "
-            f"{between((interval[0] / 100, interval[1] / 100), 0)})."
-        )
+        text += f" One of its runs is {label} {pct(best['improvement'] / 100, 0)} of the time"
+        if interval := best.get("improvement_interval"):
+            text += f" (95 % interval {between((interval[0] / 100, interval[1] / 100), 0)})"
+        text += "."
     return text

@@ -84,22 +84,20 @@ def _table(ranked: Sequence[Ranking], name: str, id: str) -> Table:
 
 def describe(ranked: Sequence[Ranking], name: str) -> str:
     best = ranked[0]
+    beside = "".join(f", against {100 * one.logistic:.1f} % with {_name(one)}" for one in ranked[1:2])
     said = (
         f"For {name} {_name(best)} has the best logistic head: {100 * best.logistic:.1f} % of the held-out "
-        f"training images{_beside(ranked)}."
+        f"training images{beside}."
     )
     others = []
     for key, label in (("neighbours", "the nearest neighbours"), *_SCORES):
-        values = [(getattr(one, key), _name(one)) for one in ranked if getattr(one, key) is not None]
-        if values and max(values)[1] != _name(best):
-            others.append(f"{max(values)[1]} by {label}")
+        known = [one for one in ranked if getattr(one, key) is not None]
+        first = max(known, key=lambda one: getattr(one, key), default=best)
+        if getattr(first, key) != getattr(best, key):
+            others.append(f"{_name(first)} by {label}")
     if len(ranked) < 2:
         return said
     return said + (f" Other scores put first: {listing(others)}." if others else " All scores put it first.")
-
-
-def _beside(ranked: Sequence[Ranking]) -> str:
-    return f", against {100 * ranked[1].logistic:.1f} % with {_name(ranked[1])}" if len(ranked) > 1 else ""
 
 
 def _name(one: Ranking) -> str:

@@ -88,7 +88,8 @@ class Cell:
     def deterministic(self) -> bool:
         """Whether all repetitions gave the same answers, some of them wrong."""
         first = self.runs[0].predictions
-        return self.equal and self.mean < 1 and all(np.array_equal(e.predictions, first) for e in self.runs)
+        same = all(e.correct is not None and np.array_equal(e.predictions, first) for e in self.runs)
+        return self.equal and self.mean < 1 and same
 
     @cached_property
     def interval(self) -> tuple[float, float] | None:

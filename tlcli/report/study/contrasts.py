@@ -11,7 +11,7 @@ import numpy as np
 
 from tlcli.analysis import statistics
 from tlcli.analysis.statistics import Comparison
-from tlcli.report.study.entry import Entry, by, components_of
+from tlcli.report.study.entry import NEIGHBOURS, Entry, by, components_of
 from tlcli.report.words import ALPHA, between, points
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Contrast:
 
     @property
     def verdict(self) -> str:
-        if self.comparison.exact is not None:
+        if self.comparison.single:
             return "networks differ" if self.apart else "one run each"
         if not self.enough:
             return "too few runs"
@@ -128,7 +128,7 @@ def units(entries: Sequence[Entry]) -> list[list[Entry]]:
 def pair_runs(first: Sequence[Entry], second: Sequence[Entry]) -> list[Pair]:
     """Pairs of runs of one training set and repetition.
 
-    A method without repetitions (nearest neighbours) pairs with every run of the other.
+    Nearest neighbours draw nothing: their result pairs with every run of the other.
     """
     one_set = len({e.dataset for e in first}) == len({e.dataset for e in second}) == 1
 
@@ -139,17 +139,18 @@ def pair_runs(first: Sequence[Entry], second: Sequence[Entry]) -> list[Pair]:
         there = {key(e): e for e in second}
         if pairs := [(e, there[key(e)]) for e in first if key(e) in there]:
             break
-    single_first, single_second = by(first, where), by(second, where)
-    if len(first) > len(pairs) and all(len(g) == 1 for g in single_second.values()):
-        return [(e, single_second[where(e)][0]) for e in first if where(e) in single_second]
-    if len(second) > len(pairs) and all(len(g) == 1 for g in single_first.values()):
-        return [(single_first[where(e)][0], e) for e in second if where(e) in single_first]
+    if all(e.method == NEIGHBOURS for e in second):
+        single = {where(e): e for e in second}
+        return [(e, single[where(e)]) for e in first if where(e) in single]
+    if all(e.method == NEIGHBOURS for e in first):
+        single = {where(e): e for e in first}
+        return [(single[where(e)], e) for e in second if where(e) in single]
     return pairs
 
 
 def compare_runs(pairs: Sequence[Pair]) -> Comparison:
     """Compare test accuracies, repetition by repetition, on the same images if there are predictions."""
-    groups = _repetitions(pairs)
+    groups = repetitions(pairs)
     left, right = (right_answers([[pair[side] for pair in g] for g in groups]) for side in (0, 1))
     if left is None or right is None or any(a.task != b.task for a, b in pairs):
         return _compare_means(groups, lambda e: e.measured)
@@ -158,15 +159,15 @@ def compare_runs(pairs: Sequence[Pair]) -> Comparison:
 
 def compare_lost(pairs: Sequence[Pair]) -> Comparison:
     """Compare source accuracies lost, repetition by repetition."""
-    return _compare_means(_repetitions(pairs), lambda e: e.lost or 0.0)
+    return _compare_means(repetitions(pairs), lambda e: e.lost or 0.0)
 
 
 def paired_accuracies(first: Cell, second: Cell) -> np.ndarray:
     """The test accuracies of two cells, repetition by repetition: R x 2, float64; R is 0 if no runs pair."""
-    return _means(_repetitions(pair_runs(first.runs, second.runs)), lambda e: e.measured)
+    return _means(repetitions(pair_runs(first.runs, second.runs)), lambda e: e.measured)
 
 
-def _repetitions(pairs: Sequence[Pair]) -> list[list[Pair]]:
+def repetitions(pairs: Sequence[Pair]) -> list[list[Pair]]:
     draws = by(pairs, lambda pair: pair[0].dataset)
     return list(draws.values()) if len(draws) >= ENOUGH_DRAWS else [[pair] for pair in pairs]
 
@@ -210,7 +211,7 @@ def in_families(found: Iterable[Contrast | None]) -> list[Contrast]:
     """
     contrasts = [c for c in found if c is not None]
     for group in by(contrasts, lambda c: c.size).values():
-        for family in components_of(group, lambda c: {e.file for e in c.first.runs}):
+        for family in components_of(group, lambda c: {file for e in c.first.runs for file in e.files}):
             for c in family:
                 c.family = family
     return contrasts

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
 
-from tlcli.report.words import clean
+from tlcli.report.words import LONGEST_NAME, clean
 from tlcli.store.records import Neighbours, Run, Target
 
 CONTROL = "scratch"
@@ -25,6 +25,7 @@ class Identity:
     architecture: str = ""
     options: str = "{}"
     base: str = ""
+    """The digest of the base, or its name where a file has no digest."""
     recipe: str = ""
 
 
@@ -35,9 +36,14 @@ class Entry:
     run: Run | Neighbours
     target: Target
     file: str
+    """The results file; `files`: every file that holds the run."""
     recipe: dict[str, Any]
     identity: Identity
     variant: str = ""
+    files: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.files = self.files or {self.file}
 
     @cached_property
     def training(self) -> Run:
@@ -54,7 +60,7 @@ class Entry:
 
     @cached_property
     def arm(self) -> str:
-        return clean(self.run.arm)
+        return arm_name(self.run.arm)
 
     @property
     def method(self) -> str:
@@ -220,9 +226,17 @@ class Entry:
         return self.search.selected_on == "test"
 
 
+def arm_name(arm: str) -> str:
+    """An arm as the report names it: long ones are cut, and told apart by a digest of the whole name."""
+    name = clean(arm)
+    if len(name) < LONGEST_NAME:
+        return name
+    return f"{name[:50]}… {hashlib.sha256(arm.encode()).hexdigest()[:6]}"
+
+
 def identity_of(run: Run | Neighbours) -> Identity:
     """The network behind a run, its options as canonical JSON."""
-    base = run.base or run.base_sha256
+    base = run.base_sha256 or run.base
     if isinstance(run, Neighbours):
         return Identity(base=base)
     return Identity(run.architecture, json.dumps(run.architecture_options, sort_keys=True, default=str), base)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tlcli.errors import TlcliError, UsageError
-from tlcli.report.study.entry import NEIGHBOURS, Entry, Identity, by, components_of, identity_of
+from tlcli.report.study.entry import NEIGHBOURS, Entry, Identity, arm_name, by, components_of, identity_of
 from tlcli.report.study.order import arms_of
 from tlcli.report.study.study import Options, Study
 from tlcli.report.words import at_most, clean, plural
@@ -25,7 +25,13 @@ def gather(records: Sequence[Record], options: Options | None = None) -> Study:
 
     Raises TlcliError if there is nothing to report on, UsageError for an unknown arm in `options`.
     """
-    study = Study(records=list(records), options=options or Options())
+    options = options or Options()
+    options = replace(
+        options,
+        against=[arm_name(arm) for arm in options.against],
+        confusion=[arm_name(arm) for arm in options.confusion],
+    )
+    study = Study(records=list(records), options=options)
     for r in records:
         if isinstance(r, Results):
             study.entries += _entries(r)
@@ -106,6 +112,8 @@ def _drop_doubles(study: Study) -> None:
             f"{plural(len(other), 'run has', 'runs have')} the name of another run but other results; the "
             f"report uses the first: {at_most(other)}."
         )
+    for g in groups:
+        g[0].files = {e.file for e in g if _equal(g[0], e)}
     study.entries = [g[0] for g in groups]
 
 
@@ -145,6 +153,7 @@ def _name_variants(entries: list[Entry]) -> None:
     layers = any(e.training.relation == "own" for e in entries)
     many_architectures = len({i.architecture for i in known}) > 1
     labels: dict[Identity, str] = {}
+    bases = _name_bases(entries)
     for architecture, group in by(known, lambda i: i.architecture).items():
         options = [json.loads(i.options) for i in group]
         keys = sorted({k for o in options for k in o if any(o.get(k) != p.get(k) for p in options)})
@@ -154,7 +163,7 @@ def _name_variants(entries: list[Entry]) -> None:
             parts += [i.recipe] if len({j.recipe for j in group}) > 1 else []
             same = [j for j in group if (j.options, j.recipe) == (i.options, i.recipe)]
             if len(same) > 1 and not layers:
-                parts.append(f"base {clean(i.base)}")
+                parts.append(f"base {bases[i.base]}")
             labels[i] = ", ".join(parts)
     only = next(iter(labels.values())) if len(set(labels.values())) == 1 else ""
     for e in entries:
@@ -162,6 +171,13 @@ def _name_variants(entries: list[Entry]) -> None:
     if all(len({e.variant for e in group}) == 1 for group in by(entries, lambda e: e.task).values()):
         for e in entries:
             e.variant = ""
+
+
+def _name_bases(entries: list[Entry]) -> dict[str, str]:
+    """The names of the bases by their identity; where several have one name, with the digest's beginning."""
+    names = {e.identity.base: clean(e.run.base or e.run.base_sha256[:12]) for e in entries}
+    known = list(names.values())
+    return {base: f"{name} {base[:6]}" if known.count(name) > 1 else name for base, name in names.items()}
 
 
 def _gaps(entries: list[Entry]) -> list[str]:

@@ -77,7 +77,7 @@ class Task:
         """The target of a run, whose test part is that of all."""
         return self.entries[0].target
 
-    @property
+    @cached_property
     def classes(self) -> list[str]:
         return [clean(n) for n in self.target.class_names]
 

@@ -193,8 +193,8 @@ def _collect(
         for series, group in by(entries, lambda e: SERIES[e.method, e.training.relation]).items()
     }
     samples = max(e.samples for e in entries)
-    places = {(e.task, e.size) for e in entries}
-    control = [e for e in everything if e.method == CONTROL and (e.task, e.size) in places]
+    places = {(e.task, e.size, e.variant) for e in entries}
+    control = [e for e in everything if e.method == CONTROL and (e.task, e.size, e.variant) in places]
     control = [e for e in control if e.samples == samples]
     accuracies = {
         t: a for t in {e.task for e in entries} if (a := _base_accuracy(t, entries, checkpoints)) is not None

@@ -47,8 +47,13 @@ class Study:
     @cached_property
     def tasks(self) -> list[Task]:
         """The tasks in the order given, without the runs of a layer study of its own."""
-        layered = {id(e) for e in self._layer_runs} if layers.is_whole(self._layer_runs) else set()
-        rest = [e for e in self.entries if not layered or (id(e) not in layered and e.method != CONTROL)]
+        layered = self._layer_runs if layers.is_whole(self._layer_runs) else []
+        runs, places = {id(e) for e in layered}, {(e.task, e.size) for e in layered}
+        rest = [
+            e
+            for e in self.entries
+            if id(e) not in runs and not (e.method == CONTROL and (e.task, e.size) in places)
+        ]
         groups = by(rest, lambda e: e.task).values()
         return [Task(self, i, group) for i, group in enumerate(groups)]
 
