@@ -177,7 +177,7 @@ _NO_DATES = {
 
 
 def save(figure: Any, kind: str) -> bytes:
-    """The figure as a file, without a date: PNG on white; SVG with text as text, and PDF, without a ground."""
+    """The figure as a file without a date: PNG on white; SVG (text as text) and PDF without a ground."""
     buffer, ground = io.BytesIO(), "white" if kind == "png" else "none"
     nothing = dict.fromkeys(_NO_DATES[kind])
     figure.savefig(buffer, format=kind, dpi=DPI, facecolor=ground, metadata=nothing)
