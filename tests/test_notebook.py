@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tlcli import store
+
 NOTEBOOK = Path(__file__).resolve().parent.parent / "examples" / "practical2" / "practical2.ipynb"
 QUICK = {"DATASET": "images.npz", "EPOCHS": 3, "SEARCH_EPOCHS": 1, "BATCH_SIZE": 20}
 
@@ -81,6 +83,20 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys, fig
     assert [len(table.rows) for table in tables] == [2, 2, 4, 3, 3, 4]
     assert all(table._repr_html_().count("<tr>") == len(table.rows) + 1 for table in tables)
     assert accuracy[best] > 0.9
+
+
+def test_the_outputs_are_those_of_a_whole_run():
+    """In order, without errors, and with the accuracies of the results beside the notebook."""
+    cells = [c for c in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert {output["output_type"] for output in outputs} == {"stream", "display_data", "execute_result"}
+    shown = "".join(
+        "".join(output.get("data", {}).get("text/plain", output.get("text", ""))) for output in outputs
+    )
+    runs = store.read(NOTEBOOK.parent / "results" / "classes-49.h5", store.Results).runs
+    for arm in ("scratch", "freeze", "freeze:freeze=4"):
+        assert f"  {100 * np.mean([run.test_accuracy for run in runs if run.arm == arm]):.2f} %" in shown
 
 
 def _check_plots(figures, histories):
