@@ -202,6 +202,14 @@ def tuning(study: LayerStudy) -> str:
         )
     else:
         sentences.append(f"{unseen} (AnB+ − BnB+: {evidence(benefit, d)}).")
+    if start := study.overall("tuned transfer against n = 0"):
+        verb = "gains" if start.difference > 0 else "loses"
+        sentences.append(
+            f"Tuned transfer {verb} over training from scratch as long (AnB+ − n = 0): {evidence(start, d)}."
+            if start.shown
+            else f"A gain of tuned transfer over training from scratch as long (AnB+ − n = 0) is not shown "
+            f"({evidence(start, d)})."
+        )
     return " ".join(sentences)
 
 

@@ -33,6 +33,7 @@ FAMILIES = (
     ("tuning against freezing", "AnB+", "AnB"),
     ("tuned transfer against tuned selffer", "AnB+", "BnB+"),
     ("tuned selffer against n = 0", "BnB+", NOTHING),
+    ("tuned transfer against n = 0", "AnB+", NOTHING),
 )
 """The name of each effect, with the series that is compared and its control."""
 
