@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from tlcli.analysis import statistics
-from tlcli.analysis.statistics import Summary
 from tlcli.report.columns import cell_column, cell_table, percent, percents, summary_columns
 from tlcli.report.document import Block, Chart, Column, Table, Text
 from tlcli.report.plots.single import draw_confusion
@@ -69,12 +69,11 @@ def _by_class(task: Task, cells: list[Cell]) -> Table:
     there = np.unique(task.target.test_labels).tolist()
     items = [(c, i) for c in cells for i in range(len(task.classes)) if i in there]
     columns = [Column("class", "class", value=lambda item: task.classes[item[1]])]
-    columns += summary_columns("recall", "accuracy of the class", "%", "percent", task.digits, _recall)
-    return cell_table(task, "classes", "Accuracy by class.", columns, items, of=_cell, shown=False)
-
-
-def _recall(item: tuple[Cell, int]) -> Summary:
-    return item[0].recall(item[1])
+    label = "accuracy of the class"
+    columns += summary_columns(
+        "recall", label, "%", "percent", task.digits, lambda item: item[0].recall(item[1])
+    )
+    return cell_table(task, "classes", "Accuracy by class.", columns, items, of=itemgetter(0), shown=False)
 
 
 def _class_differences(task: Task, best: Cell, reference: Cell) -> Table:
@@ -147,12 +146,7 @@ def confusion(study: Study, task: Task) -> Iterable[Block]:
         for i, j in np.argwhere(c.confusion > 0).tolist()
     ]
     caption = "Test images per run by true and predicted class."
-    yield cell_table(task, "confusion", caption, columns, items, of=_cell, shown=False)
-
-
-def _cell(item: Sequence[Any]) -> Any:
-    """The cell of a row's item."""
-    return item[0]
+    yield cell_table(task, "confusion", caption, columns, items, of=itemgetter(0), shown=False)
 
 
 def _describe(task: Task, cell: Cell) -> str:
