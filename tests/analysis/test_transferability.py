@@ -86,6 +86,14 @@ def test_neighbours_and_the_logistic_head(problem: tuple[np.ndarray, np.ndarray]
     assert tr.logistic_accuracy(noise, np.arange(300) % 3) < 0.45
 
 
+@pytest.mark.parametrize("counts", [[401, *[400] * 9], [7998, 2], [4000, 3, 2]])
+def test_a_sample_has_images_of_every_class(counts: list[int]) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    rows = tr._sample(labels, 0)
+    assert len(rows) == len(np.unique(rows)) <= tr.MOST + 2 * len(counts)
+    assert np.bincount(labels[rows]).min() >= 2
+
+
 def test_better_features_score_higher(problem: tuple[np.ndarray, np.ndarray]) -> None:
     f, labels = problem
     noisy = f + np.random.default_rng(4).normal(size=f.shape) * 4

@@ -111,6 +111,28 @@ def registered():
     NETWORKS.forget(HERE)
 
 
+def test_weight_decay_touches_every_kind_of_kernel(registered):
+    """Also those of separable layers and of attention, whose names are longer."""
+    import keras
+
+    from tlcli.models import network as net
+    from tlcli.training import Recipe
+    from tlcli.training.step import Step
+
+    def build(inputs, classes):
+        x = keras.layers.SeparableConv2D(4, 3, name="separable")(inputs)
+        x = keras.layers.Reshape((36, 4))(x)
+        x = keras.layers.MultiHeadAttention(2, 2, name="attention")(x, x)
+        return keras.layers.Dense(classes, name="head")(keras.layers.Flatten()(x))
+
+    registered(build)
+    model = net.build("mine", (8, 8, 2), 3).model
+    scale = {"mean": np.zeros(2), "std": np.ones(2)}
+    step = Step(model=model, trainable=model.trainable_variables, recipe=Recipe(samples=10), **scale)
+    vectors = [v for v in model.trainable_variables if "bias" in v.name]
+    assert len(step.kernels) == len(model.trainable_variables) - len(vectors) == 7
+
+
 def test_every_layer_of_keras_with_weights_can_be_trained_kept_and_frozen(registered, tmp_path):
     import keras
 

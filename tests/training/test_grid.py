@@ -330,6 +330,21 @@ def test_finished_runs_without_a_network_are_trained_again_to_save_it(base, targ
     assert np.array_equal(saved(tmp_path / "saved", "freeze").test_predictions, first.runs[0].predictions)
 
 
+def test_a_resume_replaces_no_network_of_another_study(base, target_set, tmp_path):
+    """A network that the same study saved just before it was killed is replaced."""
+    how = {"save_dir": tmp_path / "saved", "resume": True}
+    transfer(base, [target_set], ["ridge"], recipe=SHORT, state_dir=tmp_path / "state", **how)
+    (network,) = (tmp_path / "saved").iterdir()
+    before = network.read_bytes()
+    longer = dataclasses.replace(SHORT, samples=SHORT.samples + 50)
+    for other in ({"recipe": longer}, {"recipe": SHORT, "seed": 5}):
+        with pytest.raises(TlcliError, match="`force`"):
+            transfer(base, [target_set], ["ridge"], state_dir=tmp_path / "other", **other, **how)
+    assert network.read_bytes() == before
+    transfer(base, [target_set], ["ridge"], recipe=SHORT, state_dir=tmp_path / "new", **how)
+    assert store.read(network, Checkpoint).recipe["samples"] == SHORT.samples
+
+
 def test_what_would_fail_when_it_is_kept_is_refused_before(base, target_set, tmp_path):
     transfer(base, [target_set], ["ridge"], recipe=SHORT, save_dir=tmp_path / "saved")
     (network,) = (tmp_path / "saved").iterdir()
@@ -367,6 +382,10 @@ def test_a_target_of_one_class_is_refused(base):
     one = data.split(data.load_source("digits"), [3])
     with pytest.raises(TlcliError, match="has one class"):
         transfer(base, [one], ["ridge"], recipe=SHORT)
+    from tlcli.training import train_base
+
+    with pytest.raises(TlcliError, match="has one class"):
+        train_base(one, "cnn2", recipe=SHORT)
 
 
 def test_a_run_that_fails_ends_those_beside_it(base, target_set):

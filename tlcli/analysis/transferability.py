@@ -195,10 +195,13 @@ def _tau_b(x: np.ndarray, y: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def _sample(labels: np.ndarray, seed: int) -> np.ndarray:
-    """All rows, or a stratified sample of `MOST`."""
+    """All rows, or a stratified sample of about `MOST` with two images or more of each class."""
     if len(labels) <= MOST:
         return np.arange(len(labels))
     from sklearn.model_selection import StratifiedShuffleSplit
 
-    cut = StratifiedShuffleSplit(1, train_size=MOST, random_state=seed)
-    return np.sort(next(cut.split(labels, labels))[0])
+    classes = np.unique(labels)
+    size = min(MOST, len(labels) - len(classes))  # scikit-learn wants an image of each class in the rest
+    drawn = next(StratifiedShuffleSplit(1, train_size=size, random_state=seed).split(labels, labels))[0]
+    rare = [np.flatnonzero(labels == c)[:2] for c in classes if (labels[drawn] == c).sum() < 2]
+    return np.unique(np.concatenate([drawn, *rare]))

@@ -59,11 +59,13 @@ def export_weights(
         from tlcli.training.embedding import rebuild
 
     network = rebuild(record)
-    export_model(path, network, record.mean, record.std, force=force)
+    export_model(path, network, record.mean, record.std, record.channel_order, force=force)
 
     mean, std = ([round(255 * float(value), 4) for value in values] for values in (record.mean, record.std))
     whole = path.endswith(SUFFIXES[0])
     taking = "pixel values 0...255" if whole else f"(pixel values - {mean}) / {std}"
+    if record.channel_order == "bgr" and not whole:
+        taking += ", channels in the order blue, green, red"
     function = "keras.models.load_model" if whole else "load_weights"
     parameters = sum(array.size for array in record.weights.values())
     console.note(
@@ -78,4 +80,5 @@ def export_weights(
         class_names=record.class_names,
         mean=mean,
         std=std,
+        channel_order="rgb" if whole else record.channel_order,
     )

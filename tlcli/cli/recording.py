@@ -24,9 +24,10 @@ NOT_RECORDED = {
     "log_dir",
     "record_seconds",
 }
-"""Parameters that do not change the content of a file, which does not record them."""
+"""Parameters that are no part of the recorded command: they do not change the content of a file, or, like
+`threads`, whose last bits do, they stand in `computed_by`."""
 
-PATHS = {"dataset", "source", "test_dataset", "like"}
+PATHS = {"dataset", "source", "target", "test_dataset", "like"}
 """Options whose value can be a path; all arguments are paths."""
 
 

@@ -110,6 +110,8 @@ def with_test_of(train: Source, test: Source) -> Source:
             "part of the same classes."
         )
     part = "test" if len(test.test) else "train"
+    images = [train.train.images, (test.test if part == "test" else test.train).images]
+    _of_one_shape(images, [train.name, test.name], Fit())  # raises if the sizes differ
     which = "that of" if part == "test" else "all of"
     return Source(
         train.name,

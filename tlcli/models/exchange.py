@@ -72,18 +72,25 @@ def import_weights(
 
 
 def export_model(
-    path: str | Path, network: net.Network, mean: np.ndarray, std: np.ndarray, *, force: bool = False
+    path: str | Path,
+    network: net.Network,
+    mean: np.ndarray,
+    std: np.ndarray,
+    channel_order: str = "rgb",
+    *,
+    force: bool = False,
 ) -> None:
     """Write a network as a file of Keras, whole or not at all.
 
-    `x.keras` takes pixel values 0...255 and gives logits; `keras.models.load_model` needs nothing else.
-    `x.weights.h5` holds the arrays only, for `load_weights` of a network of the same layers, which takes
-    standardised pixels. The same network gives the same bytes, with the same version of Keras.
+    `x.keras` takes pixel values 0...255 in the order red, green, blue, and gives logits;
+    `keras.models.load_model` needs nothing else. `x.weights.h5` holds the arrays only, for `load_weights` of
+    a network of the same layers, which takes standardised pixels in the order `channel_order`. The same
+    network gives the same bytes, with the same version of Keras.
 
     Raises:
         TlcliError: The file exists and `force` is not given, or cannot be written.
     """
-    model = standard(network.model, mean, std)
+    model = standard(network.model, mean, std, channel_order)
     net.assign(model, net.weights(network.model))
     net.reset_seed_states(model, 0)
     with atomic_file(path, force) as temporary, tempfile.TemporaryDirectory() as folder:
@@ -99,15 +106,18 @@ def export_model(
             raise write_error(path, error) from error
 
 
-def standard(model: keras.Model, mean: np.ndarray, std: np.ndarray) -> keras.Model:
-    """The network as Keras's own layers of the same names, with new weights, for pixels 0...255."""
+def standard(
+    model: keras.Model, mean: np.ndarray, std: np.ndarray, channel_order: str = "rgb"
+) -> keras.Model:
+    """The network as Keras's own layers of the same names, with new weights, for pixels 0...255 in RGB."""
     inputs = keras.Input(model.input_shape[1:], name="images")
+    ordered = keras.ops.flip(inputs, axis=-1) if channel_order == "bgr" else inputs
     pixels = keras.layers.Rescaling(
         [1 / (255 * float(s)) for s in std],
         [-float(m) / float(s) for m, s in zip(mean, std, strict=True)],
         name="standardize",
     )
-    outputs = keras_private.call_again(model, pixels(inputs), _counterpart)
+    outputs = keras_private.call_again(model, pixels(ordered), _counterpart)
     return keras.Model(inputs, outputs, name=model.name)
 
 

@@ -76,7 +76,7 @@ def all_layers(model: keras.Model) -> Any:
     for layer in model.layers:
         if layer.name.startswith(HEAD):
             break
-        if hasattr(layer, "kernel"):
+        if hasattr(layer, "kernel") or hasattr(layer, "pointwise_kernel"):
             ends.append(layer)
         elif ends and not isinstance(layer, keras.layers.Dropout | keras.layers.Flatten):
             ends[-1] = layer if len(layer.output.shape) == len(ends[-1].output.shape) else ends[-1]

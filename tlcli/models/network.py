@@ -195,6 +195,11 @@ def counts(model: keras.Model) -> tuple[int, int]:
     return sum(int(np.prod(w.shape)) for w in model.weights if not is_seed(w)), trainable
 
 
+def is_kernel(name: str) -> bool:
+    """Whether a variable is a kernel by its name or key: also a depthwise, pointwise or recurrent one."""
+    return "kernel" in name.rpartition("/")[2]
+
+
 def weighted_groups(model: keras.Model) -> list[tuple[str, ...]]:
     """The weighted layers in the order of the data flow, each with the layers that belong to it.
 
@@ -209,7 +214,7 @@ def weighted_groups(model: keras.Model) -> list[tuple[str, ...]]:
         variables = [v.name for v in getattr(layer, "weights", []) if not is_seed(v)]
         if variables:
             in_head = own >= 0 and groups[own][0].startswith(f"{HEAD}_")
-            if own < 0 or (any("kernel" in name for name in variables) and not in_head):
+            if own < 0 or (any(map(is_kernel, variables)) and not in_head):
                 groups.append([layer.name])
                 own = len(groups) - 1
             else:

@@ -33,14 +33,23 @@ STATE = "state.h5"
 """The name of the state file of an unfinished training."""
 
 
+_BLOCK = 100
+"""Images to sum at a time."""
+
+
 def channel_statistics(images: Any, sample: int = 10_000) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation per channel of pixels scaled to 0...1: float32, C each.
 
     Measured on at most `sample` images, evenly spaced.
     """
-    pixels = np.asarray(net.pick_evenly(images, sample), dtype=np.float64) / 255.0
-    std = pixels.std(axis=(0, 1, 2))
-    return pixels.mean(axis=(0, 1, 2)).astype(np.float32), np.maximum(std, 1e-3).astype(np.float32)
+    pixels = net.pick_evenly(images, sample)
+    sums, squares, count = np.zeros(pixels.shape[3]), np.zeros(pixels.shape[3]), 0
+    for start in range(0, len(pixels), _BLOCK):  # whole numbers below 2^53: their sums are exact in float64
+        block = np.asarray(pixels[start : start + _BLOCK], np.float64).reshape(-1, pixels.shape[3])
+        sums, squares, count = sums + block.sum(axis=0), squares + (block**2).sum(axis=0), count + len(block)
+    mean = sums / count
+    std = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    return (mean / 255).astype(np.float32), np.maximum(std / 255, 1e-3).astype(np.float32)
 
 
 def _preprocessing(name: str, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -99,6 +108,7 @@ def train_base(
     require_seeds(seed)
     kept = None if state_dir is None else OwnedFolder(state_dir, [STATE])
     require_validation(recipe, dataset)
+    require_classes(dataset)
     augment.require_size(recipe.augmentation(), dataset.image_shape)
     mean, std = _preprocessing(architecture, dataset)
     network = net.build(architecture, dataset.image_shape, dataset.classes, options, recipe.precision)
@@ -189,6 +199,16 @@ def require_validation(recipe: Recipe, dataset: Dataset) -> None:
             "`early_stopping` chooses on a validation part, and the dataset has none; make one "
             "(`validation` 0.2)."
         )
+
+
+def require_classes(dataset: Dataset) -> None:
+    """Require two classes, as of one there is nothing to learn.
+
+    Raises:
+        TlcliError: There is one.
+    """
+    if dataset.classes < 2:
+        raise TlcliError(f"{dataset.provenance.name or 'The data set'} has one class; expected two or more.")
 
 
 def examples(engine: Engine, dataset: Dataset, mirrored: bool = False) -> Examples:

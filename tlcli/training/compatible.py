@@ -11,7 +11,7 @@ from tlcli.models.heads import HEAD_UNITS, with_head
 from tlcli.store.records import Checkpoint, Dataset
 from tlcli.training import augment
 from tlcli.training.arms import Arm
-from tlcli.training.base import require_validation
+from tlcli.training.base import require_classes, require_validation
 from tlcli.training.embedding import require_shape
 from tlcli.training.recipe import Recipe
 
@@ -57,8 +57,7 @@ def check_grid(
     augment.require_size(recipe.augmentation(), base.input_shape)
     for dataset in datasets:
         require_validation(recipe, dataset)
-        if dataset.classes < 2:
-            raise TlcliError(f"{target_name(dataset)} has one class; expected two or more.")
+        require_classes(dataset)
     names = [target_name(d) for d in datasets]
     if twice := {name for name in names if names.count(name) > 1}:
         raise UsageError(f"Two data sets are called {sorted(twice)[0]!r}; give them different file names.")

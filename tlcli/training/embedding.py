@@ -101,7 +101,8 @@ def embed(
     precision = trained_precision(checkpoint)
     network = rebuild(checkpoint, precision)
     name = layer or network.embedding
-    names = [one.name for one in network.model.layers[1:]]
+    layers = network.model.layers[1:]
+    names = [one.name for one in layers if checkpoint.class_names or not one.name.startswith(net.HEAD)]
     if name not in (ALL, *names):
         has = ", ".join([*names, ALL])
         raise UsageError(f"{network.architecture} has no layer {name!r}; its layers: {has}.")

@@ -22,7 +22,7 @@ from tlcli.training.arm_trainer import ArmTrainer, Outcome
 from tlcli.training.arms import Arm, parse_arms
 from tlcli.training.cells import Board, Cell, network_key
 from tlcli.training.compatible import check_grid, target_name
-from tlcli.training.computing import describe_computing
+from tlcli.training.computing import compare_recipes, describe_computing
 from tlcli.training.embedding import rebuild
 from tlcli.training.engines import workplace, workplaces
 from tlcli.training.features import FeatureStore
@@ -148,9 +148,9 @@ def transfer(
         state_dir,
         save_dir,
     )
-    grid.prepare_folder(replace or resume)
     if resume:
         grid.take_finished()
+    grid.prepare_folder(replace, resume)
     for key, run in grid.kept.items():
         watch = Watch(measured=None if measured is None else partial(measured, key), size=run.size)
         for row in rows(run.history):
@@ -334,14 +334,15 @@ class _Grid:
         )
         store.write(self._network_path(cell), record, parents=[self.base, cell.dataset], force=self._replace)
 
-    def prepare_folder(self, replace: bool) -> None:
-        """Make the folder for the networks, before the training."""
+    def prepare_folder(self, replace: bool, resume: bool) -> None:
+        """Make the folder for the networks, before the training; on a resume, this grid's may be there."""
         if self.save_dir is None:
             return
         store.make_folder(self.save_dir)
-        self._replace = replace
-        for path in map(self._network_path, self.cells):
-            if os.path.lexists(path) and not replace:
+        self._replace = replace or resume
+        for cell in self.cells:
+            path = self._network_path(cell)
+            if os.path.lexists(path) and not replace and not (resume and self._is_own(path, cell)):
                 raise TlcliError(f"{path} exists already; give `force` to replace it, or another `save`.")
             store.check_output(path, force=True)
 
@@ -373,5 +374,16 @@ class _Grid:
 
     def take_finished(self) -> None:
         """Take the finished runs of an interrupted grid; with `save_dir`, those whose network is there."""
-        there = [c.key for c in self.cells if not self.save_dir or self._network_path(c).exists()]
+        there = [c.key for c in self.cells if not self.save_dir or self._is_own(self._network_path(c), c)]
         self.kept = self.finished.load(there, self._results([]))
+
+    def _is_own(self, path: Path, cell: Cell) -> bool:
+        """Whether the network at a path is that of this run: of its inputs, recipe and seed."""
+        if not path.exists():
+            return False
+        saved = store.read(path, Checkpoint)
+        parents = {parent.content_sha256 for parent in saved.provenance.parents}
+        inputs = {record.provenance.content_sha256 for record in (self.base, cell.dataset)}
+        recipe = {name: value for name, value in saved.recipe.items() if name != "method"}
+        same = parents == inputs and not compare_recipes(recipe, self._shared_values)
+        return same and saved.seed == self.seed + cell.run

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import keras
 from keras import ops
 
+from tlcli.models import network as net
 from tlcli.training import augment
 from tlcli.training.forward import Forward
 from tlcli.training.recipe import Recipe
@@ -42,7 +43,7 @@ class Step(Forward):
         normalizations = [m for m in self.model.layers if isinstance(m, keras.layers.BatchNormalization)]
         moving = [m for m in normalizations if m.trainable]  # a frozen one keeps its statistics
         self.statistics = [v for m in moving for v in (m.moving_mean, m.moving_variance)]
-        self.kernels = [v for v in self.trainable if v.name == "kernel"]
+        self.kernels = [v for v in self.trainable if net.is_kernel(v.name)]
 
     @property
     def averaged_variables(self) -> list[Any]:
@@ -69,7 +70,7 @@ class Step(Forward):
         else:
             made = adam(float(r.rate), weight_decay=decay)
         if r.weight_decay:
-            made.exclude_from_weight_decay([v for v in self.trainable if v.name != "kernel"])
+            made.exclude_from_weight_decay([v for v in self.trainable if not net.is_kernel(v.name)])
         return made
 
     def prepare_batch(self, batch: Batch) -> Batch:

@@ -21,13 +21,13 @@ class PullToBase(TermFactory):
     def term(self, context: Context) -> Term:
         from keras import ops
 
-        from tlcli.models.network import variables
+        from tlcli.models.network import is_kernel, variables
 
         changing = {id(v) for v in context.trainable}
         kernels = {
             key: v
             for key, v in variables(context.network.model).items()
-            if id(v) in changing and key.endswith("/kernel")
+            if id(v) in changing and is_kernel(key)
         }
         pulled = [(v, context.base.weights[key]) for key, v in kernels.items() if context.is_copied(key)]
         new = [v for key, v in kernels.items() if not context.is_copied(key)]
