@@ -80,7 +80,7 @@ def measure(precision: str, args: argparse.Namespace) -> float:
     """Run the grid in a precision, and write its results to PRECISION.h5: the seconds it takes."""
     start = time.perf_counter()
     arms = ["--method", "freeze", "--method", "finetune", "--copy", args.layers]
-    how = ["--epochs", str(args.epochs), "--batch-size", "50", "--precision", precision]
+    how = ["--runs", "1", "--epochs", str(args.epochs), "--batch-size", "50", "--precision", precision]
     tlcli("transfer", "base.h5", "a.h5", "b.h5", *arms, *how, "-o", f"{precision}.h5")
     return time.perf_counter() - start
 

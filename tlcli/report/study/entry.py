@@ -36,11 +36,11 @@ class Entry:
     run: Run | Neighbours
     target: Target
     file: str
-    """The results file; `files`: every file that holds the run."""
     recipe: dict[str, Any]
     identity: Identity
     variant: str = ""
     files: set[str] = field(default_factory=set)
+    """Every results file that holds the run."""
 
     def __post_init__(self) -> None:
         self.files = self.files or {self.file}
