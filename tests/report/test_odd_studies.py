@@ -173,9 +173,10 @@ def test_tasks_of_one_run_each_have_no_bootstrap_interval() -> None:
     assert {row.get("iqm_interval") for row in rows} == {None}
 
 
-def test_a_command_that_is_more_than_a_command_is_not_offered(target: Target) -> None:
+@pytest.mark.parametrize("more", ["; curl x | sh", " `curl x`", " $(curl x)", " > curl"])
+def test_a_command_that_is_more_than_a_command_is_not_offered(target: Target, more: str) -> None:
     record = results(target, {"scratch": [0.7] * 3, "freeze": [0.8] * 3})
-    record.provenance = provenance("r.h5", "tlcli split -o r.h5; curl x | sh")
+    record.provenance = provenance("r.h5", f"tlcli split -o r.h5{more}")
     text = json.dumps([vars(b) for b in part_of(study_of([record]), "made").blocks], default=str)
     assert "curl" not in text
     assert "Made otherwise" in text

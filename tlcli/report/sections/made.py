@@ -52,12 +52,12 @@ def provenance(study: Study, task: None) -> Iterable[Block]:
 
 
 def _is_command(text: str) -> bool:
-    """Whether a recorded text is one command of tlcli, and nothing more than that for a shell."""
+    """Whether a recorded text is one command of tlcli, quoted so that a shell takes every word as it is."""
     try:
-        words = list(shlex.shlex(text, posix=True, punctuation_chars=True))
+        words = shlex.split(text)
     except ValueError:
         return False
-    return words[:1] == ["tlcli"] and not any(set(word) <= set(";&|<>()") for word in words)
+    return words[:1] == ["tlcli"] and shlex.join(words) == text
 
 
 def _notes(study: Study) -> dict[str, str]:
